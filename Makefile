@@ -1,0 +1,41 @@
+# Everything that a stranger needs: `make demo`, `make test`. Both do their own set-up.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check venv packages format bench clean
+.NOTPARALLEL:
+
+BIN := .venv/bin
+TOOLS := iproute2 iputils-ping util-linux procps python3 python3-venv
+TEST_TOOLS := $(TOOLS) strace gcc libc6-dev nftables
+BENCH_TOOLS := $(TEST_TOOLS) mininet bridge-utils
+
+help:      ## this list
+	@sed -n 's/^\([a-z]*\): .*## /  make \1	/p' $(MAKEFILE_LIST)
+
+demo:      ## a lab, made, shown, proved and taken away
+	@sh tools/packages $(TOOLS) && $(MAKE) --no-print-directory venv && sh examples/demo.sh
+
+test: packages check ## all that the tests need (system packages as root), then `make check`
+
+check: venv ## ruff, its format, mypy, pytest
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n auto $(PYTEST_ARGS)
+
+venv: .venv/ready ## .venv with netloom, editable, and what the tests use
+
+packages:  ## Debian packages that the tests use, if they are missing
+	@sh tools/packages $(TEST_TOOLS)
+
+format: venv ## let ruff write the format
+	$(BIN)/ruff format .
+
+bench:     ## measure against the floor and the peers; root; BENCH_ARGS=--quick for a first look
+	@sh tools/packages $(BENCH_TOOLS) && $(MAKE) --no-print-directory venv
+	$(BIN)/python -m bench.run $(BENCH_ARGS)
+
+clean:     ## remove what was built here
+	rm -rf .venv build dist bench/floor .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.venv/ready: pyproject.toml tools/venv
+	@sh tools/venv .venv && touch $@

@@ -1,0 +1,33 @@
+"""netloom weaves networks out of Linux network namespaces, and explains them.
+
+The names below are promised; each is imported when it is first used, so `import netloom` is cheap.
+"""
+
+from importlib import import_module
+
+_PLACES = {
+    "Desired": "netloom.model.objects",
+    "NetloomError": "netloom.errors",
+    "NotReady": "netloom.errors",
+    "Problem": "netloom.errors",
+    "Refused": "netloom.errors",
+    "Snapshot": "netloom.model.snapshot",
+    "Topology": "netloom.topology.topology",
+    "TopologyError": "netloom.errors",
+    "Unavailable": "netloom.errors",
+    "load": "netloom.lab",
+    "parse": "netloom.topology.parse",
+}
+
+__all__ = sorted(_PLACES)  # noqa: PLE0605 - it is a list of text; a test freezes it
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    """Import a promised name."""
+    try:
+        module = import_module(_PLACES[name])
+    except KeyError:
+        message = f"module `netloom` has no attribute `{name}`"
+        raise AttributeError(message) from None
+    return getattr(module, name)

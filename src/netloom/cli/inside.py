@@ -1,0 +1,209 @@
+"""The verbs that lead inside (`exec shell run`), and namespaces made by hand (`ls add del`).
+
+`exec`, `shell` and `run` become the command, so its status is theirs; trouble of our own is 125, as
+docker and env have it. The others end with 2 before anything is touched, with 1 after undoing.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import NoReturn
+
+import click
+
+from netloom.errors import KernelError, NetloomError, Unavailable
+from netloom.kernel.netlink import Rtnetlink
+from netloom.model.marks import lab_of
+from netloom.netns import isolate, names, run, shell
+from netloom.netns.enter import aside, hop
+from netloom.netns.handle import NoSuchNetns, Stale, open_name, path_of
+from netloom.topology.suggest import did_you_mean
+from netloom.values import RESERVED
+from netloom.wire.rtnetlink import get_link, read_links
+
+_TRIED = 1
+_REFUSED = 2
+_PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+
+
+class Stop(click.ClickException):
+    """The end of a verb: its reason on standard error, and an exit status."""
+
+    def __init__(self, message: str, status: int) -> None:
+        """Keep both."""
+        super().__init__(message)
+        self.exit_code = status  # type: ignore[misc] # click takes both, its annotation one
+
+    def show(self, file: object = None) -> None:  # noqa: ARG002 - click's own signature
+        """Print the reason as it is: netloom's sentences need no `Error:` before them."""
+        _tell(self.message)
+
+
+def _tell(line: str) -> None:
+    click.echo(_printable(line), err=True)
+
+
+def _printable(text: str) -> str:
+    """Return a text with what is no UTF-8 in a file's name shown as the escapes of its bytes."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _reason(error: NetloomError) -> str:
+    """Return what went wrong, with the name that was perhaps meant."""
+    if not isinstance(error, NoSuchNetns) or isinstance(error, Stale):
+        return str(error)
+    meant = did_you_mean(error.name, names.names())
+    return f"{error.reason}: {meant}" if meant else str(error)
+
+
+def _become(how: Callable[[], NoReturn]) -> NoReturn:
+    try:
+        how()
+    except run.NotStarted as error:
+        raise Stop(_reason(error), error.status) from error
+    except NetloomError as error:
+        raise Stop(_reason(error), run.TROUBLE) from error
+
+
+def _command(words: tuple[str, ...], usage: str) -> tuple[str, ...]:
+    """Return the command without the `--` that may stand before it, which click leaves there."""
+    argv = words[1:] if words[:1] == ("--",) else words
+    if not argv:
+        message = f"no command was given\nhint: {usage}"
+        raise Stop(message, run.TROUBLE)
+    return argv
+
+
+@click.command("exec", context_settings=_PASS_ON)
+@click.argument("ns")
+@click.argument("cmd", nargs=-1, type=click.UNPROCESSED)
+def exec_command(ns: str, cmd: tuple[str, ...]) -> None:
+    """Run a command in namespace NS, and end with its status."""
+    argv = _command(cmd, f"netloom exec {ns} COMMAND, or netloom shell {ns}")
+    _become(lambda: run.exec_in(ns, argv, tell=_tell))
+
+
+@click.command("shell")
+@click.argument("ns")
+def shell_command(ns: str) -> None:
+    """Open a shell in namespace NS; its prompt shows where it is."""
+    _become(lambda: shell.shell_in(ns, tell=_tell))
+
+
+@click.command("run", context_settings=_PASS_ON)
+@click.argument("cmd", nargs=-1, type=click.UNPROCESSED)
+def run_command(cmd: tuple[str, ...]) -> None:
+    """Run a command in a throw-away namespace with nothing but `lo`."""
+    argv = _command(cmd, "netloom run COMMAND")
+    _become(lambda: isolate.run_isolated(argv))
+
+
+@click.command("ls")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def ls_command(as_json: bool) -> None:
+    """List the names of namespaces, each with the lab that it belongs to, or `stale`."""
+    rows = _rows(names.names())
+    if as_json:
+        keys = ("name", "lab", "stale")
+        click.echo(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=2))
+        return
+    width = max((len(_printable(name)) for name, _, _ in rows), default=0)
+    for name, lab, stale in rows:
+        note = "stale" if stale else lab or ""
+        click.echo(f"{_printable(name):{width}}  {note}".rstrip())
+
+
+@click.command("add")
+@click.argument("wanted", metavar="NAME...", nargs=-1, required=True)
+def add_command(wanted: tuple[str, ...]) -> None:
+    """Make namespaces as `ip netns add` does, but with `lo` up."""
+    for name in wanted:
+        _check_free(name, wanted)
+    _or_stop(names.prepare, _REFUSED)
+    made: list[str] = []
+    for name in wanted:
+        try:
+            names.create(name)
+        except (NetloomError, KernelError) as error:
+            for done in made:
+                names.remove(done)
+            message = f"cannot make namespace `{name}`: {error}"
+            raise Stop(message, _TRIED) from error
+        made.append(name)
+    if names.private():
+        _tell(f"note: {names.NETNS_DIR} is not shared with the machine here: seen from here only")
+
+
+def _check_free(name: str, wanted: tuple[str, ...]) -> None:
+    _or_stop(lambda: path_of(name), _REFUSED)
+    if name in RESERVED:
+        message = f"`{name}` is a word of netloom's own language, not a name"
+        raise Stop(message, _REFUSED)
+    if wanted.count(name) > 1:
+        message = f"`{name}` is named twice"
+        raise Stop(message, _REFUSED)
+    if name in names.names():
+        there = "a namespace" if names.is_netns(path_of(name)) else "a stale name"
+        message = f"there is {there} `{name}` already\nhint: netloom del {name}"
+        raise Stop(message, _REFUSED)
+
+
+@click.command("del")
+@click.option("--force", is_flag=True, help="Delete a namespace of a lab, too.")
+@click.argument("wanted", metavar="NAME...", nargs=-1, required=True)
+def del_command(wanted: tuple[str, ...], force: bool) -> None:
+    """Delete namespaces by name, as `ip netns del` does; stale names, too."""
+    there = set(names.names())
+    for name in wanted:
+        if name not in there:
+            raise Stop(_reason(NoSuchNetns(name, f"no namespace `{name}`")), _REFUSED)
+    if not force:
+        _check_no_labs(wanted)
+    for name in dict.fromkeys(wanted):
+        _or_stop(lambda name=name: names.remove(name), _TRIED)  # type: ignore[misc]
+
+
+def _check_no_labs(wanted: Iterable[str]) -> None:
+    for name, lab, _ in _rows(wanted):
+        if lab:
+            hint = f"netloom down {lab}, or netloom del --force {name}"
+            message = f"`{name}` belongs to lab `{lab}`\nhint: {hint}"
+            raise Stop(message, _REFUSED)
+
+
+def _or_stop(call: Callable[[], object], status: int) -> None:
+    try:
+        call()
+    except NetloomError as error:
+        raise Stop(_reason(error), status) from error
+
+
+Row = tuple[str, str | None, bool]
+"""A name, its lab (empty for none, None where one may not look inside), and whether it is stale."""
+
+
+def _rows(wanted: Iterable[str]) -> list[Row]:
+    """Look at each namespace, all on one thread that hops from one to the next."""
+    return aside(lambda: [_row(name) for name in wanted])
+
+
+def _row(name: str) -> Row:
+    try:
+        with open_name(name) as netns:
+            hop(netns)
+    except Stale:
+        return name, "", True
+    except (Unavailable, KernelError):
+        return name, None, False
+    with Rtnetlink() as route:
+        return name, lab_of(read_links([route.ask(get_link("lo"))])[0].alias), False
+
+
+COMMANDS: tuple[click.Command, ...] = (
+    exec_command,
+    shell_command,
+    run_command,
+    ls_command,
+    add_command,
+    del_command,
+)
+"""The verbs of this file, to be hung into the command line."""

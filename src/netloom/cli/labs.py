@@ -1,0 +1,298 @@
+"""The verbs of labs: `up down plan verify undo labs`, and what belongs to their files."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from netloom import lab as front
+from netloom.cli.output import NO, REFUSED, TRIED, Stop, answer, progress, refusals, tell
+from netloom.host.journal import labs as remembered
+from netloom.host.this import ThisMachine
+from netloom.model.objects import HOST, Bridge, Desired, Veth
+from netloom.plan.steps import LinkAdd, NetnsAdd, NetnsDel, Plan, RouteAdd
+from netloom.render.shell import script
+from netloom.render.text import counted, line, plan_text, told
+from netloom.topology.lower import switch_of
+from netloom.topology.parse import Source, parse
+from netloom.topology.suggest import did_you_mean
+
+_FILE = click.argument("file", default=front.DEFAULT_FILE, required=False)
+
+
+def _load(file: str) -> Source:
+    if file == "-":
+        return parse(sys.stdin.buffer.read(), file="<stdin>", name="stdin")
+    return front.load(file)
+
+
+@click.command("up")
+@_FILE
+@click.option("-v", "--verbose", is_flag=True, help="Tell every change.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing.")
+def up_command(file: str, *, verbose: bool, quiet: bool) -> None:
+    """Make it so; twice does nothing."""
+    with refusals():
+        source = _load(file)
+        with progress("up") as shown:
+            report = front.up(source, progress=shown)
+    if quiet:
+        return
+    if verbose and report.plan:
+        tell(plan_text(report.plan))
+    if not report.plan:
+        answer(f"{report.lab}  is up; nothing to do")
+        return
+    for text in _summary(report):
+        answer(text)
+
+
+def _summary(report: front.Report) -> list[str]:
+    """Return what `up` tells: what there is now, what of it is on the host, and a command to try."""
+    desired = report.desired
+    fresh = all(step.netns in desired.netns for step in report.plan if isinstance(step, NetnsAdd))
+    new = any(isinstance(step, NetnsAdd) for step in report.plan)
+    took = f"{report.seconds * 1000:.0f} ms"
+    lines = []
+    if new and fresh and not any(isinstance(step, NetnsDel) for step in report.plan):
+        lines.append(f"{report.lab}  up in {took}: {contents(report.lab, desired)}")
+    else:
+        number = len(told(report.plan))
+        lines.append(f"{report.lab}  {counted(number, 'change')} in {took}")
+    width = max(len(report.lab), 4)
+    host = list(desired.netns[HOST].links) if HOST in desired.netns else []
+    if host and any(_on_host(step) for step in report.plan):
+        things = ", ".join(_host_thing(desired, name) for name in host)
+        lines.append(f"{'host':{width}}  + {things}")
+    if attempt := _attempt(report.lab, desired):
+        lines.append(f"{'try':{width}}  {attempt}")
+    return lines
+
+
+def _on_host(step: object) -> bool:
+    if not isinstance(step, LinkAdd):
+        return isinstance(step, RouteAdd) and step.netns == HOST
+    peer = step.link.kind.peer if isinstance(step.link.kind, Veth) else step.end
+    return HOST in {step.end.netns, peer.netns}
+
+
+def _host_thing(desired: Desired, name: str) -> str:
+    link = desired.netns[HOST].links[name]
+    kind = "bridge" if isinstance(link.kind, Bridge) else "veth"
+    return " ".join([kind, name, *map(str, link.addrs)])
+
+
+def contents(lab: str, desired: Desired) -> str:
+    """Return what a lab is made of: `2 namespaces, 1 network, 1 wire`."""
+    switch = switch_of(lab)
+    namespaces = sum(name not in {HOST, switch} for name in desired.netns)
+    bridges = trunks = ends = 0
+    for name, netns in desired.netns.items():
+        for link in netns.links.values():
+            if isinstance(link.kind, Bridge):
+                bridges += 1
+            elif isinstance(link.kind, Veth) and link.kind.peer.netns == name:
+                trunks += 1
+            elif isinstance(link.kind, Veth):
+                ends += 1
+    networks, wires = bridges - trunks // 2, ends // 2
+    parts = [
+        counted(namespaces, "namespace"),
+        counted(networks, "network") if networks else "",
+        counted(wires, "wire") if wires else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _attempt(lab: str, desired: Desired) -> str:
+    """Return a command to try: a ping from one namespace to another's address."""
+    switch = switch_of(lab)
+    inside = [(name, n) for name, n in desired.netns.items() if name not in {HOST, switch}]
+    for name, _ in inside:
+        for other, netns in [*inside, (HOST, desired.netns[HOST])]:
+            addrs = [a for link in netns.links.values() for a in link.addrs]
+            if other != name and addrs:
+                target = other if other != HOST else addrs[0].ip
+                return f"netloom exec {name} ping -c1 {target}"
+    return f"netloom shell {inside[0][0]}" if inside else ""
+
+
+@click.command("down")
+@click.argument("lab", default="", required=False)
+@click.option("--all", "every", is_flag=True, help="Take every lab down.")
+@click.option("--force", is_flag=True, help="Also what others put into the lab's namespaces.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing.")
+def down_command(lab: str, *, every: bool, force: bool, quiet: bool) -> None:
+    """Take a lab down, and leave nothing."""
+    with refusals():
+        names = remembered() if every else [_lab(lab)]
+    troubles = []
+    for name in names:
+        try:
+            with refusals():
+                report = front.down(name, force=force)
+        except Stop as stop:
+            if not every:
+                raise
+            troubles.append(stop)
+            continue
+        if not quiet:
+            _tell_down(name, report)
+    if troubles:
+        message = "\n".join(stop.message for stop in troubles)
+        raise Stop(message, max(stop.exit_code for stop in troubles))
+
+
+def _tell_down(name: str, report: front.Report | None) -> None:
+    if report is None:
+        answer(f"{name} is not up")
+        return
+    answer(f"{name}  down: {contents(name, report.desired)}; the host is as it was")
+    for note in report.notes:
+        tell(f"note: {note}")
+
+
+def _lab(text: str) -> str:
+    """Return the lab that LAB means; a name that nobody knows is a mistake."""
+    if not text:
+        return front.lab_name(f"./{front.DEFAULT_FILE}")
+    name = front.lab_name(text)
+    if name == text and name not in remembered() and not ThisMachine().marked(name):
+        hint = did_you_mean(name, remembered())
+        reason = f"no lab `{name}`" + (f": {hint}" if hint else "")
+        message = f"{reason} (netloom labs)"
+        raise Stop(message, REFUSED)
+    return name
+
+
+@click.command("plan")
+@_FILE
+@click.option("--as", "form", type=click.Choice(["ip"]), help="Print a script of ip and sysctl.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def plan_command(file: str, *, form: str | None, as_json: bool) -> None:
+    """Show what `up` would change."""
+    with refusals():
+        found = front.plan(_load(file))
+    if form == "ip":
+        click.echo(script(found.plan, found.lowered.desired.texts), nl=False)
+    elif as_json:
+        _print_plan(found.plan)
+    else:
+        answer(plan_text(found.plan))
+
+
+def _print_plan(steps: Plan) -> None:
+    import msgspec
+
+    click.echo(msgspec.json.format(msgspec.json.encode({"version": 1, "steps": steps})))
+
+
+@click.command("verify")
+@click.argument("lab", default="", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def verify_command(lab: str, *, as_json: bool) -> None:
+    """Ask whether it is still what was applied."""
+    with refusals():
+        name = _lab(lab)
+        steps = front.verify(name)
+    if steps is None:
+        message = f"{name} is not up"
+        raise Stop(message, NO)
+    if as_json:
+        _print_plan(steps)
+    elif steps:
+        answer("\n".join(map(line, steps)))
+    if steps:
+        message = f"{name}  is not as it was applied; `netloom up` would do the above"
+        raise Stop(message, NO)
+    if not as_json:
+        answer(f"{name}  is as it was applied")
+
+
+@click.command("undo")
+@click.argument("lab", default="", required=False)
+@click.option("--list", "listed", is_flag=True, help="List the states to go back to.")
+def undo_command(lab: str, *, listed: bool) -> None:
+    """Go back to before netloom's last change."""
+    with refusals():
+        name = _lab(lab)
+        if listed:
+            for past in front.pasts(name):
+                answer(f"{past.number}  {past.command}, {counted(past.namespaces, 'namespace')}")
+            return
+        report = front.undo(name)
+    if report is None:
+        message = f"{name}: there is nothing to undo"
+        raise Stop(message, REFUSED)
+    answer(plan_text(report.plan))
+
+
+@click.command("labs")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def labs_command(*, as_json: bool) -> None:
+    """List the labs that are up."""
+    with refusals():
+        rows = front.labs()
+    if as_json:
+        keys = ("lab", "state", "namespaces", "source")
+        click.echo(json.dumps([{key: getattr(row, key) for key in keys} for row in rows], indent=2))
+        return
+    width = max((len(row.lab) for row in rows), default=0)
+    for row in rows:
+        state = "" if row.state == "up" else f"{row.state}: netloom down {row.lab}  "
+        place = os.path.relpath(row.source) if row.source else ""
+        answer(f"{row.lab:{width}}  {counted(row.namespaces, 'namespace')}  {state}{place}".rstrip())
+
+
+@click.command("schema")
+def schema_command() -> None:
+    """Print the JSON Schema of topology files."""
+    from netloom.topology.schema import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2))
+
+
+_STARTER = """\
+# {name}: two namespaces and the wire between them.
+# Make it so: `netloom up`. See what that would do: `netloom plan`. Leave no trace: `netloom down`.
+links:
+  - [red:eth0 10.10.0.1/24, blue:eth0 10.10.0.2/24]
+
+# A network of three on a switch would be:
+# networks:
+#   lan: {{subnet: 10.20.0.0/24}}
+# namespaces:
+#   n: {{count: 3, networks: [lan]}}
+"""
+
+
+@click.command("init")
+@_FILE
+def init_command(file: str) -> None:
+    """Write a commented starter file."""
+    path = Path(file)
+    try:
+        with path.open("x", encoding="utf-8") as out:
+            out.write(_STARTER.format(name=front.default_name(path)))
+    except FileExistsError:
+        message = f"`{file}` exists; nothing was touched"
+        raise Stop(message, REFUSED) from None
+    except OSError as error:
+        message = f"cannot write `{file}`: {error.strerror}"
+        raise Stop(message, TRIED) from error
+    answer(f"wrote {file}; `netloom up{'' if file == front.DEFAULT_FILE else ' ' + file}` makes it so")
+
+
+COMMANDS: tuple[click.Command, ...] = (
+    up_command,
+    down_command,
+    plan_command,
+    verify_command,
+    undo_command,
+    labs_command,
+    init_command,
+    schema_command,
+)
+"""The verbs of this file, to be hung into the command line."""

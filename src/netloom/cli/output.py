@@ -1,0 +1,112 @@
+"""What a person sees while and after a verb works: answers on stdout, talk on stderr."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+
+from netloom.errors import Interrupted, NetloomError, Refused, TopologyError
+from netloom.lab import Progress
+
+TRIED = 1
+"""Exit status: tried, refused, undone."""
+
+REFUSED = 2
+"""Exit status: refused before anything was touched."""
+
+NO = 3
+"""Exit status: the answer is no."""
+
+_PATIENCE = 0.2
+"""Seconds before progress is shown."""
+
+
+class Stop(click.ClickException):
+    """The end of a verb: its reason on standard error, and an exit status."""
+
+    def __init__(self, message: str, status: int) -> None:
+        """Keep both."""
+        super().__init__(message)
+        self.exit_code = status  # type: ignore[misc] # click takes both, its annotation one
+
+    def show(self, file: object = None) -> None:  # noqa: ARG002 - click's own signature
+        """Print the reason as it is: netloom's sentences need no `Error:` before them."""
+        tell(self.message)
+
+
+def tell(line: str) -> None:
+    """Print talk, on standard error."""
+    click.echo(printable(line), err=True)
+
+
+def answer(text: str) -> None:
+    """Print an answer, on standard output."""
+    click.echo(printable(text))
+
+
+def printable(text: str) -> str:
+    """Return a text with what is no UTF-8 in a file's name shown as the escapes of its bytes."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Turn what netloom refuses into its sentence and its exit status."""
+    try:
+        yield
+    except TopologyError as error:
+        raise Stop(_mistakes(error), REFUSED) from error
+    except Refused as error:
+        raise Stop(str(error), TRIED) from error
+    except Interrupted as error:
+        raise Stop(str(error), 130) from error
+    except NetloomError as error:
+        raise Stop(f"{error}\nnothing was touched", REFUSED) from error
+
+
+def _mistakes(error: TopologyError) -> str:
+    number = len(error.problems)
+    files = {problem.mark.file for problem in error.problems if problem.mark}
+    where = f" in {files.pop()}" if len(files) == 1 else ""
+    if number == 1:
+        return f"{error}\nnothing was touched"
+    return f"{error}\n{number} mistakes{where}; nothing was touched"
+
+
+@contextmanager
+def progress(verb: str) -> Iterator[Progress | None]:
+    """Show how far a long change has got, on a terminal and after a fifth of a second."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    bar = _Bar(verb)
+    try:
+        yield bar
+    finally:
+        bar.close()
+
+
+class _Bar:
+    """One line that is written over."""
+
+    def __init__(self, verb: str) -> None:
+        self.verb = verb
+        self.begun = time.monotonic()
+        self.shown = 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self.begun > _PATIENCE and now - self.shown > _PATIENCE / 4:
+            self.shown = now
+            part = done / total if total else 1
+            line = f"{self.verb} {'█' * int(part * 30):30} {done} of {total} steps"
+            click.echo(f"\r{line}", nl=False, err=True)
+
+    def close(self) -> None:
+        if self.shown:
+            click.echo("\r\x1b[K", nl=False, err=True)
+
+
+Call = Callable[[], object]

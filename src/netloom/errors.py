@@ -1,0 +1,156 @@
+"""The closed family of refusals: facts in fields, one sentence each, printed at the edge.
+
+    NetloomError
+    ├─ TopologyError   the file or the words of a call are wrong: every problem, each with its place
+    ├─ Unavailable     this machine cannot do it, or not now: the reason and the remedy
+    ├─ Refused         a step was refused by the kernel; what had been done is undone
+    └─ NotReady        something did not become ready in time
+
+`KernelError` is the one below: what a single system call or netlink request was answered. It is an
+`OSError`, and becomes `Refused` when a step was being applied.
+"""
+
+import os
+from typing import NamedTuple
+
+
+class Mark(NamedTuple):
+    """A place in a text: where to point, and the line to show."""
+
+    file: str
+    line: int  # from 1
+    column: int  # from 1, in characters
+    length: int  # in characters
+    text: str  # the whole line
+
+
+Path = tuple[str | int, ...]
+"""A place in a topology: `("networks", "lan", "subnet")`, `("links", 0, "ends", 1)`."""
+
+
+class Problem(NamedTuple):
+    """One mistake: what is wrong, where, and what would be right."""
+
+    message: str
+    path: Path = ()
+    hint: str = ""
+    mark: Mark | None = None
+    at_key: bool = False
+    """Whether the key at `path` is meant, and not its value."""
+
+    def __str__(self) -> str:
+        """Return the compiler's shape: `file:line:column: message`, the line, and a caret with the hint."""
+        if self.mark is None:
+            place = ".".join(str(part) for part in self.path)
+            head = f"{place}: {self.message}" if place else self.message
+            return f"{head}\n  hint: {self.hint}" if self.hint else head
+        mark = self.mark
+        margin = " " * len(str(mark.line))
+        under = " " * (mark.column - 1) + "^" * max(1, mark.length)
+        return (
+            f"{mark.file}:{mark.line}:{mark.column}: {self.message}\n"
+            f"  {mark.line} | {mark.text}\n"
+            f"  {margin} | {under}{' ' if self.hint else ''}{self.hint}"
+        )
+
+
+class NetloomError(Exception):
+    """Anything that netloom refuses or could not do."""
+
+
+class TopologyError(NetloomError):
+    """A topology (file, text or call) has mistakes; nothing was touched."""
+
+    def __init__(self, problems: list[Problem] | tuple[Problem, ...]) -> None:
+        """Keep all the problems, in the order of their places."""
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class Unavailable(NetloomError):
+    """The machine refuses before anything was touched: a right, a module, a limit, a name in use."""
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        """Say what is missing, and what to do about it."""
+        self.reason = reason
+        self.remedy = remedy
+        super().__init__(f"{reason}\nhint: {remedy}" if remedy else reason)
+
+
+class KernelError(OSError):
+    """One request that the kernel refused.
+
+    `asked` says what it was (`ip -n red addr add 10.0.0.1/24 dev eth0` or `mount …`), `extack` what the
+    kernel said beyond the errno (NLMSGERR_ATTR_MSG, linux/netlink.h), empty where it said nothing.
+    `index` is the place of the refused message in the batch that was sent.
+    """
+
+    def __init__(self, errno: int, asked: str, extack: str = "", index: int = 0) -> None:
+        """Keep the facts; `errno` is positive."""
+        super().__init__(errno, os.strerror(errno))
+        self.asked = asked
+        self.extack = extack
+        self.index = index
+
+    def __str__(self) -> str:
+        """Return what was asked and what the kernel answered, its own words first."""
+        words = f"{self.extack} ({self.strerror})" if self.extack else self.strerror
+        return f"{self.asked}: {words}" if self.asked else str(words)
+
+
+class Refused(NetloomError):
+    """A step of a plan was refused.
+
+    `step` is the refused step as a plan prints it, `asked` the command it equals, `undone` whether all
+    that had been done before it is undone, `left` what could not be undone.
+    """
+
+    def __init__(  # noqa: PLR0913 - the facts of a refusal, each with a name
+        self,
+        step: str,
+        cause: KernelError,
+        *,
+        asked: str = "",
+        remedy: str = "",
+        undone: bool = True,
+        left: tuple[str, ...] = (),
+    ) -> None:
+        """Keep the facts of the refusal."""
+        self.step = step
+        self.cause = cause
+        self.asked = asked
+        self.errno = cause.errno
+        self.extack = cause.extack
+        self.remedy = remedy
+        self.undone = undone
+        self.left = left
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        """Return the step, the kernel's answer, what became of the rest, and what to do."""
+        lines = [f"`{self.step}` was refused: {self.cause.extack or self.cause.strerror}"]
+        if self.cause.extack:
+            lines[0] += f" ({self.cause.strerror})"
+        if self.asked:
+            lines.append(f"  as a command: {self.asked}")
+        if self.undone and not self.left:
+            lines.append("  all that was done before it has been undone")
+        else:
+            lines += [f"  left behind: {thing}" for thing in self.left]
+        if self.remedy:
+            lines.append(f"hint: {self.remedy}")
+        return "\n".join(lines)
+
+
+class NotReady(NetloomError):
+    """Something that was waited for did not happen before its deadline."""
+
+    def __init__(self, waiting_for: str, timeout: float) -> None:
+        """Say what was waited for, and how long, in seconds."""
+        self.waiting_for = waiting_for
+        self.timeout = timeout
+        super().__init__(f"not ready after {timeout:g} s: {waiting_for}")
+
+
+class Interrupted(NetloomError):
+    """The user interrupted (Ctrl-C, SIGTERM); what had been done is undone."""

@@ -1,0 +1,1 @@
+"""The machine: looking at it, changing it, and the journal of what was changed."""

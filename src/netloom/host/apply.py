@@ -1,0 +1,384 @@
+"""Doing: a plan, carried out on this machine.
+
+One throwaway thread works through the steps. Neighbouring steps for one namespace become one batch of
+netlink messages, sent when the next step is for another namespace or is no netlink message; so what
+a batch costs is the kernel's own work. Index numbers of links in namespaces made here are chosen
+here, so that a message may speak of a link that an earlier message of the same batch makes.
+
+Rule 1: no decisions. What to do is `plan/diff.py`, what becomes of a refusal is the caller's.
+Rule 2: the kernel goes on with a batch after a refused message, so after a refusal nothing is known of
+the steps of that batch: whoever undoes must look again, and does.
+
+Should: run after the journal is on disk.
+Mustn't: match anything by name that the plan does not name.
+"""
+
+import resource
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import singledispatchmethod
+from itertools import count
+
+from msgspec.structs import replace
+
+from netloom.errors import KernelError, Refused, Unavailable
+from netloom.host import etc, sysctl
+from netloom.host.machine import Orders
+from netloom.kernel import syscalls
+from netloom.kernel.netlink import Rtnetlink
+from netloom.model.objects import HOST, Bridge, End, Link, Route, Veth
+from netloom.netns import names as registry
+from netloom.netns.enter import aside, hop
+from netloom.netns.handle import Handle, open_name, open_self
+from netloom.plan import steps
+from netloom.plan.steps import Plan, Step
+from netloom.render.shell import command
+from netloom.render.text import line
+from netloom.wire.rtnetlink import (
+    Message,
+    Peer,
+    addr_add,
+    addr_del,
+    altname_add,
+    altname_del,
+    get_link,
+    link_add,
+    link_del,
+    link_del_group,
+    link_group,
+    link_set,
+    read_links,
+    route_add,
+    route_del,
+    route_replace,
+    rule_add,
+    rule_del,
+)
+
+_OPEN = 480
+"""Namespaces kept open at once; two descriptors each stay below the usual limit of 1,024."""
+
+_BATCH = 256
+"""Steps in a batch at the most, so that progress and Ctrl-C are noticed."""
+
+_GROUP = 0x6E6C6D
+"""The group (IFLA_GROUP) that links are put into to be deleted together: one wait for RCU, not many."""
+
+_EEXIST = 17
+
+
+class _Room:
+    """An open namespace: its handle, and a netlink socket inside it."""
+
+    __slots__ = ("handle", "indexes", "next_index", "rt")
+
+    def __init__(self, handle: Handle, rt: Rtnetlink) -> None:
+        self.handle = handle
+        self.rt = rt
+
+    def close(self) -> None:
+        self.rt.close()
+        self.handle.close()
+
+
+class _Worker:
+    """Carries out a plan; lives on one thread."""
+
+    def __init__(self, plan: Plan, orders: Orders) -> None:
+        self.plan = plan
+        self.orders = orders
+        self.refused: list[Refused] = []
+        self.rooms: OrderedDict[str, _Room] = OrderedDict()
+        self.home: _Room | None = None
+        self.indexes = {end: given.index for end, given in orders.snapshot.given.items()}
+        self.fresh: dict[str, count[int]] = {}
+        self.batch: list[tuple[Step, Message]] = []
+        self.where = ""
+        self.steps_in_batch = 0
+        self.done = 0
+
+    def work(self) -> list[Refused]:
+        """Carry out all steps; stop at the first refusal unless told to go on."""
+        self.home = _Room(open_self(), Rtnetlink())
+        try:
+            for step in _grouped(self.plan):
+                if self.orders.stopped():
+                    break
+                self.carry_or_note(step)
+                if self.refused and not self.orders.go_on:
+                    return self.refused
+            self.flush_or_note()
+            return self.refused
+        finally:
+            for room in (*self.rooms.values(), self.home):
+                room.close()
+
+    def carry_or_note(self, step: Step | tuple[steps.LinkDel, ...]) -> None:
+        """Carry out a step, or note that it was refused."""
+        try:
+            if isinstance(step, tuple):
+                self.delete_together(step)
+            else:
+                self.carry(step)
+        except KernelError as error:
+            first = step[0] if isinstance(step, tuple) else step
+            self.note(first, error)
+        except Unavailable as error:
+            first = step[0] if isinstance(step, tuple) else step
+            self.note(first, KernelError(_EEXIST, str(error.reason), str(error.reason)))
+
+    def note(self, step: Step, error: KernelError) -> None:
+        self.refused.append(Refused(line(step), error, asked=command(step)))
+
+    def flush_or_note(self) -> None:
+        """Send what has been gathered; note what is refused."""
+        batch, self.batch = self.batch, []
+        self.steps_in_batch = 0
+        while batch:
+            try:
+                self.room(self.where).rt.batch([message for _, message in batch])
+                return
+            except KernelError as error:
+                self.note(batch[error.index][0], error)
+                if not self.orders.go_on:
+                    return
+                # The kernel has tried the rest of that send already; once more does no harm to a
+                # teardown, where "it is not there" is no refusal.
+                batch = batch[error.index + 1 :]
+
+    # ── rooms ─────────────────────────────────────────────────────────────────────────────────
+
+    def room(self, name: str) -> _Room:
+        """Return an open namespace, opening it if need be."""
+        if name == HOST:
+            assert self.home is not None
+            return self.home
+        room = self.rooms.get(name)
+        if room is None:
+            handle = open_name(name)
+            hop(handle)
+            room = self.enter(name, handle)
+        else:
+            self.rooms.move_to_end(name)
+        return room
+
+    def enter(self, name: str, handle: Handle) -> _Room:
+        """Keep a namespace open that the thread is in; let go of the one used longest ago."""
+        room = self.rooms[name] = _Room(handle, Rtnetlink())
+        if len(self.rooms) > _OPEN:
+            self.rooms.popitem(last=False)[1].close()
+        return room
+
+    def send(self, name: str, step: Step, *messages: Message) -> None:
+        """Put messages into the batch for a namespace."""
+        if name != self.where or self.steps_in_batch >= _BATCH:
+            self.turn_to(name)
+        self.steps_in_batch += 1
+        self.batch += [(step, message) for message in messages]
+
+    def turn_to(self, name: str) -> None:
+        """Send the batch that is gathered, and begin one for another namespace."""
+        self.done += self.steps_in_batch
+        if self.batch:
+            self.flush_or_note()
+            self.orders.progress(self.done)
+        self.where = name
+        self.steps_in_batch = 0
+
+    def index(self, end: End) -> int:
+        """Return the index of a link: known, chosen by us, or asked for."""
+        index = self.indexes.get(end, 0)
+        if not index:
+            self.turn_to(self.where)
+            answer = self.room(end.netns).rt.ask(get_link(end.link))
+            index = self.indexes[end] = read_links([answer])[0].index
+        return index
+
+    def choose_index(self, end: End) -> int:
+        """Choose the index of a link to be made, in a namespace that we made just now; else 0."""
+        numbers = self.fresh.get(end.netns)
+        if numbers is None:
+            self.indexes.pop(end, None)
+            return 0
+        index = self.indexes[end] = next(numbers)
+        return index
+
+    # ── namespaces ────────────────────────────────────────────────────────────────────────────
+
+    @singledispatchmethod
+    def carry(self, step: Step) -> None:
+        """Carry out one step."""
+        raise NotImplementedError(step)
+
+    @carry.register
+    def _(self, step: steps.NetnsAdd) -> None:
+        self.turn_to("")
+        syscalls.unshare(syscalls.CLONE_NEWNET)
+        room = self.enter(step.netns, open_self())
+        room.rt.batch(link_set(1, alias=step.alias, up=True))
+        registry.publish(step.netns)
+        self.indexes[End(step.netns, "lo")] = 1
+        self.fresh[step.netns] = count(self.orders.snapshot.newborn_links + 1)
+        self.done += 1
+
+    @carry.register
+    def _(self, step: steps.NetnsDel) -> None:
+        self.turn_to("")
+        room = self.rooms.pop(step.netns, None)
+        if room is not None:
+            room.close()
+        registry.remove(step.netns)
+        self.done += 1
+
+    @carry.register
+    def _(self, step: steps.NameDel) -> None:
+        registry.remove(step.netns)
+
+    @carry.register
+    def _(self, step: steps.HostsSet) -> None:
+        etc.set_hosts(self.orders.lab, step.netns, step.digest)
+
+    @carry.register
+    def _(self, step: steps.HostsDel) -> None:
+        etc.del_hosts(self.orders.lab, step.netns)
+
+    @carry.register
+    def _(self, step: steps.SysctlSet) -> None:
+        self.turn_to(step.netns)
+        hop(self.room(step.netns).handle)
+        sysctl.write(step.key, step.value)
+
+    # ── links ─────────────────────────────────────────────────────────────────────────────────
+
+    @carry.register
+    def _(self, step: steps.LinkAdd) -> None:
+        end, link = step.end, step.link
+        if isinstance(link.kind, Bridge):
+            self.send(end.netns, step, *self.new_bridge(end, link))
+            return
+        assert isinstance(link.kind, Veth)
+        assert step.peer is not None
+        far = link.kind.peer
+        fd = -1 if far.netns == end.netns else self.room(far.netns).handle.fd
+        master = self.index(End(end.netns, link.master)) if link.master else 0
+        peer = Peer(far.link, step.peer, self.choose_index(far), fd)
+        index = self.choose_index(end)
+        self.send(end.netns, step, link_add(end.link, link, index=index, master=master, peer=peer))
+
+    def new_bridge(self, end: End, link: Link) -> tuple[Message, ...]:
+        """Return the messages that make a bridge and hold its MTU.
+
+        A bridge follows the smallest MTU of its ports until its own has been *changed* once
+        (BROPT_MTU_SET_BY_USER, net/bridge/br_device.c), so it is born with another.
+        """
+        index = self.choose_index(end)
+        other = link.mtu - 1 if link.mtu > 1280 else link.mtu + 1  # noqa: PLR2004 - IPv6 needs 1280
+        born = link_add(end.link, replace(link, mtu=other), index=index)
+        return born, *link_set(index, "" if index else end.link, mtu=link.mtu)
+
+    @carry.register
+    def _(self, step: steps.LinkDel) -> None:
+        self.send(step.end.netns, step, link_del(self.index(step.end)))
+        self.indexes.pop(step.end, None)
+
+    def delete_together(self, doomed: tuple[steps.LinkDel, ...]) -> None:
+        """Delete many links of one namespace at once: put into a group of their own, then by group."""
+        where = doomed[0].end.netns
+        for step in doomed:
+            self.send(where, step, link_group(self.index(step.end), _GROUP))
+            self.indexes.pop(step.end, None)
+        self.send(where, doomed[0], link_del_group(_GROUP))
+
+    @carry.register
+    def _(self, step: steps.LinkSet) -> None:
+        end = step.end
+        master = None
+        if step.master is not None:
+            master = self.index(End(end.netns, step.master)) if step.master else 0
+        messages = link_set(
+            self.index(end),
+            up=step.up,
+            mtu=step.mtu,
+            mac=step.mac,
+            master=master,
+            alias=step.alias,
+            ipv6_ll=step.ipv6_ll,
+            stp=step.stp,
+        )
+        self.send(end.netns, step, *messages)
+
+    @carry.register
+    def _(self, step: steps.AltnameAdd) -> None:
+        self.send(step.end.netns, step, altname_add(self.index(step.end), step.altname))
+
+    @carry.register
+    def _(self, step: steps.AltnameDel) -> None:
+        self.send(step.end.netns, step, altname_del(self.index(step.end), step.altname))
+
+    # ── addresses, routes, rules ──────────────────────────────────────────────────────────────
+
+    @carry.register
+    def _(self, step: steps.AddrAdd) -> None:
+        self.send(step.end.netns, step, addr_add(self.index(step.end), step.addr))
+
+    @carry.register
+    def _(self, step: steps.AddrDel) -> None:
+        self.send(step.end.netns, step, addr_del(self.index(step.end), step.addr))
+
+    @carry.register
+    def _(self, step: steps.RouteAdd) -> None:
+        self.route(step.netns, step, step.route, route_add)
+
+    @carry.register
+    def _(self, step: steps.RouteReplace) -> None:
+        self.route(step.netns, step, step.route, route_replace)
+
+    @carry.register
+    def _(self, step: steps.RouteDel) -> None:
+        self.route(step.netns, step, step.route, route_del)
+
+    def route(
+        self, netns: str, step: Step, route: Route, build: Callable[[Route, dict[str, int]], Message]
+    ) -> None:
+        """Put a message about a route into the batch."""
+        indexes = {hop.dev: self.index(End(netns, hop.dev)) for hop in route.nexthops}
+        self.send(netns, step, build(route, indexes))
+
+    @carry.register
+    def _(self, step: steps.RuleAdd) -> None:
+        self.send(step.netns, step, rule_add(step.rule))
+
+    @carry.register
+    def _(self, step: steps.RuleDel) -> None:
+        self.send(step.netns, step, rule_del(step.rule))
+
+
+def _grouped(plan: Plan) -> list[Step | tuple[steps.LinkDel, ...]]:
+    """Return the steps, neighbouring deletions of links of one namespace taken together."""
+    found: list[Step | tuple[steps.LinkDel, ...]] = []
+    run: list[steps.LinkDel] = []
+    for step in (*plan, None):
+        if isinstance(step, steps.LinkDel) and (not run or run[0].end.netns == step.end.netns):
+            run.append(step)
+            continue
+        if run:
+            found.append(run[0] if len(run) == 1 else tuple(run))
+        run = [step] if isinstance(step, steps.LinkDel) else []
+        if step is not None and not run:
+            found.append(step)
+    return found
+
+
+def apply(plan: Plan, orders: Orders) -> list[Refused]:
+    """Carry out a plan; return what was refused, at most one unless told to go on."""
+    if any(isinstance(step, steps.NetnsAdd) for step in plan):
+        registry.prepare()
+    _raise_limit()
+    return aside(_Worker(plan, orders).work)
+
+
+def _raise_limit() -> None:
+    """Raise the soft limit of open files as far as the hard one allows (getrlimit(2))."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard and soft < 4 * _OPEN:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4 * _OPEN), hard))

@@ -1,0 +1,240 @@
+"""What netloom remembers of a lab, on disk before it acts: /run/netloom/labs/LAB.
+
+    record    what was applied last: the desired state, derived addresses, the file's text
+    pending   what is being changed right now: what will be made, and the state before
+    files/    texts that namespaces of the lab see (hosts files), by digest
+    undo/     states before earlier changes, newest last
+
+Rule 1: `pending` is complete before the first step, and goes only after `record` is in place. Whoever
+finds a `pending` knows that somebody was killed, and by which names and MAC addresses to tell what
+had been made already and not been marked yet.
+Rule 2: a file is written beside its place and renamed, so it is either whole or not there.
+Rule 3: the folder of a lab is its lock. It goes when nothing is in it, and the folders above it too:
+no trace.
+
+/run is no tmpfs everywhere, so everything carries the boot id.
+"""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from netloom.errors import Unavailable
+from netloom.model.objects import NOTHING, Desired, Netns
+from netloom.topology.allocate import Held
+
+RUN_DIR = "/run/netloom"
+VERSION = 1
+_KEPT = 10
+"""How many earlier states `undo` can go back to."""
+
+
+_T = TypeVar("_T")
+
+
+class Record(Struct, frozen=True):
+    """What was applied last. `source` is the file it came from, `text` what stood there."""
+
+    lab: str
+    boot: str
+    desired: Desired = NOTHING
+    held: Held = Held()
+    source: str = ""
+    text: str = ""
+    command: str = "up"
+    version: int = VERSION
+
+
+class Pending(Struct, frozen=True):
+    """A change that has begun, towards `desired`: names and MAC addresses of all that it will make.
+
+    `names` are the namespaces that will be made; none of them was there when the change began.
+    """
+
+    lab: str
+    boot: str
+    before: Record | None
+    names: frozenset[str] = frozenset()
+    desired: Desired = NOTHING
+    version: int = VERSION
+
+
+def boot_id() -> str:
+    """Return the kernel's name for this boot (random(4))."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def labs() -> list[str]:
+    """Return the names of the labs that something is remembered of."""
+    try:
+        return sorted(os.listdir(f"{RUN_DIR}/labs"))
+    except FileNotFoundError:
+        return []
+
+
+def files_dir(lab: str) -> str:
+    """Return the folder of the texts that namespaces of a lab see."""
+    return f"{RUN_DIR}/labs/{lab}/files"
+
+
+class Journal:
+    """The memory of one lab. As a context manager it holds the lab's lock, and tidies up at the end."""
+
+    def __init__(self, lab: str) -> None:
+        """Remember which lab; nothing is read or made yet."""
+        self.lab = lab
+        self.dir = Path(RUN_DIR, "labs", lab)
+        self._lock = -1
+
+    def __enter__(self) -> "Journal":
+        """Take the lock, without waiting for another netloom that has it."""
+        while True:
+            self._lock = _opened_dir(self.dir)
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(self._lock)
+                reason = f"another netloom is changing the lab `{self.lab}`"
+                raise Unavailable(reason, "try again when it has finished") from None
+            with suppress(FileNotFoundError):
+                # Whoever held it before may have removed the folder: then this lock locks nothing.
+                if self.dir.stat().st_ino == os.fstat(self._lock).st_ino:
+                    return self
+            os.close(self._lock)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Remove the folders that are empty, and let go of the lock."""
+        with suppress(OSError):
+            for folder in (self.dir / "files", self.dir, self.dir.parent, Path(RUN_DIR)):
+                with suppress(FileNotFoundError):
+                    folder.rmdir()
+        os.close(self._lock)
+        self._lock = -1
+
+    # ── record and pending ────────────────────────────────────────────────────────────────────
+
+    def record(self) -> Record | None:
+        """Return what was applied last, None if nothing is."""
+        return self._read("record", Record)
+
+    def pending(self) -> Pending | None:
+        """Return the change that was begun and not finished, None if there is none."""
+        return self._read("pending", Pending)
+
+    def _read(self, name: str, kind: type[_T]) -> _T | None:
+        try:
+            return msgspec.json.decode((self.dir / name).read_bytes(), type=kind)
+        except FileNotFoundError:
+            return None
+        except msgspec.DecodeError as error:
+            reason = f"{self.dir / name} cannot be read: {error}"
+            raise Unavailable(reason, "was it written by another version of netloom?") from error
+        except PermissionError as error:
+            raise Unavailable(f"may not read {self.dir / name}", "run it as root") from error
+
+    def begin(self, pending: Pending, texts: Mapping[str, str]) -> None:
+        """Put on disk what is about to be made, and the texts that it will need."""
+        self._write("pending", msgspec.json.encode(pending))
+        files = self.dir / "files"
+        files.mkdir(exist_ok=True)
+        for digest, text in texts.items():
+            if not (files / digest).exists():
+                self._write(f"files/{digest}", text.encode())
+
+    def commit(self, record: Record) -> None:
+        """Put on disk what is applied now; the change is over."""
+        self._write("record", msgspec.json.encode(record))
+        self._forget("pending")
+        self._drop_texts(record.desired)
+
+    def abort(self, record: Record | None) -> None:
+        """The change has been undone: what was applied before it holds again."""
+        if record is None:
+            self.forget()
+        else:
+            self._forget("pending")
+            self._drop_texts(record.desired)
+
+    def forget(self) -> None:
+        """Forget the lab: nothing of it is left on the machine."""
+        for name in ("pending", "record"):
+            self._forget(name)
+        for folder in ("files", "undo"):
+            shutil.rmtree(self.dir / folder, ignore_errors=True)
+
+    def _forget(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            (self.dir / name).unlink()
+
+    def _drop_texts(self, desired: Desired) -> None:
+        used = {netns.hosts for netns in desired.netns.values()}
+        with suppress(FileNotFoundError):
+            for digest in os.listdir(self.dir / "files"):
+                if digest not in used:
+                    (self.dir / "files" / digest).unlink()
+
+    def _write(self, name: str, data: bytes) -> None:
+        beside = self.dir / f"{name}.new"
+        beside.write_bytes(data)
+        beside.rename(self.dir / name)
+
+    # ── undo ──────────────────────────────────────────────────────────────────────────────────
+
+    def push(self, past: Record | None) -> None:
+        """Keep the state before a change."""
+        folder = self.dir / "undo"
+        folder.mkdir(exist_ok=True)
+        numbers = self._numbers()
+        number = (numbers[-1] if numbers else 0) + 1
+        nothing = Record(lab=self.lab, boot="", command="")
+        self._write(f"undo/{number:06}", msgspec.json.encode(past or nothing))
+        for old in numbers[: -_KEPT + 1]:
+            self._forget(f"undo/{old:06}")
+
+    def pasts(self) -> Iterator[tuple[int, Record]]:
+        """Yield the earlier states with their numbers, newest first."""
+        for number in reversed(self._numbers()):
+            past = self._read(f"undo/{number:06}", Record)
+            if past is not None:
+                yield number, past
+
+    def pop(self, number: int) -> None:
+        """Forget an earlier state and those after it."""
+        for later in self._numbers():
+            if later >= number:
+                self._forget(f"undo/{later:06}")
+
+    def _numbers(self) -> list[int]:
+        try:
+            return sorted(int(name) for name in os.listdir(self.dir / "undo") if name.isdecimal())
+        except FileNotFoundError:
+            return []
+
+
+def _opened_dir(folder: Path) -> int:
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:  # another netloom removed it in between
+            continue
+        except OSError as error:
+            raise Unavailable(f"cannot make {folder}: {error.strerror}", "run it as root") from error
+
+
+def empty(desired: Desired) -> bool:
+    """Whether nothing at all is desired."""
+    return all(netns == Netns() for netns in desired.netns.values())

@@ -1,0 +1,114 @@
+"""The seam: all that the verbs of a lab need of a machine.
+
+`ThisMachine` (`this.py`) is the real one; `netloom.testing.FakeMachine` foretells through
+`plan.effect.after` instead of asking the kernel.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Protocol
+
+from msgspec import Struct, field
+
+from netloom.errors import Refused
+from netloom.model.objects import HOST, Bridge, Desired, End, Netns, Veth
+from netloom.model.snapshot import Snapshot
+from netloom.plan.steps import Plan
+from netloom.plan.sysctls import link_of
+from netloom.topology.allocate import HostSubnet
+
+
+class Scope(Struct, frozen=True):
+    """Where to look, and how to tell there what is ours.
+
+    `desired`: namespaces and sysctls to look at. `macs`: MAC addresses by which a link that was made
+    and not marked yet is known. `unpublished`: namespaces that a killed `up` was about to make.
+    `making`: namespaces that there shall be; if one is missing, `fresh` are the sysctls to read in a
+    newborn namespace, and `kinds` the kinds of links to try there.
+    """
+
+    lab: str
+    names: frozenset[str] = frozenset()
+    sysctls: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    macs: frozenset[tuple[str, str]] = frozenset()
+    peers: Mapping[str, End] = field(default_factory=dict)
+    unpublished: frozenset[str] = frozenset()
+    making: frozenset[str] = frozenset()
+    fresh: tuple[str, ...] = ()
+    kinds: frozenset[str] = frozenset()
+
+
+class Orders(Struct, frozen=True):
+    """How a plan shall be carried out.
+
+    `go_on`: after a refusal, go on and report all (teardown); else stop at the first. `progress` is
+    told how many steps are done; `stopped` says whether to stop early.
+    """
+
+    lab: str
+    snapshot: Snapshot
+    go_on: bool = False
+    progress: Callable[[int], None] = lambda done: None  # noqa: ARG005 - the shape of a progress call
+    stopped: Callable[[], bool] = lambda: False
+
+
+class Machine(Protocol):
+    """A machine with network namespaces."""
+
+    @property
+    def boot(self) -> str:
+        """The name of this boot."""
+
+    def host_subnets(self, lab: str) -> tuple[HostSubnet, ...]:
+        """Return the prefixes connected to the namespace `host`, those of the lab itself left out."""
+
+    def observe(self, scope: Scope) -> Snapshot:
+        """Return what is there within a scope."""
+
+    def apply(self, plan: Plan, orders: Orders) -> list[Refused]:
+        """Carry out a plan; return what was refused, at most one unless told to go on."""
+
+    def marked(self, lab: str) -> frozenset[str]:
+        """Return the names of all namespaces that bear the mark of a lab, wherever it was noted."""
+
+
+def scope_of(
+    lab: str,
+    states: Iterable[Desired],
+    *,
+    making: Desired | None = None,
+    unpublished: frozenset[str] = frozenset(),
+) -> Scope:
+    """Return the scope that covers several desired states of a lab; `making` is the one wanted now."""
+    names: set[str] = set(unpublished)
+    sysctls: dict[str, set[str]] = {}
+    macs: set[tuple[str, str]] = set()
+    peers: dict[str, End] = {}
+    every = [*states, *([making] if making else [])]
+    for state in every:
+        for name, netns in state.netns.items():
+            names.add(name)
+            sysctls.setdefault(name, set()).update(netns.sysctls)
+            for link_name, link in netns.links.items():
+                if link.mac:
+                    macs.add((f"{name}:{link_name}", link.mac))
+                if isinstance(link.kind, Veth):
+                    peers[f"{name}:{link_name}"] = link.kind.peer
+    wanted = making.netns if making else {}
+    return Scope(
+        lab=lab,
+        names=frozenset(names),
+        sysctls={name: tuple(sorted(keys)) for name, keys in sysctls.items()},
+        macs=frozenset(macs),
+        peers=peers,
+        unpublished=unpublished,
+        making=frozenset(wanted) - {HOST},
+        fresh=tuple(sorted({k for n in wanted.values() for k in n.sysctls if not link_of(k)})),
+        kinds=frozenset(_kinds(wanted.values())),
+    )
+
+
+def _kinds(wanted: Iterable[Netns]) -> Iterator[str]:
+    for netns in wanted:
+        for link in netns.links.values():
+            if isinstance(link.kind, Veth | Bridge):
+                yield "veth" if isinstance(link.kind, Veth) else "bridge"

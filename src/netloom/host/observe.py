@@ -1,0 +1,383 @@
+"""Looking: what is there, within the fence of one lab.
+
+One throwaway thread goes from namespace to namespace, opens a netlink socket in each, and asks four
+questions: links, addresses, routes, rules. A namespace is the lab's if its `lo` bears the mark; a
+link, if it bears the mark or is one that we were about to make, by name and MAC address.
+
+Rule: looking changes nothing. (To learn how a new namespace begins, one is made without a name; it is
+gone when its thread is.)
+"""
+
+import errno
+import os
+import sys
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from netloom.errors import KernelError, Unavailable
+from netloom.host import etc, sysctl
+from netloom.host.machine import Scope
+from netloom.kernel import syscalls
+from netloom.kernel.netlink import Rtnetlink
+from netloom.model.marks import far_of, lab_of, lo_mark
+from netloom.model.objects import (
+    HOST,
+    Addr,
+    Bridge,
+    End,
+    Kind,
+    Link,
+    Loopback,
+    Netns,
+    Route,
+    Rule,
+    Veth,
+)
+from netloom.model.snapshot import Foreign, GivenLink, Snapshot
+from netloom.netns import names as registry
+from netloom.netns.enter import aside, hop
+from netloom.netns.handle import Handle, NoSuchNetns, Stale, open_name, path_of
+from netloom.plan.sysctls import NO_IPV6
+from netloom.topology.allocate import HostSubnet
+from netloom.topology.lower import HOST_PROTOCOL
+from netloom.values import network_of
+from netloom.wire.rtnetlink import (
+    Peer,
+    SeenAddr,
+    SeenLink,
+    dump_addrs,
+    dump_links,
+    dump_routes,
+    dump_rules,
+    link_add,
+    read_addrs,
+    read_links,
+    read_routes,
+    read_rules,
+)
+
+UNKNOWN = End("", "")
+"""The far end of a wire that leads to where we do not look, or not to where its mark says."""
+
+FALLBACK = frozenset(
+    "tunl0 gre0 gretap0 erspan0 ip_vti0 sit0 ip6tnl0 ip6gre0 ip6_vti0".split()  # noqa: SIM905
+)
+"""Devices that the kernel puts into every new namespace once their module is loaded."""
+
+_PERMANENT = 0x80  # IFA_F_PERMANENT
+_KERNELS = frozenset({1, 2, 3})  # IFAPROT_KERNEL_LO, _RA, _LL (linux/if_addr.h)
+_BORN = frozenset({"127.0.0.1", "::1"})
+
+
+class _Look:
+    """One namespace as the kernel tells of it."""
+
+    def __init__(self, rt: Rtnetlink) -> None:
+        self.links: list[SeenLink] = read_links(rt.dump(dump_links()))
+        self.addrs: list[SeenAddr] = read_addrs(rt.dump(dump_addrs()))
+        names = {link.index: link.name for link in self.links}
+        self.names = names
+        self.routes: list[Route] = read_routes(rt.dump(dump_routes()), names)
+        self.rules: list[Rule] = read_rules(rt.dump(dump_rules()))
+        self.cookie = rt.cookie
+
+    @property
+    def mark(self) -> str:
+        """The alias of `lo`."""
+        return next((link.alias for link in self.links if link.index == 1), "")
+
+
+class _Observer:
+    """Gathers a snapshot."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self.netns: dict[str, Netns] = {}
+        self.given: dict[End, GivenLink] = {}
+        self.cookies: dict[str, int] = {}
+        self.foreign_links: dict[str, tuple[str, ...]] = {}
+        self.foreign_names: set[str] = set()
+        self.stale: set[str] = set()
+        self.unnamed: set[str] = set()
+        self.stray: set[str] = set()
+        self.newborn: dict[str, str] = {}
+        self.newborn_links = 0
+
+    def look(self) -> Snapshot:
+        """Visit every namespace of the scope; runs on a thread of its own."""
+        self.visit_host()
+        there = set(registry.names())
+        for name in sorted(self.scope.names):
+            if name == HOST:
+                continue
+            if name in there:
+                self.visit(name)
+            if name not in self.netns and etc.hosts_of(self.scope.lab, name):
+                self.stray.add(name)
+        if not self.scope.making <= self.netns.keys():
+            self.visit_newborn()
+        return self.joined()
+
+    def visit_host(self) -> None:
+        with Rtnetlink() as rt:
+            look = _Look(rt)
+        self.take(HOST, look, marked=False)
+        known = sysctl.read((NO_IPV6,))
+        routes = frozenset(r for r in look.routes if r.protocol == HOST_PROTOCOL)
+        self.netns[HOST] = Netns(links=self.netns[HOST].links, routes=routes, sysctls=known)
+
+    def visit(self, name: str) -> None:
+        try:
+            handle = open_name(name)
+        except Stale:
+            if name in self.scope.unpublished:
+                self.unnamed.add(name)
+            else:
+                self.foreign_names.add(name)
+                self.stale.add(name)
+            return
+        except NoSuchNetns:
+            return
+        with handle:
+            self.visit_inside(name, handle)
+
+    def visit_inside(self, name: str, handle: Handle) -> None:
+        hop(handle)
+        with Rtnetlink() as rt:
+            look = _Look(rt)
+        if look.mark != lo_mark(self.scope.lab, name):
+            self.foreign_names.add(name)
+            return
+        self.cookies[name] = look.cookie
+        self.take(name, look, marked=True)
+        links = self.netns[name].links
+        values = sysctl.read(self.scope.sysctls.get(name, ()))
+        if values.get(NO_IPV6) == "1":
+            links = {n: _without_ll(link) for n, link in links.items()}
+        self.netns[name] = Netns(
+            links=links,
+            routes=frozenset(look.routes),
+            rules=frozenset(look.rules),
+            sysctls=values,
+            hosts=etc.hosts_of(self.scope.lab, name),
+        )
+
+    def take(self, name: str, look: _Look, *, marked: bool) -> None:
+        """Take what is ours of one namespace's links, and the names of the others."""
+        addrs = _addrs_by_link(look.addrs)
+        links: dict[str, Link] = {}
+        foreign: list[str] = []
+        for seen in look.links:
+            if self.is_ours(name, seen) or (marked and seen.index == 1):
+                links[seen.name] = self.link(name, seen, look.names, addrs.get(seen.index, ()))
+            elif seen.name not in FALLBACK and seen.index != 1:
+                foreign.append(seen.name)
+        self.netns[name] = Netns(links=links)
+        self.foreign_links[name] = tuple(foreign)
+
+    def is_ours(self, name: str, seen: SeenLink) -> bool:
+        """Whether a link bears the lab's mark, or is one that we were about to make."""
+        if seen.alias:
+            return lab_of(seen.alias) == self.scope.lab
+        return (f"{name}:{seen.name}", seen.mac) in self.scope.macs
+
+    def link(
+        self, netns: str, seen: SeenLink, names: dict[int, str], addrs: Iterable[Addr]
+    ) -> Link:
+        """Return what the kernel tells of a link of ours, as asked facts."""
+        end = End(netns, seen.name)
+        self.given[end] = GivenLink(seen.index, seen.carrier, seen.peer_index)
+        if seen.index == 1:
+            return Link(
+                kind=Loopback(),
+                mac="",
+                mtu=seen.mtu,
+                up=seen.up,
+                alias=seen.alias,
+                altnames=seen.altnames,
+                addrs=tuple(addrs),
+            )
+        return Link(
+            kind=self.kind(end, seen),
+            mac=seen.mac,
+            mtu=seen.mtu,
+            up=seen.up,
+            master=names.get(seen.master, "") if seen.master else "",
+            alias=seen.alias,
+            ipv6_ll=seen.ipv6_ll,
+            altnames=tuple(sorted(seen.altnames)),
+            addrs=tuple(addrs),
+        )
+
+    def kind(self, end: End, seen: SeenLink) -> Kind:
+        """Return the kind of a link; a kind that we never make is a wire to nowhere, so it must go."""
+        if seen.kind == "bridge":
+            return Bridge(stp=seen.stp)
+        return Veth(far_of(seen.alias) or self.scope.peers.get(str(end), UNKNOWN))
+
+    def visit_newborn(self) -> None:
+        """Make a namespace without a name, see what it begins with, and try there what will be made."""
+        syscalls.unshare(syscalls.CLONE_NEWNET)
+        self.newborn = sysctl.read(self.scope.fresh)
+        with Rtnetlink() as rt:
+            self.newborn_links = max(link.index for link in read_links(rt.dump(dump_links())))
+            for kind in sorted(self.scope.kinds):
+                _try_kind(rt, kind)
+
+    def joined(self) -> Snapshot:
+        """Return the snapshot; a wire whose two ends do not name each other leads nowhere."""
+        for name, netns in self.netns.items():
+            wrong = [n for n, link in netns.links.items() if not self.is_joined(End(name, n), link)]
+            if wrong:
+                links = dict(netns.links)
+                for link_name in wrong:
+                    links[link_name] = replace(links[link_name], kind=Veth(UNKNOWN))
+                self.netns[name] = replace(netns, links=links)
+        return Snapshot(
+            netns=self.netns,
+            newborn=self.newborn,
+            newborn_links=self.newborn_links,
+            given=self.given,
+            foreign=Foreign(
+                links=self.foreign_links,
+                names=frozenset(self.foreign_names),
+                stale=frozenset(self.stale),
+            ),
+            cookies=self.cookies,
+            unnamed=frozenset(self.unnamed),
+            stray_hosts=frozenset(self.stray),
+        )
+
+    def is_joined(self, end: End, link: Link) -> bool:
+        """Whether a wire leads where it says, by the indexes of both ends."""
+        if not isinstance(link.kind, Veth):
+            return True
+        here, there = self.given[end], self.given.get(link.kind.peer)
+        return there is not None and (here.index, here.peer_index) == (there.peer_index, there.index)
+
+
+def _without_ll(link: Link) -> Link:
+    """Return a link in a namespace where IPv6 is off: its mode says what it would do, not what it does."""
+    return replace(link, ipv6_ll=False) if link.ipv6_ll else link
+
+
+def _addrs_by_link(seen: Iterable[SeenAddr]) -> dict[int, list[Addr]]:
+    """Return the addresses that somebody asked for: permanent, and not the kernel's own."""
+    found: dict[int, list[Addr]] = {}
+    for entry in seen:
+        if entry.flags & _PERMANENT and entry.proto not in _KERNELS:
+            if entry.index == 1 and entry.addr.ip in _BORN:
+                continue
+            found.setdefault(entry.index, []).append(entry.addr)
+    for addrs in found.values():
+        addrs.sort()
+    return found
+
+
+def _try_kind(rt: Rtnetlink, kind: str) -> None:
+    """Make a link of a kind, so that a kernel without it is known before anything is touched."""
+    near, far = End("", f"{kind}0"), End("", f"{kind}1")
+    link = Link(kind=Bridge() if kind == "bridge" else Veth(far), mac="", mtu=1500)
+    peer = None if kind == "bridge" else Peer(far.link, link)
+    try:
+        rt.batch([link_add(near.link, link, peer=peer)])
+    except KernelError as error:
+        reason = f"this kernel makes no links of the kind `{kind}`: {error.strerror}"
+        raise Unavailable(reason, f"modprobe {kind}, or CONFIG_{kind.upper()}") from error
+
+
+def observe(scope: Scope) -> Snapshot:
+    """Return what is there within a scope; raises `Unavailable` where looking is not allowed."""
+    try:
+        return aside(_Observer(scope).look)
+    except KernelError as error:
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: KernelError) -> Unavailable:
+    """Say why even a nameless namespace could not be made or entered."""
+    if error.errno == errno.EPERM:
+        command = f"sudo {os.path.abspath(sys.argv[0])} …"
+        return Unavailable(
+            f"needs root: {error.asked}: {error.strerror}", f"{command}, or inside `unshare -Urnm`"
+        )
+    if error.errno == errno.ENOSPC:
+        reason = "no more network namespaces are allowed (user.max_net_namespaces, user_namespaces(7))"
+        return Unavailable(reason, "sysctl -w user.max_net_namespaces=…, or take labs down")
+    if error.errno in {errno.EINVAL, errno.ENOSYS}:
+        reason = f"this kernel has no network namespaces (CONFIG_NET_NS): {error}"
+        return Unavailable(reason, "boot a kernel that has them")
+    return Unavailable(f"cannot look: {error}", "is the machine out of memory or of open files?")
+
+
+def host_subnets(lab: str) -> tuple[HostSubnet, ...]:
+    """Return the prefixes connected to interfaces of the host that are not the lab's."""
+    with Rtnetlink() as rt:
+        links = {link.index: link for link in read_links(rt.dump(dump_links()))}
+        addrs = read_addrs(rt.dump(dump_addrs()))
+    found = []
+    for entry in addrs:
+        link = links.get(entry.index)
+        if link is None or lab_of(link.alias) == lab or entry.addr.ip.startswith("fe80:"):
+            continue
+        prefix = network_of(entry.addr.ip, entry.addr.prefixlen)
+        owner = f"the lab `{lab_of(link.alias)}`" if lab_of(link.alias) else ""
+        found.append(HostSubnet(prefix, link.name, owner))
+    return tuple(found)
+
+
+def marked(lab: str) -> frozenset[str]:
+    """Return the names of all namespaces that bear a lab's mark."""
+    return frozenset(name for name, owner in owners().items() if owner == lab)
+
+
+def owners() -> dict[str, str]:
+    """Return every name in /run/netns with the lab whose namespace it is, empty for nobody's."""
+    return aside(_owners)
+
+
+def _owners() -> dict[str, str]:
+    found = {}
+    for name in registry.names():
+        try:
+            handle = open_name(name)
+        except (NoSuchNetns, Unavailable):
+            found[name] = ""
+            continue
+        with handle:
+            hop(handle)
+            with Rtnetlink() as rt:
+                links = read_links(rt.dump(dump_links()))
+        found[name] = next((lab_of(link.alias) for link in links if link.index == 1), "")
+    return found
+
+
+def holders(cookies_of: Iterable[str]) -> dict[str, list[tuple[int, str]]]:
+    """Return the processes that live in namespaces of these names: (pid, command), by name."""
+    inodes: dict[int, str] = {}
+    for name in cookies_of:
+        try:
+            inodes[os.stat(path_of(name)).st_ino] = name
+        except OSError:
+            continue
+    found: dict[str, list[tuple[int, str]]] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdecimal() and (name := _lives_in(entry, inodes)):
+            found.setdefault(name, []).append((int(entry), _command(entry)))
+    return found
+
+
+def _lives_in(pid: str, inodes: dict[int, str]) -> str:
+    try:
+        return inodes.get(os.stat(f"/proc/{pid}/ns/net").st_ino, "")
+    except OSError:
+        return ""
+
+
+def _command(pid: str) -> str:
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return "?"

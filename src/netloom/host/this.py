@@ -1,0 +1,35 @@
+"""This machine: the real `Machine`."""
+
+from netloom.errors import Refused
+from netloom.host import apply as doing
+from netloom.host import observe as looking
+from netloom.host.journal import boot_id
+from netloom.host.machine import Orders, Scope
+from netloom.model.snapshot import Snapshot
+from netloom.plan.steps import Plan
+from netloom.topology.allocate import HostSubnet
+
+
+class ThisMachine:
+    """The machine that netloom runs on; `host` is the network namespace of the process."""
+
+    @property
+    def boot(self) -> str:
+        """The kernel's name for this boot."""
+        return boot_id()
+
+    def host_subnets(self, lab: str) -> tuple[HostSubnet, ...]:
+        """Return the prefixes connected to the namespace `host`, those of the lab itself left out."""
+        return looking.host_subnets(lab)
+
+    def observe(self, scope: Scope) -> Snapshot:
+        """Return what is there within a scope."""
+        return looking.observe(scope)
+
+    def apply(self, plan: Plan, orders: Orders) -> list[Refused]:
+        """Carry out a plan; return what was refused, at most one unless told to go on."""
+        return doing.apply(plan, orders)
+
+    def marked(self, lab: str) -> frozenset[str]:
+        """Return the names of all namespaces that bear the mark of a lab."""
+        return looking.marked(lab)

@@ -1,0 +1,102 @@
+"""Readers of /proc: the bytes in one function, their meaning in the next.
+
+Rule: nothing here changes anything, and a process that vanishes while it is looked at is no error.
+"""
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_WHOLE_UID_RANGE = ["0", "0", "4294967295"]
+
+
+class Mount:
+    """One line of /proc/PID/mountinfo (proc_pid_mountinfo(5))."""
+
+    __slots__ = ("id", "parent", "peers", "point")
+
+    def __init__(self, identity: int, parent: int, point: str, peers: int) -> None:
+        """Keep the facts; `peers` is the number of its peer group, 0 where it is not shared."""
+        self.id = identity
+        self.parent = parent
+        self.point = point
+        self.peers = peers
+
+
+def mountinfo(pid: int | str = "thread-self") -> bytes:
+    """Return the mounts that a process sees, as the kernel prints them, a line each."""
+    with open(f"/proc/{pid}/mountinfo", "rb") as file:
+        return file.read()
+
+
+def mounts(text: bytes, at: str) -> "Iterator[Mount]":
+    """Yield the mounts on the path `at` and below it.
+
+    With thousands of namespaces the text has thousands of lines: only those wanted are taken apart.
+    """
+    wanted = b" " + os.fsencode(at)
+    for line in text.splitlines():
+        if wanted in line:
+            mount = _mount(line)
+            if mount.point == at or mount.point.startswith(f"{at}/"):
+                yield mount
+
+
+def _mount(line: bytes) -> Mount:
+    words = line.split(b" ")
+    peers = 0
+    for word in words[6 : words.index(b"-")]:
+        if word.startswith(b"shared:"):
+            peers = int(word[7:])
+    point = words[4].decode("unicode_escape").encode("latin-1")  # space, tab, newline, \ are octal
+    return Mount(int(words[0]), int(words[1]), os.fsdecode(point), peers)
+
+
+def tops_below(text: bytes, at: str) -> list[str]:
+    """Return the points of what is mounted directly on the mount that is seen at `at`."""
+    found = list(mounts(text, at))
+    stack = [mount for mount in found if mount.point == at]
+    seen = {mount.id for mount in stack} - {mount.parent for mount in stack}
+    return [mount.point for mount in found if mount.parent in seen]
+
+
+def same_mounts(pid: int) -> bool:
+    """Whether a process is in the mount namespace that the calling thread is in."""
+    return os.path.samefile(f"/proc/{pid}/ns/mnt", "/proc/thread-self/ns/mnt")
+
+
+def oldest_forebear() -> int | None:
+    """Return process 1, or the oldest of our forebears that we may look into, None for none."""
+    for pid in reversed(_forebears()):
+        if os.access(f"/proc/{pid}/ns/mnt", os.F_OK):
+            return pid
+    return None
+
+
+def _forebears() -> list[int]:
+    """Return our parent, its parent and so on, process 1 last; what vanishes ends the list."""
+    found = [os.getppid()]
+    while found[-1] > 1:
+        try:
+            with open(f"/proc/{found[-1]}/stat", "rb") as file:
+                found.append(int(file.read().rpartition(b")")[2].split()[1]))
+        except OSError:
+            break
+    return [pid for pid in found if pid]
+
+
+def in_user_namespace() -> bool:
+    """Whether this process lives in a user namespace other than the machine's first one."""
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        return file.read().split() != _WHOLE_UID_RANGE
+
+
+def initial_environment() -> set[bytes]:
+    """Return the names of the variables that this process was started with.
+
+    Python itself adds LC_CTYPE to its environment in the C locale (PEP 538).
+    """
+    with open("/proc/self/environ", "rb") as file:
+        return {pair.partition(b"=")[0] for pair in file.read().split(b"\0")}

@@ -1,0 +1,35 @@
+"""The mark of ownership, kept by the kernel in the object itself (IFLA_IFALIAS, at most 255 bytes).
+
+`lo` of a namespace of ours bears `netloom:LAB/NAME`; every other link of ours `netloom:LAB to NS:IF`,
+the interface that it leads to, or `netloom:LAB` where it leads nowhere. What bears no mark of a lab
+is not that lab's, whatever its name.
+"""
+
+from netloom.model.objects import End
+
+_PREFIX = "netloom:"
+ALIAS_MAX = 255
+"""IFALIASZ - 1 (linux/if.h)."""
+
+
+def lo_mark(lab: str, netns: str) -> str:
+    """Return the alias of `lo` in the lab's namespace `netns`."""
+    return f"{_PREFIX}{lab}/{netns}"[:ALIAS_MAX]
+
+
+def link_mark(lab: str, far: End | None = None) -> str:
+    """Return the alias of a link of the lab, which leads to `far`."""
+    return (f"{_PREFIX}{lab} to {far}" if far else f"{_PREFIX}{lab}")[:ALIAS_MAX]
+
+
+def lab_of(alias: str) -> str:
+    """Return the lab whose mark an alias is, empty if it is none."""
+    if not alias.startswith(_PREFIX):
+        return ""
+    return alias.removeprefix(_PREFIX).partition(" to ")[0].partition("/")[0]
+
+
+def far_of(alias: str) -> End | None:
+    """Return the interface that a marked link leads to, None where the mark names none."""
+    netns, colon, link = alias.partition(" to ")[2].rpartition(":")
+    return End(netns, link) if colon and lab_of(alias) else None

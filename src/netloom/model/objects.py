@@ -1,0 +1,177 @@
+"""The nouns, in iproute2's words: netns, link, addr, route, rule.
+
+Rule 1: only *asked* facts live here, the ones a person may ask for. What the kernel gives of itself
+(index, carrier, learned entries) is in `snapshot.py`, in types of its own.
+Rule 2: every field always has its concrete value. There is no "unset", so equality of two objects is
+equality of what they mean, and `plan/diff.py` needs no wildcard.
+Rule 3: everything is immutable text, numbers and tuples: an object is its own JSON.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from msgspec import Struct, field
+
+from netloom.values import Family
+
+HOST = "host"
+"""The name, in a topology and in the model, of the namespace that netloom runs in."""
+
+MAIN_TABLE = 254
+"""RT_TABLE_MAIN (linux/rtnetlink.h)."""
+
+
+class End(NamedTuple):
+    """One interface, named from outside: `web:eth0`."""
+
+    netns: str
+    link: str
+
+    def __str__(self) -> str:
+        """Return `web:eth0`."""
+        return f"{self.netns}:{self.link}"
+
+
+class Loopback(Struct, frozen=True, tag="loopback"):
+    """`lo`, which every namespace has from birth."""
+
+
+class Veth(Struct, frozen=True, tag="veth"):
+    """One end of a wire; both ends name each other (veth(4))."""
+
+    peer: End
+
+
+class Bridge(Struct, frozen=True, tag="bridge"):
+    """An Ethernet switch (ip-link(8), bridge type); it floods multicast, as a plain switch does."""
+
+    stp: bool = False
+
+
+Kind = Loopback | Veth | Bridge
+
+
+class Addr(Struct, frozen=True, order=True):
+    """An address of a link (ip-address(8)); IPv6 ones are made without duplicate address detection."""
+
+    ip: str
+    prefixlen: int
+    secondary: bool = False
+    """IPv4: whether an earlier address of the link lies in the same subnet (IFA_F_SECONDARY)."""
+
+    def __str__(self) -> str:
+        """Return `10.0.0.1/24`."""
+        return f"{self.ip}/{self.prefixlen}"
+
+
+class Link(Struct, frozen=True):
+    """A network device (ip-link(8)).
+
+    `mtu` in bytes; `mac` empty on `lo`; `master` the name of the bridge it is a port of, or empty;
+    `alias` the mark of its owner, and what it leads to; `ipv6_ll` whether the kernel gives it an IPv6
+    link-local address (IFLA_INET6_ADDR_GEN_MODE).
+    """
+
+    kind: Kind
+    mac: str
+    mtu: int
+    up: bool = True
+    master: str = ""
+    alias: str = ""
+    ipv6_ll: bool = False
+    altnames: tuple[str, ...] = ()
+    addrs: tuple[Addr, ...] = ()
+
+
+class Nexthop(Struct, frozen=True, order=True):
+    """One way of a route: through the gateway `via` (empty: directly), out of the link `dev`."""
+
+    dev: str
+    via: str = ""
+    weight: int = 1
+    onlink: bool = False
+
+
+class Route(Struct, frozen=True):
+    """A route (ip-route(8)). `dst` is a prefix, `0.0.0.0/0` for the IPv4 default.
+
+    `metric` is 0 for IPv4 and 1024 for IPv6 where none is asked, as in the kernel; `mtu` and `advmss`
+    in bytes, 0 for none; `protocol` is RTPROT_BOOT, iproute2's own, unless it is our mark on a host.
+    """
+
+    dst: str
+    nexthops: tuple[Nexthop, ...] = ()
+    type: str = "unicast"
+    table: int = MAIN_TABLE
+    metric: int = 0
+    tos: int = 0
+    src: str = ""
+    scope: int = 0
+    mtu: int = 0
+    advmss: int = 0
+    protocol: int = 3
+
+    @property
+    def family(self) -> Family:
+        """4 or 6."""
+        return 6 if ":" in self.dst else 4
+
+    @property
+    def key(self) -> tuple[str, int, int, int]:
+        """What the kernel tells two routes apart by: destination, table, metric, TOS."""
+        return self.dst, self.table, self.metric, self.tos
+
+
+class Rule(Struct, frozen=True):
+    """A routing policy rule (ip-rule(8)); a lower `priority` is looked at first.
+
+    Empty text and 0 mean "any". `action` is `lookup` (with `table`), `blackhole`, `unreachable` or
+    `prohibit`. Ports and uids are inclusive ranges; `suppress_prefixlength` is -1 for none.
+    """
+
+    family: Family
+    priority: int
+    action: str = "lookup"
+    table: int = 0
+    src: str = ""
+    dst: str = ""
+    iif: str = ""
+    oif: str = ""
+    fwmark: int = 0
+    fwmask: int = 0
+    tos: int = 0
+    ipproto: int = 0
+    sport: tuple[int, int] = (0, 0)
+    dport: tuple[int, int] = (0, 0)
+    uidrange: tuple[int, int] | None = None
+    invert: bool = False
+    suppress_prefixlength: int = -1
+    protocol: int = 3
+
+
+class Netns(Struct, frozen=True):
+    """A network namespace and all that is asked of it.
+
+    `sysctls` are dotted names below /proc/sys; `hosts` is the digest of its hosts file (the text is in
+    `Desired.texts`), empty for none.
+    """
+
+    links: Mapping[str, Link] = field(default_factory=dict)
+    routes: frozenset[Route] = frozenset()
+    rules: frozenset[Rule] = frozenset()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    hosts: str = ""
+
+
+class Desired(Struct, frozen=True):
+    """What there shall be: every namespace of a lab, and its part of the namespace `host`.
+
+    `netns` always holds `host`, empty if the lab has no part there. `texts` maps a digest to the text of a file; equal files of many namespaces are kept once.
+    """
+
+    netns: Mapping[str, Netns] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+
+NOTHING = Desired(netns={HOST: Netns()})
+"""What `down` desires."""

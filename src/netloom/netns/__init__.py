@@ -1,0 +1,1 @@
+"""Single namespaces: handles, names, entering, running."""

@@ -1,0 +1,96 @@
+"""Entering a namespace: on a thread that is thrown away, since one that moved is never reused.
+
+`setns` moves one thread, and sockets keep the namespace that they were opened in. So the short way
+to be inside is a thread of one's own, which dies there; what it opened is carried out.
+"""
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Generic, ParamSpec, TypeVar, cast
+
+from netloom.kernel import syscalls
+from netloom.kernel.netlink import netlink_socket, netns_cookie
+from netloom.netns.handle import Handle
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class _Errand(threading.Thread, Generic[_T]):
+    """A thread that makes one call, and keeps its result or what it raised.
+
+    As a context manager it takes whatever is raised in the block: that belongs to the caller.
+    """
+
+    def __init__(self, call: Callable[[], _T]) -> None:
+        super().__init__(name="netloom-errand", daemon=True)
+        self._call = call
+        self._result: _T | None = None
+        self._raised: BaseException | None = None
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        self._raised = error
+        return True
+
+    def run(self) -> None:
+        with self:
+            self._result = self._call()
+
+    def outcome(self) -> _T:
+        self.start()
+        self.join()
+        if self._raised is not None:
+            raise self._raised
+        return cast("_T", self._result)
+
+
+def aside(call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
+    """Return what `call` returns or raises, on a thread of its own that may move where it likes.
+
+    Should: be used for every call that changes the namespaces of its thread.
+    Mustn't: be used to enter a user namespace: a process with threads cannot.
+    """
+    return _Errand(lambda: call(*args, **keys)).outcome()
+
+
+def enter(netns: Handle | int, call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
+    """Return what `call` returns or raises, made inside a namespace.
+
+    Should: bring out what it opened (sockets, files) as its result.
+    Mustn't: start processes that need the mounts of the namespace; that is `run.exec_in`.
+    """
+
+    def inside() -> _T:
+        hop(netns)
+        return call(*args, **keys)
+
+    return aside(inside)
+
+
+def hop(netns: Handle | int) -> None:
+    """Move the calling thread into a namespace, for good or until the next hop.
+
+    Should: run on a thread that does nothing else, such as opening a socket in each namespace.
+    Mustn't: run on the main thread or on one of a pool.
+    """
+    syscalls.setns(netns if isinstance(netns, int) else netns.fd, syscalls.CLONE_NEWNET)
+
+
+def cookie(netns: Handle | int) -> int:
+    """Return the number that the kernel gave a namespace, unique until the next boot."""
+    return enter(netns, cookie_here)
+
+
+def cookie_here() -> int:
+    """Return the number of the namespace that the calling thread is in."""
+    with netlink_socket() as probe:
+        return netns_cookie(probe)

@@ -1,0 +1,96 @@
+"""A throw-away network for one command: a namespace without a name, with only `lo`, which is up.
+
+Nothing holds it but the command itself, so however that ends nothing is left: no name, no mount, no
+process of ours. Without rights a user namespace is made as well, in which the user is root.
+"""
+
+import errno
+import os
+
+from netloom.errors import KernelError, Unavailable
+from netloom.kernel import syscalls
+from netloom.kernel.loopback import set_lo_up
+from netloom.netns import run, view
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
+
+_LIMITS = (
+    ("kernel/unprivileged_userns_clone", "0", "1"),  # Debian's own switch, gone by now
+    ("user/max_user_namespaces", "0", "10000"),
+    ("kernel/apparmor_restrict_unprivileged_userns", "1", "0"),  # Ubuntu, since 23.10
+)
+"""Below /proc/sys: what may forbid user namespaces, the value that does, and one that does not."""
+
+
+def run_isolated(argv: "Sequence[str]") -> "NoReturn":
+    """Become `argv` in a new namespace of which nothing remains.
+
+    Should: be the last thing that a process does.
+    Mustn't: be called in a process with threads, which cannot make itself a user namespace.
+    """
+    isolate()
+    run.become(argv, {})
+
+
+def isolate() -> None:
+    """Move this process into a new network, with mounts of its own, a fresh /sys and `lo` up."""
+    plain = os.geteuid() != 0
+    try:
+        _unshare()
+        set_lo_up()
+    except KernelError as error:
+        reason = f"cannot make a namespace: {error}"
+        remedy = _remedy() if plain else "CAP_SYS_ADMIN is missing, or another limit is reached"
+        raise Unavailable(reason, remedy) from error
+    view.fresh_sys("netloom")
+
+
+def _unshare() -> None:
+    try:
+        syscalls.unshare(syscalls.CLONE_NEWNET)
+    except KernelError as error:
+        if error.errno != errno.EPERM:
+            raise
+        become_root()
+        syscalls.unshare(syscalls.CLONE_NEWNET)
+    view.own_mounts()
+
+
+def become_root() -> None:
+    """Move this process into a user namespace in which its user is root, and nobody else exists.
+
+    Should: run while the process has one thread.
+    Mustn't: be undone; it cannot.
+    """
+    uid, gid = os.geteuid(), os.getegid()
+    syscalls.unshare(syscalls.CLONE_NEWUSER)
+    _write("/proc/self/setgroups", "deny")
+    _write("/proc/self/uid_map", f"0 {uid} 1")
+    _write("/proc/self/gid_map", f"0 {gid} 1")
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
+    except OSError as error:
+        raise KernelError(error.errno or errno.EIO, f"echo {text} > {path}") from error
+
+
+def _remedy() -> str:
+    for key, forbidding, allowing in _LIMITS:
+        if _read(f"/proc/sys/{key}") == forbidding:
+            setting = f"{key.replace('/', '.')}={allowing}"
+            return f"run it as root, or have root run `sysctl {setting}`"
+    return "run it as root"
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,155 @@
+"""The registry of names, /run/netns, shared with `ip netns`: the same lock, files and mounts.
+
+A name is a file of mode 0 on which a namespace is mounted. The file comes first and the mount last,
+so a name without a mount is one that somebody was killed over, and nothing else. Where /run belongs
+to somebody else (a user namespace of a plain user), `cover.py` first lays one of our own over it.
+
+Nothing here is done once for each name that would grow with the number of names.
+"""
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from netloom.errors import KernelError, Unavailable
+from netloom.kernel import procfs, syscalls
+from netloom.kernel.loopback import set_lo_up
+from netloom.netns import cover, handle
+from netloom.netns.cover import refused
+from netloom.netns.enter import aside
+from netloom.netns.handle import NoSuchNetns, path_of
+
+NETNS_DIR = handle.NETNS_DIR
+is_netns = handle.is_netns
+
+_OWN = "/proc/thread-self/ns/net"
+
+
+def prepare() -> None:
+    """Make /run/netns a directory whose mounts are seen by everybody who should; twice is no harm.
+
+    Should: be called once before names are made.
+    Mustn't: touch a /run/netns that is already as it should be (others are mounted below it).
+    """
+    cover.make_run_writable()
+    try:
+        os.makedirs(NETNS_DIR, 0o755, exist_ok=True)
+        with _locked():
+            _share()
+    except OSError as error:
+        raise refused(NETNS_DIR, error) from error
+
+
+@contextmanager
+def _locked() -> Iterator[None]:
+    """Hold the lock that `ip netns add` holds (since iproute2 5.10).
+
+    Without it two first users at once mount the directory on itself again and again.
+    """
+    directory = os.open(NETNS_DIR, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)
+
+
+def _share() -> None:
+    try:
+        syscalls.propagation(NETNS_DIR, syscalls.MS_SHARED)
+    except KernelError as error:
+        if error.errno != errno.EINVAL:  # EINVAL: it is no mount point yet
+            raise
+        syscalls.bind(NETNS_DIR, NETNS_DIR, recursive=True)
+        # The copy is a peer of /run, where that is shared (systemd): each name would appear twice.
+        syscalls.propagation(NETNS_DIR, syscalls.MS_PRIVATE, recursive=True)
+        syscalls.propagation(NETNS_DIR, syscalls.MS_SHARED, recursive=True)
+
+
+def publish(name: str) -> None:
+    """Give the namespace of the calling thread a name.
+
+    Should: come last, when the namespace bears its mark and is as it should be.
+    Mustn't: leave a file behind when the mount is refused, nor touch a name that exists.
+    """
+    attach(name, _OWN)
+
+
+def attach(name: str, source: str) -> None:
+    """Give the namespace at a path (`/proc/PID/ns/net`, another name's file) a name."""
+    path = path_of(name)
+    _make_file(path, name)
+    try:
+        syscalls.bind(source, path)
+    except KernelError:
+        with suppress(OSError):
+            os.unlink(path)
+        raise
+
+
+def _make_file(path: str, name: str) -> None:
+    flags = os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        os.close(os.open(path, flags, 0))
+    except FileExistsError:
+        reason = f"the name `{name}` is taken"
+        raise Unavailable(reason, f"netloom del {name}") from None
+    except OSError as error:
+        raise refused(path, error) from error
+
+
+def create(name: str) -> None:
+    """Make a namespace with `lo` up, under a name."""
+    aside(_create, name)
+
+
+def _create(name: str) -> None:
+    syscalls.unshare(syscalls.CLONE_NEWNET)
+    set_lo_up()
+    publish(name)
+
+
+def remove(name: str) -> None:
+    """Take a name away, stale or not; the namespace itself lives as long as anybody uses it.
+
+    Should: be given a name that is ours to remove.
+    Mustn't: be taken as proof that the namespace is gone: the kernel tidies up later.
+    """
+    path = path_of(name)
+    with suppress(KernelError):  # EINVAL: nothing mounted; as `ip netns del`, unlink decides
+        syscalls.unmount(path)
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        raise NoSuchNetns(name, f"no namespace `{name}`") from None
+    except OSError as error:
+        raise refused(path, error) from error
+
+
+def names() -> list[str]:
+    """Return all names in order, stale ones too; none where there is no /run/netns."""
+    try:
+        return sorted(os.listdir(NETNS_DIR))
+    except FileNotFoundError:
+        return []
+
+
+def private() -> bool:
+    """Whether names made here stay unseen by the rest of the machine (as in `ip netns exec`).
+
+    The measure is process 1, or the oldest forebear that may be looked at: its mount namespace is
+    ours, or /run/netns is of one peer group in both. A user namespace may not look, and is private.
+    """
+    elder = procfs.oldest_forebear()
+    if elder is None:
+        return procfs.in_user_namespace()
+    if procfs.same_mounts(elder):
+        return False
+    return not _peers(procfs.mountinfo()) & _peers(procfs.mountinfo(elder))
+
+
+def _peers(text: bytes) -> set[int]:
+    found = procfs.mounts(text, NETNS_DIR)
+    return {mount.peers for mount in found if mount.point == NETNS_DIR and mount.peers}

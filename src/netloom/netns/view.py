@@ -1,0 +1,111 @@
+"""What a command sees inside a namespace besides the network: /sys and /etc.
+
+/sys/class/net shows the interfaces of the namespace that sysfs was *mounted* in, so a command gets
+a mount namespace with a fresh one. `ip netns exec` loses by that what was mounted on the old one
+(cgroups, bpf, tracing); here it is put back. And each file in /etc/netns/NAME lies over its namesake
+in /etc. A plain user cannot write /etc, so a lab's files may also be in /run/netloom/etc/NAME.
+"""
+
+import os
+from contextlib import suppress
+
+from netloom.errors import KernelError
+from netloom.kernel import procfs, syscalls
+
+ETC_DIRS = ("/etc/netns", "/run/netloom/etc")
+"""Where a namespace's own files for /etc are, those that win first."""
+
+_SYS = "/sys"
+
+
+def own_mounts() -> None:
+    """Move the calling thread into a mount namespace of its own, which the machine's still changes.
+
+    Should: come before anything is mounted for a command.
+    Mustn't: leave a mount that reaches the machine: hence slave, as `ip netns exec` does.
+    """
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    syscalls.propagation("/", syscalls.MS_SLAVE, recursive=True)
+
+
+def fresh_sys(label: str) -> None:
+    """Mount a sysfs of the calling thread's network namespace, and on it what was on the old one.
+
+    Should: go on with the old /sys where the kernel refuses a new one (a user namespace that does
+    not see the whole of the old one): a wrong /sys/class/net is better than no command.
+    Mustn't: run outside `own_mounts`.
+    """
+    kept = _trees(procfs.tops_below(procfs.mountinfo(), _SYS))
+    try:
+        if _mount_sysfs(label):
+            _put_instead()
+            for point, tree in kept.items():
+                with suppress(KernelError):  # the new one has no such directory
+                    syscalls.attach_tree(tree, point)
+    finally:
+        for tree in kept.values():
+            os.close(tree)
+
+
+def _trees(points: list[str]) -> dict[str, int]:
+    found = {}
+    for point in points:
+        with suppress(KernelError):  # hidden below a later mount, or a kernel before 5.2
+            found[point] = syscalls.clone_tree(point)
+    return found
+
+
+def _mount_sysfs(label: str) -> bool:
+    # A user namespace gets no more rights than the old one gave.
+    for flags in (0, syscalls.MS_RDONLY):
+        with suppress(KernelError):
+            syscalls.mount("sysfs", label, _SYS, flags=flags)
+            return True
+    return False
+
+
+def _put_instead() -> None:
+    """Put the sysfs that was mounted on top of the old one in its place.
+
+    Only now: with the old one gone first, a user namespace could not have mounted a new one. Where
+    the old one cannot go (EINVAL: it came with the user namespace), the new one stays on top.
+    """
+    with suppress(KernelError):
+        tree = syscalls.clone_tree(_SYS)
+        try:
+            syscalls.unmount(_SYS)
+            with suppress(KernelError):
+                syscalls.unmount(_SYS)
+            syscalls.attach_tree(tree, _SYS)
+        finally:
+            os.close(tree)
+
+
+def bind_etc(name: str) -> list[str]:
+    """Lay a namespace's own files over those in /etc, and return what could not be, a line each.
+
+    Should: follow links (a lab's files are links into /run/netloom), as mount(2) does by itself.
+    Mustn't: stop at the first that fails, nor run outside `own_mounts`.
+    """
+    wanted: dict[str, str] = {}
+    for directory in reversed(ETC_DIRS):
+        for entry in _entries(f"{directory}/{name}"):
+            path = f"{directory}/{name}/{entry}"
+            if entry not in wanted or os.path.exists(path):  # one that leads nowhere never wins
+                wanted[entry] = path
+    return [line for entry in wanted if (line := _bind(wanted[entry], f"/etc/{entry}"))]
+
+
+def _entries(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []
+
+
+def _bind(source: str, target: str) -> str:
+    try:
+        syscalls.bind(source, target)
+    except KernelError as error:
+        return f"Bind {source} -> {target} failed: {error.strerror}"
+    return ""

@@ -1,0 +1,1 @@
+"""Steps, what they will do, and which of them are needed."""

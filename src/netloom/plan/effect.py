@@ -1,0 +1,411 @@
+"""What the kernel will do: `after(plan, snapshot)` foretells the state that a plan leads to.
+
+The kernel cascades, and this file is where netloom knows it:
+
+* deleting one end of a veth deletes the other, with the addresses and routes of both;
+* deleting a namespace deletes all in it, and the far ends of its wires (a little later: whoever needs
+  them gone at once must delete them first, and `diff` does);
+* deleting a bridge sets its ports free;
+* the last IPv4 address of a link takes all IPv4 routes of that link along (fib_inetaddr_event), an
+  address takes the IPv4 routes that have it as their `src`;
+* a link set down loses its routes, and its IPv6 addresses (addrconf_ifdown);
+* below an MTU of 1280 bytes a link has no IPv6 (IPV6_MIN_MTU);
+* forwarding and disable_ipv6 of `all` rewrite every interface's.
+
+Rule 1: a step that the kernel would refuse raises `Illegal`, so "every prefix is legal" is a law that
+tests can state. Where the kernel's answer depends on more than we know (the primary address deleted
+before its secondaries: it depends on promote_secondaries), the step is illegal too.
+Rule 2: asked facts only; carrier, DAD and learned entries are the kernel's, in its own time.
+"""
+
+from collections.abc import Iterable
+from functools import singledispatchmethod
+
+from msgspec.structs import replace
+
+from netloom.model.objects import HOST, Addr, Bridge, End, Link, Loopback, Netns, Route, Rule, Veth
+from netloom.model.snapshot import Snapshot
+from netloom.plan import steps
+from netloom.plan.sysctls import NO_IPV6, link_of, rewritten
+from netloom.values import contains, family, network_of
+
+IPV6_MIN_MTU = 1280
+BRIDGE_PORTS = 1023
+"""BR_MAX_PORTS - 1 (net/bridge/br_private.h); the next one is answered EXFULL."""
+
+
+class Illegal(ValueError):
+    """A step that the kernel would refuse in this state."""
+
+    def __init__(self, step: steps.Step, reason: str) -> None:
+        """Keep the step and the reason."""
+        self.step = step
+        self.reason = reason
+        super().__init__(f"{step}: {reason}")
+
+
+def after(plan: Iterable[steps.Step], snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot that carrying out `plan` leads to; raises `Illegal` at a step refused."""
+    world = _World(snapshot)
+    for step in plan:
+        world.carry(step)
+    return world.frozen()
+
+
+def newborn_lo(alias: str) -> Link:
+    """Return `lo` as `NetnsAdd` leaves it: marked, and up."""
+    return Link(kind=Loopback(), mac="", mtu=65536, alias=alias)
+
+
+def born(link: Link, *, near: bool, ipv6: bool) -> Link:
+    """Return a link as `LinkAdd` leaves it: in place, but down, unmarked and without addresses."""
+    return Link(
+        kind=link.kind,
+        mac=link.mac,
+        mtu=link.mtu,
+        up=False,
+        master=link.master if near else "",
+        ipv6_ll=ipv6 and link.mtu >= IPV6_MIN_MTU,
+    )
+
+
+def is_secondary(addr: Addr, others: Iterable[Addr]) -> bool:
+    """Whether the kernel makes an IPv4 address secondary beside `others` (inet_insert_ifa)."""
+    if family(addr.ip) == 6:
+        return False
+    net = network_of(addr.ip, addr.prefixlen)
+    return any(
+        other.prefixlen == addr.prefixlen
+        and family(other.ip) == 4
+        and network_of(other.ip, other.prefixlen) == net
+        for other in others
+    )
+
+
+class _Scratch:
+    """A namespace while it is being changed."""
+
+    __slots__ = ("hosts", "links", "routes", "rules", "sysctls")
+
+    def __init__(self, netns: Netns) -> None:
+        self.links: dict[str, Link] = dict(netns.links)
+        self.routes: set[Route] = set(netns.routes)
+        self.rules: set[Rule] = set(netns.rules)
+        self.sysctls: dict[str, str] = dict(netns.sysctls)
+        self.hosts = netns.hosts
+
+    def frozen(self) -> Netns:
+        return Netns(
+            links=self.links,
+            routes=frozenset(self.routes),
+            rules=frozenset(self.rules),
+            sysctls=self.sysctls,
+            hosts=self.hosts,
+        )
+
+    def drop_routes(self, dev: str, version: int = 0) -> None:
+        """Drop the routes that lead out of `dev`, of one IP version or of both."""
+        if self.routes:
+            self.routes = {
+                route
+                for route in self.routes
+                if (version and route.family != version)
+                or all(hop.dev != dev for hop in route.nexthops)
+            }
+
+    def drop_ipv6(self, name: str) -> None:
+        """Drop the IPv6 addresses of a link and its IPv6 routes."""
+        link = self.links[name]
+        kept = tuple(addr for addr in link.addrs if family(addr.ip) == 4)
+        self.links[name] = replace(link, addrs=kept)
+        self.drop_routes(name, 6)
+
+    @property
+    def ipv6(self) -> bool:
+        """Whether links made here begin with IPv6."""
+        return self.sysctls.get(NO_IPV6, "0") == "0"
+
+
+class _World:
+    """A snapshot while it is being changed; only the namespaces that are touched are thawed."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.netns: dict[str, Netns | _Scratch] = {HOST: Netns(), **snapshot.netns}
+        self.unnamed = set(snapshot.unnamed)
+        self.stray_hosts = set(snapshot.stray_hosts)
+
+    def frozen(self) -> Snapshot:
+        return replace(
+            self.snapshot,
+            netns={
+                name: netns.frozen() if isinstance(netns, _Scratch) else netns
+                for name, netns in self.netns.items()
+            },
+            unnamed=frozenset(self.unnamed),
+            stray_hosts=frozenset(self.stray_hosts),
+        )
+
+    def inside(self, name: str, step: steps.Step) -> _Scratch:
+        """Return a namespace, thawed."""
+        netns = self.netns.get(name)
+        if netns is None:
+            raise Illegal(step, f"no namespace `{name}`")
+        if not isinstance(netns, _Scratch):
+            netns = self.netns[name] = _Scratch(netns)
+        return netns
+
+    def link(self, end: End, step: steps.Step) -> tuple[_Scratch, Link]:
+        """Return a link and the namespace it is in."""
+        netns = self.inside(end.netns, step)
+        link = netns.links.get(end.link)
+        if link is None:
+            raise Illegal(step, f"no link `{end}`")
+        return netns, link
+
+    @singledispatchmethod
+    def carry(self, step: steps.Step) -> None:
+        """Do what a step does."""
+        raise NotImplementedError(step)
+
+    # namespaces
+
+    @carry.register
+    def _(self, step: steps.NetnsAdd) -> None:
+        taken = step.netns in self.snapshot.foreign.names or step.netns in self.unnamed
+        if step.netns in self.netns or taken:
+            raise Illegal(step, "the name is taken")
+        self.netns[step.netns] = Netns(
+            links={"lo": newborn_lo(step.alias)}, sysctls=dict(self.snapshot.newborn)
+        )
+
+    @carry.register
+    def _(self, step: steps.NetnsDel) -> None:
+        netns = self.netns.get(step.netns)
+        if netns is None or step.netns == HOST:
+            raise Illegal(step, "no such namespace of ours")
+        if netns.hosts:
+            raise Illegal(step, "its hosts file would be left behind")
+        for link in netns.links.values():
+            if isinstance(link.kind, Veth) and link.kind.peer.netns != step.netns:
+                self.vanish(link.kind.peer, step)
+        del self.netns[step.netns]
+
+    @carry.register
+    def _(self, step: steps.NameDel) -> None:
+        if step.netns not in self.unnamed:
+            raise Illegal(step, "no such leftover")
+        self.unnamed.discard(step.netns)
+
+    @carry.register
+    def _(self, step: steps.HostsSet) -> None:
+        self.inside(step.netns, step).hosts = step.digest
+
+    @carry.register
+    def _(self, step: steps.HostsDel) -> None:
+        if step.netns in self.stray_hosts:
+            self.stray_hosts.discard(step.netns)
+        else:
+            self.inside(step.netns, step).hosts = ""
+
+    # links
+
+    @carry.register
+    def _(self, step: steps.LinkAdd) -> None:
+        netns = self.inside(step.end.netns, step)
+        self.claim(step.end, netns, step)
+        if step.link.master:
+            self.enslave(netns, step.link.master, step)
+        netns.links[step.end.link] = born(step.link, near=True, ipv6=netns.ipv6)
+        if isinstance(step.link.kind, Veth):
+            if step.peer is None:
+                raise Illegal(step, "a veth has two ends")
+            far = step.link.kind.peer
+            there = self.inside(far.netns, step)
+            self.claim(far, there, step)
+            there.links[far.link] = born(step.peer, near=False, ipv6=there.ipv6)
+
+    def claim(self, end: End, netns: _Scratch, step: steps.Step) -> None:
+        """Make sure that a name is free for a link."""
+        if end.link in netns.links or end.link in self.snapshot.foreign.links.get(end.netns, ()):
+            raise Illegal(step, f"`{end}` exists")
+
+    def enslave(self, netns: _Scratch, master: str, step: steps.Step) -> None:
+        """Make sure that a bridge can take one more port."""
+        bridge = netns.links.get(master)
+        if bridge is None or not isinstance(bridge.kind, Bridge):
+            raise Illegal(step, f"no bridge `{master}`")
+
+    @carry.register
+    def _(self, step: steps.LinkDel) -> None:
+        _, link = self.link(step.end, step)
+        if isinstance(link.kind, Loopback):
+            raise Illegal(step, "`lo` cannot be deleted")
+        self.vanish(step.end, step)
+        if isinstance(link.kind, Veth):
+            self.vanish(link.kind.peer, step)
+
+    def vanish(self, end: End, step: steps.Step) -> None:
+        """Take a link out of its namespace, with what hangs on it."""
+        if end.netns not in self.netns:
+            return
+        netns = self.inside(end.netns, step)
+        link = netns.links.pop(end.link, None)
+        if link is None:
+            return
+        netns.drop_routes(end.link)
+        for key in [key for key in netns.sysctls if link_of(key) == end.link]:
+            del netns.sysctls[key]
+        if isinstance(link.kind, Bridge):
+            for name, port in netns.links.items():
+                if port.master == end.link:
+                    netns.links[name] = replace(port, master="")
+
+    @carry.register
+    def _(self, step: steps.LinkSet) -> None:
+        netns, link = self.link(step.end, step)
+        name = step.end.link
+        if step.master:
+            self.enslave(netns, step.master, step)
+        if step.stp is not None:
+            link = replace(link, kind=Bridge(stp=step.stp))
+        facts = {
+            fact: value
+            for fact in ("up", "mtu", "mac", "master", "alias", "ipv6_ll")
+            if (value := getattr(step, fact)) is not None
+        }
+        netns.links[name] = replace(link, **facts)
+        if step.up is False:
+            netns.drop_routes(name)
+            netns.drop_ipv6(name)
+        if step.mtu is not None and step.ipv6_ll is None:
+            _cross_ipv6_mtu(netns, name, link.mtu, step.mtu)
+
+    @carry.register
+    def _(self, step: steps.AltnameAdd) -> None:
+        netns, link = self.link(step.end, step)
+        if step.altname in netns.links or step.altname in link.altnames:
+            raise Illegal(step, f"the name `{step.altname}` is taken")
+        names = tuple(sorted({*link.altnames, step.altname}))
+        netns.links[step.end.link] = replace(link, altnames=names)
+
+    @carry.register
+    def _(self, step: steps.AltnameDel) -> None:
+        netns, link = self.link(step.end, step)
+        if step.altname not in link.altnames:
+            raise Illegal(step, f"no altname `{step.altname}`")
+        left = tuple(name for name in link.altnames if name != step.altname)
+        netns.links[step.end.link] = replace(link, altnames=left)
+
+    # addresses
+
+    @carry.register
+    def _(self, step: steps.AddrAdd) -> None:
+        netns, link = self.link(step.end, step)
+        if any(addr.ip == step.addr.ip for addr in link.addrs):
+            raise Illegal(step, "the address exists")
+        if family(step.addr.ip) == 6 and link.mtu < IPV6_MIN_MTU:
+            raise Illegal(step, f"no IPv6 below an MTU of {IPV6_MIN_MTU} bytes")
+        if step.addr.secondary != is_secondary(step.addr, link.addrs):
+            raise Illegal(step, "the kernel decides otherwise which address is the primary one")
+        addrs = tuple(sorted((*link.addrs, step.addr)))
+        netns.links[step.end.link] = replace(link, addrs=addrs)
+
+    @carry.register
+    def _(self, step: steps.AddrDel) -> None:
+        netns, link = self.link(step.end, step)
+        if step.addr not in link.addrs:
+            raise Illegal(step, "no such address")
+        left = tuple(addr for addr in link.addrs if addr != step.addr)
+        if not step.addr.secondary and is_secondary(step.addr, left):
+            raise Illegal(step, "it has secondary addresses, which must go first")
+        if any(route.src == step.addr.ip for route in netns.routes):
+            raise Illegal(step, "a route has it as its source, which must go first")
+        netns.links[step.end.link] = replace(link, addrs=left)
+        if not any(family(addr.ip) == 4 for addr in left):
+            netns.drop_routes(step.end.link, 4)
+
+    # routes, rules, sysctls
+
+    @carry.register
+    def _(self, step: steps.RouteAdd) -> None:
+        netns = self.inside(step.netns, step)
+        if any(route.key == step.route.key for route in netns.routes):
+            raise Illegal(step, "a route with this destination, table and metric exists")
+        _reachable(netns, step)
+        netns.routes.add(step.route)
+
+    @carry.register
+    def _(self, step: steps.RouteReplace) -> None:
+        netns = self.inside(step.netns, step)
+        _reachable(netns, step)
+        netns.routes = {route for route in netns.routes if route.key != step.route.key}
+        netns.routes.add(step.route)
+
+    @carry.register
+    def _(self, step: steps.RouteDel) -> None:
+        netns = self.inside(step.netns, step)
+        if step.route not in netns.routes:
+            raise Illegal(step, "no such route")
+        netns.routes.discard(step.route)
+
+    @carry.register
+    def _(self, step: steps.RuleAdd) -> None:
+        netns = self.inside(step.netns, step)
+        if step.rule in netns.rules:
+            raise Illegal(step, "the rule exists")
+        netns.rules.add(step.rule)
+
+    @carry.register
+    def _(self, step: steps.RuleDel) -> None:
+        netns = self.inside(step.netns, step)
+        if step.rule not in netns.rules:
+            raise Illegal(step, "no such rule")
+        netns.rules.discard(step.rule)
+
+    @carry.register
+    def _(self, step: steps.SysctlSet) -> None:
+        netns = self.inside(step.netns, step)
+        for key in list(rewritten(step.key, netns.sysctls)):
+            netns.sysctls[key] = step.value
+        netns.sysctls[step.key] = step.value
+        if step.key.endswith(".disable_ipv6") and step.value != "0":
+            for name in list(netns.links):
+                if ".conf.all." in step.key or link_of(step.key) == name:
+                    netns.drop_ipv6(name)
+
+
+def _cross_ipv6_mtu(netns: _Scratch, name: str, before: int, now: int) -> None:
+    """Take IPv6 from a link, or give it back, where its MTU crosses 1280 bytes."""
+    if now < IPV6_MIN_MTU <= before:
+        netns.drop_ipv6(name)
+        netns.links[name] = replace(netns.links[name], ipv6_ll=False)
+    elif before < IPV6_MIN_MTU <= now:
+        netns.links[name] = replace(netns.links[name], ipv6_ll=netns.ipv6)
+
+
+def _reachable(netns: _Scratch, step: steps.RouteAdd | steps.RouteReplace) -> None:
+    """Refuse a route as the kernel does: link down or absent, gateway not on the link, alien source."""
+    for hop in step.route.nexthops:
+        link = netns.links.get(hop.dev)
+        if link is None or not link.up:
+            raise Illegal(step, f"`{hop.dev}` is not there or not up")
+        if hop.via and not hop.onlink and not _on_link(netns, hop.dev, link, hop.via):
+            raise Illegal(step, f"the gateway {hop.via} is not on `{hop.dev}`")
+    if step.route.src and all(
+        addr.ip != step.route.src for link in netns.links.values() for addr in link.addrs
+    ):
+        raise Illegal(step, f"the source {step.route.src} is no address of the namespace")
+
+
+def _on_link(netns: _Scratch, dev: str, link: Link, via: str) -> bool:
+    """Whether a gateway is directly reachable: by an address of the link, or by a route to it."""
+    if via.startswith("fe80:"):
+        return True
+    if any(contains(network_of(addr.ip, addr.prefixlen), via) for addr in link.addrs):
+        return True
+    return any(
+        hop.dev == dev and not hop.via and contains(route.dst, via)
+        for route in netns.routes
+        for hop in route.nexthops
+    )

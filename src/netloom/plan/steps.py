@@ -1,0 +1,176 @@
+"""The steps of a plan: a closed union, each one change that the kernel makes in one go.
+
+A step holds all that is needed to carry it out and to foretell it (`effect.py`), and nothing about
+how. How it looks to a person is `render/text.py`, as a command `render/shell.py`.
+"""
+
+from msgspec import Struct
+
+from netloom.model.objects import Addr, End, Link, Route, Rule
+
+
+class NetnsAdd(Struct, frozen=True, tag="netns-add"):
+    """Make a namespace, mark it, set its `lo` up, and only then publish it under its name."""
+
+    netns: str
+    alias: str
+
+
+class NetnsDel(Struct, frozen=True, tag="netns-del"):
+    """Take the name away; the kernel removes the namespace with all that is in it."""
+
+    netns: str
+
+
+class LinkAdd(Struct, frozen=True, tag="link-add"):
+    """Make a link, for a veth both ends at once, born down and in place: name, MAC, MTU, master.
+
+    The far end of a veth is `peer`; it is made without a master, which the kernel does not take there.
+    """
+
+    end: End
+    link: Link
+    peer: Link | None = None
+
+
+class LinkDel(Struct, frozen=True, tag="link-del"):
+    """Delete a link, with a veth its other end too."""
+
+    end: End
+
+
+class LinkSet(Struct, frozen=True, tag="link-set"):
+    """Change a link in place; None leaves a fact as it is. An empty `master` takes it off its bridge."""
+
+    end: End
+    up: bool | None = None
+    mtu: int | None = None
+    mac: str | None = None
+    master: str | None = None
+    alias: str | None = None
+    ipv6_ll: bool | None = None
+    stp: bool | None = None
+
+
+class AltnameAdd(Struct, frozen=True, tag="altname-add"):
+    """Give a link another name, which may be as long as 127 bytes."""
+
+    end: End
+    altname: str
+
+
+class AltnameDel(Struct, frozen=True, tag="altname-del"):
+    """Take such a name away."""
+
+    end: End
+    altname: str
+
+
+class AddrAdd(Struct, frozen=True, tag="addr-add"):
+    """Give a link an address."""
+
+    end: End
+    addr: Addr
+
+
+class AddrDel(Struct, frozen=True, tag="addr-del"):
+    """Take an address from a link."""
+
+    end: End
+    addr: Addr
+
+
+class RouteAdd(Struct, frozen=True, tag="route-add"):
+    """Add a route."""
+
+    netns: str
+    route: Route
+
+
+class RouteReplace(Struct, frozen=True, tag="route-replace"):
+    """Put a route in the place of the one with the same key, without a moment between them."""
+
+    netns: str
+    route: Route
+
+
+class RouteDel(Struct, frozen=True, tag="route-del"):
+    """Delete a route."""
+
+    netns: str
+    route: Route
+
+
+class RuleAdd(Struct, frozen=True, tag="rule-add"):
+    """Add a policy rule."""
+
+    netns: str
+    rule: Rule
+
+
+class RuleDel(Struct, frozen=True, tag="rule-del"):
+    """Delete a policy rule."""
+
+    netns: str
+    rule: Rule
+
+
+class SysctlSet(Struct, frozen=True, tag="sysctl-set"):
+    """Write a value below /proc/sys, in a namespace."""
+
+    netns: str
+    key: str
+    value: str
+
+
+class HostsSet(Struct, frozen=True, tag="hosts-set"):
+    """Give a namespace its hosts file, the text with this digest."""
+
+    netns: str
+    digest: str
+
+
+class HostsDel(Struct, frozen=True, tag="hosts-del"):
+    """Take its hosts file away."""
+
+    netns: str
+
+
+class NameDel(Struct, frozen=True, tag="name-del"):
+    """Remove a file in /run/netns that a killed `up` made and never mounted a namespace on."""
+
+    netns: str
+
+
+Step = (
+    NetnsAdd
+    | NetnsDel
+    | LinkAdd
+    | LinkDel
+    | LinkSet
+    | AltnameAdd
+    | AltnameDel
+    | AddrAdd
+    | AddrDel
+    | RouteAdd
+    | RouteReplace
+    | RouteDel
+    | RuleAdd
+    | RuleDel
+    | SysctlSet
+    | HostsSet
+    | HostsDel
+    | NameDel
+)
+
+Plan = tuple[Step, ...]
+"""Steps in an order that the kernel accepts, after any prefix of which recovery is possible."""
+
+
+def netns_of(step: Step) -> str:
+    """Return the namespace that a step is carried out in."""
+    match step:
+        case LinkAdd() | LinkDel() | LinkSet() | AltnameAdd() | AltnameDel() | AddrAdd() | AddrDel():
+            return step.end.netns
+        case _:
+            return step.netns

@@ -1,0 +1,177 @@
+"""Every step as the command it equals, and a plan as a shell script that one could run.
+
+The script stands on iproute2, sysctl(8), mkdir and ln alone; run on a machine in the state that the
+plan was made for, it leads to the state that netloom would lead to.
+"""
+
+import shlex
+from collections.abc import Iterator, Mapping
+
+from netloom.model.objects import HOST, Bridge, End, Link, Veth
+from netloom.plan import steps
+from netloom.plan.steps import Plan, Step
+from netloom.render.text import route_words, rule_words
+
+
+def command(step: Step) -> str:
+    """Return the command, or the commands, that a step equals."""
+    return "; ".join(commands(step))
+
+
+def script(plan: Plan, texts: Mapping[str, str]) -> str:
+    """Return a plan as a script for sh; `texts` are the hosts files by digest."""
+    lines = ["#!/bin/sh", "set -e"]
+    for step in plan:
+        if isinstance(step, steps.HostsSet):
+            lines += _hosts(step, texts)
+        else:
+            lines += commands(step)
+    return "\n".join(lines) + "\n"
+
+
+def _hosts(step: steps.HostsSet, texts: Mapping[str, str]) -> Iterator[str]:
+    folder = shlex.quote(f"/etc/netns/{step.netns}")
+    yield f"mkdir -p {folder}"
+    yield f"cat >{folder}/hosts <<'END-OF-HOSTS'\n{texts.get(step.digest, '')}END-OF-HOSTS"
+
+
+def commands(step: Step) -> Iterator[str]:
+    """Yield the commands that a step equals."""
+    match step:
+        case steps.NetnsAdd():
+            name = shlex.quote(step.netns)
+            yield f"ip netns add {name}"
+            yield f"ip -n {name} link set lo up alias {shlex.quote(step.alias)}"
+        case steps.NetnsDel():
+            yield f"ip netns del {shlex.quote(step.netns)}"
+        case steps.NameDel():
+            yield f"rm {shlex.quote(f'/run/netns/{step.netns}')}"
+        case steps.LinkAdd():
+            yield from _link_add(step)
+        case steps.LinkDel():
+            yield f"{_ip(step.end.netns)} link del {_dev(step.end)}"
+        case steps.LinkSet():
+            yield from _link_set(step)
+        case steps.AltnameAdd():
+            yield f"{_ip(step.end.netns)} link property add {_dev(step.end)} {_alt(step.altname)}"
+        case steps.AltnameDel():
+            yield f"{_ip(step.end.netns)} link property del {_dev(step.end)} {_alt(step.altname)}"
+        case steps.AddrAdd():
+            nodad = " nodad" if ":" in step.addr.ip else ""
+            yield f"{_ip(step.end.netns)} addr add {step.addr} {_dev(step.end)}{nodad}"
+        case steps.AddrDel():
+            yield f"{_ip(step.end.netns)} addr del {step.addr} {_dev(step.end)}"
+        case steps.HostsSet():
+            yield f"ln -s /run/netloom/… /etc/netns/{shlex.quote(step.netns)}/hosts"
+        case steps.HostsDel():
+            folder = shlex.quote(f"/etc/netns/{step.netns}")
+            yield f"rm -f {folder}/hosts; rmdir {folder} 2>/dev/null || :"
+        case steps.SysctlSet():
+            yield _sysctl(step)
+        case _:
+            yield _policy(step)
+
+
+def _policy(step: Step) -> str:
+    match step:
+        case steps.RouteAdd():
+            return _route("add", step.netns, step)
+        case steps.RouteReplace():
+            return _route("replace", step.netns, step)
+        case steps.RouteDel():
+            return _route("del", step.netns, step)
+        case steps.RuleAdd():
+            words = rule_words(step.rule)
+            return f"{_ip(step.netns)} -{step.rule.family} rule add {words}"
+        case steps.RuleDel():
+            words = rule_words(step.rule)
+            return f"{_ip(step.netns)} -{step.rule.family} rule del {words}"
+        case _:
+            raise NotImplementedError(step)
+
+
+def _route(
+    verb: str, netns: str, step: steps.RouteAdd | steps.RouteReplace | steps.RouteDel
+) -> str:
+    route = step.route
+    words = route_words(route)
+    protocol = f" proto {route.protocol}" if route.protocol != 3 else ""  # noqa: PLR2004 - RTPROT_BOOT
+    scope = " scope global" if _unusual_scope(step) else ""
+    return f"{_ip(netns)} -{route.family} route {verb} {words}{protocol}{scope}"
+
+
+def _unusual_scope(step: steps.RouteAdd | steps.RouteReplace | steps.RouteDel) -> bool:
+    """Whether a route straight out of a link has the scope of one through a gateway."""
+    route = step.route
+    direct = route.family == 4 and len(route.nexthops) == 1 and not route.nexthops[0].via  # noqa: PLR2004
+    return direct and route.scope == 0
+
+
+def _sysctl(step: steps.SysctlSet) -> str:
+    setting = shlex.quote(f"{step.key}={step.value}")
+    if step.netns == HOST:
+        return f"sysctl -qw {setting}"
+    return f"ip netns exec {shlex.quote(step.netns)} sysctl -qw {setting}"
+
+
+def _link_add(step: steps.LinkAdd) -> Iterator[str]:
+    end, link = step.end, step.link
+    ip = _ip(end.netns)
+    if isinstance(link.kind, Bridge):
+        stp = int(link.kind.stp)
+        other = link.mtu - 1 if link.mtu > 1280 else link.mtu + 1  # noqa: PLR2004 - see host/apply.py
+        facts = _facts(link).replace(f"mtu {link.mtu}", f"mtu {other}")
+        name = shlex.quote(end.link)
+        yield f"{ip} link add name {name} {facts} type bridge stp_state {stp} mcast_snooping 0"
+        yield f"{ip} link set {_dev(end)} mtu {link.mtu}"
+        return
+    assert isinstance(link.kind, Veth)
+    assert step.peer is not None
+    far = link.kind.peer
+    there = "" if far.netns == end.netns else f" netns {_netns(far.netns)}"
+    peer = f"peer name {shlex.quote(far.link)}{there} {_facts(step.peer)}"
+    yield f"{ip} link add name {shlex.quote(end.link)} {_facts(link)} type veth {peer}"
+    if link.master:
+        yield f"{ip} link set {_dev(end)} master {shlex.quote(link.master)}"
+
+
+def _facts(link: Link) -> str:
+    return f"address {link.mac} mtu {link.mtu}"
+
+
+def _link_set(step: steps.LinkSet) -> Iterator[str]:
+    ip, dev = _ip(step.end.netns), _dev(step.end)
+    words = []
+    if step.mtu is not None:
+        words.append(f"mtu {step.mtu}")
+    if step.mac is not None:
+        words.append(f"address {step.mac}")
+    if step.master is not None:
+        words.append(f"master {shlex.quote(step.master)}" if step.master else "nomaster")
+    if step.alias is not None:
+        words.append(f"alias {shlex.quote(step.alias)}")
+    if step.ipv6_ll is not None:
+        words.append(f"addrgenmode {'eui64' if step.ipv6_ll else 'none'}")
+    if words:
+        yield f"{ip} link set {dev} {' '.join(words)}"
+    if step.stp is not None:
+        yield f"{ip} link set {dev} type bridge stp_state {int(step.stp)}"
+    if step.up is not None:
+        yield f"{ip} link set {dev} {'up' if step.up else 'down'}"
+
+
+def _ip(netns: str) -> str:
+    return "ip" if netns == HOST else f"ip -n {shlex.quote(netns)}"
+
+
+def _netns(name: str) -> str:
+    """Return a namespace as `ip link … netns` wants it; the host by the process that runs the script."""
+    return "$$" if name == HOST else shlex.quote(name)
+
+
+def _dev(end: End) -> str:
+    return f"dev {shlex.quote(end.link)}"
+
+
+def _alt(name: str) -> str:
+    return f"altname {shlex.quote(name)}"

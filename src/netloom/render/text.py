@@ -1,0 +1,219 @@
+"""Values for people: a step is one line, with a glyph for what it does.
+
+    + makes something    - removes something    ~ changes something in place
+"""
+
+from collections.abc import Iterable, Iterator
+
+from netloom.model.objects import HOST, Bridge, End, Nexthop, Route, Rule, Veth
+from netloom.plan import steps
+from netloom.plan.steps import Plan, Step, netns_of
+
+_TABLES = {253: "default", 254: "main", 255: "local"}
+
+
+def line(step: Step) -> str:
+    """Return a step as a line: `+ addr web:eth0 10.0.0.1/24`."""
+    match step:
+        case steps.NetnsAdd():
+            return f"+ netns {step.netns}"
+        case steps.NetnsDel():
+            return f"- netns {step.netns}"
+        case steps.NameDel():
+            return f"- name {step.netns} (left by an `up` that was killed)"
+        case steps.LinkAdd():
+            return f"+ link {_wire(step)}"
+        case steps.LinkDel():
+            return f"- link {step.end}"
+        case steps.LinkSet():
+            return f"~ link {step.end} {' '.join(_changes(step))}"
+        case steps.AltnameAdd():
+            return f"+ altname {step.end} {step.altname}"
+        case steps.AltnameDel():
+            return f"- altname {step.end} {step.altname}"
+        case steps.AddrAdd():
+            return f"+ addr {step.end} {step.addr}"
+        case steps.AddrDel():
+            return f"- addr {step.end} {step.addr}"
+        case steps.SysctlSet():
+            return f"~ sysctl {step.netns} {step.key}={step.value}"
+        case steps.HostsSet():
+            return f"~ hosts {step.netns}"
+        case steps.HostsDel():
+            return f"- hosts {step.netns}"
+        case _:
+            return _policy_line(step)
+
+
+def _policy_line(step: Step) -> str:
+    match step:
+        case steps.RouteAdd():
+            return f"+ route {step.netns} {route_words(step.route)}"
+        case steps.RouteReplace():
+            return f"~ route {step.netns} {route_words(step.route)}"
+        case steps.RouteDel():
+            return f"- route {step.netns} {route_words(step.route)}"
+        case steps.RuleAdd():
+            return f"+ rule {step.netns} {rule_words(step.rule)}"
+        case steps.RuleDel():
+            return f"- rule {step.netns} {rule_words(step.rule)}"
+        case _:
+            raise NotImplementedError(step)
+
+
+def _wire(step: steps.LinkAdd) -> str:
+    kind = step.link.kind
+    if isinstance(kind, Bridge):
+        return f"{step.end} (bridge)"
+    far = kind.peer if isinstance(kind, Veth) else End("", "")
+    mtu = f" mtu {step.link.mtu}" if step.link.mtu != 1500 else ""  # noqa: PLR2004 - the usual one
+    port = f" on {step.link.master}" if step.link.master else ""
+    return f"{step.end} = {far}{port}{mtu}"
+
+
+def _changes(step: steps.LinkSet) -> Iterator[str]:
+    if step.up is not None:
+        yield "up" if step.up else "down"
+    if step.mtu is not None:
+        yield f"mtu {step.mtu}"
+    if step.mac is not None:
+        yield f"address {step.mac}"
+    if step.master is not None:
+        yield f"master {step.master}" if step.master else "nomaster"
+    if step.alias is not None:
+        yield "marked"
+    if step.ipv6_ll is not None:
+        yield "with IPv6 link-local" if step.ipv6_ll else "without IPv6 link-local"
+    if step.stp is not None:
+        yield "stp on" if step.stp else "stp off"
+
+
+def told(plan: Plan) -> list[str]:
+    """Return the lines worth telling: what only finishes a link or namespace just made is left out."""
+    made = {step.end for step in plan if isinstance(step, steps.LinkAdd)}
+    made |= {
+        step.link.kind.peer
+        for step in plan
+        if isinstance(step, steps.LinkAdd) and isinstance(step.link.kind, Veth)
+    }
+    new = {step.netns for step in plan if isinstance(step, steps.NetnsAdd)}
+    gone = {step.netns for step in plan if isinstance(step, steps.NetnsDel)}
+    lines = []
+    for step in plan:
+        match step:
+            case steps.LinkSet() if step.end in made:
+                continue
+            case steps.SysctlSet() | steps.HostsSet() if step.netns in new:
+                continue
+            case steps.HostsDel() if step.netns in gone:
+                continue
+        lines.append(line(step))
+    return lines
+
+
+def plan_text(plan: Plan) -> str:
+    """Return a plan for people; what it does to the host stands apart, under `host:`."""
+    on_host = [step for step in plan if _touches_host(step)]
+    inside = tuple(step for step in plan if not _touches_host(step))
+    lines = told(inside)
+    if on_host:
+        lines += ["host:", *(f"  {text}" for text in told(tuple(on_host)))]
+    total = sum(not text.endswith(":") for text in lines)
+    return "\n".join([*lines, changes(total)])
+
+
+def _touches_host(step: Step) -> bool:
+    if isinstance(step, steps.LinkAdd) and isinstance(step.link.kind, Veth):
+        return HOST in {step.end.netns, step.link.kind.peer.netns}
+    return netns_of(step) == HOST
+
+
+def changes(number: int) -> str:
+    """Return `no changes`, `1 change`, `5 changes`."""
+    return "no changes" if not number else f"{number} change{'s' if number > 1 else ''}"
+
+
+def counted(number: int, thing: str) -> str:
+    """Return `1 namespace`, `2 namespaces`."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def listed(things: Iterable[str]) -> str:
+    """Return `a, b, c`."""
+    return ", ".join(things)
+
+
+# ── iproute2's words, shared with shell.py ────────────────────────────────────────────────────────
+
+
+def table_word(table: int) -> str:
+    """Return a routing table by its name in iproute2, or its number."""
+    return _TABLES.get(table, str(table))
+
+
+def route_words(route: Route) -> str:
+    """Return a route as what follows `ip route add` (ip-route(8))."""
+    words = [route.type] if route.type != "unicast" else []
+    default = {"0.0.0.0/0": "default", "::/0": "default" if route.nexthops else "::/0"}
+    words.append(default.get(route.dst, route.dst))
+    if len(route.nexthops) == 1 and route.nexthops[0].weight == 1:
+        words += _hop_words(route.nexthops[0], route)
+    if route.src:
+        words += ["src", route.src]
+    if route.table != 254:  # noqa: PLR2004 - RT_TABLE_MAIN, which goes without saying
+        words += ["table", table_word(route.table)]
+    if route.metric and not (":" in route.dst and route.metric == 1024):  # noqa: PLR2004
+        words += ["metric", str(route.metric)]
+    for word, value in (("tos", route.tos), ("mtu", route.mtu), ("advmss", route.advmss)):
+        if value:
+            words += [word, str(value)]
+    if len(route.nexthops) > 1 or (route.nexthops and route.nexthops[0].weight > 1):
+        for hop in route.nexthops:
+            words += ["nexthop", *_hop_words(hop, route), "weight", str(hop.weight)]
+    return " ".join(words)
+
+
+def _hop_words(hop: Nexthop, route: Route) -> list[str]:
+    words = []
+    if hop.via:
+        inet6 = ["inet6"] if ":" in hop.via and ":" not in route.dst else []
+        words += ["via", *inet6, hop.via]
+    words += ["dev", hop.dev]
+    return [*words, "onlink"] if hop.onlink else words
+
+
+def rule_words(rule: Rule) -> str:
+    """Return a rule as what follows `ip rule add` (ip-rule(8))."""
+    words = ["not"] if rule.invert else []
+    words += ["priority", str(rule.priority), "from", rule.src or "all"]
+    if rule.dst:
+        words += ["to", rule.dst]
+    if rule.fwmask:
+        mask = f"/{rule.fwmask:#x}" if rule.fwmask != 0xFFFFFFFF else ""  # noqa: PLR2004
+        words += ["fwmark", f"{rule.fwmark:#x}{mask}"]
+    for word, text in (("iif", rule.iif), ("oif", rule.oif)):
+        if text:
+            words += [word, text]
+    if rule.tos:
+        words += ["tos", f"{rule.tos:#x}"]
+    if rule.ipproto:
+        words += ["ipproto", str(rule.ipproto)]
+    words += _range_words(rule)
+    if rule.action == "lookup":
+        words += ["lookup", table_word(rule.table)]
+    else:
+        words.append(rule.action)
+    if rule.suppress_prefixlength >= 0:
+        words += ["suppress_prefixlength", str(rule.suppress_prefixlength)]
+    return " ".join(words)
+
+
+def _range_words(rule: Rule) -> list[str]:
+    words: list[str] = []
+    for word, span in (("sport", rule.sport), ("dport", rule.dport)):
+        if span != (0, 0):
+            low, high = span
+            words += [word, str(low) if low == high else f"{low}-{high}"]
+    if rule.uidrange is not None:
+        words += ["uidrange", f"{rule.uidrange[0]}-{rule.uidrange[1]}"]
+    return words

@@ -1,0 +1,1 @@
+"""Text to `Topology`, and `Topology` to what is desired of the kernel."""

@@ -1,0 +1,276 @@
+"""From the file's nouns to single things: every namespace of a `count`, every segment, every port.
+
+What comes out, the `Fabric`, still has holes where addresses are derived (`allocate.py`), but each
+interface that there will be has its name, its namespace and its place in the file.
+"""
+
+from collections.abc import Iterator, Mapping
+from zlib import crc32
+
+from msgspec import Struct, field
+
+from netloom.errors import Path, Problem
+from netloom.model.objects import HOST, End
+from netloom.topology.suggest import did_you_mean
+from netloom.topology.topology import (
+    Addresses,
+    Interface,
+    Membership,
+    Namespace,
+    Network,
+    Topology,
+    Wire,
+    WireEnd,
+)
+from netloom.values import IFNAMSIZ, from_int, to_int
+
+DEFAULT_MTU = 1500
+
+
+class Port(Struct):
+    """An interface on a segment. `asked` None: derive addresses; `addresses` fills up later."""
+
+    end: End
+    path: Path
+    asked: Addresses
+    mac: str = ""
+    mtu: int = 0
+    up: bool = True
+    altname: str = ""
+    addresses: list[str] = field(default_factory=list)
+
+
+class Segment(Struct):
+    """A network or a wire: those ports on it hear each other. `key` is its name, kept across runs."""
+
+    key: str
+    path: Path
+    asked: Addresses
+    mtu: int
+    ports: list[Port]
+    network: Network | None = None
+    subnets: list[str] = field(default_factory=list)
+
+
+class Member(Struct):
+    """One namespace: what the file says of it, and which of its `count` it is (from 0)."""
+
+    said: Namespace
+    path: Path
+    number: int = 0
+
+
+class Fabric(Struct):
+    """The whole lab, taken apart."""
+
+    members: dict[str, Member] = field(default_factory=dict)
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    segments: list[Segment] = field(default_factory=list)
+    loopbacks: dict[str, list[str]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def say(self, path: Path, message: str, hint: str = "", *, at_key: bool = False) -> None:
+        """Note a mistake."""
+        self.problems.append(Problem(message, path, hint, at_key=at_key))
+
+
+def expand(topology: Topology) -> Fabric:
+    """Take a topology apart; mistakes are noted in the result, not raised."""
+    fabric = Fabric()
+    for name, said in _declared(topology).items():
+        _add_members(fabric, name, said)
+    _add_networks(fabric, topology)
+    for number, wire in enumerate(topology.links):
+        _add_wires(fabric, wire, ("links", number), topology)
+    _check_interfaces(fabric)
+    return fabric
+
+
+def _declared(topology: Topology) -> Mapping[str, Namespace]:
+    """Return the namespaces, those that links declare included where there is no `namespaces:`."""
+    if topology.namespaces is not None:
+        return topology.namespaces
+    names = (end.netns for wire in topology.links for end in wire.ends)
+    return {name: Namespace() for name in names if name != HOST}
+
+
+def _add_members(fabric: Fabric, name: str, said: Namespace) -> None:
+    path: Path = ("namespaces", name)
+    if name == HOST:
+        fabric.members[HOST] = Member(said, path)
+        return
+    names = [name] if said.count is None else [f"{name}{i + 1}" for i in range(said.count)]
+    if said.count is not None:
+        fabric.groups[name] = tuple(names)
+    for number, single in enumerate(names):
+        if single in fabric.members:
+            fabric.say(path, f"namespace `{single}` is made twice", at_key=True)
+        else:
+            fabric.members[single] = Member(said, path, number)
+
+
+def short_name(text: str) -> str:
+    """Return an interface name for a longer text: its beginning, and a digest of the whole.
+
+    The kernel takes 15 bytes; the whole text becomes an altname.
+    """
+    raw = text.encode()
+    if len(raw) < IFNAMSIZ:
+        return text
+    return f"{raw[:8].decode(errors='ignore')}-{crc32(raw) & 0xFFFFFF:06x}"
+
+
+def _altname(text: str) -> str:
+    return "" if len(text.encode()) < IFNAMSIZ else text
+
+
+# ── networks ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _add_networks(fabric: Fabric, topology: Topology) -> None:
+    segments: dict[str, Segment] = {}
+    for name, network in topology.networks.items():
+        segments[name] = Segment(
+            key=name,
+            path=("networks", name),
+            asked=network.subnets,
+            mtu=network.mtu or DEFAULT_MTU,
+            ports=[],
+            network=network,
+        )
+    fabric.segments += segments.values()
+    for name, member in fabric.members.items():
+        for network_name, membership in member.said.networks.items():
+            segment = segments.get(network_name)
+            path: Path = (*member.path, "networks", network_name)
+            if segment is not None:
+                segment.ports.append(_membership_port(name, member, network_name, membership, path))
+            elif member.number == 0:
+                hint = did_you_mean(network_name, topology.networks)
+                fabric.say(path, f"no network `{network_name}`", hint, at_key=True)
+
+
+def _membership_port(
+    name: str, member: Member, network: str, membership: Membership, path: Path
+) -> Port:
+    link = membership.interface or short_name(network)
+    said = member.said.interfaces.get(link, Interface())
+    asked = membership.addresses if said.addresses is None else said.addresses
+    return Port(
+        end=End(name, link),
+        path=path,
+        asked=None if asked is None else tuple(_counted(text, member.number) for text in asked),
+        mac=_counted_mac(membership.mac or said.mac, member.number),
+        mtu=membership.mtu or said.mtu,
+        up=said.up,
+        altname="" if membership.interface else _altname(network),
+    )
+
+
+def _counted(address: str, number: int) -> str:
+    """Return the address `number` further: those given for a `count` count up."""
+    if not number:
+        return address
+    ip, slash, length = address.partition("/")
+    return from_int(to_int(ip) + number, ip) + slash + length
+
+
+def _counted_mac(mac: str, number: int) -> str:
+    if not mac or not number:
+        return mac
+    raw = (int(mac.replace(":", ""), 16) + number) % (1 << 48)
+    return ":".join(f"{byte:02x}" for byte in raw.to_bytes(6, "big"))
+
+
+# ── wires ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _add_wires(fabric: Fabric, wire: Wire, path: Path, topology: Topology) -> None:
+    sides = [
+        _side(fabric, end, (*path, "ends", number), topology) for number, end in enumerate(wire.ends)
+    ]
+    if not all(sides):
+        return
+    if len(sides[0]) > 1 and len(sides[1]) > 1:
+        both = f"`{wire.ends[0].netns}` and `{wire.ends[1].netns}`"
+        fabric.say(path, f"{both} are groups: a link has two ends", "write one link for each pair")
+        return
+    for number in range(max(map(len, sides))):
+        names = [side[number % len(side)] for side in sides]
+        ports = [
+            _wire_port(fabric, wire, which, names, number if len(sides[which]) > 1 else 0, path)
+            for which in (0, 1)
+        ]
+        if ports[0].end == ports[1].end:
+            fabric.say(path, f"both ends are `{ports[0].end}`")
+            continue
+        key = f"{ports[0].end}={ports[1].end}"
+        mtu = wire.mtu or DEFAULT_MTU
+        fabric.segments.append(Segment(key=key, path=path, asked=wire.subnets, mtu=mtu, ports=ports))
+
+
+def _side(fabric: Fabric, end: WireEnd, path: Path, topology: Topology) -> tuple[str, ...]:
+    """Return the namespaces that an end of a link stands for; a mistake is noted."""
+    if end.netns == HOST or end.netns in fabric.members:
+        return (end.netns,)
+    if end.netns in fabric.groups:
+        return fabric.groups[end.netns]
+    if end.netns in topology.networks:
+        hint = f"list it under `networks:` of the namespace: `networks: [{end.netns}]`"
+        fabric.say(path, f"`{end.netns}` is a network, and a link joins two namespaces", hint)
+    else:
+        hint = did_you_mean(end.netns, (*fabric.members, *fabric.groups))
+        fabric.say(path, f"no namespace `{end.netns}`: a wire to nowhere", hint)
+    return ()
+
+
+def _wire_port(  # noqa: PLR0913 - one port of a wire of a group
+    fabric: Fabric, wire: Wire, which: int, names: list[str], number: int, path: Path
+) -> Port:
+    end, far = wire.ends[which], names[1 - which]
+    link = end.interface or short_name(far)
+    member = fabric.members.get(names[which])
+    said = member.said.interfaces.get(link, Interface()) if member else Interface()
+    place: Path = (*path, "ends", which)
+    if end.addresses and said.addresses is not None:
+        fabric.say(place, f"the addresses of `{names[which]}:{link}` are said twice")
+    asked = tuple(_counted(text, number) for text in end.addresses) or said.addresses
+    return Port(
+        end=End(names[which], link),
+        path=place,
+        asked=asked,
+        mac=_counted_mac(said.mac, number),
+        mtu=said.mtu,
+        up=said.up,
+        altname="" if end.interface else _altname(far),
+    )
+
+
+# ── interfaces ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _check_interfaces(fabric: Fabric) -> None:
+    """Find interfaces made twice, and those spoken of that nothing makes; take the loopbacks' addresses."""
+    made: dict[End, Port] = {}
+    for port in _ports(fabric):
+        if port.end in made:
+            hint = f"name one of them: `{port.end.netns}:NAME`"
+            fabric.say(port.path, f"`{port.end}` is made twice", hint)
+        made[port.end] = port
+    by_netns: dict[str, list[str]] = {}
+    for end in made:
+        by_netns.setdefault(end.netns, []).append(end.link)
+    for name, member in fabric.members.items():
+        for link, said in member.said.interfaces.items():
+            if link == "lo" and name != HOST:
+                addresses = said.addresses or ()
+                fabric.loopbacks[name] = [_counted(text, member.number) for text in addresses]
+            elif End(name, link) not in made and member.number == 0:
+                hint = did_you_mean(link, by_netns.get(name, ()))
+                path = (*member.path, "interfaces", link)
+                fabric.say(path, f"no link or network makes `{name}:{link}`", hint, at_key=True)
+
+
+def _ports(fabric: Fabric) -> Iterator[Port]:
+    for segment in fabric.segments:
+        yield from segment.ports

@@ -1,0 +1,125 @@
+"""Text to `Topology`: all mistakes at once, each with its place.
+
+`parse` gives a `Source`: the topology, and where each of its values was written. What finds a value
+wrong later (an unknown name, an overlap, a lack of rights) knows its path only, and asks the source
+for the place.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from msgspec import structs
+
+from netloom.errors import Mark, Path, Problem, TopologyError
+from netloom.topology.keys import TOPOLOGY
+from netloom.topology.nodes import Lines, Node, TextNode, compose, decode, is_nothing
+from netloom.topology.spans import span
+from netloom.topology.topology import Topology
+from netloom.topology.walk import Place, Walk
+
+Places = Mapping[Path, Place]
+
+
+class Source:
+    """A topology, and where in its text each value stands."""
+
+    def __init__(self, topology: Topology, lines: Lines, places: Places) -> None:
+        """Keep the topology, its text, and the places of its values."""
+        self.topology = topology
+        self.file = lines.file
+        self._lines = lines
+        self._places = places
+
+    @property
+    def text(self) -> str:
+        """The text that was read."""
+        return self._lines.text
+
+    def locate(self, problem: Problem) -> Problem:
+        """Return a problem with the place of its path, or of the nearest thing around it."""
+        return problem if problem.mark else problem._replace(mark=self._mark(problem))
+
+    def error(self, problems: Iterable[Problem]) -> TopologyError:
+        """Return problems as an error, located, in the order of their places."""
+        return TopologyError(in_order(self.locate(problem) for problem in problems))
+
+    def _mark(self, problem: Problem) -> Mark:
+        path = problem.path
+        if path[2:3] == ("subnet",):  # one subnet is said as `subnet` or as `subnets`
+            path = (*path[:2], "subnets", *path[3:])
+        whole = path
+        while path and path not in self._places:
+            path = path[:-1]
+        place = self._places[path]
+        node: Node = place.key if problem.at_key and place.key else place.value
+        if is_nothing(node) and place.key:
+            node = place.key
+        start, end = self._inside(node, whole[len(path) :])
+        return self._lines.mark(start, end)
+
+    def _inside(self, node: Node, rest: Path) -> tuple[int, int]:
+        """Return where in the text of an END, a FLOW or a route the rest of a path is meant."""
+        found = span(node.value, rest) if rest and isinstance(node, TextNode) else None
+        if found is None or not isinstance(node, TextNode):
+            return node.start, node.end
+        first = self._lines.text.find(node.value, node.start, node.end)
+        if first < 0:  # folded or escaped: what was written is not what it says
+            return node.start, node.end
+        return first + found[0], first + found[1]
+
+
+def parse(text: str | bytes, *, file: str = "<text>", name: str = "") -> Source:
+    """Return the topology that a text says; `name` is the lab's if the text has none.
+
+    Raises TopologyError with every mistake of the text, each with its place, in their order.
+    """
+    lines = Lines(decode(text, file) if isinstance(text, bytes) else text, file)
+    node, problems = compose(lines)
+    walk = Walk(lines, problems)
+    if is_nothing(node):
+        walk.wrong("the file says nothing", node, ())
+    topology = walk.read(TOPOLOGY, Place(None, node), ())
+    source = Source(Topology(name=name), lines, walk.places)
+    problems += map(source.locate, _shared_names(walk.places))
+    if problems or not isinstance(topology, Topology):
+        raise TopologyError(in_order(problems))
+    source.topology = structs.replace(topology, name=topology.name or name)
+    return source
+
+
+def in_order(problems: Iterable[Problem]) -> list[Problem]:
+    """Return problems in the order of their places, one for each: the others follow from it."""
+    first: dict[tuple[int, int], Problem] = {}
+    for problem in problems:
+        mark = problem.mark or Mark("", 0, 0, 0, "")
+        first.setdefault((mark.line, mark.column), problem)
+    return [first[place] for place in sorted(first)]
+
+
+_ONE_SPACE = "one name stands for one thing"
+
+
+def _shared_names(places: Places) -> Iterator[Problem]:
+    """Find names that stand for two things: networks, namespaces, outside things share a space."""
+    networks = {path[1] for path in places if len(path) == 2 and path[0] == "networks"}
+    inside = set(networks)
+    for name, path in _namespaces(places):
+        inside.add(name)
+        if name in networks:
+            yield Problem(f"`{name}` is a network and a namespace", path, _ONE_SPACE, at_key=True)
+    for path in places:
+        if len(path) == 2 and path[0] == "hosts" and path[1] in inside:
+            message = f"`{path[1]}` is in the lab, and outside of it"
+            yield Problem(message, path, _ONE_SPACE, at_key=True)
+
+
+def _namespaces(places: Places) -> Iterator[tuple[str, Path]]:
+    """Return the namespaces that a text declares: by `namespaces`, or else by its links."""
+    declared = [path for path in places if len(path) == 2 and path[0] == "namespaces"]
+    if declared:
+        return ((str(path[1]), path) for path in declared)
+    ends = ((path, place.value) for path, place in places.items() if path[2:3] == ("ends",))
+    return (
+        (node.value.partition(":")[0].split()[0], (*path, "netns"))
+        for path, node in ends
+        if len(path) == 4 and isinstance(node, TextNode) and node.value.partition(":")[0].strip()
+    )

@@ -1,0 +1,29 @@
+"""The word that somebody may have meant."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+_LONGEST = 64
+"""Nobody mistypes a word longer than this; comparing such words costs their lengths' product."""
+
+
+def closest(word: str, candidates: Iterable[str]) -> str:
+    """Return the candidate most like `word`, or an empty text if none is like it."""
+    if not word or len(word) > _LONGEST:
+        return ""
+    near = [known for known in candidates if _may_be(word, known)]
+    found = get_close_matches(word.lower(), near, n=1, cutoff=0.6)
+    return found[0] if found else ""
+
+
+def did_you_mean(word: str, candidates: Iterable[str]) -> str:
+    """Return "did you mean `x`?" for the candidate most like `word`, or an empty text."""
+    found = closest(word, candidates)
+    return f"did you mean `{found}`?" if found else ""
+
+
+def _may_be(word: str, known: str) -> bool:
+    """Whether two words are worth a comparison: alike in length, and at one of their ends."""
+    if abs(len(word) - len(known)) > max(2, len(word) // 2):
+        return False
+    return known[:1].lower() == word[0].lower() or known[-1:].lower() == word[-1].lower()

@@ -1,0 +1,107 @@
+"""What people write, as values: the nouns of a topology file.
+
+A `Topology` is what remains of the file when spelling is forgotten: the four rules of the language
+(nothing is the default, a list of names is a map, one item is a list, text is the first key) are
+already applied, every value has its type, every END and FLOW is taken apart. Names are not looked
+up yet and nothing is derived: that is `lower.py`.
+
+`None` means "derive it", an empty tuple "none, on purpose".
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from msgspec import Struct, field
+
+Addresses = tuple[str, ...] | None
+"""`10.0.0.1/24` or, on a network, `10.0.0.1`; canonical. None: derived; (): no address."""
+
+
+class Membership(Struct, frozen=True, kw_only=True):
+    """How a namespace takes part in a network. Addresses may lack a length: the subnet's holds."""
+
+    addresses: Addresses = None
+    interface: str = ""
+    mac: str = ""
+    mtu: int = 0
+
+
+class Interface(Struct, frozen=True, kw_only=True):
+    """What is said of one interface under `namespaces.NS.interfaces`; None and 0: not said."""
+
+    addresses: Addresses = None
+    mac: str = ""
+    mtu: int = 0
+    up: bool = True
+
+
+class Network(Struct, frozen=True, kw_only=True):
+    """One L2 segment. `bridge` names a bridge device on the host, empty: in the switch namespace."""
+
+    subnets: Addresses = None
+    range: tuple[str, ...] = ()
+    bridge: str = ""
+    gateway: str = ""
+    mtu: int = 0
+    stp: bool = False
+
+
+class Namespace(Struct, frozen=True, kw_only=True):
+    """One namespace, or `count` of them. `routes` and `rules` are iproute2's words, as text."""
+
+    count: int | None = None
+    networks: Mapping[str, Membership] = field(default_factory=dict)
+    interfaces: Mapping[str, Interface] = field(default_factory=dict)
+    routes: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    forwarding: bool | None = None
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class WireEnd(Struct, frozen=True, kw_only=True):
+    """One end of a link: `NS[:IF] [ADDRESS/LEN …]`."""
+
+    netns: str
+    interface: str = ""
+    addresses: tuple[str, ...] = ()
+
+
+class Wire(Struct, frozen=True, kw_only=True):
+    """A link: always two ends. `subnets` None: derived where no end has an address."""
+
+    ends: tuple[WireEnd, WireEnd]
+    subnets: Addresses = None
+    mtu: int = 0
+
+
+class Flow(Struct, frozen=True, kw_only=True):
+    """An expectation: `SRC[,SRC…] ARROW DST[,DST…] [PORT] [ip4|ip6]`; `text` as it was written."""
+
+    sources: tuple[str, ...]
+    arrow: Literal["->", "<->", "-/>"]
+    destinations: tuple[str, ...]
+    port: str = ""
+    family: Literal[0, 4, 6] = 0
+    text: str = ""
+
+
+INTERNET = ("1.1.1.1", "2606:4700:4700::1111")
+"""What `internet` stands for unless `hosts:` says otherwise."""
+
+POOL = ("10.64.0.0/10", "fd6e:6574:6c6f::/48")
+"""Where derived subnets are cut from unless `pool:` says otherwise; the ULA spells `netlo`."""
+
+
+class Topology(Struct, frozen=True, kw_only=True):
+    """A whole lab, as written."""
+
+    name: str = ""
+    networks: Mapping[str, Network] = field(default_factory=dict)
+    namespaces: Mapping[str, Namespace] | None = None
+    """None: not said, the links declare them."""
+    links: tuple[Wire, ...] = ()
+    hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    expect: tuple[Flow, ...] = ()
+    pool: tuple[str, ...] = POOL
+    routing: Literal["", "static"] = ""

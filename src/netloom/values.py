@@ -1,0 +1,168 @@
+"""Scalars that cannot be wrong: each function takes text and returns its canonical form, or refuses.
+
+Values stay plain text (`10.0.0.1`, `10.0.0.0/24`, `02:00:00:00:00:01`): hashable, printable, JSON as they
+are, and as fast to compare as the kernel's bytes. What has passed here is never checked again.
+
+Every refusal is a `ValueError` whose text is a clause without a capital or full stop, fit to follow a
+position: `` `10.0.0.300` is no IP address ``.
+"""
+
+import re
+import socket
+from functools import lru_cache
+from ipaddress import ip_interface, ip_network
+from typing import Literal
+
+Family = Literal[4, 6]
+
+IFNAMSIZ = 16
+"""Size of an interface name in the kernel, the closing NUL included (linux/if.h)."""
+
+NAME_MAX = 255
+"""Longest file name, hence longest name of a namespace in /run/netns (limits.h)."""
+
+_MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
+_NAME = re.compile(r"\w[\w.-]*")
+_SIZE = re.compile(r"\d{1,9}")
+
+RESERVED = frozenset(
+    {"host", "internet", "all", "none", "docker", "podman", "lxc", "libvirt", "unit", "pid"}
+)
+"""Words of the topology language that no namespace and no network may bear as its name."""
+
+
+def name(text: str) -> str:
+    """Return `text` as a name of a namespace, network or lab: letters, digits, `_`, `.` and `-`."""
+    if not _NAME.fullmatch(text):
+        msg = f"`{text}` is no name: letters, digits, `_`, `.` and `-`, and no `.` or `-` first"
+        raise ValueError(msg)
+    if len(text.encode()) > NAME_MAX:
+        msg = f"`{text[:20]}…` is longer than {NAME_MAX} bytes"
+        raise ValueError(msg)
+    return text
+
+
+def if_name(text: str) -> str:
+    """Return `text` as an interface name, by the kernel's rule (`dev_valid_name`, net/core/dev.c)."""
+    if len(text.encode()) >= IFNAMSIZ:
+        msg = f"`{text}` is longer than {IFNAMSIZ - 1} bytes, the kernel's limit for an interface name"
+        raise ValueError(msg)
+    if text in {"", ".", ".."} or any(c in "/:" or c.isspace() for c in text):
+        msg = f"`{text}` is no interface name: no `/`, `:` or space, and not empty"
+        raise ValueError(msg)
+    return text
+
+
+def mac(text: str) -> str:
+    """Return `text` as a unicast Ethernet address in lower case, `02:00:00:00:00:01`."""
+    if not _MAC.fullmatch(text):
+        msg = f"`{text}` is no MAC address, such as `52:54:00:12:34:56`"
+        raise ValueError(msg)
+    if int(text[:2], 16) & 1:
+        msg = f"`{text}` is a multicast address: the first byte of a MAC address must be even"
+        raise ValueError(msg)
+    if text == "00:00:00:00:00:00":
+        msg = f"`{text}` is no address of a station"
+        raise ValueError(msg)
+    return text.lower()
+
+
+def ip(text: str) -> str:
+    """Return `text` as an IPv4 or IPv6 address in its canonical form (RFC 5952)."""
+    try:
+        return socket.inet_ntop(*_packed(text))
+    except OSError:
+        msg = f"`{text}` is no IP address"
+        raise ValueError(msg) from None
+
+
+def _packed(text: str) -> tuple[int, bytes]:
+    kind = socket.AF_INET6 if ":" in text else socket.AF_INET
+    return kind, socket.inet_pton(kind, text)
+
+
+def ip_and_length(text: str) -> tuple[str, int]:
+    """Return an address with its prefix length, from `10.0.0.1/24`; the length must be given."""
+    address, slash, length = text.partition("/")
+    if not slash:
+        msg = f"`{text}` has no prefix length: write `{text}/{64 if ':' in text else 24}`"
+        raise ValueError(msg)
+    canonical = ip(address)
+    if not length.isdecimal() or int(length) > width(canonical):
+        msg = f"`/{length}` is no prefix length of an IPv{family(canonical)} address"
+        raise ValueError(msg)
+    return canonical, int(length)
+
+
+def prefix(text: str) -> str:
+    """Return `text` as a network prefix in canonical form; bits beyond its length are refused."""
+    address, length = ip_and_length(text)
+    network = str(ip_network(f"{address}/{length}", strict=False))
+    if network != f"{address}/{length}":
+        msg = f"`{text}` has bits set beyond its length: write `{network}`"
+        raise ValueError(msg)
+    return network
+
+
+def family(text: str) -> Family:
+    """Return 4 or 6, the family of an address or prefix that is already canonical."""
+    return 6 if ":" in text else 4
+
+
+def width(text: str) -> int:
+    """Return how many bits an address of the family of `text` has: 32 or 128."""
+    return 128 if ":" in text else 32
+
+
+@lru_cache(maxsize=4096)
+def network_of(address: str, length: int) -> str:
+    """Return the canonical prefix that `address/length` lies in."""
+    return str(ip_interface(f"{address}/{length}").network)
+
+
+@lru_cache(maxsize=4096)
+def bounds(prefix_text: str) -> tuple[int, int]:
+    """Return the first and the last address of a canonical prefix as integers."""
+    address, _, length = prefix_text.partition("/")
+    first = to_int(address)
+    return first, first + (1 << (width(address) - int(length))) - 1
+
+
+def contains(prefix_text: str, address: str) -> bool:
+    """Whether a canonical address lies in a canonical prefix of its family."""
+    if family(prefix_text) != family(address):
+        return False
+    first, last = bounds(prefix_text)
+    return first <= to_int(address) <= last
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether two canonical prefixes share an address."""
+    if family(one) != family(other):
+        return False
+    a, b = bounds(one), bounds(other)
+    return a[0] <= b[1] and b[0] <= a[1]
+
+
+def to_int(address: str) -> int:
+    """Return a canonical address as an integer."""
+    return int.from_bytes(_packed(address)[1], "big")
+
+
+def from_int(number: int, like: str) -> str:
+    """Return the address with this integer value, in the family of `like`."""
+    if family(like) == 4:
+        return socket.inet_ntop(socket.AF_INET, number.to_bytes(4, "big"))
+    return socket.inet_ntop(socket.AF_INET6, number.to_bytes(16, "big"))
+
+
+def mtu(text: str) -> int:
+    """Return `text` as a maximum transmission unit in bytes, 68 (RFC 791) to 65535 (veth's limit)."""
+    if not _SIZE.fullmatch(text):
+        msg = f"`{text}` is no MTU: a number of bytes, such as `1400`"
+        raise ValueError(msg)
+    number = int(text)
+    if not 68 <= number <= 65535:
+        msg = f"an MTU is 68 to 65535 bytes, not {text}"
+        raise ValueError(msg)
+    return number

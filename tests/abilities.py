@@ -1,0 +1,48 @@
+"""What a test may need of the machine; one finds out by trying, never by looking at a name."""
+
+import os
+import subprocess
+from functools import cache
+from typing import NamedTuple
+
+NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+AS_NOBODY = NOBODY if os.geteuid() == 0 else ()
+PAIR = "ip link add name one type veth peer name two"
+BRIDGE = "ip link add name bridge0 type bridge"
+
+
+class Ability(NamedTuple):
+    """A command that succeeds where the ability is there, and what to do where it is not."""
+
+    probe: tuple[str, ...]
+    remedy: str
+
+
+ABILITIES = {
+    "netns": Ability(("unshare", "--net", "--mount", "true"), "run as root"),
+    "userns": Ability(
+        (*AS_NOBODY, "unshare", "-Urnm", "true"), "allow user namespaces to plain users"
+    ),
+    "ip": Ability(("ip", "-V"), "apt-get install iproute2"),
+    "veth": Ability(("unshare", "-Urn", "sh", "-c", PAIR), "modprobe veth"),
+    "bridge": Ability(("unshare", "-Urn", "sh", "-c", BRIDGE), "modprobe bridge"),
+    "ping": Ability(("ping", "-V"), "apt-get install iputils-ping"),
+    "nft": Ability(("nft", "--version"), "apt-get install nftables"),
+    "strace": Ability(("strace", "-o", "/dev/null", "true"), "apt-get install strace"),
+    "cc": Ability(("gcc", "--version"), "apt-get install gcc libc6-dev"),
+}
+
+
+@cache
+def missing(ability: str) -> str:
+    """Return why this machine lacks an ability, and the remedy; empty where it has it."""
+    probe, remedy = ABILITIES[ability]
+    try:
+        run = subprocess.run(
+            probe, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=30
+        )
+    except FileNotFoundError:
+        return f"no `{probe[0]}` here ({remedy})"
+    if run.returncode == 0:
+        return ""
+    return f"`{' '.join(probe)}`: {run.stderr.strip() or run.returncode} ({remedy})"

@@ -1,0 +1,107 @@
+"""Rules of the house that no linter knows: sizes, open ends, broad catches, places, docstrings."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SRC = sorted(ROOT.glob("src/**/*.py"))
+TESTS = sorted(ROOT.glob("tests/**/test_*.py"))
+
+LONG_FILES: dict[str, str] = {}
+"""Files that may have more than 400 lines, each with its reason."""
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+BROAD = {"Exception", "BaseException"}
+OPEN_ENDS = re.compile(r"\b(TODO|FIXME|XXX)\b")
+BUILT = {".git", ".venv", ".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
+PLACES = re.compile(  # split, or this file would name what it forbids
+    "|".join(
+        (
+            r"(?<![\w.])/" + r"(work|root)/",
+            "/" + r"tmp/(venv|brief)",
+            r"/opt/" + r"(wheels|pypi)",
+            r"pypi" + r"\.(org|io)",
+            r"python" + r"hosted",
+            r"(deb|security|ftp)\." + r"debian\.org",
+        )
+    )
+)
+
+
+def name(path: Path) -> str:
+    """Return a path as the repository has it."""
+    return str(path.relative_to(ROOT))
+
+
+def functions(path: Path) -> Iterator[Function]:
+    """Yield every function of a file, inner ones too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, Function):
+            yield node
+
+
+def texts() -> Iterator[tuple[Path, str]]:
+    """Yield every text file of the project, without what was built here."""
+    for path in sorted(ROOT.rglob("*")):
+        if BUILT.isdisjoint(path.relative_to(ROOT).parts) and path.is_file():
+            try:
+                yield path, path.read_text()
+            except UnicodeDecodeError:
+                continue
+
+
+@pytest.mark.parametrize("path", SRC, ids=name)
+def test_a_file_is_short(path: Path) -> None:
+    """A file has at most 400 lines, unless it is listed above with a reason."""
+    assert len(path.read_text().splitlines()) <= 400 or name(path) in LONG_FILES
+
+
+@pytest.mark.parametrize("path", SRC, ids=name)
+def test_a_function_fits_on_a_screen(path: Path) -> None:
+    """A function has at most 50 lines, its docstring included."""
+    sizes = {f.name: (f.end_lineno or f.lineno) - f.lineno + 1 for f in functions(path)}
+
+    assert {function: size for function, size in sizes.items() if size > 50} == {}
+
+
+@pytest.mark.parametrize("path", SRC, ids=name)
+def test_source_has_no_open_ends(path: Path) -> None:
+    """What is left to do is an issue, not a comment."""
+    assert OPEN_ENDS.findall(path.read_text()) == []
+
+
+@pytest.mark.parametrize("path", [path for path in SRC if "cli" not in path.parts], ids=name)
+def test_only_the_command_line_catches_everything(path: Path) -> None:
+    """Below `cli` an exception is caught by its own name, or passes."""
+    caught = (
+        node
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ExceptHandler)
+    )
+
+    assert [h.lineno for h in caught if h.type is None or BROAD & names_in(h.type)] == []
+
+
+def names_in(node: ast.AST) -> set[str]:
+    """Return the names that an expression uses."""
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+
+
+@pytest.mark.parametrize("path", TESTS, ids=name)
+def test_a_test_says_in_a_sentence_what_it_proves(path: Path) -> None:
+    """Each test has a docstring: the sentence that its name abbreviates."""
+    tests = (f for f in functions(path) if f.name.startswith("test_"))
+
+    assert [f.name for f in tests if not ast.get_docstring(f)] == []
+
+
+def test_no_file_names_a_place_of_one_machine() -> None:
+    """A clone works anywhere: no file names a developer's folders or a package registry's host."""
+    found = [f"{name(path)}: {hit[0]}" for path, text in texts() for hit in PLACES.finditer(text)]
+
+    assert found == []
