@@ -46,12 +46,29 @@ class Problem(NamedTuple):
             return f"{head}\n  hint: {self.hint}" if self.hint else head
         mark = self.mark
         margin = " " * len(str(mark.line))
-        under = " " * (mark.column - 1) + "^" * max(1, mark.length)
+        shown, before, length = _clipped(mark)
+        under = " " * before + "^" * max(1, length)
         return (
             f"{mark.file}:{mark.line}:{mark.column}: {self.message}\n"
-            f"  {mark.line} | {mark.text}\n"
+            f"  {mark.line} | {shown}\n"
             f"  {margin} | {under}{' ' if self.hint else ''}{self.hint}"
         )
+
+
+_SHOWN = 100
+"""How much of a line is shown, in characters."""
+
+
+def _clipped(mark: Mark) -> tuple[str, int, int]:
+    """Return the part of a line around a mark, how far in the mark begins, and how long it is."""
+    before = mark.column - 1
+    if len(mark.text) <= _SHOWN:
+        return mark.text, before, mark.length
+    start = max(0, before - _SHOWN // 3)
+    end = start + _SHOWN
+    head, tail = "…" if start else "", "…" if end < len(mark.text) else ""
+    length = min(mark.length, end - before)
+    return f"{head}{mark.text[start:end]}{tail}", before - start + len(head), length
 
 
 class NetloomError(Exception):

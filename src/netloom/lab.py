@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from netloom.errors import Interrupted, Problem, Refused, TopologyError, Unavailable
 from netloom.host import journal as memory
@@ -26,7 +27,7 @@ from netloom.model.snapshot import Snapshot
 from netloom.plan.diff import diff, teardown
 from netloom.plan.steps import LinkDel, NetnsAdd, NetnsDel, Plan
 from netloom.topology.allocate import Held
-from netloom.topology.lower import Around, Lowered, lower
+from netloom.topology.lower import BASELINE, FORWARDING, Around, Lowered, lower
 from netloom.topology.parse import Source, parse
 
 DEFAULT_FILE = "netloom.yaml"
@@ -104,17 +105,14 @@ def default_name(file: Path) -> str:
 
 def draft(source: Source, memory_of: Journal, machine: Machine) -> Draft:
     """Find out what `up` would do; raises `TopologyError` and `Unavailable`, and touches nothing."""
-    lab = source.topology.name
     record, pending = memory_of.record(), memory_of.pending()
     held = record.held if record else Held()
-    around = Around(held=held, host=machine.host_subnets(lab), salt=machine.boot)
-    try:
-        lowered = lower(source.topology, around)
-    except TopologyError as error:
-        raise source.error(error.problems) from None
-    unpublished = pending.names if pending else frozenset[str]()
-    scope = scope_of(lab, _states(record, pending), making=lowered.desired, unpublished=unpublished)
-    snapshot = machine.observe(scope)
+    lowered, snapshot = _look(source, held, machine, record, pending)
+    surprises = {key for key, value in BASELINE.items() if snapshot.newborn.get(key, value) != value}
+    if not surprises <= {*lowered.held.baseline, *FORWARDING}:
+        # A new namespace would begin otherwise than the kernel's defaults: they are asked for, too.
+        held = replace(held, baseline=tuple(sorted({*held.baseline, *surprises})))
+        lowered, snapshot = _look(source, held, machine, record, pending)
     problems = list(_collisions(lowered, snapshot))
     if problems:
         raise source.error(problems)
@@ -126,6 +124,26 @@ def draft(source: Source, memory_of: Journal, machine: Machine) -> Draft:
         record=record,
         pending=pending,
     )
+
+
+def _look(
+    source: Source,
+    held: Held,
+    machine: Machine,
+    record: Record | None,
+    pending: Pending | None,
+) -> tuple[Lowered, Snapshot]:
+    """Return what is desired, and what is there."""
+    lab = source.topology.name
+    around = Around(held=held, host=machine.host_subnets(lab), salt=machine.boot)
+    try:
+        lowered = lower(source.topology, around)
+    except TopologyError as error:
+        raise source.error(error.problems) from None
+    unpublished = pending.names if pending else frozenset[str]()
+    scope = scope_of(lab, _states(record, pending), making=lowered.desired, unpublished=unpublished)
+    scope = replace(scope, fresh=(*scope.fresh, *BASELINE))
+    return lowered, machine.observe(scope)
 
 
 def _states(record: Record | None, pending: Pending | None) -> list[Desired]:

@@ -47,8 +47,8 @@ def if_name(text: str) -> str:
     if len(text.encode()) >= IFNAMSIZ:
         msg = f"`{text}` is longer than {IFNAMSIZ - 1} bytes, the kernel's limit for an interface name"
         raise ValueError(msg)
-    if text in {"", ".", ".."} or any(c in "/:" or c.isspace() for c in text):
-        msg = f"`{text}` is no interface name: no `/`, `:` or space, and not empty"
+    if text in {"", ".", ".."} or any(c in "/:" or c.isspace() or c < " " for c in text):
+        msg = f"`{text}` is no interface name: no `/`, `:`, space or control character, and not empty"
         raise ValueError(msg)
     return text
 

@@ -108,7 +108,7 @@ def python(code: str, *words: str) -> list[str]:
 
 
 def plainly(code: str, *words: str) -> list[str]:
-    """Return the command that does the same as a plain user, by a Python that may be read by all."""
+    """Return the command that does the same as a plain user, by a Python that all may read."""
     argv = python(code, *words)
     readable = [found for found in (sys.executable, "/usr/bin/python3") if _serves_plainly(found)]
     if not readable:

@@ -278,9 +278,9 @@ def test_the_machine_itself_is_not_private() -> None:
 def test_under_ip_netns_exec_names_are_private() -> None:
     """`ip netns exec` gives each call mounts of its own: what is bound there is lost outside."""
     says("ip", "netns", "add", "web")
-    code = "from netloom.netns import names; names.prepare(); names.create('in'); print(names.private())"
+    code = CREATE + "print(names.private())"
 
-    said = says("ip", "netns", "exec", "web", *python(code))
+    said = says("ip", "netns", "exec", "web", *python(code, "in"))
 
     assert said == "True\n"
     assert names.names() == ["in", "web"]

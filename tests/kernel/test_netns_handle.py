@@ -155,16 +155,16 @@ def test_closing_twice_closes_nothing_else() -> None:
 def test_entering_leaves_no_descriptor_open() -> None:
     """A thousand entries would otherwise end at the limit of open files."""
     with open_self() as here:
-        before = len(os.listdir("/proc/self/fd"))
+        before = len(list(Path("/proc/self/fd").iterdir()))
         cookies = {cookie(here) for _ in range(20)}
-        after = len(os.listdir("/proc/self/fd"))
+        after = len(list(Path("/proc/self/fd").iterdir()))
 
     assert (len(cookies), after) == (1, before)
 
 
 def test_a_refusal_names_the_command_that_it_equals() -> None:
     """Not an errno alone: what was asked, as somebody would have typed it."""
-    with open("/dev/null", "rb") as nothing, pytest.raises(KernelError) as refusal:
+    with Path("/dev/null").open("rb") as nothing, pytest.raises(KernelError) as refusal:
         aside(syscalls.setns, nothing.fileno())
 
     assert str(refusal.value) == "nsenter --net: Invalid argument"

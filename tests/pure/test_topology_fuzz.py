@@ -1,4 +1,4 @@
-"""Whatever stands in a file: a Source or a TopologyError, nothing else, and every mistake has a place."""
+"""Whatever stands in a file: a Source or a TopologyError, and every mistake has a place."""
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st

@@ -203,7 +203,10 @@ def test_a_mistake_is_shown_as_a_compiler_does() -> None:
         ("namespaces: {a: {run: nginx}}", "1:18 `run` of namespace `a` is not built yet"),
         (
             "namespaces: {a: {interfaces: {e: dummy}}}",
-            "1:34 `kind` of interface `a:e` is not built yet (an address is written `addresses: …`)",
+            (
+                "1:34 `kind` of interface `a:e` is not built yet"
+                " (an address is written `addresses: …`)"
+            ),
         ),
         (
             "namespaces: {a: {networks: {lan: {delay: 1ms}}}}",

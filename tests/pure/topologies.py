@@ -81,7 +81,7 @@ def memberships() -> st.SearchStrategy[Membership]:
 
 
 def interfaces() -> st.SearchStrategy[Interface]:
-    """What is said of one interface."""
+    """Draw what is said of one interface."""
     return st.builds(
         Interface, addresses=addresses(with_length()), mac=macs(), mtu=mtus(), up=st.booleans()
     )
@@ -133,7 +133,7 @@ def namespaces(nets: tuple[str, ...], netns: tuple[str, ...]) -> st.SearchStrate
 
 
 def wire_ends(netns: tuple[str, ...]) -> st.SearchStrategy[WireEnd]:
-    """Ends of wires."""
+    """Draw ends of wires."""
     return st.builds(
         WireEnd,
         netns=st.sampled_from((*netns, "host")),
@@ -153,7 +153,7 @@ def wires(netns: tuple[str, ...]) -> st.SearchStrategy[Wire]:
 
 
 def flows(names: tuple[str, ...]) -> st.SearchStrategy[Flow]:
-    """Expectations between some of `names`."""
+    """Draw expectations between some of `names`."""
     places = st.lists(st.one_of(st.sampled_from(names), ips()), min_size=1, max_size=2).map(tuple)
     return st.builds(
         Flow,

@@ -4,21 +4,14 @@
 docker and env have it. The others end with 2 before anything is touched, with 1 after undoing.
 """
 
-import json
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
 import click
 
 from netloom.errors import KernelError, NetloomError, Unavailable
-from netloom.kernel.netlink import Rtnetlink
-from netloom.model.marks import lab_of
-from netloom.netns import isolate, names, run, shell
-from netloom.netns.enter import aside, hop
 from netloom.netns.handle import NoSuchNetns, Stale, open_name, path_of
-from netloom.topology.suggest import did_you_mean
-from netloom.values import RESERVED
-from netloom.wire.rtnetlink import get_link, read_links
+from netloom.netns.run import TROUBLE, NotStarted, exec_in
 
 _TRIED = 1
 _REFUSED = 2
@@ -49,6 +42,9 @@ def _printable(text: str) -> str:
 
 def _reason(error: NetloomError) -> str:
     """Return what went wrong, with the name that was perhaps meant."""
+    from netloom.netns import names
+    from netloom.topology.suggest import did_you_mean
+
     if not isinstance(error, NoSuchNetns) or isinstance(error, Stale):
         return str(error)
     meant = did_you_mean(error.name, names.names())
@@ -58,10 +54,10 @@ def _reason(error: NetloomError) -> str:
 def _become(how: Callable[[], NoReturn]) -> NoReturn:
     try:
         how()
-    except run.NotStarted as error:
+    except NotStarted as error:
         raise Stop(_reason(error), error.status) from error
     except NetloomError as error:
-        raise Stop(_reason(error), run.TROUBLE) from error
+        raise Stop(_reason(error), TROUBLE) from error
 
 
 def _command(words: tuple[str, ...], usage: str) -> tuple[str, ...]:
@@ -69,7 +65,7 @@ def _command(words: tuple[str, ...], usage: str) -> tuple[str, ...]:
     argv = words[1:] if words[:1] == ("--",) else words
     if not argv:
         message = f"no command was given\nhint: {usage}"
-        raise Stop(message, run.TROUBLE)
+        raise Stop(message, TROUBLE)
     return argv
 
 
@@ -79,28 +75,36 @@ def _command(words: tuple[str, ...], usage: str) -> tuple[str, ...]:
 def exec_command(ns: str, cmd: tuple[str, ...]) -> None:
     """Run a command in namespace NS, and end with its status."""
     argv = _command(cmd, f"netloom exec {ns} COMMAND, or netloom shell {ns}")
-    _become(lambda: run.exec_in(ns, argv, tell=_tell))
+    _become(lambda: exec_in(ns, argv, tell=_tell))
 
 
 @click.command("shell")
 @click.argument("ns")
 def shell_command(ns: str) -> None:
     """Open a shell in namespace NS; its prompt shows where it is."""
-    _become(lambda: shell.shell_in(ns, tell=_tell))
+    from netloom.netns.shell import shell_in
+
+    _become(lambda: shell_in(ns, tell=_tell))
 
 
 @click.command("run", context_settings=_PASS_ON)
 @click.argument("cmd", nargs=-1, type=click.UNPROCESSED)
 def run_command(cmd: tuple[str, ...]) -> None:
     """Run a command in a throw-away namespace with nothing but `lo`."""
+    from netloom.netns.isolate import run_isolated
+
     argv = _command(cmd, "netloom run COMMAND")
-    _become(lambda: isolate.run_isolated(argv))
+    _become(lambda: run_isolated(argv))
 
 
 @click.command("ls")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def ls_command(as_json: bool) -> None:
     """List the names of namespaces, each with the lab that it belongs to, or `stale`."""
+    import json
+
+    from netloom.netns import names
+
     rows = _rows(names.names())
     if as_json:
         keys = ("name", "lab", "stale")
@@ -116,6 +120,8 @@ def ls_command(as_json: bool) -> None:
 @click.argument("wanted", metavar="NAME...", nargs=-1, required=True)
 def add_command(wanted: tuple[str, ...]) -> None:
     """Make namespaces as `ip netns add` does, but with `lo` up."""
+    from netloom.netns import names
+
     for name in wanted:
         _check_free(name, wanted)
     _or_stop(names.prepare, _REFUSED)
@@ -130,20 +136,23 @@ def add_command(wanted: tuple[str, ...]) -> None:
             raise Stop(message, _TRIED) from error
         made.append(name)
     if names.private():
-        _tell(f"note: {names.NETNS_DIR} is not shared with the machine here: seen from here only")
+        _tell(f"note: {names.NETNS_DIR} is not shared with the machine: seen from here only")
 
 
 def _check_free(name: str, wanted: tuple[str, ...]) -> None:
+    from netloom.netns import names
+    from netloom.values import RESERVED
+
+    message = ""
     _or_stop(lambda: path_of(name), _REFUSED)
     if name in RESERVED:
         message = f"`{name}` is a word of netloom's own language, not a name"
-        raise Stop(message, _REFUSED)
-    if wanted.count(name) > 1:
+    elif wanted.count(name) > 1:
         message = f"`{name}` is named twice"
-        raise Stop(message, _REFUSED)
-    if name in names.names():
+    elif name in names.names():
         there = "a namespace" if names.is_netns(path_of(name)) else "a stale name"
         message = f"there is {there} `{name}` already\nhint: netloom del {name}"
+    if message:
         raise Stop(message, _REFUSED)
 
 
@@ -152,6 +161,8 @@ def _check_free(name: str, wanted: tuple[str, ...]) -> None:
 @click.argument("wanted", metavar="NAME...", nargs=-1, required=True)
 def del_command(wanted: tuple[str, ...], force: bool) -> None:
     """Delete namespaces by name, as `ip netns del` does; stale names, too."""
+    from netloom.netns import names
+
     there = set(names.names())
     for name in wanted:
         if name not in there:
@@ -159,7 +170,10 @@ def del_command(wanted: tuple[str, ...], force: bool) -> None:
     if not force:
         _check_no_labs(wanted)
     for name in dict.fromkeys(wanted):
-        _or_stop(lambda name=name: names.remove(name), _TRIED)  # type: ignore[misc]
+        try:
+            names.remove(name)
+        except NetloomError as error:
+            raise Stop(_reason(error), _TRIED) from error
 
 
 def _check_no_labs(wanted: Iterable[str]) -> None:
@@ -183,10 +197,17 @@ Row = tuple[str, str | None, bool]
 
 def _rows(wanted: Iterable[str]) -> list[Row]:
     """Look at each namespace, all on one thread that hops from one to the next."""
+    from netloom.netns.enter import aside
+
     return aside(lambda: [_row(name) for name in wanted])
 
 
 def _row(name: str) -> Row:
+    from netloom.kernel.netlink import Rtnetlink
+    from netloom.model.marks import lab_of
+    from netloom.netns.enter import hop
+    from netloom.wire.rtnetlink import get_link, read_links
+
     try:
         with open_name(name) as netns:
             hop(netns)

@@ -96,6 +96,7 @@ class _Worker:
         self.where = ""
         self.steps_in_batch = 0
         self.done = 0
+        self.etc = etc.Etc(orders.lab)
 
     def work(self) -> list[Refused]:
         """Carry out all steps; stop at the first refusal unless told to go on."""
@@ -194,10 +195,15 @@ class _Worker:
             index = self.indexes[end] = read_links([answer])[0].index
         return index
 
-    def choose_index(self, end: End) -> int:
-        """Choose the index of a link to be made, in a namespace that we made just now; else 0."""
+    def choose_index(self, end: End, *, beside: int = 1) -> int:
+        """Choose the index of a link to be made, in a namespace that we made just now; else 0.
+
+        A far end's is looked at only `beside` a near one (veth_newlink). Where the kernel has chosen
+        one, we choose no more: it takes the lowest that is free, and we would meet it.
+        """
         numbers = self.fresh.get(end.netns)
-        if numbers is None:
+        if numbers is None or not beside:
+            self.fresh.pop(end.netns, None)
             self.indexes.pop(end, None)
             return 0
         index = self.indexes[end] = next(numbers)
@@ -236,11 +242,11 @@ class _Worker:
 
     @carry.register
     def _(self, step: steps.HostsSet) -> None:
-        etc.set_hosts(self.orders.lab, step.netns, step.digest)
+        self.etc.set_hosts(step.netns, step.digest)
 
     @carry.register
     def _(self, step: steps.HostsDel) -> None:
-        etc.del_hosts(self.orders.lab, step.netns)
+        self.etc.del_hosts(step.netns)
 
     @carry.register
     def _(self, step: steps.SysctlSet) -> None:
@@ -261,8 +267,8 @@ class _Worker:
         far = link.kind.peer
         fd = -1 if far.netns == end.netns else self.room(far.netns).handle.fd
         master = self.index(End(end.netns, link.master)) if link.master else 0
-        peer = Peer(far.link, step.peer, self.choose_index(far), fd)
         index = self.choose_index(end)
+        peer = Peer(far.link, step.peer, self.choose_index(far, beside=index), fd)
         self.send(end.netns, step, link_add(end.link, link, index=index, master=master, peer=peer))
 
     def new_bridge(self, end: End, link: Link) -> tuple[Message, ...]:
@@ -374,7 +380,9 @@ def apply(plan: Plan, orders: Orders) -> list[Refused]:
     if any(isinstance(step, steps.NetnsAdd) for step in plan):
         registry.prepare()
     _raise_limit()
-    return aside(_Worker(plan, orders).work)
+    refused = aside(_Worker(plan, orders).work)
+    etc.tidy()
+    return refused
 
 
 def _raise_limit() -> None:

@@ -2,7 +2,7 @@
 
     record    what was applied last: the desired state, derived addresses, the file's text
     pending   what is being changed right now: what will be made, and the state before
-    files/    texts that namespaces of the lab see (hosts files), by digest
+    files/    folders with what namespaces of the lab see in /etc (hosts), by digest
     undo/     states before earlier changes, newest last
 
 Rule 1: `pending` is complete before the first step, and goes only after `record` is in place. Whoever
@@ -151,8 +151,9 @@ class Journal:
         files = self.dir / "files"
         files.mkdir(exist_ok=True)
         for digest, text in texts.items():
-            if not (files / digest).exists():
-                self._write(f"files/{digest}", text.encode())
+            if not (files / digest / "hosts").exists():
+                (files / digest).mkdir(exist_ok=True)
+                self._write(f"files/{digest}/hosts", text.encode())
 
     def commit(self, record: Record) -> None:
         """Put on disk what is applied now; the change is over."""
@@ -184,7 +185,7 @@ class Journal:
         with suppress(FileNotFoundError):
             for digest in os.listdir(self.dir / "files"):
                 if digest not in used:
-                    (self.dir / "files" / digest).unlink()
+                    shutil.rmtree(self.dir / "files" / digest)
 
     def _write(self, name: str, data: bytes) -> None:
         beside = self.dir / f"{name}.new"

@@ -42,6 +42,7 @@ from netloom.plan.sysctls import NO_IPV6
 from netloom.topology.allocate import HostSubnet
 from netloom.topology.lower import HOST_PROTOCOL
 from netloom.values import network_of
+from netloom.wire.netconf import FORWARDING, netconf_get, read_forwarding
 from netloom.wire.rtnetlink import (
     Peer,
     SeenAddr,
@@ -144,15 +145,17 @@ class _Observer:
 
     def visit_inside(self, name: str, handle: Handle) -> None:
         hop(handle)
+        keys = self.scope.sysctls.get(name, ())
         with Rtnetlink() as rt:
             look = _Look(rt)
-        if look.mark != lo_mark(self.scope.lab, name):
-            self.foreign_names.add(name)
-            return
+            if look.mark != lo_mark(self.scope.lab, name):
+                self.foreign_names.add(name)
+                return
+            values = _forwarding(rt, keys)
         self.cookies[name] = look.cookie
         self.take(name, look, marked=True)
         links = self.netns[name].links
-        values = sysctl.read(self.scope.sysctls.get(name, ()))
+        values |= sysctl.read(key for key in keys if key not in values)
         if values.get(NO_IPV6) == "1":
             links = {n: _without_ll(link) for n, link in links.items()}
         self.netns[name] = Netns(
@@ -260,6 +263,17 @@ class _Observer:
 def _without_ll(link: Link) -> Link:
     """Return a link in a namespace where IPv6 is off: its mode says what it would do, not what it does."""
     return replace(link, ipv6_ll=False) if link.ipv6_ll else link
+
+
+def _forwarding(rt: Rtnetlink, keys: Iterable[str]) -> dict[str, str]:
+    """Return those of the sysctls `keys` that netlink tells."""
+    asked = [key for key in keys if key in FORWARDING]
+    answers = rt.ask_each([netconf_get(FORWARDING[key]) for key in asked])
+    return {
+        key: read_forwarding(answer)
+        for key, answer in zip(asked, answers, strict=True)
+        if not isinstance(answer, KernelError)
+    }
 
 
 def _addrs_by_link(seen: Iterable[SeenAddr]) -> dict[int, list[Addr]]:

@@ -41,11 +41,11 @@ def isolate() -> None:
     try:
         _unshare()
         set_lo_up()
+        view.own_mounts("netloom")
     except KernelError as error:
         reason = f"cannot make a namespace: {error}"
         remedy = _remedy() if plain else "CAP_SYS_ADMIN is missing, or another limit is reached"
         raise Unavailable(reason, remedy) from error
-    view.fresh_sys("netloom")
 
 
 def _unshare() -> None:
@@ -56,7 +56,6 @@ def _unshare() -> None:
             raise
         become_root()
         syscalls.unshare(syscalls.CLONE_NEWNET)
-    view.own_mounts()
 
 
 def become_root() -> None:

@@ -139,13 +139,13 @@ def names() -> list[str]:
 def private() -> bool:
     """Whether names made here stay unseen by the rest of the machine (as in `ip netns exec`).
 
-    The measure is process 1, or the oldest forebear that may be looked at: its mount namespace is
-    ours, or /run/netns is of one peer group in both. A user namespace may not look, and is private.
+    The measure is process 1, or else the oldest forebear that may be looked at: its mount namespace
+    is ours, or /run/netns is of one peer group in both. Out of a user namespace nothing is seen.
     """
     elder = procfs.oldest_forebear()
-    if elder is None:
-        return procfs.in_user_namespace()
-    if procfs.same_mounts(elder):
+    if elder != 1 and procfs.in_user_namespace():
+        return True
+    if elder is None or procfs.same_mounts(elder):
         return False
     return not _peers(procfs.mountinfo()) & _peers(procfs.mountinfo(elder))
 

@@ -57,12 +57,11 @@ def exec_in(
 def _move(netns: handle.Handle, name: str) -> None:
     try:
         syscalls.setns(netns.fd, syscalls.CLONE_NEWNET)
-        view.own_mounts()
+        view.own_mounts(name)
     except KernelError as error:
         reason = f"cannot enter namespace `{name}`: {error.strerror}"
         remedy = "run it as root" if error.errno == errno.EPERM else ""
         raise Unavailable(reason, remedy) from error
-    view.fresh_sys(name)
 
 
 def become(argv: "Sequence[str]", env: "dict[str, str]") -> "NoReturn":

@@ -32,10 +32,14 @@ _ROOM = 1.25
 
 
 class Held(Struct, frozen=True):
-    """What a running lab holds: derived subnets by segment, derived addresses by interface."""
+    """What a running lab holds: derived subnets by segment, derived addresses by interface.
+
+    `baseline` are the inherited sysctls that had to be set, since a new namespace begins otherwise.
+    """
 
     subnets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    baseline: tuple[str, ...] = ()
 
 
 class HostSubnet(Struct, frozen=True):
@@ -65,7 +69,7 @@ def allocate(
     }
     _check_host(fabric, host)
     _check_overlaps(fabric)
-    return Held(subnets=derived_subnets, addresses=addresses)
+    return Held(subnets=derived_subnets, addresses=addresses, baseline=held.baseline)
 
 
 def _bare(segment: Segment) -> bool:

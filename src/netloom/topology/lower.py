@@ -56,20 +56,16 @@ _FIRST_RULE = 32765
 HOST_PROTOCOL = 110
 """Protocol number of routes and rules of ours in a namespace that is not ours: their mark there."""
 
-BASELINE = {
-    "net.ipv4.ip_forward": "0",
-    "net.ipv4.conf.all.rp_filter": "0",
-    "net.ipv4.conf.default.rp_filter": "0",
-    "net.ipv4.conf.all.arp_ignore": "0",
-    "net.ipv4.conf.default.arp_ignore": "0",
-    "net.ipv4.conf.all.arp_announce": "0",
-    "net.ipv4.conf.default.arp_announce": "0",
-    "net.ipv4.conf.all.arp_filter": "0",
-    "net.ipv4.conf.default.arp_filter": "0",
-    "net.ipv6.conf.all.forwarding": "0",
+FORWARDING = {"net.ipv4.ip_forward": "0", "net.ipv6.conf.all.forwarding": "0"}
+"""Set in every namespace, and looked after."""
+
+BASELINE = FORWARDING | {
+    f"net.ipv4.conf.{which}.{setting}": "0"
+    for setting in ("rp_filter", "arp_ignore", "arp_announce", "arp_filter")
+    for which in ("all", "default")
 }
-"""Settings that a new namespace inherits from the initial one, set to the kernel's own defaults:
-a lab behaves alike on a host that forwards (Docker's) and on one that does not."""
+"""Settings that a new namespace inherits from the initial one, with the kernel's own defaults, so that
+a lab behaves alike on every host. Those that a new namespace has anyway are left alone."""
 
 SWITCH_SYSCTLS = {
     "net.ipv6.conf.all.disable_ipv6": "1",
@@ -105,7 +101,7 @@ def lower(topology: Topology, around: Around | None = None) -> Lowered:
     held = allocate(fabric, topology.pool, around.held, around.host)
     naming = Naming(fabric)
     _check_names(fabric, topology)
-    loom = _Loom(topology, fabric, naming, around.salt)
+    loom = _Loom(topology, fabric, naming, around)
     desired = loom.desired()
     check_expects(topology, fabric, naming)
     if fabric.problems:
@@ -132,12 +128,13 @@ def _check_names(fabric: Fabric, topology: Topology) -> None:
 class _Loom:
     """Weaves links out of ports."""
 
-    def __init__(self, topology: Topology, fabric: Fabric, naming: Naming, salt: str) -> None:
+    def __init__(self, topology: Topology, fabric: Fabric, naming: Naming, around: Around) -> None:
         self.topology = topology
         self.lab = topology.name
         self.fabric = fabric
         self.naming = naming
-        self.salt = salt
+        self.salt = around.salt
+        self.baseline = around.held.baseline
         self.switch = switch_of(topology.name)
         self.links: dict[str, dict[str, Link]] = {name: {} for name in fabric.members}
         self.links.setdefault(HOST, {})
@@ -167,10 +164,17 @@ class _Loom:
                 links={"lo": self.lo(name), **self.links[name]},
                 routes=routes.get(name, frozenset()),
                 rules=self.rules(name),
-                sysctls=_sysctls(member.said.sysctls, forward=forwarding.get(name, False)),
+                sysctls=self.sysctls(member.said.sysctls, forward=forwarding.get(name, False)),
                 hosts=digest,
             )
         return Desired(netns=netns, texts=texts)
+
+    def sysctls(self, said: Mapping[str, str], *, forward: bool) -> dict[str, str]:
+        """Return the sysctls of a namespace: the baseline, forwarding, and over them what the file says."""
+        values = FORWARDING | {key: BASELINE[key] for key in self.baseline}
+        if forward:
+            values = values | dict.fromkeys(FORWARDING, "1")
+        return values | {key: " ".join(value.split()) for key, value in said.items()}
 
     # ── links ─────────────────────────────────────────────────────────────────────────────────
 
@@ -372,14 +376,6 @@ def _addrs(texts: Iterable[str]) -> tuple[Addr, ...]:
         found.append(Addr(address, length, secondary=family(address) == 4 and net in seen))  # noqa: PLR2004
         seen.add(net)
     return tuple(sorted(found))
-
-
-def _sysctls(said: Mapping[str, str], *, forward: bool) -> dict[str, str]:
-    """Return the sysctls of a namespace: the baseline, forwarding, and over them what the file says."""
-    values = dict(BASELINE)
-    if forward:
-        values |= {"net.ipv4.ip_forward": "1", "net.ipv6.conf.all.forwarding": "1"}
-    return values | {key: " ".join(value.split()) for key, value in said.items()}
 
 
 def _digest(text: str) -> str:

@@ -12,14 +12,14 @@ Rule 3: what makes the tree impossible is raised at once; what only makes it wro
 """
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterator
 from typing import NoReturn, Protocol, cast
 
 import yaml
 from msgspec import Struct
 
-from netloom.errors import Mark, Problem, TopologyError
+from netloom.errors import Problem, TopologyError
+from netloom.topology.lines import Lines, in_order
 from netloom.topology.syntax import explain
 
 MAX_DEPTH = 40
@@ -35,7 +35,6 @@ Loader = type[yaml.CBaseLoader] | type[yaml.BaseLoader]
 
 LOADER: Loader = yaml.CBaseLoader if yaml.__with_libyaml__ else yaml.BaseLoader
 
-_LINE_END = re.compile(r"\r\n|\r|\n")
 _FORBIDDEN = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _NO_TAG = "every value is text: drop the tag"
@@ -100,54 +99,6 @@ def is_nothing(node: Node) -> bool:
     return type(node) is TextNode and node.plain and node.value in NULLS
 
 
-class Lines:
-    """The lines of a text: offsets become places that a person can find."""
-
-    def __init__(self, text: str, file: str) -> None:
-        """Keep the text; lines end as editors see them, at LF, CR LF or CR."""
-        self.text = text.removeprefix("\ufeff")
-        self.file = file
-        self._shown: dict[int, str] = {}
-        self._starts: list[int] = []
-
-    def number(self, offset: int) -> int:
-        """Return the line, from 1, that an offset lies in."""
-        if not self._starts:
-            self._starts = [0, *(end.end() for end in _LINE_END.finditer(self.text))]
-        return bisect_right(self._starts, offset)
-
-    def mark(self, start: int, end: int) -> Mark:
-        """Return the place from `start` to `end`, cut at the end of its first line."""
-        number = self.number(start)
-        first = self._starts[number - 1]
-        last = self._starts[number] if number < len(self._starts) else len(self.text)
-        line = self._shown.get(number) or _shown(self.text[first:last].rstrip("\r\n"))
-        self._shown[number] = line
-        column = min(start - first, len(line))
-        length = max(0, min(end - first, len(line)) - column)
-        return Mark(self.file, number, column + 1, length, line)
-
-
-def _shown(line: str) -> str:
-    """Return a line so that a caret below it stands where it should, and no terminal obeys it."""
-    if line.isprintable():
-        return line
-    return "".join(c if c.isprintable() else " " if c == "\t" else "\ufffd" for c in line)
-
-
-def decode(data: bytes, file: str) -> str:
-    """Return the text of a file, which must be UTF-8."""
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as broken:
-        before = data[: broken.start].decode("utf-8")
-        lines = Lines(before + data[broken.start :].decode("utf-8", "replace"), file)
-        place = lines.mark(len(before), len(before) + 1)
-        message = f"byte 0x{data[broken.start]:02x} is not UTF-8"
-        hint = "save the file as UTF-8"
-        raise TopologyError([Problem(message, hint=hint, mark=place)]) from None
-
-
 def compose(lines: Lines, loader: Loader = LOADER) -> tuple[Node, list[Problem]]:
     """Return the tree of a text, with what is wrong in it; raise where there is no tree."""
     alien = _FORBIDDEN.search(lines.text)
@@ -193,7 +144,7 @@ class _Composer:
     def stop(self, message: str, hint: str, start: int, end: int) -> NoReturn:
         """Raise what makes the tree impossible, after everything found before it."""
         self._wrong(message, start, end, hint)
-        raise TopologyError(self.problems)
+        raise TopologyError(in_order(self.problems))
 
     def _wrong(self, message: str, start: int, end: int, hint: str = "") -> None:
         self.problems.append(Problem(message, hint=hint, mark=self.lines.mark(start, end)))

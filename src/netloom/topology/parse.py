@@ -11,7 +11,8 @@ from msgspec import structs
 
 from netloom.errors import Mark, Path, Problem, TopologyError
 from netloom.topology.keys import TOPOLOGY
-from netloom.topology.nodes import Lines, Node, TextNode, compose, decode, is_nothing
+from netloom.topology.lines import Lines, decode, in_order
+from netloom.topology.nodes import Node, TextNode, compose, is_nothing
 from netloom.topology.spans import span
 from netloom.topology.topology import Topology
 from netloom.topology.walk import Place, Walk
@@ -84,15 +85,6 @@ def parse(text: str | bytes, *, file: str = "<text>", name: str = "") -> Source:
         raise TopologyError(in_order(problems))
     source.topology = structs.replace(topology, name=topology.name or name)
     return source
-
-
-def in_order(problems: Iterable[Problem]) -> list[Problem]:
-    """Return problems in the order of their places, one for each: the others follow from it."""
-    first: dict[tuple[int, int], Problem] = {}
-    for problem in problems:
-        mark = problem.mark or Mark("", 0, 0, 0, "")
-        first.setdefault((mark.line, mark.column), problem)
-    return [first[place] for place in sorted(first)]
 
 
 _ONE_SPACE = "one name stands for one thing"

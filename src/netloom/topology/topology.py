@@ -76,7 +76,7 @@ class Wire(Struct, frozen=True, kw_only=True):
 
 
 class Flow(Struct, frozen=True, kw_only=True):
-    """An expectation: `SRC[,SRC…] ARROW DST[,DST…] [PORT] [ip4|ip6]`; `text` as it was written."""
+    """An expectation: `SRC[,SRC…] ARROW DST[,DST…] [PORT] [ip4|ip6]`; `text` in its canonical form."""
 
     sources: tuple[str, ...]
     arrow: Literal["->", "<->", "-/>"]

@@ -13,21 +13,20 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeGuard
 
 from netloom.errors import Path, Problem
+from netloom.topology.lines import Lines
 from netloom.topology.nodes import (
     NOTHING,
-    Lines,
     ListNode,
     MapNode,
     Node,
     TextNode,
     is_nothing,
 )
+from netloom.topology.sentences import amount, called, kind, quoting, title, told
 from netloom.topology.shapes import Anything, Choice, Key, Many, Named, Record, Shape, Word
 from netloom.topology.suggest import closest, did_you_mean
 
 _QUOTED = re.compile(r"`([^`]+)`")
-_LONGEST = 300
-"""Longest sentence, in characters; what quotes more of a text loses its middle."""
 
 
 class Place(NamedTuple):
@@ -38,22 +37,6 @@ class Place(NamedTuple):
 
 
 Pairs = Mapping[str, Place]
-
-
-def title(path: Path) -> str:
-    """Return how a thing of a topology is called in a sentence: ``network `lan` ``."""
-    match path:
-        case ():
-            return "the file"
-        case ("networks", net):
-            return f"network `{net}`"
-        case ("namespaces", ns):
-            return f"namespace `{ns}`"
-        case ("namespaces", ns, "networks", net):
-            return f"network `{net}` of namespace `{ns}`"
-        case ("namespaces", ns, "interfaces", link):
-            return f"interface `{ns}:{link}`"
-    return "this link" if path[:1] == ("links",) else f"`{path[-1]}`"
 
 
 class Walk:
@@ -85,15 +68,15 @@ class Walk:
             hint = f"write {rest}" if written else ""
         mark = self.lines.mark(node.start, node.end)
         at_key = path in self.places and node is self.places[path].key
-        self.problems.append(Problem(_told(message), path, _told(hint), mark, at_key))
+        self.problems.append(Problem(told(message), path, told(hint), mark, at_key))
 
     def _word(self, shape: Word, node: Node, path: Path) -> object:
         if not isinstance(node, TextNode):
-            message = f"{_called(path)} is one word, not {_kind(node)}"
-            self.wrong(message, node, path, _quoting(node))
+            message = f"{called(path)} is one word, not {kind(node)}"
+            self.wrong(message, node, path, quoting(node))
             return None
         if is_nothing(node):
-            self.wrong(f"{_called(path)} has no value", node, path, shape.says)
+            self.wrong(f"{called(path)} has no value", node, path, shape.says)
             return None
         try:
             return shape.read(node.value)
@@ -111,7 +94,7 @@ class Walk:
         return TextNode(quoted[1], *found.span()) if found else node
 
     def _choice(self, shape: Choice, node: Node, path: Path) -> object:
-        said = node.value if isinstance(node, TextNode) else _kind(node)
+        said = node.value if isinstance(node, TextNode) else kind(node)
         if said in shape.later:
             owner = title(path[:-1])
             self.wrong(f"`{path[-1]}: {said}` of {owner} is not built yet", node, path)
@@ -124,11 +107,11 @@ class Walk:
     def _many(self, shape: Many, node: Node, path: Path) -> object:
         if shape.none and isinstance(node, TextNode) and node.value == "none":
             return ()
-        items = node.items if _lists(shape, node) else (node,)  # S3
+        items = node.items if _lists(node, shape) else (node,)  # S3
         if not items and shape.none:
             self.wrong("an empty list says neither", node, path, "write `none`, or leave it out")
         if len(items) < shape.least or len(items) > (shape.most or len(items)):
-            self.wrong(f"{_called(path)} {_amount(shape, len(items))}", node, path, shape.instead)
+            self.wrong(f"{called(path)} {amount(shape, len(items))}", node, path, shape.instead)
         return tuple(
             self.read(shape.item, Place(None, item), (*path, number))
             for number, item in enumerate(items)
@@ -150,12 +133,12 @@ class Walk:
             return {name: Place(*pair) for name, pair in node.pairs.items()}
         items = node.items if isinstance(node, ListNode) else (node,)
         if not shape.bare:
-            self.wrong(f"{_called(path)} is a mapping, not {_kind(node)}", node, path)
+            self.wrong(f"{called(path)} is a mapping, not {kind(node)}", node, path)
             return {}
         names: dict[str, Place] = {}
         for item in items:  # S2
             if not isinstance(item, TextNode) or is_nothing(item):
-                self.wrong(f"a list of names holds names only, not {_kind(item)}", item, path)
+                self.wrong(f"a list of names holds names only, not {kind(item)}", item, path)
             elif item.value in names:
                 self.wrong(f"`{item.value}` is given twice", item, path)
             else:
@@ -199,7 +182,7 @@ class Walk:
             return {shape.text: Place(None, node)}
         if isinstance(node, ListNode) and shape.items:
             return self._spread(shape, node, path)
-        self.wrong(f"{title(path)} is a mapping, not {_kind(node)}", node, path, _quoting(node))
+        self.wrong(f"{title(path)} is a mapping, not {kind(node)}", node, path, quoting(node))
         return {}
 
     def _spread(self, shape: Record, node: ListNode, path: Path) -> Pairs:
@@ -232,8 +215,8 @@ def _extends(shape: Record, name: str) -> bool:
     return shape.extensions and name.startswith("x-")
 
 
-def _lists(shape: Many, node: Node) -> TypeGuard[ListNode]:
-    """Whether a node is a list of items, and not one item that is a list: `[red, blue]` is a link."""
+def _lists(node: Node, shape: Many) -> TypeGuard[ListNode]:
+    """Whether a node is a list of items, and not one item: `[red, blue]` is a link, not two."""
     if not isinstance(node, ListNode):
         return False
     spread = isinstance(shape.item, Record) and shape.item.trailing and bool(node.items)
@@ -243,46 +226,3 @@ def _lists(shape: Many, node: Node) -> TypeGuard[ListNode]:
 def _on_purpose(node: Node) -> bool:
     """Whether an empty value was said (`none`), and not just nothing (`[]`, `{}`)."""
     return isinstance(node, TextNode)
-
-
-def _called(path: Path) -> str:
-    """Return how a value is called in a sentence: by its key, or as an entry of it."""
-    match path:
-        case (*_, str(key), int()):
-            return f"an entry of `{key}`"
-        case (*_, last):
-            return f"`{last}`"
-    return "the file"
-
-
-def _kind(node: Node) -> str:
-    match node:
-        case ListNode():
-            return "a list"
-        case MapNode():
-            return "a mapping"
-    return "nothing" if is_nothing(node) else "a text"
-
-
-def _amount(shape: Many, given: int) -> str:
-    if shape.least == shape.most:
-        wanted = str(shape.least)
-    elif shape.most:
-        wanted = f"at most {shape.most}"
-    else:
-        wanted = f"at least {shape.least}"
-    return f"takes {wanted}, and here {'is' if given == 1 else 'are'} {given}"
-
-
-def _quoting(node: Node) -> str:
-    """Return a hint where a mapping was meant as a text: `[fd00::, b]`, `- a: b`."""
-    if isinstance(node, MapNode) and len(node.pairs) == 1:
-        return "a text with a `:` at its end, or with `: ` inside, needs quotes"
-    return ""
-
-
-def _told(text: str) -> str:
-    """Return a sentence without what a terminal would obey, and without endless quotations."""
-    if len(text) > _LONGEST:
-        text = f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
-    return text if text.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in text)
