@@ -11,35 +11,64 @@
 """
 
 import os
-from typing import NamedTuple
 
 
-class Mark(NamedTuple):
-    """A place in a text: where to point, and the line to show."""
+class Mark:
+    """A place in a text: `line` and `column` from 1, `length` in characters, the whole line."""
 
-    file: str
-    line: int  # from 1
-    column: int  # from 1, in characters
-    length: int  # in characters
-    text: str  # the whole line
+    __slots__ = ("column", "file", "length", "line", "text")
+
+    def __init__(self, file: str, line: int, column: int, length: int, text: str) -> None:
+        """Keep the place."""
+        self.file = file
+        self.line = line
+        self.column = column
+        self.length = length
+        self.text = text
+
+    def __repr__(self) -> str:
+        """Return the place, without the line."""
+        return f"Mark({self.file}:{self.line}:{self.column}+{self.length})"
 
 
 Path = tuple[str | int, ...]
 """A place in a topology: `("networks", "lan", "subnet")`, `("links", 0, "ends", 1)`."""
 
 
-class Problem(NamedTuple):
-    """One mistake: what is wrong, where, and what would be right."""
+class Problem:
+    """One mistake: what is wrong, where, and what would be right.
 
-    message: str
-    path: Path = ()
-    hint: str = ""
-    mark: Mark | None = None
-    at_key: bool = False
-    """Whether the key at `path` is meant, and not its value."""
+    `at_key`: whether the key at `path` is meant, and not its value.
+    """
+
+    __slots__ = ("at_key", "hint", "mark", "message", "path")
+
+    def __init__(
+        self,
+        message: str,
+        path: Path = (),
+        hint: str = "",
+        mark: Mark | None = None,
+        *,
+        at_key: bool = False,
+    ) -> None:
+        """Keep the facts."""
+        self.message = message
+        self.path = path
+        self.hint = hint
+        self.mark = mark
+        self.at_key = at_key
+
+    def at(self, mark: Mark) -> "Problem":
+        """Return the same mistake, with its place in the text."""
+        return Problem(self.message, self.path, self.hint, mark, at_key=self.at_key)
+
+    def __repr__(self) -> str:
+        """Return message and path."""
+        return f"Problem({self.message!r}, {self.path!r})"
 
     def __str__(self) -> str:
-        """Return the compiler's shape: `file:line:column: message`, the line, and a caret with the hint."""
+        """Return `file:line:column: message`, the line, and a caret with the hint."""
         if self.mark is None:
             place = ".".join(str(part) for part in self.path)
             head = f"{place}: {self.message}" if place else self.message
@@ -85,7 +114,7 @@ class TopologyError(NetloomError):
 
 
 class Unavailable(NetloomError):
-    """The machine refuses before anything was touched: a right, a module, a limit, a name in use."""
+    """The machine refuses, nothing is touched: a right, a module, a limit, a name in use."""
 
     def __init__(self, reason: str, remedy: str = "") -> None:
         """Say what is missing, and what to do about it."""
@@ -97,9 +126,9 @@ class Unavailable(NetloomError):
 class KernelError(OSError):
     """One request that the kernel refused.
 
-    `asked` says what it was (`ip -n red addr add 10.0.0.1/24 dev eth0` or `mount …`), `extack` what the
-    kernel said beyond the errno (NLMSGERR_ATTR_MSG, linux/netlink.h), empty where it said nothing.
-    `index` is the place of the refused message in the batch that was sent.
+    `asked` says what it was (`ip -n red addr add 10.0.0.1/24 dev eth0` or `mount …`), `extack`
+    what the kernel said beyond the errno (NLMSGERR_ATTR_MSG, linux/netlink.h), empty where it
+    said nothing. `index` is the place of the refused message in the batch that was sent.
     """
 
     def __init__(self, errno: int, asked: str, extack: str = "", index: int = 0) -> None:
@@ -118,8 +147,8 @@ class KernelError(OSError):
 class Refused(NetloomError):
     """A step of a plan was refused.
 
-    `step` is the refused step as a plan prints it, `asked` the command it equals, `undone` whether all
-    that had been done before it is undone, `left` what could not be undone.
+    `step` is the refused step as a plan prints it, `asked` the command it equals, `undone`
+    whether all that had been done before it is undone, `left` what could not be undone.
     """
 
     def __init__(  # noqa: PLR0913 - the facts of a refusal, each with a name

@@ -7,7 +7,6 @@ One algorithm; what differs is what is desired, and what follows a refusal. `up`
 undoes, and says so; `down` goes on and tells all that it could not remove.
 """
 
-import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -18,6 +17,7 @@ from msgspec.structs import replace
 
 from netloom.errors import Interrupted, Problem, Refused, TopologyError, Unavailable
 from netloom.host import journal as memory
+from netloom.host import walls
 from netloom.host.brake import Brake, brake
 from netloom.host.journal import Journal, Pending, Record
 from netloom.host.machine import Machine, Orders, scope_of
@@ -25,7 +25,7 @@ from netloom.host.this import ThisMachine
 from netloom.model.objects import HOST, NOTHING, Desired, End, Link, Netns, Veth
 from netloom.model.snapshot import Snapshot
 from netloom.plan.diff import diff, teardown
-from netloom.plan.steps import LinkDel, NetnsAdd, NetnsDel, Plan
+from netloom.plan.steps import LinkDel, NameDel, NetnsAdd, NetnsDel, Plan
 from netloom.topology.allocate import Held
 from netloom.topology.lower import BASELINE, FORWARDING, Around, Lowered, lower
 from netloom.topology.parse import Source, parse
@@ -66,7 +66,7 @@ class Past(NamedTuple):
 
 
 class Running(Struct, frozen=True):
-    """A lab that something is remembered of. `state`: `up`, `interrupted`, or `gone` with a reboot."""
+    """A lab that is remembered. `state`: `up`, `interrupted`, or `gone` with a reboot."""
 
     lab: str
     state: str
@@ -104,11 +104,13 @@ def default_name(file: Path) -> str:
 
 
 def draft(source: Source, memory_of: Journal, machine: Machine) -> Draft:
-    """Find out what `up` would do; raises `TopologyError` and `Unavailable`, and touches nothing."""
+    """Find out what `up` would do; raises `TopologyError`, `Unavailable`, touches nothing."""
     record, pending = memory_of.record(), memory_of.pending()
     held = record.held if record else Held()
     lowered, snapshot = _look(source, held, machine, record, pending)
-    surprises = {key for key, value in BASELINE.items() if snapshot.newborn.get(key, value) != value}
+    surprises = {
+        key for key, value in BASELINE.items() if snapshot.newborn.get(key, value) != value
+    }
     if not surprises <= {*lowered.held.baseline, *FORWARDING}:
         # A new namespace would begin otherwise than the kernel's defaults: they are asked for, too.
         held = replace(held, baseline=tuple(sorted({*held.baseline, *surprises})))
@@ -156,7 +158,9 @@ def _collisions(lowered: Lowered, snapshot: Snapshot) -> Iterable[Problem]:
     for name, netns in lowered.desired.netns.items():
         path = lowered.places.get(name, ("namespaces", name))
         if name in foreign.stale:
-            message = f"`{name}` is a file in /run/netns without a namespace, left behind by somebody"
+            message = (
+                f"`{name}` is a file in /run/netns without a namespace, left behind by somebody"
+            )
             yield Problem(message, path, f"netloom del {name}", at_key=True)
         elif name in foreign.names:
             message = f"a namespace `{name}` exists, and is not this lab's"
@@ -205,7 +209,8 @@ def up(
             journal.commit(record)
         desired = found.lowered.desired
         seconds = time.monotonic() - begun
-        return Report(lab=lab, plan=found.plan, desired=desired, seconds=seconds)
+        notes = tuple(walls.notes(desired)) if found.plan else ()
+        return Report(lab=lab, plan=found.plan, desired=desired, seconds=seconds, notes=notes)
 
 
 def _change(
@@ -216,14 +221,14 @@ def _change(
     before = past.desired if found.pending and past else found.snapshot.asked
     if found.pending and past is None:
         before = NOTHING
-    made = frozenset(step.netns for step in found.plan if isinstance(step, NetnsAdd))
-    unpublished = made | (found.pending.names if found.pending else frozenset())
+    unpublished = _half_named(found.plan, found.pending)
     pending = Pending(
         lab=record.lab, boot=record.boot, before=past, names=unpublished, desired=record.desired
     )
     journal.begin(pending, record.desired.texts)
     with brake() as stop:
-        refused = _carry_out(found.plan, found.snapshot, record.lab, machine, progress, stop)
+        orders = _orders(found.snapshot, record.lab, stop, progress, len(found.plan))
+        refused = machine.apply(found.plan, orders)
         if refused or stop.pulled:
             left = _go_back(before, pending, machine)
             if not left:
@@ -234,18 +239,21 @@ def _change(
     journal.commit(record)
 
 
-def _carry_out(  # noqa: PLR0913 - what a plan is carried out with
-    steps: Plan,
-    snapshot: Snapshot,
-    lab: str,
-    machine: Machine,
-    progress: Progress | None,
-    stop: Brake,
-) -> list[Refused]:
-    total = len(steps)
-    told = (lambda done: progress(done, total)) if progress else (lambda done: None)  # noqa: ARG005
-    orders = Orders(lab=lab, snapshot=snapshot, progress=told, stopped=lambda: stop.pulled)
-    return machine.apply(steps, orders)
+def _half_named(steps: Plan, pending: Pending | None) -> frozenset[str]:
+    """Return the names that are mere files for a moment, before a mount and after its going."""
+    touched = {step.netns for step in steps if isinstance(step, NetnsAdd | NetnsDel | NameDel)}
+    return touched | pending.names if pending else frozenset(touched)
+
+
+def _orders(
+    snapshot: Snapshot, lab: str, stop: Brake, progress: Progress | None = None, total: int = 0
+) -> Orders:
+    """Return orders to stop at the first refusal, or when somebody asks to."""
+    orders = Orders(lab=lab, snapshot=snapshot, stopped=lambda: stop.pulled)
+    if progress is None:
+        return orders
+    told = progress
+    return replace(orders, progress=lambda done: told(done, total))
 
 
 def _go_back(before: Desired, pending: Pending, machine: Machine) -> list[Refused]:
@@ -277,8 +285,8 @@ def _raise(refused: list[Refused], left: list[Refused], pending: Pending) -> Non
 def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Report | None:
     """Take a lab down and leave nothing of it; None if it is not up.
 
-    Raises `Unavailable` if things of others would go with it (unless `force`), `Refused` with all that
-    could not be removed.
+    Raises `Unavailable` if things of others would go with it (unless `force`), `Refused` with
+    all that could not be removed.
     """
     machine = machine or ThisMachine()
     begun = time.monotonic()
@@ -287,6 +295,7 @@ def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Re
         if record is None and pending is None:
             names = machine.marked(lab)
             if not names:
+                journal.forget()
                 return None
             states = [Desired(netns={name: Netns() for name in names})]
         else:
@@ -301,6 +310,7 @@ def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Re
         held = _holders(snapshot)
         plan_ = _cut_wires(held, snapshot, plan_)
         orders = Orders(lab=lab, snapshot=snapshot, go_on=True)
+        journal.begin(_ending(lab, machine, plan_, pending), {})
         with brake():
             refused = machine.apply(plan_, orders)
         if refused:
@@ -319,10 +329,17 @@ def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Re
         )
 
 
+def _ending(lab: str, machine: Machine, steps: Plan, pending: Pending | None) -> Pending:
+    """Return what to remember while a lab is taken down: a killed `down` leaves names half gone."""
+    desired = pending.desired if pending else NOTHING
+    names = _half_named(steps, pending)
+    return Pending(lab=lab, boot=machine.boot, before=None, names=names, desired=desired)
+
+
 def _unpublished(
     record: Record | None, pending: Pending | None, machine: Machine
 ) -> frozenset[str]:
-    """Return the names that a killed `up` may have left as mere files; after a reboot, all of them."""
+    """Return the names that a killed `up` may have left as files; after a reboot, all."""
     names = pending.names if pending else frozenset[str]()
     for state in (record, pending):
         if state is not None and state.boot != machine.boot:
@@ -349,9 +366,7 @@ def _holders(snapshot: Snapshot) -> dict[str, list[tuple[int, str]]]:
     return holders(name for name in snapshot.netns if name != HOST)
 
 
-def _cut_wires(
-    held: dict[str, list[tuple[int, str]]], snapshot: Snapshot, steps: Plan
-) -> Plan:
+def _cut_wires(held: dict[str, list[tuple[int, str]]], snapshot: Snapshot, steps: Plan) -> Plan:
     """Delete the wires of a namespace that a process keeps alive: they would live on with it."""
     cut: list[LinkDel] = []
     gone: set[End] = {step.end for step in steps if isinstance(step, LinkDel)}
@@ -370,7 +385,7 @@ def _cut_wires(
 def _held_notes(held: dict[str, list[tuple[int, str]]]) -> Iterable[str]:
     for name, processes in held.items():
         for pid, command in processes:
-            yield f"`{command}` (pid {pid}) still runs in what was `{name}`, which lives on without a name"
+            yield f"`{command}` (pid {pid}) still runs in what was `{name}`, nameless from now on"
 
 
 # ── verify, undo, labs ────────────────────────────────────────────────────────────────────────────
@@ -402,10 +417,16 @@ def undo(lab: str, machine: Machine | None = None) -> Report | None:
         steps = diff(past.desired, snapshot)
         if memory.empty(past.desired):
             _refuse_foreign(lab, snapshot)
-        found = Pending(lab=lab, boot=machine.boot, before=record, desired=past.desired)
+        found = Pending(
+            lab=lab,
+            boot=machine.boot,
+            before=record,
+            names=_half_named(steps, journal.pending()),
+            desired=past.desired,
+        )
         journal.begin(found, past.desired.texts)
         with brake() as stop:
-            refused = _carry_out(steps, snapshot, lab, machine, None, stop)
+            refused = machine.apply(steps, _orders(snapshot, lab, stop))
             if refused or stop.pulled:
                 left = _go_back(record.desired, found, machine)
                 journal.abort(record)
@@ -446,17 +467,27 @@ def labs(machine: Machine | None = None) -> list[Running]:
 
 
 def _is_member(netns: Netns) -> bool:
-    """Whether a namespace is one that the user named: it has a hosts file, the lab's own has none."""
+    """Whether the user named a namespace: then it has a hosts file, the lab's own has none."""
     return bool(netns.hosts)
 
 
 def lab_name(text: str) -> str:
-    """Return the lab that LAB means on a command line: a name, or a FILE (`/`, `.yaml`, `.yml`, `.json`)."""
-    if "/" in text or text.endswith((".yaml", ".yml", ".json")):
-        if os.path.exists(text):
-            return load(text).topology.name
-        return default_name(Path(text))
-    return text
+    """Return the lab that LAB means: a name, or a FILE (with `/`, `.yaml`, `.yml`, `.json`).
+
+    A file means the lab that was made from it, even if it says another name by now, or has
+    mistakes.
+    """
+    if "/" not in text and not text.endswith((".yaml", ".yml", ".json")):
+        return text
+    path = Path(text).absolute()
+    for name in memory.labs():
+        record = Journal(name).record()
+        if record is not None and record.source == str(path):
+            return name
+    try:
+        return load(text).topology.name
+    except (TopologyError, Unavailable):
+        return default_name(path)
 
 
 __all__ = [

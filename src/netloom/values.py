@@ -1,10 +1,11 @@
-"""Scalars that cannot be wrong: each function takes text and returns its canonical form, or refuses.
+"""Scalars that cannot be wrong: each function returns a text's canonical form, or refuses.
 
-Values stay plain text (`10.0.0.1`, `10.0.0.0/24`, `02:00:00:00:00:01`): hashable, printable, JSON as they
-are, and as fast to compare as the kernel's bytes. What has passed here is never checked again.
+Values stay plain text (`10.0.0.1`, `10.0.0.0/24`, `02:00:00:00:00:01`): hashable, printable, JSON
+as they are, and as fast to compare as the kernel's bytes. What has passed here is never checked
+again.
 
-Every refusal is a `ValueError` whose text is a clause without a capital or full stop, fit to follow a
-position: `` `10.0.0.300` is no IP address ``.
+Every refusal is a `ValueError` whose text is a clause without a capital or full stop, fit to follow
+a position: `` `10.0.0.300` is no IP address ``.
 """
 
 import re
@@ -43,12 +44,14 @@ def name(text: str) -> str:
 
 
 def if_name(text: str) -> str:
-    """Return `text` as an interface name, by the kernel's rule (`dev_valid_name`, net/core/dev.c)."""
+    """Return `text` as an interface name, by the kernel's rule (dev_valid_name)."""
     if len(text.encode()) >= IFNAMSIZ:
-        msg = f"`{text}` is longer than {IFNAMSIZ - 1} bytes, the kernel's limit for an interface name"
+        msg = f"`{text}` is longer than {IFNAMSIZ - 1} bytes, the limit for an interface name"
         raise ValueError(msg)
     if text in {"", ".", ".."} or any(c in "/:" or c.isspace() or c < " " for c in text):
-        msg = f"`{text}` is no interface name: no `/`, `:`, space or control character, and not empty"
+        msg = (
+            f"`{text}` is no interface name: no `/`, `:`, space or control character, and not empty"
+        )
         raise ValueError(msg)
     return text
 
@@ -157,7 +160,7 @@ def from_int(number: int, like: str) -> str:
 
 
 def mtu(text: str) -> int:
-    """Return `text` as a maximum transmission unit in bytes, 68 (RFC 791) to 65535 (veth's limit)."""
+    """Return `text` as an MTU in bytes, 68 (RFC 791) to 65535 (veth's limit)."""
     if not _SIZE.fullmatch(text):
         msg = f"`{text}` is no MTU: a number of bytes, such as `1400`"
         raise ValueError(msg)

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from netloom.errors import KernelError
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.objects import Bridge, End, Link, Veth
+from netloom.wire.dialogue import frame
 from netloom.wire.rtnetlink import (
     Message,
     Peer,
@@ -359,3 +360,30 @@ def test_a_socket_of_another_thread_or_process_is_as_good(netns: Netns) -> None:
     Rtnetlink(netns.bare).batch([link_add("br0", bridge())])
 
     assert sorted(links(netns)) == ["br0", "lo"]
+
+
+def test_pyroute2_reads_the_same_of_a_dump(netns: Netns) -> None:
+    """Another codec, written by others, finds the same facts in the same bytes."""
+    messages = pytest.importorskip("pyroute2.netlink.rtnl.ifinfmsg")
+    pair = link_add("a", veth(1), index=5, master=9, peer=Peer("b", veth(2, 1400), 6), group=3)
+    netns.rt.batch([link_add("br0", bridge(stp=True), index=9), pair])
+    netns.rt.batch([*link_set(5, alias="netloom:lab", up=True), altname_add(6, "other")])
+
+    for payload in netns.rt.dump(dump_links()):
+        (ours,) = read_links([payload])
+        theirs = messages.ifinfmsg(frame([Message(16, 0, payload)], 1))
+        theirs.decode()
+        facts = ("IFNAME", "MTU", "MASTER", "IFALIAS", "LINK", "GROUP")
+        assert [theirs.get_attr(f"IFLA_{fact}") or 0 for fact in facts] == [
+            ours.name,
+            ours.mtu,
+            ours.master,
+            ours.alias or 0,
+            ours.peer_index,
+            ours.group,
+        ]
+        assert theirs["index"] == ours.index
+        assert theirs.get_nested("IFLA_LINKINFO", "IFLA_INFO_KIND") == (ours.kind or None)
+        assert theirs.get_nested("IFLA_PROP_LIST", "IFLA_ALT_IFNAME") == (
+            ours.altnames[0] if ours.altnames else None
+        )

@@ -341,6 +341,7 @@ def test_run_needs_no_rights(nested: bool) -> None:  # noqa: FBT001 - a paramete
 @pytest.mark.needs("userns", "ip")
 def test_a_plain_user_in_a_user_namespace_has_it_all() -> None:
     """Names, `exec` with its own /sys and files, `ip netns` on the same names, without a right."""
+    look = python(EXEC, "web", "sh", "-c", "ls /sys/class/net; cat /etc/hosts")
     code = f"""
 import pathlib, subprocess, sys
 from netloom.netns import names
@@ -353,8 +354,7 @@ says('ip', '-n', 'web', 'link', 'add', 'v0', 'type', 'veth', 'peer', 'name', 'v1
 own = pathlib.Path('/run/netloom/etc/web')
 own.mkdir(parents=True)
 (own / 'hosts').write_text('192.0.2.9 mine')
-inside = (sys.executable, *{python(EXEC, "web", "sh", "-c", "ls /sys/class/net; cat /etc/hosts")[1:]!r})
-print(says(*inside).split(), names.names(), names.private())
+print(says(sys.executable, *{look[1:]!r}).split(), names.names(), names.private())
 print(says('ip', 'netns', 'list').split())
 """
     first, second = says(*in_own_root(plainly(code))).splitlines()

@@ -185,9 +185,11 @@ def _wire_ends(
 def bases(draw: st.DrawFn) -> Topology:
     """Draw namespaces, networks and wires."""
     nets = {
-        name: draw(networks(number)) for number, name in enumerate(NETWORKS, 1) if draw(st.booleans())
+        name: draw(networks(number))
+        for number, name in enumerate(NETWORKS, 1)
+        if draw(st.sampled_from((True, True, False)))
     }
-    named = draw(st.lists(st.sampled_from(NETNS), min_size=1, max_size=3, unique=True))
+    named = draw(st.lists(st.sampled_from(NETNS), min_size=2, max_size=3, unique=True))
     spaces = {name: draw(namespaces(nets, name, NETNS.index(name))) for name in named}
     return mended(
         Topology(
@@ -290,7 +292,7 @@ def _ways(links: list[Mapping[str, Link]]) -> list[tuple[str, int]]:
     for dev, link in links[0].items():
         versions = {family(addr.ip) for addr in link.addrs}
         for addr in link.addrs:
-            if gateway := _gateway(network_of(addr.ip, addr.prefixlen), taken):
+            if dev != "lo" and (gateway := _gateway(network_of(addr.ip, addr.prefixlen), taken)):
                 found.append((f"via {gateway} dev {dev}", family(addr.ip)))
         found += [(f"dev {dev}", version) for version in versions]
         if 4 in versions and dev != "lo":

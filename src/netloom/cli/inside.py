@@ -9,35 +9,12 @@ from typing import NoReturn
 
 import click
 
+from netloom.cli.output import REFUSED, TRIED, Stop, printable, tell
 from netloom.errors import KernelError, NetloomError, Unavailable
 from netloom.netns.handle import NoSuchNetns, Stale, open_name, path_of
 from netloom.netns.run import TROUBLE, NotStarted, exec_in
 
-_TRIED = 1
-_REFUSED = 2
 _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
-
-
-class Stop(click.ClickException):
-    """The end of a verb: its reason on standard error, and an exit status."""
-
-    def __init__(self, message: str, status: int) -> None:
-        """Keep both."""
-        super().__init__(message)
-        self.exit_code = status  # type: ignore[misc] # click takes both, its annotation one
-
-    def show(self, file: object = None) -> None:  # noqa: ARG002 - click's own signature
-        """Print the reason as it is: netloom's sentences need no `Error:` before them."""
-        _tell(self.message)
-
-
-def _tell(line: str) -> None:
-    click.echo(_printable(line), err=True)
-
-
-def _printable(text: str) -> str:
-    """Return a text with what is no UTF-8 in a file's name shown as the escapes of its bytes."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _reason(error: NetloomError) -> str:
@@ -75,7 +52,7 @@ def _command(words: tuple[str, ...], usage: str) -> tuple[str, ...]:
 def exec_command(ns: str, cmd: tuple[str, ...]) -> None:
     """Run a command in namespace NS, and end with its status."""
     argv = _command(cmd, f"netloom exec {ns} COMMAND, or netloom shell {ns}")
-    _become(lambda: exec_in(ns, argv, tell=_tell))
+    _become(lambda: exec_in(ns, argv, tell=tell))
 
 
 @click.command("shell")
@@ -84,7 +61,7 @@ def shell_command(ns: str) -> None:
     """Open a shell in namespace NS; its prompt shows where it is."""
     from netloom.netns.shell import shell_in
 
-    _become(lambda: shell_in(ns, tell=_tell))
+    _become(lambda: shell_in(ns, tell=tell))
 
 
 @click.command("run", context_settings=_PASS_ON)
@@ -110,10 +87,10 @@ def ls_command(as_json: bool) -> None:
         keys = ("name", "lab", "stale")
         click.echo(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=2))
         return
-    width = max((len(_printable(name)) for name, _, _ in rows), default=0)
+    width = max((len(printable(name)) for name, _, _ in rows), default=0)
     for name, lab, stale in rows:
         note = "stale" if stale else lab or ""
-        click.echo(f"{_printable(name):{width}}  {note}".rstrip())
+        click.echo(f"{printable(name):{width}}  {note}".rstrip())
 
 
 @click.command("add")
@@ -124,7 +101,7 @@ def add_command(wanted: tuple[str, ...]) -> None:
 
     for name in wanted:
         _check_free(name, wanted)
-    _or_stop(names.prepare, _REFUSED)
+    _or_stop(names.prepare, REFUSED)
     made: list[str] = []
     for name in wanted:
         try:
@@ -133,10 +110,10 @@ def add_command(wanted: tuple[str, ...]) -> None:
             for done in made:
                 names.remove(done)
             message = f"cannot make namespace `{name}`: {error}"
-            raise Stop(message, _TRIED) from error
+            raise Stop(message, TRIED) from error
         made.append(name)
     if names.private():
-        _tell(f"note: {names.NETNS_DIR} is not shared with the machine: seen from here only")
+        tell(f"note: {names.NETNS_DIR} is not shared with the machine: seen from here only")
 
 
 def _check_free(name: str, wanted: tuple[str, ...]) -> None:
@@ -144,7 +121,7 @@ def _check_free(name: str, wanted: tuple[str, ...]) -> None:
     from netloom.values import RESERVED
 
     message = ""
-    _or_stop(lambda: path_of(name), _REFUSED)
+    _or_stop(lambda: path_of(name), REFUSED)
     if name in RESERVED:
         message = f"`{name}` is a word of netloom's own language, not a name"
     elif wanted.count(name) > 1:
@@ -153,7 +130,7 @@ def _check_free(name: str, wanted: tuple[str, ...]) -> None:
         there = "a namespace" if names.is_netns(path_of(name)) else "a stale name"
         message = f"there is {there} `{name}` already\nhint: netloom del {name}"
     if message:
-        raise Stop(message, _REFUSED)
+        raise Stop(message, REFUSED)
 
 
 @click.command("del")
@@ -166,14 +143,14 @@ def del_command(wanted: tuple[str, ...], force: bool) -> None:
     there = set(names.names())
     for name in wanted:
         if name not in there:
-            raise Stop(_reason(NoSuchNetns(name, f"no namespace `{name}`")), _REFUSED)
+            raise Stop(_reason(NoSuchNetns(name, f"no namespace `{name}`")), REFUSED)
     if not force:
         _check_no_labs(wanted)
     for name in dict.fromkeys(wanted):
         try:
             names.remove(name)
         except NetloomError as error:
-            raise Stop(_reason(error), _TRIED) from error
+            raise Stop(_reason(error), TRIED) from error
 
 
 def _check_no_labs(wanted: Iterable[str]) -> None:
@@ -181,7 +158,7 @@ def _check_no_labs(wanted: Iterable[str]) -> None:
         if lab:
             hint = f"netloom down {lab}, or netloom del --force {name}"
             message = f"`{name}` belongs to lab `{lab}`\nhint: {hint}"
-            raise Stop(message, _REFUSED)
+            raise Stop(message, REFUSED)
 
 
 def _or_stop(call: Callable[[], object], status: int) -> None:

@@ -9,6 +9,7 @@ import click
 
 from netloom import lab as front
 from netloom.cli.output import NO, REFUSED, TRIED, Stop, answer, progress, refusals, tell
+from netloom.host import walls
 from netloom.host.journal import labs as remembered
 from netloom.host.this import ThisMachine
 from netloom.model.objects import HOST, Bridge, Desired, Veth
@@ -47,10 +48,12 @@ def up_command(file: str, *, verbose: bool, quiet: bool) -> None:
         return
     for text in _summary(report):
         answer(text)
+    for note in report.notes:
+        tell(f"note: {note}")
 
 
 def _summary(report: front.Report) -> list[str]:
-    """Return what `up` tells: what there is now, what of it is on the host, and a command to try."""
+    """Return what `up` tells: what there is, what of it is on the host, a command to try."""
     desired = report.desired
     fresh = all(step.netns in desired.netns for step in report.plan if isinstance(step, NetnsAdd))
     new = any(isinstance(step, NetnsAdd) for step in report.plan)
@@ -181,6 +184,8 @@ def plan_command(file: str, *, form: str | None, as_json: bool) -> None:
         _print_plan(found.plan)
     else:
         answer(plan_text(found.plan))
+        for note in walls.notes(found.lowered.desired) if found.plan else ():
+            tell(f"note: {note}")
 
 
 def _print_plan(steps: Plan) -> None:
@@ -243,7 +248,9 @@ def labs_command(*, as_json: bool) -> None:
     for row in rows:
         state = "" if row.state == "up" else f"{row.state}: netloom down {row.lab}  "
         place = os.path.relpath(row.source) if row.source else ""
-        answer(f"{row.lab:{width}}  {counted(row.namespaces, 'namespace')}  {state}{place}".rstrip())
+        answer(
+            f"{row.lab:{width}}  {counted(row.namespaces, 'namespace')}  {state}{place}".rstrip()
+        )
 
 
 @click.command("schema")
@@ -282,7 +289,9 @@ def init_command(file: str) -> None:
     except OSError as error:
         message = f"cannot write `{file}`: {error.strerror}"
         raise Stop(message, TRIED) from error
-    answer(f"wrote {file}; `netloom up{'' if file == front.DEFAULT_FILE else ' ' + file}` makes it so")
+    answer(
+        f"wrote {file}; `netloom up{'' if file == front.DEFAULT_FILE else ' ' + file}` makes it so"
+    )
 
 
 COMMANDS: tuple[click.Command, ...] = (

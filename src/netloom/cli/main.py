@@ -1,6 +1,7 @@
 """The command line: a table of verbs in groups, help on one screen, and no traceback ever.
 
-A verb's code is imported when it is called: `netloom --help` and `netloom exec` pay for nothing else.
+A verb's code is imported when it is called: `netloom --help` and `netloom exec` pay for nothing
+else.
 """
 
 import os
@@ -104,7 +105,7 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
-    except Exception as error:  # noqa: BLE001 - no traceback reaches a user, unless asked for
+    except Exception as error:
         if os.environ.get("NETLOOM_TRACEBACK"):
             raise
         _say(f"netloom has a bug: {type(error).__name__}: {error}")

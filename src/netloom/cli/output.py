@@ -1,14 +1,20 @@
 """What a person sees while and after a verb works: answers on stdout, talk on stderr."""
 
+import os
+import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from netloom.errors import Interrupted, NetloomError, Refused, TopologyError
-from netloom.lab import Progress
+from netloom.errors import Interrupted, NetloomError, Refused, TopologyError, Unavailable
+
+if TYPE_CHECKING:
+    from netloom.lab import Progress
 
 TRIED = 1
 """Exit status: tried, refused, undone."""
@@ -62,8 +68,22 @@ def refusals() -> Iterator[None]:
         raise Stop(str(error), TRIED) from error
     except Interrupted as error:
         raise Stop(str(error), 130) from error
+    except Unavailable as error:
+        message = f"{error.reason}{_remedy(error)}\nnothing was touched"
+        raise Stop(message, REFUSED) from error
     except NetloomError as error:
-        raise Stop(f"{error}\nnothing was touched", REFUSED) from error
+        message = f"{error}\nnothing was touched"
+        raise Stop(message, REFUSED) from error
+
+
+def _remedy(error: Unavailable) -> str:
+    """Return the hint; where root is missing, the whole command: sudo knows no venv."""
+    if os.geteuid() and "root" in error.remedy:
+        script = str(Path(sys.argv[0]).absolute())
+        own = [sys.executable, "-m", "netloom"] if script.endswith("__main__.py") else [script]
+        words = [*own, *sys.argv[1:]]
+        return f"\nhint: sudo {shlex.join(words)}, or inside `unshare -Urnm`"
+    return f"\nhint: {error.remedy}" if error.remedy else ""
 
 
 def _mistakes(error: TopologyError) -> str:
@@ -76,7 +96,7 @@ def _mistakes(error: TopologyError) -> str:
 
 
 @contextmanager
-def progress(verb: str) -> Iterator[Progress | None]:
+def progress(verb: str) -> "Iterator[Progress | None]":
     """Show how far a long change has got, on a terminal and after a fifth of a second."""
     if not sys.stderr.isatty():
         yield None
@@ -107,6 +127,3 @@ class _Bar:
     def close(self) -> None:
         if self.shown:
             click.echo("\r\x1b[K", nl=False, err=True)
-
-
-Call = Callable[[], object]

@@ -1,4 +1,4 @@
-"""The short way of `netloom exec NS CMD…`: without click, and back to the long way for any trouble.
+"""The short way of `netloom exec` and `netloom run`, without click; for any trouble, the long way.
 
 Should: import nothing that a plain `exec` does not use.
 Mustn't: print anything but what `ip netns exec` would; reasons and hints are the long way's.
@@ -6,7 +6,8 @@ Mustn't: print anything but what `ip netns exec` would; reasons and hints are th
 
 import sys
 
-from netloom.netns.handle import NoSuchNetns
+from netloom.errors import Unavailable
+from netloom.netns.isolate import run_isolated
 from netloom.netns.run import NotStarted, exec_in
 
 TYPE_CHECKING = False
@@ -14,8 +15,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+def run_shortly(argv: "Sequence[str]") -> None:
+    """Become a command in a throw-away namespace; return only if the long way shall say why not."""
+    try:
+        run_isolated(argv)
+    except NotStarted as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        sys.exit(error.status)
+    except Unavailable:
+        return
+
+
 def exec_shortly(name: str, words: "Sequence[str]") -> None:
-    """Become a command in a namespace; return only if the long way shall say why that was not possible."""
+    """Become a command in a namespace; return only if the long way shall say why not."""
     argv = words[1:] if words[0] == "--" else words
     if not argv or argv[0].startswith("-"):
         return
@@ -24,5 +36,5 @@ def exec_shortly(name: str, words: "Sequence[str]") -> None:
     except NotStarted as error:
         print(error, file=sys.stderr)  # noqa: T201 - we have moved already: there is no long way back
         sys.exit(error.status)
-    except NoSuchNetns:
+    except Unavailable:
         return

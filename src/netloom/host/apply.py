@@ -1,13 +1,13 @@
 """Doing: a plan, carried out on this machine.
 
-One throwaway thread works through the steps. Neighbouring steps for one namespace become one batch of
-netlink messages, sent when the next step is for another namespace or is no netlink message; so what
-a batch costs is the kernel's own work. Index numbers of links in namespaces made here are chosen
-here, so that a message may speak of a link that an earlier message of the same batch makes.
+One throwaway thread works through the steps. Neighbouring steps for one namespace become one batch
+of netlink messages, sent when the next step is for another namespace or is no netlink message; so
+what a batch costs is the kernel's own work. Index numbers of links in namespaces made here are
+chosen here, so that a message may speak of a link that an earlier message of the same batch makes.
 
 Rule 1: no decisions. What to do is `plan/diff.py`, what becomes of a refusal is the caller's.
-Rule 2: the kernel goes on with a batch after a refused message, so after a refusal nothing is known of
-the steps of that batch: whoever undoes must look again, and does.
+Rule 2: the kernel goes on with a batch after a refused message, so after a refusal nothing is known
+of the steps of that batch: whoever undoes must look again, and does.
 
 Should: run after the journal is on disk.
 Mustn't: match anything by name that the plan does not name.
@@ -62,7 +62,7 @@ _BATCH = 256
 """Steps in a batch at the most, so that progress and Ctrl-C are noticed."""
 
 _GROUP = 0x6E6C6D
-"""The group (IFLA_GROUP) that links are put into to be deleted together: one wait for RCU, not many."""
+"""The group (IFLA_GROUP) of links that are deleted together: one wait for RCU, not many."""
 
 _EEXIST = 17
 
@@ -135,17 +135,13 @@ class _Worker:
         """Send what has been gathered; note what is refused."""
         batch, self.batch = self.batch, []
         self.steps_in_batch = 0
-        while batch:
-            try:
-                self.room(self.where).rt.batch([message for _, message in batch])
-                return
-            except KernelError as error:
-                self.note(batch[error.index][0], error)
-                if not self.orders.go_on:
-                    return
-                # The kernel has tried the rest of that send already; once more does no harm to a
-                # teardown, where "it is not there" is no refusal.
-                batch = batch[error.index + 1 :]
+        if not batch:
+            return
+        rt = self.room(self.where).rt
+        messages = [message for _, message in batch]
+        send = Rtnetlink.batch_all if self.orders.go_on else _first_refusal
+        for error in send(rt, messages):
+            self.note(batch[error.index][0], error)
 
     # ── rooms ─────────────────────────────────────────────────────────────────────────────────
 
@@ -198,8 +194,9 @@ class _Worker:
     def choose_index(self, end: End, *, beside: int = 1) -> int:
         """Choose the index of a link to be made, in a namespace that we made just now; else 0.
 
-        A far end's is looked at only `beside` a near one (veth_newlink). Where the kernel has chosen
-        one, we choose no more: it takes the lowest that is free, and we would meet it.
+        A far end's is looked at only `beside` a near one (veth_newlink). Where the kernel
+        has chosen one, we choose no more: it takes the lowest that is free, and we would
+        meet it.
         """
         numbers = self.fresh.get(end.netns)
         if numbers is None or not beside:
@@ -278,7 +275,7 @@ class _Worker:
         (BROPT_MTU_SET_BY_USER, net/bridge/br_device.c), so it is born with another.
         """
         index = self.choose_index(end)
-        other = link.mtu - 1 if link.mtu > 1280 else link.mtu + 1  # noqa: PLR2004 - IPv6 needs 1280
+        other = link.mtu - 1 if link.mtu > 1280 else link.mtu + 1
         born = link_add(end.link, replace(link, mtu=other), index=index)
         return born, *link_set(index, "" if index else end.link, mtu=link.mtu)
 
@@ -288,7 +285,7 @@ class _Worker:
         self.indexes.pop(step.end, None)
 
     def delete_together(self, doomed: tuple[steps.LinkDel, ...]) -> None:
-        """Delete many links of one namespace at once: put into a group of their own, then by group."""
+        """Delete many links of one namespace at once, as a group of their own."""
         where = doomed[0].end.netns
         for step in doomed:
             self.send(where, step, link_group(self.index(step.end), _GROUP))
@@ -344,7 +341,11 @@ class _Worker:
         self.route(step.netns, step, step.route, route_del)
 
     def route(
-        self, netns: str, step: Step, route: Route, build: Callable[[Route, dict[str, int]], Message]
+        self,
+        netns: str,
+        step: Step,
+        route: Route,
+        build: Callable[[Route, dict[str, int]], Message],
     ) -> None:
         """Put a message about a route into the batch."""
         indexes = {hop.dev: self.index(End(netns, hop.dev)) for hop in route.nexthops}
@@ -357,6 +358,14 @@ class _Worker:
     @carry.register
     def _(self, step: steps.RuleDel) -> None:
         self.send(step.netns, step, rule_del(step.rule))
+
+
+def _first_refusal(rt: Rtnetlink, messages: list[Message]) -> list[KernelError]:
+    try:
+        rt.batch(messages)
+    except KernelError as error:
+        return [error]
+    return []
 
 
 def _grouped(plan: Plan) -> list[Step | tuple[steps.LinkDel, ...]]:

@@ -32,7 +32,7 @@ class Brake:
 
 @contextmanager
 def brake() -> Iterator[Brake]:
-    """Catch the signals that ask to stop, while the block runs; only the main thread gets signals."""
+    """Catch the signals that ask to stop, while the block runs; only a main thread gets any."""
     handle = Brake()
     if threading.current_thread() is not threading.main_thread():
         yield handle

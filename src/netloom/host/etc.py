@@ -1,10 +1,10 @@
 """A namespace's hosts file, by the convention of `ip netns`: /etc/netns/NAME/hosts.
 
-/etc survives a reboot and a lab does not, so what stands there is a symbolic link into /run/netloom,
-which also tells whose it is: /etc/netns/NAME itself, or, where somebody has a folder of that name
-already, `hosts` in it. A hosts file that somebody else put there is theirs, and stays. Where /etc
-cannot be written (a plain user's user namespace) the links stand in /run/netloom/etc, where
-`netloom exec` looks too.
+/etc survives a reboot and a lab does not, so what stands there is a symbolic link into
+/run/netloom, which also tells whose it is: /etc/netns/NAME itself, or, where somebody has a folder
+of that name already, `hosts` in it. A hosts file that somebody else put there is theirs, and stays.
+Where /etc cannot be written (a plain user's user namespace) the links stand in /run/netloom/etc,
+where `netloom exec` looks too.
 
 Namespaces that see the same text share one link by its inode: on ext4 a hard link costs 0.02 ms, a
 new inode 0.4 ms.
@@ -91,13 +91,15 @@ class Etc:
         self._first[target] = path
 
     def _link_beside(self, target: str, path: str) -> None:
-        """Put a link where something is already: in the place of ours, or into somebody's folder."""
+        """Put a link where something is: in the place of ours, or into somebody's folder."""
+        folder, _, name = path.rpartition("/")
+        beside = f"{folder}/.{name}.netloom-new"
         if _digest_at(path, self.lab):
-            _replace(target, path)
+            _replace(target, path, beside)
         elif os.path.isdir(path):
             inner = f"{path}/hosts"
             if _digest_at(inner, self.lab):
-                _replace(f"{target}/hosts", inner)
+                _replace(f"{target}/hosts", inner, beside)
             else:
                 with suppress(FileExistsError):
                     os.symlink(f"{target}/hosts", inner)
@@ -105,7 +107,8 @@ class Etc:
     def del_hosts(self, netns: str) -> None:
         """Take away what `set_hosts` put there; what is not ours stays."""
         for folder in (ETC_DIR, OWN_ETC_DIR):
-            for path in (f"{folder}/{netns}", f"{folder}/{netns}/hosts"):
+            beside = f"{folder}/.{netns}.netloom-new"
+            for path in (f"{folder}/{netns}", f"{folder}/{netns}/hosts", beside):
                 if _digest_at(path, self.lab):
                     with suppress(FileNotFoundError):
                         os.unlink(path)
@@ -123,8 +126,7 @@ def _make_etc_dir() -> None:
         raise
 
 
-def _replace(target: str, path: str) -> None:
-    beside = f"{path}.netloom-new"
+def _replace(target: str, path: str, beside: str) -> None:
     with suppress(FileNotFoundError):
         os.unlink(beside)
     os.symlink(target, beside)

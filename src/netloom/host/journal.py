@@ -5,12 +5,12 @@
     files/    folders with what namespaces of the lab see in /etc (hosts), by digest
     undo/     states before earlier changes, newest last
 
-Rule 1: `pending` is complete before the first step, and goes only after `record` is in place. Whoever
-finds a `pending` knows that somebody was killed, and by which names and MAC addresses to tell what
-had been made already and not been marked yet.
+Rule 1: `pending` is complete before the first step, and goes only after `record` is in place.
+Whoever finds a `pending` knows that somebody was killed, and by which names and MAC addresses to
+tell what had been made already and not been marked yet.
 Rule 2: a file is written beside its place and renamed, so it is either whole or not there.
-Rule 3: the folder of a lab is its lock. It goes when nothing is in it, and the folders above it too:
-no trace.
+Rule 3: the folder of a lab is its lock. It goes when nothing is in it, and the folders above it
+too: no trace.
 
 /run is no tmpfs everywhere, so everything carries the boot id.
 """
@@ -22,13 +22,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from netloom.errors import Unavailable
 from netloom.model.objects import NOTHING, Desired, Netns
+from netloom.netns.cover import make_run_writable
 from netloom.topology.allocate import Held
 
 RUN_DIR = "/run/netloom"
@@ -56,7 +57,8 @@ class Record(Struct, frozen=True):
 class Pending(Struct, frozen=True):
     """A change that has begun, towards `desired`: names and MAC addresses of all that it will make.
 
-    `names` are the namespaces that will be made; none of them was there when the change began.
+    `names` are the namespaces that will be made or will go: a file of such a name without a namespace
+    is one that we had not mounted on yet, or no longer.
     """
 
     lab: str
@@ -86,7 +88,7 @@ def files_dir(lab: str) -> str:
 
 
 class Journal:
-    """The memory of one lab. As a context manager it holds the lab's lock, and tidies up at the end."""
+    """The memory of one lab. As a context manager it holds the lab's lock, and tidies up."""
 
     def __init__(self, lab: str) -> None:
         """Remember which lab; nothing is read or made yet."""
@@ -94,7 +96,7 @@ class Journal:
         self.dir = Path(RUN_DIR, "labs", lab)
         self._lock = -1
 
-    def __enter__(self) -> "Journal":
+    def __enter__(self) -> Self:
         """Take the lock, without waiting for another netloom that has it."""
         while True:
             self._lock = _opened_dir(self.dir)
@@ -162,7 +164,7 @@ class Journal:
         self._drop_texts(record.desired)
 
     def abort(self, record: Record | None) -> None:
-        """The change has been undone: what was applied before it holds again."""
+        """Note that the change has been undone: what was applied before it holds again."""
         if record is None:
             self.forget()
         else:
@@ -170,8 +172,8 @@ class Journal:
             self._drop_texts(record.desired)
 
     def forget(self) -> None:
-        """Forget the lab: nothing of it is left on the machine."""
-        for name in ("pending", "record"):
+        """Forget the lab: nothing of it is left on the machine; nor of a file half written."""
+        for name in ("pending", "record", "pending.new", "record.new"):
             self._forget(name)
         for folder in ("files", "undo"):
             shutil.rmtree(self.dir / folder, ignore_errors=True)
@@ -226,14 +228,23 @@ class Journal:
 
 
 def _opened_dir(folder: Path) -> int:
+    covered = False
     while True:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:  # another netloom removed it in between
             continue
+        except PermissionError as error:
+            if covered:
+                raise Unavailable(f"may not write {folder}", "run it as root") from error
+            # A plain user who is root in a user namespace gets a /run of that namespace's own.
+            make_run_writable()
+            covered = True
         except OSError as error:
-            raise Unavailable(f"cannot make {folder}: {error.strerror}", "run it as root") from error
+            raise Unavailable(
+                f"cannot make {folder}: {error.strerror}", "run it as root"
+            ) from error
 
 
 def empty(desired: Desired) -> bool:

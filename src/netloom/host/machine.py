@@ -20,10 +20,10 @@ from netloom.topology.allocate import HostSubnet
 class Scope(Struct, frozen=True):
     """Where to look, and how to tell there what is ours.
 
-    `desired`: namespaces and sysctls to look at. `macs`: MAC addresses by which a link that was made
-    and not marked yet is known. `unpublished`: namespaces that a killed `up` was about to make.
-    `making`: namespaces that there shall be; if one is missing, `fresh` are the sysctls to read in a
-    newborn namespace, and `kinds` the kinds of links to try there.
+    `desired`: namespaces and sysctls to look at. `macs`: MAC addresses by which a link that was
+    made and not marked yet is known. `unpublished`: namespaces that a killed `up` was about to
+    make. `making`: namespaces that there shall be; if one is missing, `fresh` are the sysctls
+    to read in a newborn namespace, and `kinds` the kinds of links to try there.
     """
 
     lab: str
@@ -59,7 +59,7 @@ class Machine(Protocol):
         """The name of this boot."""
 
     def host_subnets(self, lab: str) -> tuple[HostSubnet, ...]:
-        """Return the prefixes connected to the namespace `host`, those of the lab itself left out."""
+        """Return the prefixes connected to the namespace `host`, without the lab's own."""
 
     def observe(self, scope: Scope) -> Snapshot:
         """Return what is there within a scope."""
@@ -78,7 +78,7 @@ def scope_of(
     making: Desired | None = None,
     unpublished: frozenset[str] = frozenset(),
 ) -> Scope:
-    """Return the scope that covers several desired states of a lab; `making` is the one wanted now."""
+    """Return the scope that covers several states of a lab; `making` is the one wanted now."""
     names: set[str] = set(unpublished)
     sysctls: dict[str, set[str]] = {}
     macs: set[tuple[str, str]] = set()

@@ -4,13 +4,12 @@ One throwaway thread goes from namespace to namespace, opens a netlink socket in
 questions: links, addresses, routes, rules. A namespace is the lab's if its `lo` bears the mark; a
 link, if it bears the mark or is one that we were about to make, by name and MAC address.
 
-Rule: looking changes nothing. (To learn how a new namespace begins, one is made without a name; it is
-gone when its thread is.)
+Rule: looking changes nothing. (To learn how a new namespace begins, one is made without a name; it
+is gone when its thread is.)
 """
 
 import errno
 import os
-import sys
 from collections.abc import Iterable
 
 from msgspec.structs import replace
@@ -36,6 +35,7 @@ from netloom.model.objects import (
 )
 from netloom.model.snapshot import Foreign, GivenLink, Snapshot
 from netloom.netns import names as registry
+from netloom.netns.cover import REMEDY
 from netloom.netns.enter import aside, hop
 from netloom.netns.handle import Handle, NoSuchNetns, Stale, open_name, path_of
 from netloom.plan.sysctls import NO_IPV6
@@ -214,13 +214,13 @@ class _Observer:
         )
 
     def kind(self, end: End, seen: SeenLink) -> Kind:
-        """Return the kind of a link; a kind that we never make is a wire to nowhere, so it must go."""
+        """Return the kind of a link; one that we never make is a wire to nowhere, and must go."""
         if seen.kind == "bridge":
             return Bridge(stp=seen.stp)
         return Veth(far_of(seen.alias) or self.scope.peers.get(str(end), UNKNOWN))
 
     def visit_newborn(self) -> None:
-        """Make a namespace without a name, see what it begins with, and try there what will be made."""
+        """Make a nameless namespace, see what it begins with, try there what will be made."""
         syscalls.unshare(syscalls.CLONE_NEWNET)
         self.newborn = sysctl.read(self.scope.fresh)
         with Rtnetlink() as rt:
@@ -257,11 +257,14 @@ class _Observer:
         if not isinstance(link.kind, Veth):
             return True
         here, there = self.given[end], self.given.get(link.kind.peer)
-        return there is not None and (here.index, here.peer_index) == (there.peer_index, there.index)
+        return there is not None and (here.index, here.peer_index) == (
+            there.peer_index,
+            there.index,
+        )
 
 
 def _without_ll(link: Link) -> Link:
-    """Return a link in a namespace where IPv6 is off: its mode says what it would do, not what it does."""
+    """Return a link where IPv6 is off: its mode says what it would do, not what it does."""
     return replace(link, ipv6_ll=False) if link.ipv6_ll else link
 
 
@@ -312,12 +315,11 @@ def observe(scope: Scope) -> Snapshot:
 def _unavailable(error: KernelError) -> Unavailable:
     """Say why even a nameless namespace could not be made or entered."""
     if error.errno == errno.EPERM:
-        command = f"sudo {os.path.abspath(sys.argv[0])} …"
-        return Unavailable(
-            f"needs root: {error.asked}: {error.strerror}", f"{command}, or inside `unshare -Urnm`"
-        )
+        return Unavailable(f"needs root: {error.asked}: {error.strerror}", REMEDY)
     if error.errno == errno.ENOSPC:
-        reason = "no more network namespaces are allowed (user.max_net_namespaces, user_namespaces(7))"
+        reason = (
+            "no more network namespaces are allowed (user.max_net_namespaces, user_namespaces(7))"
+        )
         return Unavailable(reason, "sysctl -w user.max_net_namespaces=…, or take labs down")
     if error.errno in {errno.EINVAL, errno.ENOSYS}:
         reason = f"this kernel has no network namespaces (CONFIG_NET_NS): {error}"

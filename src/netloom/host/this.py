@@ -1,4 +1,4 @@
-"""This machine: the real `Machine`."""
+"""The real `Machine`: the one that netloom runs on."""
 
 from netloom.errors import Refused
 from netloom.host import apply as doing
@@ -19,7 +19,7 @@ class ThisMachine:
         return boot_id()
 
     def host_subnets(self, lab: str) -> tuple[HostSubnet, ...]:
-        """Return the prefixes connected to the namespace `host`, those of the lab itself left out."""
+        """Return the prefixes connected to the namespace `host`, without the lab's own."""
         return looking.host_subnets(lab)
 
     def observe(self, scope: Scope) -> Snapshot:

@@ -128,6 +128,14 @@ class Rtnetlink:
                 first = refusals[0]
                 raise KernelError(first.errno, "", first.extack, begin + first.index)
 
+    def batch_all(self, messages: Sequence[Message]) -> list[KernelError]:
+        """Have many changes tried, in order; return every refusal, with its place in `messages`."""
+        return [
+            KernelError(refusal.errno, "", refusal.extack, begin + refusal.index)
+            for begin, end in split(messages, SEND_LIMIT)
+            for refusal in self._exchange(messages[begin:end]).refusals
+        ]
+
     def dump(self, request: Message) -> list[bytes]:
         """Return the payloads of a dump; begin anew where something changed meanwhile."""
         for _ in range(DUMP_ATTEMPTS):
@@ -170,9 +178,11 @@ class Rtnetlink:
         return answers
 
     def _exchange(self, messages: Sequence[Message]) -> Answer:
-        exchange = Exchange(self._sequence, len(messages))
-        self._socket.send(frame(messages, self._sequence))
-        self._sequence = (self._sequence + len(messages)) % _LARGEST
+        first = self._sequence
+        exchange = Exchange(first, len(messages))
+        # Before the send: a Ctrl-C behind it must not leave these numbers to the next exchange.
+        self._sequence = (first + len(messages)) % _LARGEST
+        self._socket.send(frame(messages, first))
         try:
             while True:
                 answer = exchange.feed(self._receive())

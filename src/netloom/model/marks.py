@@ -1,8 +1,8 @@
 """The mark of ownership, kept by the kernel in the object itself (IFLA_IFALIAS, at most 255 bytes).
 
-`lo` of a namespace of ours bears `netloom:LAB/NAME`; every other link of ours `netloom:LAB to NS:IF`,
-the interface that it leads to, or `netloom:LAB` where it leads nowhere. What bears no mark of a lab
-is not that lab's, whatever its name.
+`lo` of a namespace of ours bears `netloom:LAB/NAME`; every other link of ours `netloom:LAB to
+NS:IF`, the interface that it leads to, or `netloom:LAB` where it leads nowhere. What bears no mark
+of a lab is not that lab's, whatever its name.
 """
 
 from netloom.model.objects import End

@@ -2,8 +2,8 @@
 
 Rule 1: only *asked* facts live here, the ones a person may ask for. What the kernel gives of itself
 (index, carrier, learned entries) is in `snapshot.py`, in types of its own.
-Rule 2: every field always has its concrete value. There is no "unset", so equality of two objects is
-equality of what they mean, and `plan/diff.py` needs no wildcard.
+Rule 2: every field always has its concrete value. There is no "unset", so equality of two objects
+is equality of what they mean, and `plan/diff.py` needs no wildcard.
 Rule 3: everything is immutable text, numbers and tuples: an object is its own JSON.
 """
 
@@ -52,7 +52,7 @@ Kind = Loopback | Veth | Bridge
 
 
 class Addr(Struct, frozen=True, order=True):
-    """An address of a link (ip-address(8)); IPv6 ones are made without duplicate address detection."""
+    """An address of a link (ip-address(8)); IPv6 ones are made without DAD (RFC 4862, 5.4)."""
 
     ip: str
     prefixlen: int
@@ -67,9 +67,9 @@ class Addr(Struct, frozen=True, order=True):
 class Link(Struct, frozen=True):
     """A network device (ip-link(8)).
 
-    `mtu` in bytes; `mac` empty on `lo`; `master` the name of the bridge it is a port of, or empty;
-    `alias` the mark of its owner, and what it leads to; `ipv6_ll` whether the kernel gives it an IPv6
-    link-local address (IFLA_INET6_ADDR_GEN_MODE).
+    `mtu` in bytes; `mac` empty on `lo`; `master` the name of the bridge it is a port of, or
+    empty; `alias` the mark of its owner, and what it leads to; `ipv6_ll` whether the kernel
+    gives it an IPv6 link-local address (IFLA_INET6_ADDR_GEN_MODE).
     """
 
     kind: Kind
@@ -95,8 +95,9 @@ class Nexthop(Struct, frozen=True, order=True):
 class Route(Struct, frozen=True):
     """A route (ip-route(8)). `dst` is a prefix, `0.0.0.0/0` for the IPv4 default.
 
-    `metric` is 0 for IPv4 and 1024 for IPv6 where none is asked, as in the kernel; `mtu` and `advmss`
-    in bytes, 0 for none; `protocol` is RTPROT_BOOT, iproute2's own, unless it is our mark on a host.
+    `metric` is 0 for IPv4 and 1024 for IPv6 where none is asked, as in the kernel; `mtu` and
+    `advmss` in bytes, 0 for none; `protocol` is RTPROT_BOOT, iproute2's own, unless it is our
+    mark on a host.
     """
 
     dst: str
@@ -152,8 +153,8 @@ class Rule(Struct, frozen=True):
 class Netns(Struct, frozen=True):
     """A network namespace and all that is asked of it.
 
-    `sysctls` are dotted names below /proc/sys; `hosts` is the digest of its hosts file (the text is in
-    `Desired.texts`), empty for none.
+    `sysctls` are dotted names below /proc/sys; `hosts` is the digest of its hosts file (the
+    text is in `Desired.texts`), empty for none.
     """
 
     links: Mapping[str, Link] = field(default_factory=dict)
@@ -166,7 +167,8 @@ class Netns(Struct, frozen=True):
 class Desired(Struct, frozen=True):
     """What there shall be: every namespace of a lab, and its part of the namespace `host`.
 
-    `netns` always holds `host`, empty if the lab has no part there. `texts` maps a digest to the text of a file; equal files of many namespaces are kept once.
+    `netns` always holds `host`, empty if the lab has no part there. `texts` maps a digest to
+    the text of a file; equal files of many namespaces are kept once.
     """
 
     netns: Mapping[str, Netns] = field(default_factory=dict)

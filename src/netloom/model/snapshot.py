@@ -23,9 +23,9 @@ class GivenLink(Struct, frozen=True):
 class Foreign(Struct, frozen=True):
     """What others made, as far as it can stand in our way.
 
-    `links` are their interfaces in a namespace of ours or in `host`; `subnets` the prefixes connected
-    to such an interface; `names` the entries of /run/netns that are not ours; `stale` those among them
-    that are no namespaces at all.
+    `links` are their interfaces in a namespace of ours or in `host`; `subnets` the prefixes
+    connected to such an interface; `names` the entries of /run/netns that are not ours; `stale`
+    those among them that are no namespaces at all.
     """
 
     links: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -37,10 +37,10 @@ class Foreign(Struct, frozen=True):
 class Snapshot(Struct, frozen=True):
     """One look at the machine, within the fence of one lab.
 
-    `netns` holds what is ours; `newborn` the sysctls that a fresh namespace begins with (New namespaces
-    inherit the IPv4 settings of the initial one, net/ipv4/devinet.c), `newborn_links` the highest index
-    of its links; `given` and `foreign` the rest.
-    `unnamed` are files in /run/netns that a killed `up` made and never mounted a namespace on;
+    `netns` holds what is ours; `newborn` the sysctls that a fresh namespace begins with (New
+    namespaces inherit the IPv4 settings of the initial one, net/ipv4/devinet.c),
+    `newborn_links` the highest index of its links; `given` and `foreign` the rest. `unnamed`
+    are files in /run/netns that a killed `up` made and never mounted a namespace on;
     `stray_hosts` names whose hosts file of ours outlived their namespace.
     """
 

@@ -26,7 +26,7 @@ def own_mounts(label: str) -> None:
     Mustn't: leave a mount that reaches the machine: hence slave, as `ip netns exec` does.
     """
     # Before they are slaves: for each slave the kernel looks for a master to name, and with 5,000
-    # names the same lines take 120 ms instead of 8.
+    # names that takes 120 ms instead of 8.
     points = procfs.tops_below(procfs.mountinfo(), _SYS)
     syscalls.unshare(syscalls.CLONE_NEWNS)
     syscalls.propagation("/", syscalls.MS_SLAVE, recursive=True)
@@ -36,8 +36,8 @@ def own_mounts(label: str) -> None:
 def _fresh_sys(label: str, points: list[str]) -> None:
     """Mount a new sysfs, and on it what was on the old one.
 
-    Where the kernel refuses (a user namespace that does not see the whole of the old one) go on with
-    that: a wrong /sys/class/net is better than no command.
+    Where the kernel refuses (to a user namespace that does not see the whole of the old one) the
+    old one stays: a wrong /sys/class/net is better than no command.
     """
     kept = _trees(points)
     try:

@@ -9,8 +9,8 @@ Rule 2: desired things are known by `(namespace, link name)`; the two sides are 
 nowhere else.
 Rule 3: what is equal costs one comparison, so a plan for a lab that is up is as cheap as looking.
 
-The order of a plan: rules, routes, addresses, links, namespaces away; namespaces, their sysctls, links
-born; then namespace by namespace what is set on its links, so that the applier talks to each
+The order of a plan: rules, routes, addresses, links, namespaces away; namespaces, their sysctls,
+links born; then namespace by namespace what is set on its links, so that the applier talks to each
 namespace once.
 """
 
@@ -73,7 +73,7 @@ def _in_the_way(desired: Desired, snapshot: Snapshot) -> Iterator[Step]:
 
 
 def _doomed_links(desired: Desired, snapshot: Snapshot) -> Iterator[End]:
-    """Yield the links that cannot stay, in namespaces that do: unwanted, of another kind, rewired."""
+    """Yield the links that cannot stay, in namespaces that do: unwanted, changed, rewired."""
     for name, have in snapshot.netns.items():
         if name not in desired.netns and name != HOST:
             continue
@@ -95,7 +95,7 @@ def _can_stay(want: Link | None, have: Link) -> bool:
 
 
 def _deletions(doomed: frozenset[End], desired: Desired, snapshot: Snapshot) -> Iterator[Step]:
-    """Delete each doomed link once: a veth from the end whose namespace stays, or from the first."""
+    """Delete each doomed link once, a veth from an end whose namespace stays."""
     gone: set[End] = set()
     for name, have in snapshot.netns.items():
         if name not in desired.netns and name != HOST:
@@ -135,7 +135,7 @@ def _clear_inside(name: str, want: Netns, have: Netns, doomed: frozenset[End]) -
 def _must_go(
     route: Route, wanted: Route | None, lost: set[str], name: str, doomed: frozenset[End]
 ) -> bool:
-    """Whether a route must be deleted by itself, rather than stay, be replaced, or go with its link."""
+    """Whether a route must be deleted by itself: it cannot stay, nor be replaced."""
     if wanted != route and (wanted is None or not _replaceable(route, wanted)):
         return True
     if route.src in lost:
@@ -144,8 +144,8 @@ def _must_go(
 
 
 def _replaceable(have: Route, want: Route) -> bool:
-    """Whether NLM_F_REPLACE does what we mean; for IPv6 it is fickle about kinds and several hops."""
-    if have.family == 4:  # noqa: PLR2004
+    """Whether NLM_F_REPLACE does what we mean; for IPv6 it is fickle about several hops."""
+    if have.family == 4:
         return True
     return have.type == want.type == "unicast" and len(have.nexthops) == len(want.nexthops) == 1
 
@@ -234,7 +234,7 @@ def _peer(veth: Veth, desired: Desired) -> Link:
 
 
 def _is_near(end: End, link: Link, desired: Desired, order: Mapping[str, int]) -> bool:
-    """Whether a wire is made from this end: from the port of a bridge, else from the one named first.
+    """Whether a wire is made from this end: the port of a bridge, else the one named first.
 
     The message that makes a wire can enslave only the near end.
     """

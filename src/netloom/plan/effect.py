@@ -3,7 +3,8 @@
 The kernel cascades, and this file is where netloom knows it:
 
 * deleting one end of a veth deletes the other, with the addresses and routes of both;
-* deleting a namespace deletes all in it, and the far ends of its wires (a little later: whoever needs
+* deleting a namespace deletes all in it, and the far ends of its wires (a little later: whoever
+needs
   them gone at once must delete them first, and `diff` does);
 * deleting a bridge sets its ports free;
 * the last IPv4 address of a link takes all IPv4 routes of that link along (fib_inetaddr_event), an
@@ -12,9 +13,9 @@ The kernel cascades, and this file is where netloom knows it:
 * below an MTU of 1280 bytes a link has no IPv6 (IPV6_MIN_MTU);
 * forwarding and disable_ipv6 of `all` rewrite every interface's.
 
-Rule 1: a step that the kernel would refuse raises `Illegal`, so "every prefix is legal" is a law that
-tests can state. Where the kernel's answer depends on more than we know (the primary address deleted
-before its secondaries: it depends on promote_secondaries), the step is illegal too.
+Rule 1: a step that the kernel would refuse raises `Illegal`, so "every prefix is legal" is a law
+that tests can state. Where the kernel's answer depends on more than we know (the primary address
+deleted before its secondaries: it depends on promote_secondaries), the step is illegal too.
 Rule 2: asked facts only; carrier, DAD and learned entries are the kernel's, in its own time.
 """
 
@@ -385,7 +386,7 @@ def _cross_ipv6_mtu(netns: _Scratch, name: str, before: int, now: int) -> None:
 
 
 def _reachable(netns: _Scratch, step: steps.RouteAdd | steps.RouteReplace) -> None:
-    """Refuse a route as the kernel does: link down or absent, gateway not on the link, alien source."""
+    """Refuse a route as the kernel does: link down, gateway not on the link, alien source."""
     for hop in step.route.nexthops:
         link = netns.links.get(hop.dev)
         if link is None or not link.up:

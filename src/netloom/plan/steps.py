@@ -25,7 +25,8 @@ class NetnsDel(Struct, frozen=True, tag="netns-del"):
 class LinkAdd(Struct, frozen=True, tag="link-add"):
     """Make a link, for a veth both ends at once, born down and in place: name, MAC, MTU, master.
 
-    The far end of a veth is `peer`; it is made without a master, which the kernel does not take there.
+    The far end of a veth is `peer`; it is made without a master, which the kernel does not take
+    there.
     """
 
     end: End
@@ -40,7 +41,7 @@ class LinkDel(Struct, frozen=True, tag="link-del"):
 
 
 class LinkSet(Struct, frozen=True, tag="link-set"):
-    """Change a link in place; None leaves a fact as it is. An empty `master` takes it off its bridge."""
+    """Change a link in place; None leaves a fact as it is, an empty `master` frees a port."""
 
     end: End
     up: bool | None = None
@@ -170,7 +171,9 @@ Plan = tuple[Step, ...]
 def netns_of(step: Step) -> str:
     """Return the namespace that a step is carried out in."""
     match step:
-        case LinkAdd() | LinkDel() | LinkSet() | AltnameAdd() | AltnameDel() | AddrAdd() | AddrDel():
+        case (
+            LinkAdd() | LinkDel() | LinkSet() | AltnameAdd() | AltnameDel() | AddrAdd() | AddrDel()
+        ):
             return step.end.netns
         case _:
             return step.netns

@@ -1,4 +1,4 @@
-"""How sysctls hang together: which the kernel sets along with others, and in what order to set them.
+"""How sysctls hang together: which the kernel sets along with others, and in what order.
 
 Keys are dotted names; a dot within an interface's name is written `/`, as sysctl(8) does.
 """
@@ -12,15 +12,19 @@ NO_IPV6 = "net.ipv6.conf.default.disable_ipv6"
 
 
 def link_of(key: str) -> str:
-    """Return the interface that a sysctl belongs to, empty if to none (or to `all`, `default`, `lo`)."""
+    """Return the interface that a sysctl belongs to, empty if to none, `all` or `default`."""
     parts = key.split(".")
-    if len(parts) != _PARTS or parts[2] not in {"conf", "neigh"} or parts[3] in {"all", "default", "lo"}:
+    if (
+        len(parts) != _PARTS
+        or parts[2] not in {"conf", "neigh"}
+        or parts[3] in {"all", "default", "lo"}
+    ):
         return ""
     return parts[3].replace("/", ".")
 
 
 def rewritten(key: str, known: Iterable[str]) -> Iterator[str]:
-    """Yield the keys among `known` that the kernel sets along with `key` (devinet.c, addrconf.c)."""
+    """Yield the keys of `known` that the kernel sets along with `key` (devinet.c, addrconf.c)."""
     parts = key.split(".")
     if key == "net.ipv4.ip_forward":
         parts = ["net", "ipv4", "conf", "all", "forwarding"]

@@ -6,6 +6,7 @@ plan was made for, it leads to the state that netloom would lead to.
 
 import shlex
 from collections.abc import Iterator, Mapping
+from functools import singledispatch
 
 from netloom.model.objects import HOST, Bridge, End, Link, Veth
 from netloom.plan import steps
@@ -35,59 +36,95 @@ def _hosts(step: steps.HostsSet, texts: Mapping[str, str]) -> Iterator[str]:
     yield f"cat >{folder}/hosts <<'END-OF-HOSTS'\n{texts.get(step.digest, '')}END-OF-HOSTS"
 
 
+@singledispatch
 def commands(step: Step) -> Iterator[str]:
     """Yield the commands that a step equals."""
-    match step:
-        case steps.NetnsAdd():
-            name = shlex.quote(step.netns)
-            yield f"ip netns add {name}"
-            yield f"ip -n {name} link set lo up alias {shlex.quote(step.alias)}"
-        case steps.NetnsDel():
-            yield f"ip netns del {shlex.quote(step.netns)}"
-        case steps.NameDel():
-            yield f"rm {shlex.quote(f'/run/netns/{step.netns}')}"
-        case steps.LinkAdd():
-            yield from _link_add(step)
-        case steps.LinkDel():
-            yield f"{_ip(step.end.netns)} link del {_dev(step.end)}"
-        case steps.LinkSet():
-            yield from _link_set(step)
-        case steps.AltnameAdd():
-            yield f"{_ip(step.end.netns)} link property add {_dev(step.end)} {_alt(step.altname)}"
-        case steps.AltnameDel():
-            yield f"{_ip(step.end.netns)} link property del {_dev(step.end)} {_alt(step.altname)}"
-        case steps.AddrAdd():
-            nodad = " nodad" if ":" in step.addr.ip else ""
-            yield f"{_ip(step.end.netns)} addr add {step.addr} {_dev(step.end)}{nodad}"
-        case steps.AddrDel():
-            yield f"{_ip(step.end.netns)} addr del {step.addr} {_dev(step.end)}"
-        case steps.HostsSet():
-            yield f"ln -s /run/netloom/… /etc/netns/{shlex.quote(step.netns)}/hosts"
-        case steps.HostsDel():
-            folder = shlex.quote(f"/etc/netns/{step.netns}")
-            yield f"rm -f {folder}/hosts; rmdir {folder} 2>/dev/null || :"
-        case steps.SysctlSet():
-            yield _sysctl(step)
-        case _:
-            yield _policy(step)
+    raise NotImplementedError(step)
 
 
-def _policy(step: Step) -> str:
-    match step:
-        case steps.RouteAdd():
-            return _route("add", step.netns, step)
-        case steps.RouteReplace():
-            return _route("replace", step.netns, step)
-        case steps.RouteDel():
-            return _route("del", step.netns, step)
-        case steps.RuleAdd():
-            words = rule_words(step.rule)
-            return f"{_ip(step.netns)} -{step.rule.family} rule add {words}"
-        case steps.RuleDel():
-            words = rule_words(step.rule)
-            return f"{_ip(step.netns)} -{step.rule.family} rule del {words}"
-        case _:
-            raise NotImplementedError(step)
+@commands.register
+def _(step: steps.NetnsAdd) -> Iterator[str]:
+    name = shlex.quote(step.netns)
+    yield f"ip netns add {name}"
+    yield f"ip -n {name} link set lo up alias {shlex.quote(step.alias)}"
+
+
+@commands.register
+def _(step: steps.NetnsDel) -> Iterator[str]:
+    yield f"ip netns del {shlex.quote(step.netns)}"
+
+
+@commands.register
+def _(step: steps.NameDel) -> Iterator[str]:
+    yield f"rm {shlex.quote(f'/run/netns/{step.netns}')}"
+
+
+@commands.register
+def _(step: steps.LinkDel) -> Iterator[str]:
+    yield f"{_ip(step.end.netns)} link del {_dev(step.end)}"
+
+
+@commands.register
+def _(step: steps.AltnameAdd) -> Iterator[str]:
+    yield f"{_ip(step.end.netns)} link property add {_dev(step.end)} {_alt(step.altname)}"
+
+
+@commands.register
+def _(step: steps.AltnameDel) -> Iterator[str]:
+    yield f"{_ip(step.end.netns)} link property del {_dev(step.end)} {_alt(step.altname)}"
+
+
+@commands.register
+def _(step: steps.AddrAdd) -> Iterator[str]:
+    nodad = " nodad" if ":" in step.addr.ip else ""
+    yield f"{_ip(step.end.netns)} addr add {step.addr} {_dev(step.end)}{nodad}"
+
+
+@commands.register
+def _(step: steps.AddrDel) -> Iterator[str]:
+    yield f"{_ip(step.end.netns)} addr del {step.addr} {_dev(step.end)}"
+
+
+@commands.register
+def _(step: steps.HostsSet) -> Iterator[str]:
+    yield f"ln -s /run/netloom/… /etc/netns/{shlex.quote(step.netns)}"
+
+
+@commands.register
+def _(step: steps.HostsDel) -> Iterator[str]:
+    yield f"rm -f {shlex.quote(f'/etc/netns/{step.netns}')}/hosts"
+
+
+@commands.register
+def _(step: steps.SysctlSet) -> Iterator[str]:
+    setting = shlex.quote(f"{step.key}={step.value}")
+    inside = "" if step.netns == HOST else f"ip netns exec {shlex.quote(step.netns)} "
+    yield f"{inside}sysctl -qw {setting}"
+
+
+@commands.register
+def _(step: steps.RouteAdd) -> Iterator[str]:
+    yield _route("add", step.netns, step)
+
+
+@commands.register
+def _(step: steps.RouteReplace) -> Iterator[str]:
+    yield _route("replace", step.netns, step)
+
+
+@commands.register
+def _(step: steps.RouteDel) -> Iterator[str]:
+    yield _route("del", step.netns, step)
+
+
+@commands.register
+def _(step: steps.RuleAdd) -> Iterator[str]:
+    yield f"{_ip(step.netns)} -{step.rule.family} rule add {rule_words(step.rule)}"
+
+
+@commands.register
+def _(step: steps.RuleDel) -> Iterator[str]:
+    yield f"{_ip(step.netns)} -{step.rule.family} rule del {rule_words(step.rule)}"
 
 
 def _route(
@@ -95,7 +132,7 @@ def _route(
 ) -> str:
     route = step.route
     words = route_words(route)
-    protocol = f" proto {route.protocol}" if route.protocol != 3 else ""  # noqa: PLR2004 - RTPROT_BOOT
+    protocol = f" proto {route.protocol}" if route.protocol != 3 else ""
     scope = " scope global" if _unusual_scope(step) else ""
     return f"{_ip(netns)} -{route.family} route {verb} {words}{protocol}{scope}"
 
@@ -103,23 +140,17 @@ def _route(
 def _unusual_scope(step: steps.RouteAdd | steps.RouteReplace | steps.RouteDel) -> bool:
     """Whether a route straight out of a link has the scope of one through a gateway."""
     route = step.route
-    direct = route.family == 4 and len(route.nexthops) == 1 and not route.nexthops[0].via  # noqa: PLR2004
+    direct = route.family == 4 and len(route.nexthops) == 1 and not route.nexthops[0].via
     return direct and route.scope == 0
 
 
-def _sysctl(step: steps.SysctlSet) -> str:
-    setting = shlex.quote(f"{step.key}={step.value}")
-    if step.netns == HOST:
-        return f"sysctl -qw {setting}"
-    return f"ip netns exec {shlex.quote(step.netns)} sysctl -qw {setting}"
-
-
-def _link_add(step: steps.LinkAdd) -> Iterator[str]:
+@commands.register
+def _(step: steps.LinkAdd) -> Iterator[str]:
     end, link = step.end, step.link
     ip = _ip(end.netns)
     if isinstance(link.kind, Bridge):
         stp = int(link.kind.stp)
-        other = link.mtu - 1 if link.mtu > 1280 else link.mtu + 1  # noqa: PLR2004 - see host/apply.py
+        other = link.mtu - 1 if link.mtu > 1280 else link.mtu + 1
         facts = _facts(link).replace(f"mtu {link.mtu}", f"mtu {other}")
         name = shlex.quote(end.link)
         yield f"{ip} link add name {name} {facts} type bridge stp_state {stp} mcast_snooping 0"
@@ -139,7 +170,8 @@ def _facts(link: Link) -> str:
     return f"address {link.mac} mtu {link.mtu}"
 
 
-def _link_set(step: steps.LinkSet) -> Iterator[str]:
+@commands.register
+def _(step: steps.LinkSet) -> Iterator[str]:
     ip, dev = _ip(step.end.netns), _dev(step.end)
     words = []
     if step.mtu is not None:
@@ -165,7 +197,7 @@ def _ip(netns: str) -> str:
 
 
 def _netns(name: str) -> str:
-    """Return a namespace as `ip link … netns` wants it; the host by the process that runs the script."""
+    """Return a namespace as `ip link … netns` wants it; the host by the script's own process."""
     return "$$" if name == HOST else shlex.quote(name)
 
 

@@ -1,9 +1,10 @@
 """Values for people: a step is one line, with a glyph for what it does.
 
-    + makes something    - removes something    ~ changes something in place
++ makes something    - removes something    ~ changes something in place
 """
 
 from collections.abc import Iterable, Iterator
+from functools import singledispatch
 
 from netloom.model.objects import HOST, Bridge, End, Nexthop, Route, Rule, Veth
 from netloom.plan import steps
@@ -12,53 +13,100 @@ from netloom.plan.steps import Plan, Step, netns_of
 _TABLES = {253: "default", 254: "main", 255: "local"}
 
 
+@singledispatch
 def line(step: Step) -> str:
     """Return a step as a line: `+ addr web:eth0 10.0.0.1/24`."""
-    match step:
-        case steps.NetnsAdd():
-            return f"+ netns {step.netns}"
-        case steps.NetnsDel():
-            return f"- netns {step.netns}"
-        case steps.NameDel():
-            return f"- name {step.netns} (left by an `up` that was killed)"
-        case steps.LinkAdd():
-            return f"+ link {_wire(step)}"
-        case steps.LinkDel():
-            return f"- link {step.end}"
-        case steps.LinkSet():
-            return f"~ link {step.end} {' '.join(_changes(step))}"
-        case steps.AltnameAdd():
-            return f"+ altname {step.end} {step.altname}"
-        case steps.AltnameDel():
-            return f"- altname {step.end} {step.altname}"
-        case steps.AddrAdd():
-            return f"+ addr {step.end} {step.addr}"
-        case steps.AddrDel():
-            return f"- addr {step.end} {step.addr}"
-        case steps.SysctlSet():
-            return f"~ sysctl {step.netns} {step.key}={step.value}"
-        case steps.HostsSet():
-            return f"~ hosts {step.netns}"
-        case steps.HostsDel():
-            return f"- hosts {step.netns}"
-        case _:
-            return _policy_line(step)
+    raise NotImplementedError(step)
 
 
-def _policy_line(step: Step) -> str:
-    match step:
-        case steps.RouteAdd():
-            return f"+ route {step.netns} {route_words(step.route)}"
-        case steps.RouteReplace():
-            return f"~ route {step.netns} {route_words(step.route)}"
-        case steps.RouteDel():
-            return f"- route {step.netns} {route_words(step.route)}"
-        case steps.RuleAdd():
-            return f"+ rule {step.netns} {rule_words(step.rule)}"
-        case steps.RuleDel():
-            return f"- rule {step.netns} {rule_words(step.rule)}"
-        case _:
-            raise NotImplementedError(step)
+@line.register
+def _(step: steps.NetnsAdd) -> str:
+    return f"+ netns {step.netns}"
+
+
+@line.register
+def _(step: steps.NetnsDel) -> str:
+    return f"- netns {step.netns}"
+
+
+@line.register
+def _(step: steps.NameDel) -> str:
+    return f"- name {step.netns} (left by an `up` that was killed)"
+
+
+@line.register
+def _(step: steps.LinkAdd) -> str:
+    return f"+ link {_wire(step)}"
+
+
+@line.register
+def _(step: steps.LinkDel) -> str:
+    return f"- link {step.end}"
+
+
+@line.register
+def _(step: steps.LinkSet) -> str:
+    return f"~ link {step.end} {' '.join(_changes(step))}"
+
+
+@line.register
+def _(step: steps.AltnameAdd) -> str:
+    return f"+ altname {step.end} {step.altname}"
+
+
+@line.register
+def _(step: steps.AltnameDel) -> str:
+    return f"- altname {step.end} {step.altname}"
+
+
+@line.register
+def _(step: steps.AddrAdd) -> str:
+    return f"+ addr {step.end} {step.addr}"
+
+
+@line.register
+def _(step: steps.AddrDel) -> str:
+    return f"- addr {step.end} {step.addr}"
+
+
+@line.register
+def _(step: steps.SysctlSet) -> str:
+    return f"~ sysctl {step.netns} {step.key}={step.value}"
+
+
+@line.register
+def _(step: steps.HostsSet) -> str:
+    return f"~ hosts {step.netns}"
+
+
+@line.register
+def _(step: steps.HostsDel) -> str:
+    return f"- hosts {step.netns}"
+
+
+@line.register
+def _(step: steps.RouteAdd) -> str:
+    return f"+ route {step.netns} {route_words(step.route)}"
+
+
+@line.register
+def _(step: steps.RouteReplace) -> str:
+    return f"~ route {step.netns} {route_words(step.route)}"
+
+
+@line.register
+def _(step: steps.RouteDel) -> str:
+    return f"- route {step.netns} {route_words(step.route)}"
+
+
+@line.register
+def _(step: steps.RuleAdd) -> str:
+    return f"+ rule {step.netns} {rule_words(step.rule)}"
+
+
+@line.register
+def _(step: steps.RuleDel) -> str:
+    return f"- rule {step.netns} {rule_words(step.rule)}"
 
 
 def _wire(step: steps.LinkAdd) -> str:
@@ -66,7 +114,7 @@ def _wire(step: steps.LinkAdd) -> str:
     if isinstance(kind, Bridge):
         return f"{step.end} (bridge)"
     far = kind.peer if isinstance(kind, Veth) else End("", "")
-    mtu = f" mtu {step.link.mtu}" if step.link.mtu != 1500 else ""  # noqa: PLR2004 - the usual one
+    mtu = f" mtu {step.link.mtu}" if step.link.mtu != 1500 else ""
     port = f" on {step.link.master}" if step.link.master else ""
     return f"{step.end} = {far}{port}{mtu}"
 
@@ -89,7 +137,7 @@ def _changes(step: steps.LinkSet) -> Iterator[str]:
 
 
 def told(plan: Plan) -> list[str]:
-    """Return the lines worth telling: what only finishes a link or namespace just made is left out."""
+    """Return the lines worth telling, without what only finishes a thing just made."""
     made = {step.end for step in plan if isinstance(step, steps.LinkAdd)}
     made |= {
         step.link.kind.peer
@@ -160,9 +208,9 @@ def route_words(route: Route) -> str:
         words += _hop_words(route.nexthops[0], route)
     if route.src:
         words += ["src", route.src]
-    if route.table != 254:  # noqa: PLR2004 - RT_TABLE_MAIN, which goes without saying
+    if route.table != 254:
         words += ["table", table_word(route.table)]
-    if route.metric and not (":" in route.dst and route.metric == 1024):  # noqa: PLR2004
+    if route.metric and not (":" in route.dst and route.metric == 1024):
         words += ["metric", str(route.metric)]
     for word, value in (("tos", route.tos), ("mtu", route.mtu), ("advmss", route.advmss)):
         if value:
@@ -189,7 +237,7 @@ def rule_words(rule: Rule) -> str:
     if rule.dst:
         words += ["to", rule.dst]
     if rule.fwmask:
-        mask = f"/{rule.fwmask:#x}" if rule.fwmask != 0xFFFFFFFF else ""  # noqa: PLR2004
+        mask = f"/{rule.fwmask:#x}" if rule.fwmask != 0xFFFFFFFF else ""
         words += ["fwmark", f"{rule.fwmark:#x}{mask}"]
     for word, text in (("iif", rule.iif), ("oif", rule.oif)):
         if text:

@@ -12,7 +12,7 @@ from operator import itemgetter
 
 from msgspec import Struct, field
 
-from netloom.model.objects import HOST, End
+from netloom.model.objects import HOST
 from netloom.topology.expand import Fabric, Port, Segment
 from netloom.values import (
     bounds,
@@ -73,7 +73,7 @@ def allocate(
 
 
 def _bare(segment: Segment) -> bool:
-    """Whether no address is derived on a segment: L2 only, or a wire some end of which has given ones."""
+    """Whether no address is derived on a segment: L2 only, or a wire with given ones."""
     if segment.asked == ():
         return True
     return segment.network is None and segment.asked is None and any(p.asked for p in segment.ports)
@@ -109,7 +109,7 @@ def _length(segment: Segment, block: str) -> int:
     """Return the prefix length for a derived subnet."""
     if segment.network is None:
         return width(block.partition("/")[0]) - 2
-    if family(block) == 6:  # noqa: PLR2004
+    if family(block) == 6:
         return 64
     need = int(len(segment.ports) * _ROOM) + 3
     return min(24, 32 - (need - 1).bit_length())
@@ -192,21 +192,23 @@ def _with_length(fabric: Fabric, segment: Segment, port: Port, text: str) -> tup
         fabric.say(port.path, f"`{text}` has no prefix length", f"write `{text}/24`")
         return "", 0
     if not _is_host(address, length):
-        fabric.say(port.path, f"{address} is the address of {address}/{length} itself, not of a host")
+        fabric.say(
+            port.path, f"{address} is the address of {address}/{length} itself, not of a host"
+        )
         return "", 0
     return address, length
 
 
 def _is_host(address: str, length: int) -> bool:
-    """Whether an address may be a host's: not the first of its prefix, nor the last (IPv4 broadcast)."""
+    """Whether an address may be a host's: not the network's, nor IPv4's broadcast."""
     if length >= width(address) - 1:
         return True
     first, last = bounds(network_of(address, length))
-    return to_int(address) != first and not (family(address) == 4 and to_int(address) == last)  # noqa: PLR2004
+    return to_int(address) != first and not (family(address) == 4 and to_int(address) == last)
 
 
 def _fill(fabric: Fabric, segment: Segment, prefix: str, held: Held) -> None:
-    """Give each port that asks for it an address in a subnet: the one it holds, or the next free."""
+    """Give each port that asks an address in a subnet: the one it holds, or the next free."""
     asking = [port for port in segment.ports if port.asked is None]
     kept = {id(port): _held_in(prefix, held.addresses.get(str(port.end), ())) for port in asking}
     used = {_number(text) for port in segment.ports for text in port.addresses}
@@ -254,7 +256,7 @@ def _candidates(segment: Segment, prefix: str) -> Iterator[int]:
     spans = [bounds(part) for part in ranges if overlap(part, prefix)]
     first, last = bounds(prefix)
     if last - first > 1:
-        first, last = first + 1, last - (family(prefix) == 4)  # noqa: PLR2004
+        first, last = first + 1, last - (family(prefix) == 4)
     for start, end in spans or [(first, last)]:
         yield from range(max(start, first), min(end, last) + 1)
 
@@ -288,7 +290,9 @@ def _say_overlap(
     if one[4] == two[4]:
         message = f"{two[4]} is on `{one[3].end}` and on `{two[3].end}`: one namespace, one address"
     else:
-        message = f"{one[4]} of `{one[3].end}` and {two[4]} of `{two[3].end}` have overlapping subnets"
+        message = (
+            f"{one[4]} of `{one[3].end}` and {two[4]} of `{two[3].end}` have overlapping subnets"
+        )
     hint = f"`{name}` could not tell which of the two ways to take"
     fabric.say(two[3].path, message, hint)
 
@@ -301,7 +305,9 @@ def _check_host(fabric: Fabric, host: tuple[HostSubnet, ...]) -> None:
         for prefix in segment.subnets or _subnets_of(segment):
             for other in host:
                 if overlap(prefix, other.prefix):
-                    what = f"network `{segment.key}`" if segment.network else f"link `{segment.key}`"
+                    what = (
+                        f"network `{segment.key}`" if segment.network else f"link `{segment.key}`"
+                    )
                     owner = f" ({other.owner})" if other.owner else ""
                     fabric.say(
                         (*segment.path, "subnet"),

@@ -41,7 +41,7 @@ class Port(Struct):
 
 
 class Segment(Struct):
-    """A network or a wire: those ports on it hear each other. `key` is its name, kept across runs."""
+    """A network or a wire: its ports hear each other. `key` is its name, kept across runs."""
 
     key: str
     path: Path
@@ -187,7 +187,8 @@ def _counted_mac(mac: str, number: int) -> str:
 
 def _add_wires(fabric: Fabric, wire: Wire, path: Path, topology: Topology) -> None:
     sides = [
-        _side(fabric, end, (*path, "ends", number), topology) for number, end in enumerate(wire.ends)
+        _side(fabric, end, (*path, "ends", number), topology)
+        for number, end in enumerate(wire.ends)
     ]
     if not all(sides):
         return
@@ -206,7 +207,9 @@ def _add_wires(fabric: Fabric, wire: Wire, path: Path, topology: Topology) -> No
             continue
         key = f"{ports[0].end}={ports[1].end}"
         mtu = wire.mtu or DEFAULT_MTU
-        fabric.segments.append(Segment(key=key, path=path, asked=wire.subnets, mtu=mtu, ports=ports))
+        fabric.segments.append(
+            Segment(key=key, path=path, asked=wire.subnets, mtu=mtu, ports=ports)
+        )
 
 
 def _side(fabric: Fabric, end: WireEnd, path: Path, topology: Topology) -> tuple[str, ...]:
@@ -224,7 +227,7 @@ def _side(fabric: Fabric, end: WireEnd, path: Path, topology: Topology) -> tuple
     return ()
 
 
-def _wire_port(  # noqa: PLR0913 - one port of a wire of a group
+def _wire_port(  # noqa: PLR0913, PLR0917 - one port of a wire of a group
     fabric: Fabric, wire: Wire, which: int, names: list[str], number: int, path: Path
 ) -> Port:
     end, far = wire.ends[which], names[1 - which]
@@ -250,7 +253,7 @@ def _wire_port(  # noqa: PLR0913 - one port of a wire of a group
 
 
 def _check_interfaces(fabric: Fabric) -> None:
-    """Find interfaces made twice, and those spoken of that nothing makes; take the loopbacks' addresses."""
+    """Find interfaces made twice, or spoken of and not made; take those of the loopbacks."""
     made: dict[End, Port] = {}
     for port in _ports(fabric):
         if port.end in made:

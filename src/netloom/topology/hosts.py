@@ -27,7 +27,9 @@ class HostsFiles:
         self.lines = {name: self._all_addresses(name) for name in self.names}
         self.several = [name for name in self.names if self._is_several(name)]
         self.common = "".join(self.lines.values())
-        outside = (f"{a}\t{name}\n" for name, addresses in topology.hosts.items() for a in addresses)
+        outside = (
+            f"{a}\t{name}\n" for name, addresses in topology.hosts.items() for a in addresses
+        )
         self.outside = "".join(outside)
         self._cache: dict[frozenset[int], str] = {}
 
@@ -57,7 +59,7 @@ class HostsFiles:
         )
 
     def _as_seen(self, viewer: str, name: str) -> str:
-        """Return the lines for a name with several addresses: the shared ones alone, if there are any."""
+        """Return the lines for a name with several addresses: the shared ones, if any."""
         lines = ""
         for version in _FAMILIES:
             shared = [address for _, _, address in self.naming.shared(viewer, name, version)]

@@ -8,10 +8,10 @@ Rule 1: pure. The addresses in use, the host's subnets and the salt of the MAC a
 Rule 2: every mistake is found, and says its place; only when there is none does anything come out.
 Rule 3: everything is concrete afterwards (`model/objects.py`, rule 2).
 
-Where things live: the bridges of a lab stand in its *switch namespace* `LAB.switch`, in which IPv6 is
-off, so that no port of a bridge ever speaks by itself. A bridge takes 1,023 ports: the first thousand
-members of a network are on its root bridge, each further thousand on a bridge of its own that hangs
-on the root, so a network that grows moves nobody.
+Where things live: the bridges of a lab stand in its *switch namespace* `LAB.switch`, in which IPv6
+is off, so that no port of a bridge ever speaks by itself. A bridge takes 1,023 ports: the first
+thousand members of a network are on its root bridge, each further thousand on a bridge of its own
+that hangs on the root, so a network that grows moves nobody.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -64,8 +64,8 @@ BASELINE = FORWARDING | {
     for setting in ("rp_filter", "arp_ignore", "arp_announce", "arp_filter")
     for which in ("all", "default")
 }
-"""Settings that a new namespace inherits from the initial one, with the kernel's own defaults, so that
-a lab behaves alike on every host. Those that a new namespace has anyway are left alone."""
+"""Settings that a new namespace inherits from the initial one, with the kernel's own defaults, so
+that a lab behaves alike on every host. Those that a new namespace has anyway are left alone."""
 
 SWITCH_SYSCTLS = {
     "net.ipv6.conf.all.disable_ipv6": "1",
@@ -82,7 +82,7 @@ class Around(Struct, frozen=True):
 
 
 class Lowered(Struct, frozen=True):
-    """What is desired, and what must be remembered: derived addresses, and where things were said."""
+    """What is desired, and what to remember: derived addresses, and where things were said."""
 
     desired: Desired
     held: Held
@@ -118,7 +118,9 @@ def _unique(problems: Iterable[Problem]) -> list[Problem]:
 def _check_names(fabric: Fabric, topology: Topology) -> None:
     switch = switch_of(topology.name)
     if switch in fabric.members:
-        fabric.say(("namespaces", switch), f"`{switch}` is the name of the lab's own switch namespace")
+        fabric.say(
+            ("namespaces", switch), f"`{switch}` is the name of the lab's own switch namespace"
+        )
     for name in topology.networks:
         if name in fabric.members:
             message = f"`{name}` is a namespace and a network: one name, one thing"
@@ -170,7 +172,7 @@ class _Loom:
         return Desired(netns=netns, texts=texts)
 
     def sysctls(self, said: Mapping[str, str], *, forward: bool) -> dict[str, str]:
-        """Return the sysctls of a namespace: the baseline, forwarding, and over them what the file says."""
+        """Return the sysctls of a namespace: the baseline, forwarding, and what the file says."""
         values = FORWARDING | {key: BASELINE[key] for key in self.baseline}
         if forward:
             values = values | dict.fromkeys(FORWARDING, "1")
@@ -194,8 +196,10 @@ class _Loom:
     def port_link(self, port: Port, far: End, mtu: int, *, ipv6: bool) -> Link:
         """Return the link that a port of a segment becomes."""
         mtu = port.mtu or mtu
-        if mtu < _IPV6_MIN_MTU and any(family(text) == 6 for text in port.addresses):  # noqa: PLR2004
-            message = f"`{port.end}` has an IPv6 address, which needs an MTU of {_IPV6_MIN_MTU} bytes"
+        if mtu < _IPV6_MIN_MTU and any(family(text) == 6 for text in port.addresses):
+            message = (
+                f"`{port.end}` has an IPv6 address, which needs an MTU of {_IPV6_MIN_MTU} bytes"
+            )
             self.fabric.say(port.path, message)
         self.places[str(port.end)] = port.path
         return Link(
@@ -225,7 +229,9 @@ class _Loom:
         network = segment.network
         assert network is not None
         if len(segment.ports) > MAX_MEMBERS:
-            self.fabric.say(segment.path, f"{len(segment.ports)} members: {MAX_MEMBERS} is the limit")
+            self.fabric.say(
+                segment.path, f"{len(segment.ports)} members: {MAX_MEMBERS} is the limit"
+            )
             return
         where = HOST if network.bridge else self.switch
         names = _bridge_names(network.bridge or short_name(segment.key), len(segment.ports))
@@ -252,7 +258,9 @@ class _Loom:
         bridge = self.links[HOST][end.link]
         self.links[HOST][end.link] = replace(bridge, ipv6_ll=ipv6, addrs=_addrs(port.addresses))
         if port.end.link not in {end.link, short_name(port.path[-1])}:  # type: ignore[arg-type]
-            message = f"the host is on this network by its bridge, `{end.link}`, not by another interface"
+            message = (
+                f"the host is on this network by its bridge, `{end.link}`, not by another interface"
+            )
             self.fabric.say(port.path, message)
 
     def member(self, where: str, bridge: str, segment: Segment, port: Port, *, ipv6: bool) -> None:
@@ -302,13 +310,17 @@ class _Loom:
                     route = replace(route, protocol=HOST_PROTOCOL)  # noqa: PLW2901
                 if own or route.key not in mine:
                     if own and route.key in mine and mine[route.key] != route:
-                        self.fabric.say(path, f"a second route to {route.dst}, with the same metric")
+                        self.fabric.say(
+                            path, f"a second route to {route.dst}, with the same metric"
+                        )
                     mine[route.key] = route
                 self.note_forwarding(name, route, forwards)
         return forwards, {name: frozenset(found.values()) for name, found in routes.items()}
 
-    def route_texts(self, derived: Mapping[str, list[str]]) -> Iterator[tuple[str, str, Path, bool]]:
-        """Yield namespace, text, place, and whether it was written: `routes:`, then what gives way to it."""
+    def route_texts(
+        self, derived: Mapping[str, list[str]]
+    ) -> Iterator[tuple[str, str, Path, bool]]:
+        """Yield namespace, text, place, and whether it was written: `routes:` first."""
         for name, member in self.fabric.members.items():
             for number, text in enumerate(member.said.routes):
                 yield name, text, (*member.path, "routes", number), True
@@ -319,7 +331,9 @@ class _Loom:
             for text in texts:
                 yield name, text, ("routing",), False
 
-    def gateway_texts(self, segment: Segment, gateway: str) -> Iterator[tuple[str, str, Path, bool]]:
+    def gateway_texts(
+        self, segment: Segment, gateway: str
+    ) -> Iterator[tuple[str, str, Path, bool]]:
         """Yield the default routes that a network's gateway means: one for each other member."""
         path: Path = (*segment.path, "gateway")
         name = gateway.partition(":")[0]
@@ -334,14 +348,14 @@ class _Loom:
                 yield port.end.netns, f"default via {via}", path, False
 
     def note_forwarding(self, name: str, route: Route, forwards: dict[str, bool]) -> None:
-        """A namespace that a route leads through forwards, unless the file says otherwise."""
+        """Let a namespace that a route leads through forward, unless the file says otherwise."""
         for hop in route.nexthops:
             owner = self.naming.owner(name, hop.via) if hop.via else ""
             if owner and owner != HOST:
                 forwards.setdefault(owner, True)
 
     def rules(self, name: str) -> frozenset[Rule]:
-        """Return the policy rules of a namespace; those without a priority get the kernel's choice."""
+        """Return the rules of a namespace; those without a priority get the kernel's choice."""
         member = self.fabric.members[name]
         rules = set()
         for number, text in enumerate(member.said.rules):
@@ -359,7 +373,7 @@ def _bridge_names(root: str, members: int) -> list[str]:
 
 def _has_ipv6(segment: Segment) -> bool:
     texts = (*segment.subnets, *(text for port in segment.ports for text in port.addresses))
-    return any(family(text) == 6 for text in texts)  # noqa: PLR2004
+    return any(family(text) == 6 for text in texts)
 
 
 def _plain(addresses: Iterable[str]) -> set[str]:
@@ -367,13 +381,13 @@ def _plain(addresses: Iterable[str]) -> set[str]:
 
 
 def _addrs(texts: Iterable[str]) -> tuple[Addr, ...]:
-    """Return addresses as the kernel will have them: of two in one IPv4 subnet the second is secondary."""
+    """Return addresses as the kernel has them: the second in an IPv4 subnet is secondary."""
     found: list[Addr] = []
     seen: set[str] = set()
     for text in texts:
         address, length = ip_and_length(text)
         net = network_of(address, length)
-        found.append(Addr(address, length, secondary=family(address) == 4 and net in seen))  # noqa: PLR2004
+        found.append(Addr(address, length, secondary=family(address) == 4 and net in seen))
         seen.add(net)
     return tuple(sorted(found))
 

@@ -13,7 +13,7 @@ from netloom.values import Family, contains, family, ip, network_of
 
 
 class Naming:
-    """Looks names up in a fabric whose addresses are allocated. All its refusals are `ValueError`s."""
+    """Looks names up in a fabric with its addresses. All its refusals are `ValueError`s."""
 
     def __init__(self, fabric: Fabric) -> None:
         """Index the ports by namespace."""
@@ -44,7 +44,7 @@ class Naming:
         return found
 
     def shared(self, viewer: str, name: str, version: Family) -> list[tuple[Port, Port, str]]:
-        """Return own port, the port of `name` and its address, for each segment that both are on."""
+        """Return own port, the port of `name`, its address, for each segment that both are on."""
         own = {id(segment): port for segment, port in self.ports.get(viewer, ())}
         return [
             (own[id(segment)], port, address)
@@ -81,12 +81,14 @@ class Naming:
         for _, port in self.ports.get(viewer, ()):
             for text in port.addresses:
                 own, _, length = text.partition("/")
-                if family(own) == family(address) and contains(network_of(own, int(length)), address):
+                if family(own) == family(address) and contains(
+                    network_of(own, int(length)), address
+                ):
                     return port.end.link
         return ""
 
     def owner(self, viewer: str, address: str) -> str:
-        """Return the namespace that bears an address on a segment which `viewer` is on, or nothing."""
+        """Return the namespace that bears an address on a segment of `viewer`'s, or nothing."""
         for segment, _ in self.ports.get(viewer, ()):
             if netns := self._owners(segment).get(address):
                 return netns
@@ -105,11 +107,11 @@ class Naming:
     def destination(self, text: str, version: Family) -> list[str]:
         """Return the prefixes in one family that the destination of a route means."""
         if text == "default":
-            return ["0.0.0.0/0" if version == 4 else "::/0"]  # noqa: PLR2004
+            return ["0.0.0.0/0" if version == 4 else "::/0"]
         if text in self.networks:
             return [p for p in self.networks[text].subnets if family(p) == version]
         if text in self.fabric.members and text != HOST:
-            bits = 32 if version == 4 else 128  # noqa: PLR2004
+            bits = 32 if version == 4 else 128
             return [f"{address}/{bits}" for _, address in self.addresses(text, version)]
         address, slash, length = text.partition("/")
         try:
@@ -118,7 +120,7 @@ class Naming:
             raise ValueError(_unknown(text, (*self.networks, *self.fabric.members))) from None
         if family(canonical) != version:
             return []
-        bits = 32 if version == 4 else 128  # noqa: PLR2004
+        bits = 32 if version == 4 else 128
         if not slash:
             return [f"{canonical}/{bits}"]
         if not length.isdecimal() or int(length) > bits:

@@ -37,7 +37,7 @@ class Source:
 
     def locate(self, problem: Problem) -> Problem:
         """Return a problem with the place of its path, or of the nearest thing around it."""
-        return problem if problem.mark else problem._replace(mark=self._mark(problem))
+        return problem if problem.mark else problem.at(self._mark(problem))
 
     def error(self, problems: Iterable[Problem]) -> TopologyError:
         """Return problems as an error, located, in the order of their places."""

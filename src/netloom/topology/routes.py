@@ -1,9 +1,8 @@
-"""Routes and rules in iproute2's words: what follows `ip route add` and `ip rule add` (ip-route(8),
-ip-rule(8)), with names for addresses.
+"""Routes and rules in iproute2's words (ip-route(8), ip-rule(8)), with names for addresses.
 
 A text becomes one route for each family that it means: `default via web` is two where the wire to
-`web` has both. Every word is known or refused; what iproute2 would fill in is filled in here, so that
-what is desired can be compared with what the kernel reports.
+`web` has both. Every word is known or refused; what iproute2 would fill in is filled in here, so
+that what is desired can be compared with what the kernel reports.
 """
 
 from collections.abc import Callable, Iterator
@@ -105,7 +104,9 @@ class _Said:
             self.numbers[key] = words.table(word) if key == "table" else words.number(word, top)
         elif word == "scope":
             name = words.next(word)
-            self.numbers[word] = _SCOPES[name] if name in _SCOPES else _refuse("scope", name, _SCOPES)
+            self.numbers[word] = (
+                _SCOPES[name] if name in _SCOPES else _refuse("scope", name, _SCOPES)
+            )
         elif word == "src":
             self.src = ip(words.next(word))
         elif word == "nexthop":
@@ -182,7 +183,7 @@ def _literal_family(text: str) -> Family | None:
 
 def _route(said: _Said, dst: str, version: Family, netns: str, naming: Naming) -> Route:
     numbers = dict(said.numbers)
-    if version == 6:  # noqa: PLR2004
+    if version == 6:
         numbers["metric"] = numbers.get("metric") or _METRIC6
         numbers.pop("scope", None)
         numbers.pop("tos", None)
@@ -190,7 +191,7 @@ def _route(said: _Said, dst: str, version: Family, netns: str, naming: Naming) -
     if said.type != "unicast":
         return replace(route, scope=0)
     hops = tuple(sorted(_nexthop(hop, version, netns, naming) for hop in said.ways))
-    direct = version == 4 and len(hops) == 1 and not hops[0].via  # noqa: PLR2004
+    direct = version == 4 and len(hops) == 1 and not hops[0].via
     scope = numbers.get("scope", _SCOPES["link"] if direct else 0)
     return replace(route, nexthops=hops, scope=scope)
 
@@ -223,7 +224,8 @@ def _gateway(hop: _Hop, version: Family, netns: str, naming: Naming) -> tuple[st
     if hop.dev and (hop.onlink or via.startswith("fe80:")):
         return via, hop.dev
     if not dev or (hop.dev and hop.dev != dev):
-        msg = f"the gateway {via} is on no subnet of `{hop.dev and f'{netns}:{hop.dev}' or netns}`"
+        where = f"{netns}:{hop.dev}" if hop.dev else netns
+        msg = f"the gateway {via} is on no subnet of `{where}`"
         raise ValueError(msg)
     return via, dev
 
@@ -234,7 +236,7 @@ _ACTIONS = ("blackhole", "unreachable", "prohibit")
 
 
 def parse_rule(text: str, priority: int) -> Rule:
-    """Return the rule that a text means; `priority` holds where it gives none. Raises `ValueError`."""
+    """Return the rule that a text means, `priority` where it gives none; raises `ValueError`."""
     words = _Words(text)
     facts: dict[str, object] = {"priority": priority}
     versions: set[Family] = set()
@@ -265,7 +267,7 @@ def _selector(key: str, text: str, facts: dict[str, object], versions: set[Famil
     address, slash, length = text.partition("/")
     canonical = ip(address)
     versions.add(family(canonical))
-    bits = 32 if family(canonical) == 4 else 128  # noqa: PLR2004
+    bits = 32 if family(canonical) == 4 else 128
     if slash and (not length.isdecimal() or int(length) > bits):
         msg = f"`/{length}` is no prefix length of an IPv{family(canonical)} address"
         raise ValueError(msg)
@@ -308,7 +310,9 @@ _RULE_WORDS: dict[str, Callable[[_Words, str], Iterator[tuple[str, object]]]] = 
         ("priority", "preference", "pref", "prio", "order"),
         lambda words, word: iter([("priority", words.number(word))]),
     ),
-    **dict.fromkeys(("tos", "dsfield"), lambda words, word: iter([("tos", words.number(word, 255))])),
+    **dict.fromkeys(
+        ("tos", "dsfield"), lambda words, word: iter([("tos", words.number(word, 255))])
+    ),
     "iif": lambda words, word: iter([("iif", words.next(word))]),
     "oif": lambda words, word: iter([("oif", words.next(word))]),
     "fwmark": _mark,

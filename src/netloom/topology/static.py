@@ -1,9 +1,9 @@
 """`routing: static`: routes between all subnets of a lab of routers, by the fewest hops.
 
-A namespace on two segments or more is a router. From each segment we walk outwards, router by router
-(breadth first, in file order, so the choice among equal ways is stable); whoever is reached learns
-the segment's subnets through the neighbour it was reached from. A namespace with a single segment and
-a single router on it gets a default route in place of them all.
+A namespace on two segments or more is a router. From each segment we walk outwards, router by
+router (breadth first, in file order, so the choice among equal ways is stable); whoever is reached
+learns the segment's subnets through the neighbour it was reached from. A namespace with a single
+segment and a single router on it gets a default route in place of them all.
 """
 
 from collections import deque

@@ -36,7 +36,7 @@ class Interface(Struct, frozen=True, kw_only=True):
 
 
 class Network(Struct, frozen=True, kw_only=True):
-    """One L2 segment. `bridge` names a bridge device on the host, empty: in the switch namespace."""
+    """One L2 segment; `bridge` names its device on the host, empty: in the switch namespace."""
 
     subnets: Addresses = None
     range: tuple[str, ...] = ()
@@ -76,7 +76,7 @@ class Wire(Struct, frozen=True, kw_only=True):
 
 
 class Flow(Struct, frozen=True, kw_only=True):
-    """An expectation: `SRC[,SRC…] ARROW DST[,DST…] [PORT] [ip4|ip6]`; `text` in its canonical form."""
+    """An expectation: `SRC[,SRC…] ARROW DST[,DST…] [PORT] [ip4|ip6]`; `text` is canonical."""
 
     sources: tuple[str, ...]
     arrow: Literal["->", "<->", "-/>"]

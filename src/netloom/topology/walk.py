@@ -68,7 +68,7 @@ class Walk:
             hint = f"write {rest}" if written else ""
         mark = self.lines.mark(node.start, node.end)
         at_key = path in self.places and node is self.places[path].key
-        self.problems.append(Problem(told(message), path, told(hint), mark, at_key))
+        self.problems.append(Problem(told(message), path, told(hint), mark, at_key=at_key))
 
     def _word(self, shape: Word, node: Node, path: Path) -> object:
         if not isinstance(node, TextNode):

@@ -1,0 +1,161 @@
+"""No trace, ever: killed at every system call that changes something, then `down`: as before.
+
+The walk runs each verb once to learn its calls, and then once for each of them with a SIGKILL in its
+place (see `warm.py`). Afterwards `down` must leave the machine as it was, by the witness's list; and
+`up` must lead to what is asked for, whatever the kill left.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+
+from tests.cli.host import Warm, no_trace, on_a_host, write
+from tests.cli.witness import Look, differences, look
+
+FIRST = """\
+name: shop
+networks:
+  lan: {subnet: 10.20.0.0/24, gateway: gw}
+namespaces:
+  gw: {networks: {lan: 10.20.0.1}, forwarding: true}
+  a: {networks: [lan], sysctls: {net.ipv4.ip_default_ttl: 99}}
+  b: {routes: default via a}
+  host: {networks: {lan: 10.20.0.200}}
+links:
+  - [a, b]
+  - [host:wire 10.40.0.1/24, b:wire 10.40.0.2/24]
+"""
+"""A network with a gateway, a member `host`, wires, a sysctl, hosts files, an address of IPv6."""
+
+SECOND = """\
+name: shop
+networks:
+  lan: {subnet: 10.20.0.0/24, gateway: gw}
+  dmz: {subnet: 10.21.0.0/24}
+namespaces:
+  gw: {networks: {lan: 10.20.0.1, dmz: 10.21.0.1}, forwarding: true}
+  a: {networks: {lan: {addresses: 10.20.0.77, mtu: 1400}}, rules: from 10.9.0.0/16 lookup 100}
+  c: {networks: [dmz]}
+  host: {networks: {lan: 10.20.0.201}}
+links:
+  - [host:wire 10.40.0.1/24, c:wire 10.40.0.2/24]
+"""
+"""Another: a namespace and a network more, a namespace and a wire less, a wire to somewhere else."""
+
+PARTS = 8
+"""Into how many tests a walk is cut, so that several workers can share it."""
+
+PART = pytest.mark.parametrize("part", range(PARTS))
+
+
+class Walk(NamedTuple):
+    """A verb to be killed: what is there before it, and how it is typed."""
+
+    before: tuple[tuple[str, ...], ...]
+    verb: tuple[str, ...]
+    then: str
+
+
+UP = Walk((), ("up", "first.yaml"), "first.yaml")
+DOWN = Walk((("up", "first.yaml"),), ("down", "shop"), "first.yaml")
+CHANGE = Walk((("up", "first.yaml"),), ("up", "second.yaml"), "second.yaml")
+UNDO = Walk((("up", "first.yaml"), ("up", "second.yaml")), ("undo", "shop"), "second.yaml")
+
+
+def walk(walk_: Walk, part: int, recover: Callable[[Warm, str], None]) -> None:
+    """Kill a verb at this part of its calls, recover each time, and compare each time."""
+    write("first.yaml", FIRST)
+    write("second.yaml", SECOND)
+    with Warm() as netloom:
+        before = look()
+        for words in walk_.before:
+            netloom(*words)
+        calls = netloom.calls(*walk_.verb)
+        netloom("down", "first.yaml")
+        for at in range(1 + part, len(calls) + 1, PARTS):
+            for words in walk_.before:
+                netloom(*words)
+            about = netloom.kill(at, *walk_.verb)
+            recover(netloom, walk_.then)
+            _compare(before, f"{' '.join(walk_.verb)}, killed before call {at}: {about}")
+        assert len(calls) > 2 * PARTS
+
+
+def _compare(before: Look, what: str) -> None:
+    found = differences(before, look())
+    assert not found, f"{what}\n{found}"
+
+
+def by_down(netloom: Warm, file: str) -> None:
+    """Take the lab down, whatever there is of it."""
+    netloom("down", file)
+
+
+def by_up(netloom: Warm, file: str) -> None:
+    """Make the lab so, whatever there is of it; then take it down."""
+    netloom("up", file)
+    netloom("verify", file)
+    assert netloom("plan", file)["stdout"] == "nothing to do\n"
+    netloom("down", file)
+
+
+@PART
+@on_a_host
+def test_down_cleans_up_after_an_up_that_was_killed_anywhere(part: int) -> None:
+    """The state before, whichever of its calls `up` did not come to."""
+    walk(UP, part, by_down)
+
+
+@PART
+@on_a_host
+def test_up_converges_after_an_up_that_was_killed_anywhere(part: int) -> None:
+    """The same lab, whichever of its calls the first `up` did not come to."""
+    walk(UP, part, by_up)
+
+
+@PART
+@on_a_host
+def test_down_cleans_up_after_a_down_that_was_killed_anywhere(part: int) -> None:
+    """A second `down` finishes what the first began."""
+    walk(DOWN, part, by_down)
+
+
+@PART
+@on_a_host
+def test_up_converges_after_a_down_that_was_killed_anywhere(part: int) -> None:
+    """What is left of a lab is completed to a whole one."""
+    walk(DOWN, part, by_up)
+
+
+@PART
+@on_a_host
+def test_down_cleans_up_after_a_change_that_was_killed_anywhere(part: int) -> None:
+    """Neither the old lab nor the new one is left."""
+    walk(CHANGE, part, by_down)
+
+
+@PART
+@on_a_host
+def test_up_converges_after_a_change_that_was_killed_anywhere(part: int) -> None:
+    """The new lab, and nothing of the old one."""
+    walk(CHANGE, part, by_up)
+
+
+@PART
+@on_a_host
+def test_down_cleans_up_after_an_undo_that_was_killed_anywhere(part: int) -> None:
+    """Going back, too, can be interrupted at any call."""
+    walk(UNDO, part, by_down)
+
+
+@on_a_host
+def test_down_leaves_nothing_of_a_lab() -> None:
+    """The plain case, and the proof that the witness sees a lab at all."""
+    write("first.yaml", FIRST)
+    with Warm() as netloom, no_trace() as before:
+        netloom("up", "first.yaml")
+        found = differences(before, look())
+        assert found.count("left: ") > 50
+        assert "gone: " not in found
+        netloom("down", "first.yaml")

@@ -1,0 +1,125 @@
+"""What a machine looks like, told by other people's tools: the list of "no trace".
+
+Links, addresses, routes, rules, nexthops, neighbours that somebody set, nft and iptables rules,
+sysctls, mounts, files below /run and /etc, processes; the same of every namespace that has a name.
+Left out, as the design has it: the mount of /run/netns on itself, and what only counts.
+
+Nothing of netloom is used here, and every fact is a line of text, so that what differs can be read.
+"""
+
+import hashlib
+import os
+import shutil
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+IP = """\
+link show
+address show
+rule show
+route show table all
+nexthop show
+neighbour show nud permanent
+neighbour show proxy
+netconf show
+"""
+TABLES = ("iptables-save", "ip6tables-save", "iptables-legacy-save", "ip6tables-legacy-save")
+COUNTS = ("net.netfilter.nf_conntrack_count",)
+ITSELF = "/run/netns"
+
+
+class Look(frozenset[str]):
+    """The facts of one moment, a line each."""
+
+    def __sub__(self, other: object) -> list[str]:  # type: ignore[override]
+        """Return what is here and not there, in order."""
+        return sorted(frozenset.__sub__(self, other))  # type: ignore[arg-type]
+
+
+def look() -> Look:
+    """Return all that there is to see on the machine that the calling thread is on."""
+    lines = [*_network("host"), *_files("/run"), *_files("/etc"), *_mounts(), *_processes()]
+    for name in _names():
+        lines += _network(name, "nsenter", f"--net={ITSELF}/{name}")
+    return Look(lines)
+
+
+def differences(before: Look, after: Look) -> str:
+    """Return what is gone and what was left behind, empty if all is as it was."""
+    gone = [f"gone: {line}" for line in before - after]
+    return "\n".join(gone + [f"left: {line}" for line in after - before])
+
+
+def _says(*argv: str, text: str = "") -> list[str]:
+    run = subprocess.run(argv, input=text, capture_output=True, text=True, check=False, timeout=30)
+    return run.stdout.splitlines()
+
+
+def _network(where: str, *enter: str) -> Iterator[str]:
+    for words in (("-o", "-d", "-N", "-batch", "-"), ("-6", "-batch", "-")):
+        text = IP if "-6" not in words else "rule show\n"
+        for line in _says(*enter, "ip", *words, text=text):
+            yield f"{where}: ip: {' '.join(line.split())}"
+    if shutil.which("nft"):
+        for line in _says(*enter, "nft", "-j", "-n", "list", "ruleset"):
+            yield f"{where}: nft: {line.partition('}}, ')[2]}"
+    for tool in filter(shutil.which, TABLES):
+        for line in _says(*enter, tool):
+            if not line.startswith("#"):
+                yield f"{where}: {tool}: {line.partition(' [')[0]}"
+    for line in _says(*enter, "sysctl", "-a", "--pattern", r"^net\."):
+        if not line.startswith(COUNTS):
+            yield f"{where}: sysctl: {line}"
+
+
+def _names() -> list[str]:
+    try:
+        return sorted(entry.name for entry in os.scandir(ITSELF) if _is_netns(entry.path))
+    except FileNotFoundError:
+        return []
+
+
+def _is_netns(path: str) -> bool:
+    return os.stat(path).st_dev == os.stat("/proc/thread-self/ns/net").st_dev
+
+
+def _files(top: str) -> Iterator[str]:
+    for folder, folders, files in os.walk(top):
+        for name in (*folders, *files):
+            path = Path(folder, name)
+            if str(path) != ITSELF:
+                yield f"file: {path} {_file(path)}"
+
+
+def _file(path: Path) -> str:
+    facts = path.lstat()
+    if facts.st_dev == os.stat("/proc/thread-self/ns/net").st_dev:
+        return f"namespace {facts.st_ino}"
+    mode = stat.filemode(facts.st_mode)
+    if stat.S_ISLNK(facts.st_mode):
+        return f"{mode} -> {path.readlink()}"
+    if stat.S_ISREG(facts.st_mode):
+        return f"{mode} {facts.st_size} {hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
+    return mode
+
+
+def _mounts() -> Iterator[str]:
+    for line in Path("/proc/thread-self/mountinfo").read_text().splitlines():
+        words = line.split()
+        if words[4] != ITSELF:
+            yield f"mount: {words[4]} {words[3]} {words[5]} {' '.join(words[words.index('-') :])}"
+
+
+def _processes() -> Iterator[str]:
+    """Processes with this machine's mounts or network, other than the test itself."""
+    here = {os.stat(f"/proc/thread-self/ns/{kind}").st_ino for kind in ("mnt", "net")}
+    for entry in os.listdir("/proc"):
+        if entry.isdecimal() and int(entry) != os.getpid():
+            try:
+                there = {os.stat(f"/proc/{entry}/ns/{kind}").st_ino for kind in ("mnt", "net")}
+                if here & there:
+                    yield f"process: {entry} {Path('/proc', entry, 'comm').read_text().strip()}"
+            except OSError:
+                continue
