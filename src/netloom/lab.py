@@ -25,7 +25,7 @@ from netloom.host.this import ThisMachine
 from netloom.model.objects import HOST, NOTHING, Desired, End, Link, Netns, Veth
 from netloom.model.snapshot import Snapshot
 from netloom.plan.diff import diff, teardown
-from netloom.plan.steps import LinkDel, NameDel, NetnsAdd, NetnsDel, Plan
+from netloom.plan.steps import LinkDel, NetnsDel, Plan
 from netloom.topology.allocate import Held
 from netloom.topology.lower import BASELINE, FORWARDING, Around, Lowered, lower
 from netloom.topology.parse import Source, parse
@@ -137,7 +137,8 @@ def _look(
 ) -> tuple[Lowered, Snapshot]:
     """Return what is desired, and what is there."""
     lab = source.topology.name
-    around = Around(held=held, host=machine.host_subnets(lab), salt=machine.boot)
+    subnets = machine.host_subnets(lab)
+    around = Around(held=held, host=subnets, salt=machine.boot, ipv6=machine.ipv6)
     try:
         lowered = lower(source.topology, around)
     except TopologyError as error:
@@ -149,7 +150,9 @@ def _look(
 
 
 def _states(record: Record | None, pending: Pending | None) -> list[Desired]:
-    return [state.desired for state in (record, pending) if state is not None]
+    """Return all that may be there: what was applied, and what changes not finished led to."""
+    found = [record.desired] if record else []
+    return [*found, *pending.earlier, pending.desired] if pending else found
 
 
 def _collisions(lowered: Lowered, snapshot: Snapshot) -> Iterable[Problem]:
@@ -221,10 +224,7 @@ def _change(
     before = past.desired if found.pending and past else found.snapshot.asked
     if found.pending and past is None:
         before = NOTHING
-    unpublished = _half_named(found.plan, found.pending)
-    pending = Pending(
-        lab=record.lab, boot=record.boot, before=past, names=unpublished, desired=record.desired
-    )
+    pending = memory.change(found.plan, past, record, found.pending)
     journal.begin(pending, record.desired.texts)
     with brake() as stop:
         orders = _orders(found.snapshot, record.lab, stop, progress, len(found.plan))
@@ -237,12 +237,6 @@ def _change(
     if found.plan:
         journal.push(past)
     journal.commit(record)
-
-
-def _half_named(steps: Plan, pending: Pending | None) -> frozenset[str]:
-    """Return the names that are mere files for a moment, before a mount and after its going."""
-    touched = {step.netns for step in steps if isinstance(step, NetnsAdd | NetnsDel | NameDel)}
-    return touched | pending.names if pending else frozenset(touched)
 
 
 def _orders(
@@ -258,7 +252,7 @@ def _orders(
 
 def _go_back(before: Desired, pending: Pending, machine: Machine) -> list[Refused]:
     """Lead the machine back to where a change began; return what is refused."""
-    states = [pending.desired, before]
+    states = [*pending.earlier, pending.desired, before]
     scope = scope_of(pending.lab, states, making=before, unpublished=pending.names)
     snapshot = machine.observe(scope)
     orders = Orders(lab=pending.lab, snapshot=snapshot, go_on=True)
@@ -300,8 +294,6 @@ def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Re
             states = [Desired(netns={name: Netns() for name in names})]
         else:
             states = _states(record, pending)
-            if pending and pending.before:
-                states.append(pending.before.desired)
         unpublished = _unpublished(record, pending, machine)
         snapshot = machine.observe(scope_of(lab, states, unpublished=unpublished))
         if not force:
@@ -310,7 +302,8 @@ def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Re
         held = _holders(snapshot)
         plan_ = _cut_wires(held, snapshot, plan_)
         orders = Orders(lab=lab, snapshot=snapshot, go_on=True)
-        journal.begin(_ending(lab, machine, plan_, pending), {})
+        ending = Record(lab=lab, boot=machine.boot)
+        journal.begin(memory.change(plan_, None, ending, pending), {})
         with brake():
             refused = machine.apply(plan_, orders)
         if refused:
@@ -327,13 +320,6 @@ def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Re
             seconds=seconds,
             notes=tuple(_held_notes(held)),
         )
-
-
-def _ending(lab: str, machine: Machine, steps: Plan, pending: Pending | None) -> Pending:
-    """Return what to remember while a lab is taken down: a killed `down` leaves names half gone."""
-    desired = pending.desired if pending else NOTHING
-    names = _half_named(steps, pending)
-    return Pending(lab=lab, boot=machine.boot, before=None, names=names, desired=desired)
 
 
 def _unpublished(
@@ -406,36 +392,34 @@ def undo(lab: str, machine: Machine | None = None) -> Report | None:
     machine = machine or ThisMachine()
     begun = time.monotonic()
     with Journal(lab) as journal:
-        last = next(journal.pasts(), None)
-        record = journal.record()
-        if last is None or record is None:
+        record, unfinished = journal.record(), journal.pending()
+        number, past = next(journal.pasts(), (0, None))
+        if unfinished:
+            number, past = 0, record or Record(lab=lab, boot="", command="")
+        if past is None:
             return None
-        number, past = last
-        states = [*_states(record, journal.pending()), past.desired]
-        scope = scope_of(lab, states, making=past.desired)
+        states = [*_states(record, unfinished), past.desired]
+        names = unfinished.names if unfinished else frozenset[str]()
+        scope = scope_of(lab, states, making=past.desired, unpublished=names)
         snapshot = machine.observe(scope)
         steps = diff(past.desired, snapshot)
         if memory.empty(past.desired):
             _refuse_foreign(lab, snapshot)
-        found = Pending(
-            lab=lab,
-            boot=machine.boot,
-            before=record,
-            names=_half_named(steps, journal.pending()),
-            desired=past.desired,
-        )
+        found = memory.change(steps, record, replace(past, boot=machine.boot), unfinished)
         journal.begin(found, past.desired.texts)
         with brake() as stop:
             refused = machine.apply(steps, _orders(snapshot, lab, stop))
             if refused or stop.pulled:
-                left = _go_back(record.desired, found, machine)
-                journal.abort(record)
+                left = _go_back(record.desired if record else NOTHING, found, machine)
+                if not left:
+                    journal.abort(record)
                 _raise(refused, left, found)
         if memory.empty(past.desired):
             journal.forget()
         else:
             journal.commit(past)
-            journal.pop(number)
+            if number:
+                journal.pop(number)
         return Report(lab=lab, plan=steps, desired=past.desired, seconds=time.monotonic() - begun)
 
 

@@ -11,7 +11,6 @@ a position: `` `10.0.0.300` is no IP address ``.
 import re
 import socket
 from functools import lru_cache
-from ipaddress import ip_interface, ip_network
 from typing import Literal
 
 Family = Literal[4, 6]
@@ -100,7 +99,7 @@ def ip_and_length(text: str) -> tuple[str, int]:
 def prefix(text: str) -> str:
     """Return `text` as a network prefix in canonical form; bits beyond its length are refused."""
     address, length = ip_and_length(text)
-    network = str(ip_network(f"{address}/{length}", strict=False))
+    network = network_of(address, length)
     if network != f"{address}/{length}":
         msg = f"`{text}` has bits set beyond its length: write `{network}`"
         raise ValueError(msg)
@@ -120,7 +119,8 @@ def width(text: str) -> int:
 @lru_cache(maxsize=4096)
 def network_of(address: str, length: int) -> str:
     """Return the canonical prefix that `address/length` lies in."""
-    return str(ip_interface(f"{address}/{length}").network)
+    beyond = width(address) - length
+    return f"{from_int(to_int(address) >> beyond << beyond, address)}/{length}"
 
 
 @lru_cache(maxsize=4096)

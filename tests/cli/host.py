@@ -68,7 +68,10 @@ def become_a_host() -> None:
     """Give the calling thread mounts, a network with a card, a /run, an /etc and a folder of its own."""
     become_a_machine()
     says("sh", "-ec", NIC)
+    while says("ip", "-o", "link", "show", "up").count("state UP") < 2:
+        pass  # the kernel tells of a carrier in its own time
     subprocess.run(["nft", "-f", "-"], input=FIREWALL.encode(), capture_output=True, check=False)
+    Path("/run/mount").mkdir()  # umount(8) would make it
     Path("/run/here").mkdir()
     os.chdir("/run/here")  # unshare(CLONE_NEWNS) gave the thread a working directory of its own
 
@@ -200,5 +203,5 @@ class Warm:
     def kill(self, at: int, *argv: str) -> str:
         """Run netloom, and kill it at the call of this number, from 1; return what it was about to do."""
         answer = self.ask(argv, follow=True, kill=at)
-        assert answer["status"] == -9, answer
+        assert answer["status"] == -9, f"{argv}: no call {at}: {answer}"
         return str(answer["calls"][-1])

@@ -191,6 +191,7 @@ def _hear(pid: int, told: int, kill: int) -> list[str]:
     long = ctypes.c_long
     listener = _libc.syscall(long(_PIDFD_GETFD), long(pidfd), long(number), long(0))
     calls: list[str] = []
+    last: Call | None = None
     ear = select.poll()
     ear.register(listener, select.POLLIN)
     try:
@@ -200,7 +201,11 @@ def _hear(pid: int, told: int, kill: int) -> list[str]:
                 continue
             identity, thread, _, nr, _, _, *args = _NOTICE.unpack(notice)
             call = Call(name_of[nr], tuple(args), thread)
-            if about := _ABOUT.get(call.name, _as_it_is)(call):
+            about = _ABOUT.get(call.name, _as_it_is)(call)
+            # The kernel begins a write to a sysctl again while somebody holds its lock for networks.
+            again = call == last and about.startswith("/proc/sys/")
+            last = call
+            if about and not again:
                 calls.append(f"{call.name} {about}")
                 if len(calls) == kill:
                     os.kill(pid, signal.SIGKILL)

@@ -13,8 +13,8 @@ Should: run after the journal is on disk.
 Mustn't: match anything by name that the plan does not name.
 """
 
+import errno
 import resource
-from collections import OrderedDict
 from collections.abc import Callable
 from functools import singledispatchmethod
 from itertools import count
@@ -24,12 +24,11 @@ from msgspec.structs import replace
 from netloom.errors import KernelError, Refused, Unavailable
 from netloom.host import etc, sysctl
 from netloom.host.machine import Orders
+from netloom.host.rooms import OPEN, Rooms
 from netloom.kernel import syscalls
-from netloom.kernel.netlink import Rtnetlink
-from netloom.model.objects import HOST, Bridge, End, Link, Route, Veth
+from netloom.model.objects import Bridge, End, Link, Route, Veth
 from netloom.netns import names as registry
 from netloom.netns.enter import aside, hop
-from netloom.netns.handle import Handle, open_name, open_self
 from netloom.plan import steps
 from netloom.plan.steps import Plan, Step
 from netloom.render.shell import command
@@ -41,12 +40,14 @@ from netloom.wire.rtnetlink import (
     addr_del,
     altname_add,
     altname_del,
+    dump_addrs,
     get_link,
     link_add,
     link_del,
     link_del_group,
     link_group,
     link_set,
+    read_addrs,
     read_links,
     route_add,
     route_del,
@@ -55,30 +56,16 @@ from netloom.wire.rtnetlink import (
     rule_del,
 )
 
-_OPEN = 480
-"""Namespaces kept open at once; two descriptors each stay below the usual limit of 1,024."""
-
 _BATCH = 256
 """Steps in a batch at the most, so that progress and Ctrl-C are noticed."""
 
 _GROUP = 0x6E6C6D
 """The group (IFLA_GROUP) of links that are deleted together: one wait for RCU, not many."""
 
+_REMOVALS = steps.LinkDel | steps.AltnameDel | steps.AddrDel | steps.RouteDel | steps.RuleDel
+_GONE = {errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL}
 _EEXIST = 17
-
-
-class _Room:
-    """An open namespace: its handle, and a netlink socket inside it."""
-
-    __slots__ = ("handle", "indexes", "next_index", "rt")
-
-    def __init__(self, handle: Handle, rt: Rtnetlink) -> None:
-        self.handle = handle
-        self.rt = rt
-
-    def close(self) -> None:
-        self.rt.close()
-        self.handle.close()
+_IFAPROT_KERNEL_LL = 3  # linux/if_addr.h
 
 
 class _Worker:
@@ -88,8 +75,7 @@ class _Worker:
         self.plan = plan
         self.orders = orders
         self.refused: list[Refused] = []
-        self.rooms: OrderedDict[str, _Room] = OrderedDict()
-        self.home: _Room | None = None
+        self.rooms = Rooms()
         self.indexes = {end: given.index for end, given in orders.snapshot.given.items()}
         self.fresh: dict[str, count[int]] = {}
         self.batch: list[tuple[Step, Message]] = []
@@ -100,7 +86,6 @@ class _Worker:
 
     def work(self) -> list[Refused]:
         """Carry out all steps; stop at the first refusal unless told to go on."""
-        self.home = _Room(open_self(), Rtnetlink())
         try:
             for step in _grouped(self.plan):
                 if self.orders.stopped():
@@ -111,8 +96,7 @@ class _Worker:
             self.flush_or_note()
             return self.refused
         finally:
-            for room in (*self.rooms.values(), self.home):
-                room.close()
+            self.rooms.close()
 
     def carry_or_note(self, step: Step | tuple[steps.LinkDel, ...]) -> None:
         """Carry out a step, or note that it was refused."""
@@ -129,42 +113,26 @@ class _Worker:
             self.note(first, KernelError(_EEXIST, str(error.reason), str(error.reason)))
 
     def note(self, step: Step, error: KernelError) -> None:
-        self.refused.append(Refused(line(step), error, asked=command(step)))
+        """Note a refusal; that what shall go is gone already is none.
+
+        The kernel takes namespaces apart in its own time: the far end of a wire may vanish between
+        our look and our word.
+        """
+        if isinstance(step, _REMOVALS) and error.errno in _GONE:
+            return
+        if self.orders.go_on or not self.refused:
+            self.refused.append(Refused(line(step), error, asked=command(step)))
 
     def flush_or_note(self) -> None:
         """Send what has been gathered; note what is refused."""
         batch, self.batch = self.batch, []
         self.steps_in_batch = 0
-        if not batch:
-            return
-        rt = self.room(self.where).rt
-        messages = [message for _, message in batch]
-        send = Rtnetlink.batch_all if self.orders.go_on else _first_refusal
-        for error in send(rt, messages):
-            self.note(batch[error.index][0], error)
+        if batch:
+            rt = self.rooms[self.where].rt
+            for error in rt.batch_all([message for _, message in batch]):
+                self.note(batch[error.index][0], error)
 
-    # ── rooms ─────────────────────────────────────────────────────────────────────────────────
-
-    def room(self, name: str) -> _Room:
-        """Return an open namespace, opening it if need be."""
-        if name == HOST:
-            assert self.home is not None
-            return self.home
-        room = self.rooms.get(name)
-        if room is None:
-            handle = open_name(name)
-            hop(handle)
-            room = self.enter(name, handle)
-        else:
-            self.rooms.move_to_end(name)
-        return room
-
-    def enter(self, name: str, handle: Handle) -> _Room:
-        """Keep a namespace open that the thread is in; let go of the one used longest ago."""
-        room = self.rooms[name] = _Room(handle, Rtnetlink())
-        if len(self.rooms) > _OPEN:
-            self.rooms.popitem(last=False)[1].close()
-        return room
+    # ── batches and indexes ───────────────────────────────────────────────────────────────────
 
     def send(self, name: str, step: Step, *messages: Message) -> None:
         """Put messages into the batch for a namespace."""
@@ -187,7 +155,7 @@ class _Worker:
         index = self.indexes.get(end, 0)
         if not index:
             self.turn_to(self.where)
-            answer = self.room(end.netns).rt.ask(get_link(end.link))
+            answer = self.rooms[end.netns].rt.ask(get_link(end.link))
             index = self.indexes[end] = read_links([answer])[0].index
         return index
 
@@ -217,7 +185,7 @@ class _Worker:
     def _(self, step: steps.NetnsAdd) -> None:
         self.turn_to("")
         syscalls.unshare(syscalls.CLONE_NEWNET)
-        room = self.enter(step.netns, open_self())
+        room = self.rooms.here(step.netns)
         room.rt.batch(link_set(1, alias=step.alias, up=True))
         registry.publish(step.netns)
         self.indexes[End(step.netns, "lo")] = 1
@@ -227,9 +195,7 @@ class _Worker:
     @carry.register
     def _(self, step: steps.NetnsDel) -> None:
         self.turn_to("")
-        room = self.rooms.pop(step.netns, None)
-        if room is not None:
-            room.close()
+        self.rooms.forget(step.netns)
         registry.remove(step.netns)
         self.done += 1
 
@@ -248,7 +214,7 @@ class _Worker:
     @carry.register
     def _(self, step: steps.SysctlSet) -> None:
         self.turn_to(step.netns)
-        hop(self.room(step.netns).handle)
+        hop(self.rooms[step.netns].handle)
         sysctl.write(step.key, step.value)
 
     # ── links ─────────────────────────────────────────────────────────────────────────────────
@@ -262,7 +228,7 @@ class _Worker:
         assert isinstance(link.kind, Veth)
         assert step.peer is not None
         far = link.kind.peer
-        fd = -1 if far.netns == end.netns else self.room(far.netns).handle.fd
+        fd = -1 if far.netns == end.netns else self.rooms[far.netns].handle.fd
         master = self.index(End(end.netns, link.master)) if link.master else 0
         index = self.choose_index(end)
         peer = Peer(far.link, step.peer, self.choose_index(far, beside=index), fd)
@@ -298,6 +264,7 @@ class _Worker:
         master = None
         if step.master is not None:
             master = self.index(End(end.netns, step.master)) if step.master else 0
+        live = step.ipv6_ll is not None and end in self.orders.snapshot.given
         messages = link_set(
             self.index(end),
             up=step.up,
@@ -305,10 +272,29 @@ class _Worker:
             mac=step.mac,
             master=master,
             alias=step.alias,
-            ipv6_ll=step.ipv6_ll,
+            ipv6_ll=None if live else step.ipv6_ll,
             stp=step.stp,
         )
         self.send(end.netns, step, *messages)
+        if live:
+            self.switch_ll(end, on=bool(step.ipv6_ll))
+
+    def switch_ll(self, end: End, *, on: bool) -> None:
+        """Give a link that may be up its IPv6 link-local address, or take it away.
+
+        Netlink changes no more than the mode (inet6_set_link_af), the sysctl gives the address, too
+        (addrconf_sysctl_addr_gen_mode); neither takes it away.
+        """
+        self.turn_to(end.netns)
+        room = self.rooms[end.netns]
+        hop(room.handle)
+        key = f"net.ipv6.conf.{end.link.replace('.', '/')}.addr_gen_mode"
+        sysctl.write(key, "0" if on else "1")
+        if not on:
+            index = self.index(end)
+            seen = read_addrs(room.rt.dump(dump_addrs()))
+            mine = (s.addr for s in seen if s.index == index and s.proto == _IFAPROT_KERNEL_LL)
+            room.rt.batch([addr_del(index, addr) for addr in mine])
 
     @carry.register
     def _(self, step: steps.AltnameAdd) -> None:
@@ -360,14 +346,6 @@ class _Worker:
         self.send(step.netns, step, rule_del(step.rule))
 
 
-def _first_refusal(rt: Rtnetlink, messages: list[Message]) -> list[KernelError]:
-    try:
-        rt.batch(messages)
-    except KernelError as error:
-        return [error]
-    return []
-
-
 def _grouped(plan: Plan) -> list[Step | tuple[steps.LinkDel, ...]]:
     """Return the steps, neighbouring deletions of links of one namespace taken together."""
     found: list[Step | tuple[steps.LinkDel, ...]] = []
@@ -389,7 +367,7 @@ def apply(plan: Plan, orders: Orders) -> list[Refused]:
     if any(isinstance(step, steps.NetnsAdd) for step in plan):
         registry.prepare()
     _raise_limit()
-    refused = aside(_Worker(plan, orders).work)
+    refused = aside(lambda: _Worker(plan, orders).work())
     etc.tidy()
     return refused
 
@@ -397,5 +375,5 @@ def apply(plan: Plan, orders: Orders) -> list[Refused]:
 def _raise_limit() -> None:
     """Raise the soft limit of open files as far as the hard one allows (getrlimit(2))."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard and soft < 4 * _OPEN:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4 * _OPEN), hard))
+    if soft != hard and soft < 4 * OPEN:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4 * OPEN), hard))

@@ -30,6 +30,7 @@ from msgspec import Struct
 from netloom.errors import Unavailable
 from netloom.model.objects import NOTHING, Desired, Netns
 from netloom.netns.cover import make_run_writable
+from netloom.plan.steps import NameDel, NetnsAdd, NetnsDel, Plan
 from netloom.topology.allocate import Held
 
 RUN_DIR = "/run/netloom"
@@ -57,8 +58,9 @@ class Record(Struct, frozen=True):
 class Pending(Struct, frozen=True):
     """A change that has begun, towards `desired`: names and MAC addresses of all that it will make.
 
-    `names` are the namespaces that will be made or will go: a file of such a name without a namespace
-    is one that we had not mounted on yet, or no longer.
+    `names` are the namespaces that will be made or will go: a file of such a name on which nothing
+    is mounted is one that we had not mounted on yet, or no longer. `earlier` are the states that
+    changes before this one led to, if they were not finished either.
     """
 
     lab: str
@@ -66,7 +68,27 @@ class Pending(Struct, frozen=True):
     before: Record | None
     names: frozenset[str] = frozenset()
     desired: Desired = NOTHING
+    earlier: tuple[Desired, ...] = ()
     version: int = VERSION
+
+
+def change(
+    steps: Plan, before: Record | None, wanted: Record, unfinished: Pending | None
+) -> Pending:
+    """Return what to remember while `steps` lead to what is wanted, after a change not finished."""
+    names = {step.netns for step in steps if isinstance(step, NetnsAdd | NetnsDel | NameDel)}
+    earlier: tuple[Desired, ...] = ()
+    if unfinished:
+        names |= unfinished.names
+        earlier = (*unfinished.earlier, unfinished.desired)
+    return Pending(
+        lab=wanted.lab,
+        boot=wanted.boot,
+        before=before,
+        names=frozenset(names),
+        desired=wanted.desired,
+        earlier=tuple(state for state in earlier if state not in (NOTHING, wanted.desired)),
+    )
 
 
 def boot_id() -> str:

@@ -58,6 +58,10 @@ class Machine(Protocol):
     def boot(self) -> str:
         """The name of this boot."""
 
+    @property
+    def ipv6(self) -> bool:
+        """Whether the kernel has IPv6."""
+
     def host_subnets(self, lab: str) -> tuple[HostSubnet, ...]:
         """Return the prefixes connected to the namespace `host`, without the lab's own."""
 

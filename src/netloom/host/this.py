@@ -1,5 +1,7 @@
 """The real `Machine`: the one that netloom runs on."""
 
+from pathlib import Path
+
 from netloom.errors import Refused
 from netloom.host import apply as doing
 from netloom.host import observe as looking
@@ -17,6 +19,11 @@ class ThisMachine:
     def boot(self) -> str:
         """The kernel's name for this boot."""
         return boot_id()
+
+    @property
+    def ipv6(self) -> bool:
+        """Whether the kernel has IPv6."""
+        return Path("/proc/sys/net/ipv6").exists()
 
     def host_subnets(self, lab: str) -> tuple[HostSubnet, ...]:
         """Return the prefixes connected to the namespace `host`, without the lab's own."""

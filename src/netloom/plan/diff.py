@@ -32,7 +32,7 @@ from netloom.model.objects import (
 )
 from netloom.model.snapshot import Snapshot
 from netloom.plan import steps
-from netloom.plan.effect import after, born, is_secondary, newborn_lo
+from netloom.plan.effect import IPV6_MIN_MTU, after, born, is_secondary, newborn_lo
 from netloom.plan.steps import Plan, Step
 from netloom.plan.sysctls import NO_IPV6, link_of, to_set
 
@@ -124,12 +124,22 @@ def _clear_inside(name: str, want: Netns, have: Netns, doomed: frozenset[End]) -
         if _must_go(route, kept.get(route.key), lost, name, doomed):
             yield steps.RouteDel(name, route)
     known = {key: want.sysctls[key] for key in have.sysctls if key in want.sysctls}
-    for key, value in to_set(known, have.sysctls):
-        yield steps.SysctlSet(name, key, value)
     for link_name, link in have.links.items():
         end = End(name, link_name)
         if end not in doomed:
             yield from _clear_link(end, want, link, doomed)
+    if have.sysctls.get(NO_IPV6, "0") != "0" == known.get(NO_IPV6):
+        yield from _silence(name, want, have, doomed)
+    for key, value in to_set(known, have.sysctls):
+        yield steps.SysctlSet(name, key, value)
+
+
+def _silence(name: str, want: Netns, have: Netns, doomed: frozenset[End]) -> Iterator[Step]:
+    """Let no link speak by itself when IPv6 is switched on: what it would do was hidden so far."""
+    for link_name in have.links:
+        end = End(name, link_name)
+        if link_name != "lo" and end not in doomed and want.links[link_name].mtu >= IPV6_MIN_MTU:
+            yield steps.LinkSet(end, ipv6_ll=False)
 
 
 def _must_go(

@@ -120,6 +120,8 @@ class _Scratch:
         kept = tuple(addr for addr in link.addrs if family(addr.ip) == 4)
         self.links[name] = replace(link, addrs=kept)
         self.drop_routes(name, 6)
+        if isinstance(link.kind, Loopback):  # where IPv6 routes that lead nowhere lead to
+            self.routes = {route for route in self.routes if route.nexthops or route.family == 4}
 
     @property
     def ipv6(self) -> bool:
@@ -374,6 +376,9 @@ class _World:
             for name in list(netns.links):
                 if ".conf.all." in step.key or link_of(step.key) == name:
                     netns.drop_ipv6(name)
+            if not netns.ipv6:
+                for name, link in netns.links.items():
+                    netns.links[name] = replace(link, ipv6_ll=False)
 
 
 def _cross_ipv6_mtu(netns: _Scratch, name: str, before: int, now: int) -> None:

@@ -144,16 +144,17 @@ def _add_networks(fabric: Fabric, topology: Topology) -> None:
             segment = segments.get(network_name)
             path: Path = (*member.path, "networks", network_name)
             if segment is not None:
-                segment.ports.append(_membership_port(name, member, network_name, membership, path))
+                segment.ports.append(_membership_port(name, member, segment, membership, path))
             elif member.number == 0:
                 hint = did_you_mean(network_name, topology.networks)
                 fabric.say(path, f"no network `{network_name}`", hint, at_key=True)
 
 
 def _membership_port(
-    name: str, member: Member, network: str, membership: Membership, path: Path
+    name: str, member: Member, segment: Segment, membership: Membership, path: Path
 ) -> Port:
-    link = membership.interface or short_name(network)
+    bridge = segment.network.bridge if segment.network and name == HOST else ""
+    link = membership.interface or bridge or short_name(segment.key)
     said = member.said.interfaces.get(link, Interface())
     asked = membership.addresses if said.addresses is None else said.addresses
     return Port(
@@ -163,7 +164,7 @@ def _membership_port(
         mac=_counted_mac(membership.mac or said.mac, member.number),
         mtu=membership.mtu or said.mtu,
         up=said.up,
-        altname="" if membership.interface else _altname(network),
+        altname="" if membership.interface or bridge else _altname(segment.key),
     )
 
 

@@ -14,7 +14,7 @@ thousand members of a network are on its root bridge, each further thousand on a
 that hangs on the root, so a network that grows moves nobody.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 
 from msgspec import Struct, field
@@ -31,8 +31,6 @@ from netloom.model.objects import (
     Link,
     Loopback,
     Netns,
-    Route,
-    Rule,
     Veth,
 )
 from netloom.topology.allocate import Held, HostSubnet, allocate
@@ -40,8 +38,8 @@ from netloom.topology.expand import DEFAULT_MTU, Fabric, Port, Segment, expand, 
 from netloom.topology.expects import check_expects
 from netloom.topology.hosts import HostsFiles
 from netloom.topology.naming import Naming
-from netloom.topology.routes import parse_routes, parse_rule
-from netloom.topology.static import static_routes
+from netloom.topology.policy import HOST_PROTOCOL, Policy
+from netloom.topology.settings import contradictions, ipv6_off, settings
 from netloom.topology.topology import Topology
 from netloom.values import IFNAMSIZ, family, ip_and_length, network_of
 
@@ -50,12 +48,7 @@ SHARD = 1000
 
 MAX_MEMBERS = SHARD * 24
 _IPV6_MIN_MTU = 1280
-_FIRST_RULE = 32765
-"""The priority that the kernel gives to the first rule added without one; the next get one less."""
-
-HOST_PROTOCOL = 110
-"""Protocol number of routes and rules of ours in a namespace that is not ours: their mark there."""
-
+_LO_MTU = 65536
 FORWARDING = {"net.ipv4.ip_forward": "0", "net.ipv6.conf.all.forwarding": "0"}
 """Set in every namespace, and looked after."""
 
@@ -74,11 +67,15 @@ SWITCH_SYSCTLS = {
 
 
 class Around(Struct, frozen=True):
-    """What `lower` is told of the machine and of the lab's earlier life."""
+    """What `lower` is told of the machine and of the lab's earlier life.
+
+    `ipv6`: whether the kernel has it; where not, nothing of it is derived or set.
+    """
 
     held: Held = Held()
     host: tuple[HostSubnet, ...] = ()
     salt: str = ""
+    ipv6: bool = True
 
 
 class Lowered(Struct, frozen=True):
@@ -98,9 +95,10 @@ def lower(topology: Topology, around: Around | None = None) -> Lowered:
     """Return what a topology desires of the kernel; raises `TopologyError` with every mistake."""
     around = around or Around()
     fabric = expand(topology)
-    held = allocate(fabric, topology.pool, around.held, around.host)
+    pool = tuple(block for block in topology.pool if around.ipv6 or family(block) == 4)
+    held = allocate(fabric, pool, around.held, around.host)
     naming = Naming(fabric)
-    _check_names(fabric, topology)
+    _check_names(fabric, topology, naming)
     loom = _Loom(topology, fabric, naming, around)
     desired = loom.desired()
     check_expects(topology, fabric, naming)
@@ -115,12 +113,16 @@ def _unique(problems: Iterable[Problem]) -> list[Problem]:
     return list({(p.path, p.message): p for p in problems}.values())
 
 
-def _check_names(fabric: Fabric, topology: Topology) -> None:
+def _check_names(fabric: Fabric, topology: Topology, naming: Naming) -> None:
     switch = switch_of(topology.name)
     if switch in fabric.members:
         fabric.say(
             ("namespaces", switch), f"`{switch}` is the name of the lab's own switch namespace"
         )
+    for name, member in fabric.members.items():
+        links = {port.end.link for _, port in naming.ports.get(name, ())}
+        for key, why in contradictions(member.said.sysctls, links):
+            fabric.say((*member.path, "sysctls", key), why, at_key=True)
     for name in topology.networks:
         if name in fabric.members:
             message = f"`{name}` is a namespace and a network: one name, one thing"
@@ -137,6 +139,7 @@ class _Loom:
         self.naming = naming
         self.salt = around.salt
         self.baseline = around.held.baseline
+        self.ipv6 = around.ipv6
         self.switch = switch_of(topology.name)
         self.links: dict[str, dict[str, Link]] = {name: {} for name in fabric.members}
         self.links.setdefault(HOST, {})
@@ -149,13 +152,14 @@ class _Loom:
                 self.wire(segment)
             else:
                 self.network(segment)
-        forwarding, routes = self.all_routes()
+        policy = Policy(self.topology, self.naming, self.why_no_ipv6)
+        forwarding, routes = policy.routes()
         texts: dict[str, str] = {}
         hosts = HostsFiles(self.topology, self.naming)
         netns = {HOST: Netns(links=self.links.pop(HOST), routes=routes.get(HOST, frozenset()))}
         if self.switch in self.links:
             links = {"lo": self.lo(self.switch), **self.links.pop(self.switch)}
-            netns[self.switch] = Netns(links=links, sysctls=SWITCH_SYSCTLS)
+            netns[self.switch] = Netns(links=links, sysctls=self.possible(SWITCH_SYSCTLS))
         for name, member in self.fabric.members.items():
             if name == HOST:
                 continue
@@ -165,7 +169,7 @@ class _Loom:
             netns[name] = Netns(
                 links={"lo": self.lo(name), **self.links[name]},
                 routes=routes.get(name, frozenset()),
-                rules=self.rules(name),
+                rules=policy.rules(name),
                 sysctls=self.sysctls(member.said.sysctls, forward=forwarding.get(name, False)),
                 hosts=digest,
             )
@@ -176,14 +180,22 @@ class _Loom:
         values = FORWARDING | {key: BASELINE[key] for key in self.baseline}
         if forward:
             values = values | dict.fromkeys(FORWARDING, "1")
-        return values | {key: " ".join(value.split()) for key, value in said.items()}
+        return self.possible(values) | settings(said)
+
+    def possible(self, sysctls: Mapping[str, str]) -> dict[str, str]:
+        """Return those sysctls that the kernel has."""
+        return {k: v for k, v in sysctls.items() if self.ipv6 or not k.startswith("net.ipv6.")}
 
     # ── links ─────────────────────────────────────────────────────────────────────────────────
 
     def lo(self, name: str) -> Link:
         """Return `lo` of a namespace of the lab."""
         addrs = _addrs(self.fabric.loopbacks.get(name, ()))
-        return Link(kind=Loopback(), mac="", mtu=65536, alias=lo_mark(self.lab, name), addrs=addrs)
+        off = self.why_no_ipv6(End(name, "lo"), _LO_MTU)
+        if off and any(family(addr.ip) == 6 for addr in addrs):
+            path = (*self.fabric.members[name].path, "interfaces", "lo")
+            self.fabric.say(path, f"`{name}:lo` has an IPv6 address, {off}")
+        return Link(kind=Loopback(), mac="", mtu=_LO_MTU, alias=lo_mark(self.lab, name), addrs=addrs)
 
     def mac(self, end: End) -> str:
         """Return the MAC address of an interface: its own on this machine, the same at every run.
@@ -196,11 +208,9 @@ class _Loom:
     def port_link(self, port: Port, far: End, mtu: int, *, ipv6: bool) -> Link:
         """Return the link that a port of a segment becomes."""
         mtu = port.mtu or mtu
-        if mtu < _IPV6_MIN_MTU and any(family(text) == 6 for text in port.addresses):
-            message = (
-                f"`{port.end}` has an IPv6 address, which needs an MTU of {_IPV6_MIN_MTU} bytes"
-            )
-            self.fabric.say(port.path, message)
+        off = self.why_no_ipv6(port.end, mtu)
+        if off and any(family(text) == 6 for text in port.addresses):
+            self.fabric.say(port.path, f"`{port.end}` has an IPv6 address, {off}")
         self.places[str(port.end)] = port.path
         return Link(
             kind=Veth(far),
@@ -208,10 +218,19 @@ class _Loom:
             mtu=mtu,
             up=port.up,
             alias=link_mark(self.lab, far),
-            ipv6_ll=ipv6 and mtu >= _IPV6_MIN_MTU and port.up,
+            ipv6_ll=ipv6 and not off and port.up,
             altnames=(port.altname,) if port.altname else (),
             addrs=_addrs(port.addresses),
         )
+
+    def why_no_ipv6(self, end: End, mtu: int = 0) -> str:
+        """Return why a link, made or of this MTU, can have no IPv6; empty if it can."""
+        mtu = mtu or (self.links[end.netns][end.link].mtu if end.link != "lo" else _LO_MTU)
+        if mtu < _IPV6_MIN_MTU:
+            return f"which needs an MTU of {_IPV6_MIN_MTU} bytes"
+        member = self.fabric.members.get(end.netns)
+        key = ipv6_off(member.said.sysctls, end.link) if member else ""
+        return f"which the setting `{key}` forbids" if key else ""
 
     def add(self, end: End, link: Link) -> None:
         """Put a link into its namespace."""
@@ -256,12 +275,12 @@ class _Loom:
     def on_bridge(self, end: End, port: Port, *, ipv6: bool) -> None:
         """Give the host its address on a bridge that stands on the host."""
         bridge = self.links[HOST][end.link]
-        self.links[HOST][end.link] = replace(bridge, ipv6_ll=ipv6, addrs=_addrs(port.addresses))
-        if port.end.link not in {end.link, short_name(port.path[-1])}:  # type: ignore[arg-type]
-            message = (
-                f"the host is on this network by its bridge, `{end.link}`, not by another interface"
-            )
-            self.fabric.say(port.path, message)
+        ipv6 = ipv6 and bridge.mtu >= _IPV6_MIN_MTU
+        addrs = _addrs(port.addresses)
+        self.links[HOST][end.link] = replace(bridge, ipv6_ll=ipv6, addrs=addrs)
+        if port.end.link != end.link or port.mac or port.mtu or not port.up:
+            message = f"the host is on this network by its bridge `{end.link}`, as it is"
+            self.fabric.say(port.path, message, "set `mtu` and `bridge` in the network itself")
 
     def member(self, where: str, bridge: str, segment: Segment, port: Port, *, ipv6: bool) -> None:
         """Make the wire from a member to its bridge."""
@@ -290,81 +309,6 @@ class _Loom:
             tries += 1
         return name
 
-    # ── routes, rules ─────────────────────────────────────────────────────────────────────────
-
-    def all_routes(self) -> tuple[dict[str, bool], dict[str, frozenset[Route]]]:
-        """Return who forwards, and the routes of every namespace."""
-        said = {name: member.said.forwarding for name, member in self.fabric.members.items()}
-        forwards = {name: value for name, value in said.items() if value is not None}
-        routes: dict[str, dict[tuple[str, int, int, int], Route]] = {}
-        derived = static_routes(self.naming, said) if self.topology.routing == "static" else {}
-        for name, text, path, own in self.route_texts(derived):
-            try:
-                found = parse_routes(text, name, self.naming)
-            except ValueError as error:
-                self.fabric.say(path, str(error))
-                continue
-            mine = routes.setdefault(name, {})
-            for route in found:
-                if name == HOST:
-                    route = replace(route, protocol=HOST_PROTOCOL)  # noqa: PLW2901
-                if own or route.key not in mine:
-                    if own and route.key in mine and mine[route.key] != route:
-                        self.fabric.say(
-                            path, f"a second route to {route.dst}, with the same metric"
-                        )
-                    mine[route.key] = route
-                self.note_forwarding(name, route, forwards)
-        return forwards, {name: frozenset(found.values()) for name, found in routes.items()}
-
-    def route_texts(
-        self, derived: Mapping[str, list[str]]
-    ) -> Iterator[tuple[str, str, Path, bool]]:
-        """Yield namespace, text, place, and whether it was written: `routes:` first."""
-        for name, member in self.fabric.members.items():
-            for number, text in enumerate(member.said.routes):
-                yield name, text, (*member.path, "routes", number), True
-        for segment in self.fabric.segments:
-            if segment.network and segment.network.gateway:
-                yield from self.gateway_texts(segment, segment.network.gateway)
-        for name, texts in derived.items():
-            for text in texts:
-                yield name, text, ("routing",), False
-
-    def gateway_texts(
-        self, segment: Segment, gateway: str
-    ) -> Iterator[tuple[str, str, Path, bool]]:
-        """Yield the default routes that a network's gateway means: one for each other member."""
-        path: Path = (*segment.path, "gateway")
-        name = gateway.partition(":")[0]
-        if self.naming.known(name) and not any(p.end.netns == name for p in segment.ports):
-            self.fabric.say(path, f"`{gateway}` is not on network `{segment.key}`")
-            return
-        owners = {p.end.netns for p in segment.ports if gateway in _plain(p.addresses)} | {name}
-        ends = {p.end.netns: p.end for p in segment.ports}
-        via = str(ends[name]) if name in ends else gateway
-        for port in segment.ports:
-            if port.end.netns not in owners and port.end.netns != HOST and port.addresses:
-                yield port.end.netns, f"default via {via}", path, False
-
-    def note_forwarding(self, name: str, route: Route, forwards: dict[str, bool]) -> None:
-        """Let a namespace that a route leads through forward, unless the file says otherwise."""
-        for hop in route.nexthops:
-            owner = self.naming.owner(name, hop.via) if hop.via else ""
-            if owner and owner != HOST:
-                forwards.setdefault(owner, True)
-
-    def rules(self, name: str) -> frozenset[Rule]:
-        """Return the rules of a namespace; those without a priority get the kernel's choice."""
-        member = self.fabric.members[name]
-        rules = set()
-        for number, text in enumerate(member.said.rules):
-            try:
-                rules.add(parse_rule(text, _FIRST_RULE - number))
-            except ValueError as error:
-                self.fabric.say((*member.path, "rules", number), str(error))
-        return frozenset(rules)
-
 
 def _bridge_names(root: str, members: int) -> list[str]:
     extra = max(0, members - 1) // SHARD
@@ -374,10 +318,6 @@ def _bridge_names(root: str, members: int) -> list[str]:
 def _has_ipv6(segment: Segment) -> bool:
     texts = (*segment.subnets, *(text for port in segment.ports for text in port.addresses))
     return any(family(text) == 6 for text in texts)
-
-
-def _plain(addresses: Iterable[str]) -> set[str]:
-    return {text.partition("/")[0] for text in addresses}
 
 
 def _addrs(texts: Iterable[str]) -> tuple[Addr, ...]:
@@ -396,4 +336,4 @@ def _digest(text: str) -> str:
     return blake2b(text.encode(), digest_size=12).hexdigest()
 
 
-__all__ = ["DEFAULT_MTU", "Around", "Lowered", "lower", "switch_of"]
+__all__ = ["DEFAULT_MTU", "HOST_PROTOCOL", "Around", "Lowered", "lower", "switch_of"]

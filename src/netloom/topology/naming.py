@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from netloom.model.objects import HOST
 from netloom.topology.expand import Fabric, Port, Segment
 from netloom.topology.suggest import did_you_mean
-from netloom.values import Family, contains, family, ip, network_of
+from netloom.values import Family, contains, family, ip, ip_and_length, network_of
 
 
 class Naming:
@@ -65,6 +65,7 @@ class Naming:
         found = self.shared(viewer, name, version)
         if link:
             found = [entry for entry in found if entry[1].end.link == link]
+        found = [entry for entry in found if is_near(entry[0], entry[2])] or found
         if len({port.end for _, port, _ in found}) > 1:
             choice = " · ".join(self._places(name, version))
             msg = f"`{viewer}` and `{name}` share several segments: say which, {choice}"
@@ -79,12 +80,8 @@ class Naming:
     def device_towards(self, viewer: str, address: str) -> str:
         """Return the interface of `viewer` whose subnet an address is in, empty if none is."""
         for _, port in self.ports.get(viewer, ()):
-            for text in port.addresses:
-                own, _, length = text.partition("/")
-                if family(own) == family(address) and contains(
-                    network_of(own, int(length)), address
-                ):
-                    return port.end.link
+            if is_near(port, address):
+                return port.end.link
         return ""
 
     def owner(self, viewer: str, address: str) -> str:
@@ -131,6 +128,14 @@ class Naming:
             msg = f"`{text}` has bits set beyond its length: write `{net}`"
             raise ValueError(msg)
         return [net]
+
+
+def is_near(own: Port, address: str) -> bool:
+    """Whether an address lies in a subnet of a port, so that it is a neighbour's."""
+    return any(
+        family(text) == family(address) and contains(network_of(*ip_and_length(text)), address)
+        for text in own.addresses
+    )
 
 
 def _unknown(text: str, names: object) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
-from netloom.model.objects import MAIN_TABLE, Nexthop, Route, Rule
+from netloom.model.objects import HOST, MAIN_TABLE, Nexthop, Route, Rule
 from netloom.topology.naming import Naming
 from netloom.topology.suggest import did_you_mean
 from netloom.values import Family, family, ip
@@ -146,6 +146,7 @@ def _refuse(where: str, word: str, known: object) -> int:
 def parse_routes(text: str, netns: str, naming: Naming) -> list[Route]:
     """Return the routes that a text means in a namespace; raises `ValueError`."""
     said = _Said(_Words(text))
+    _check_source(said.src, netns, naming)
     versions = _families(said, netns, naming)
     routes = [
         _route(said, dst, version, netns, naming)
@@ -158,9 +159,19 @@ def parse_routes(text: str, netns: str, naming: Naming) -> list[Route]:
     return routes
 
 
+def _check_source(src: str, netns: str, naming: Naming) -> None:
+    """Refuse a source that the namespace does not have, or not on an interface that is up."""
+    if not src or netns == HOST:  # the host has addresses of its own
+        return
+    own = naming.addresses(netns, family(src))
+    if all(address != src or (port and not port.up) for port, address in own):
+        msg = f"the source {src} is no address of `{netns}`, or of an interface that is down"
+        raise ValueError(msg)
+
+
 def _families(said: _Said, netns: str, naming: Naming) -> list[Family]:
     """Return the families that a text means: that of its addresses, or all that its names have."""
-    for literal in (said.dst, *(hop.via for hop in said.ways)):
+    for literal in (said.dst, said.src, *(hop.via for hop in said.ways)):
         if (version := _literal_family(literal)) and literal != "default":
             return [version]
     named = next((hop.via for hop in said.ways if hop.via), "")
@@ -191,38 +202,43 @@ def _route(said: _Said, dst: str, version: Family, netns: str, naming: Naming) -
     if said.type != "unicast":
         return replace(route, scope=0)
     hops = tuple(sorted(_nexthop(hop, version, netns, naming) for hop in said.ways))
+    if version == 6 and said.hops[1:] and not all(hop.via for hop in hops):
+        msg = "each `nexthop` of an IPv6 route leads `via` a gateway (the kernel takes no other)"
+        raise ValueError(msg)
     direct = version == 4 and len(hops) == 1 and not hops[0].via
     scope = numbers.get("scope", _SCOPES["link"] if direct else 0)
     return replace(route, nexthops=hops, scope=scope)
 
 
 def _nexthop(hop: _Hop, version: Family, netns: str, naming: Naming) -> Nexthop:
-    links = [port.end.link for _, port in naming.ports.get(netns, ())]
-    if hop.dev and hop.dev not in (*links, "lo"):
-        hint = did_you_mean(hop.dev, tuple(links))
+    ports = {port.end.link: port for _, port in naming.ports.get(netns, ())}
+    if hop.dev and hop.dev not in (*ports, "lo"):
+        hint = did_you_mean(hop.dev, tuple(ports))
         msg = f"no interface `{hop.dev}` in `{netns}`" + (f": {hint}" if hint else "")
         raise ValueError(msg)
-    if not hop.via:
-        if not hop.dev:
-            msg = "a route leads `via` a gateway or out of a `dev`"
-            raise ValueError(msg)
-        return Nexthop(dev=hop.dev, weight=hop.weight)
-    via, dev = _gateway(hop, version, netns, naming)
+    if not hop.via and not hop.dev:
+        msg = "a route leads `via` a gateway or out of a `dev`"
+        raise ValueError(msg)
+    via, dev = _gateway(hop, version, netns, naming) if hop.via else ("", hop.dev)
+    if dev in ports and not ports[dev].up:
+        msg = f"`{netns}:{dev}` is down, and no route leads out of it"
+        raise ValueError(msg)
     return Nexthop(dev=dev, via=via, weight=hop.weight, onlink=hop.onlink)
 
 
 def _gateway(hop: _Hop, version: Family, netns: str, naming: Naming) -> tuple[str, str]:
     """Return the address of a gateway, and the interface that leads to it."""
-    if not _literal_family(hop.via):
-        found = naming.neighbour(netns, hop.via, version)
-        if found is None:
-            msg = f"`{netns}` and `{hop.via}` share no IPv{version} subnet"
-            raise ValueError(msg)
-        return found[0], hop.dev or found[1]
-    via = ip(hop.via)
+    named = None if _literal_family(hop.via) else naming.neighbour(netns, hop.via, version)
+    if named is None and not _literal_family(hop.via):
+        msg = f"`{netns}` and `{hop.via}` share no IPv{version} subnet"
+        raise ValueError(msg)
+    via, dev = named or (ip(hop.via), "")
+    if any(via == own for _, own in naming.addresses(netns, family(via))):
+        msg = f"the gateway {via} is `{netns}` itself"
+        raise ValueError(msg)
+    if (hop.dev or dev) and (hop.onlink or via.startswith("fe80:")):
+        return via, hop.dev or dev
     dev = naming.device_towards(netns, via)
-    if hop.dev and (hop.onlink or via.startswith("fe80:")):
-        return via, hop.dev
     if not dev or (hop.dev and hop.dev != dev):
         where = f"{netns}:{hop.dev}" if hop.dev else netns
         msg = f"the gateway {via} is on no subnet of `{where}`"

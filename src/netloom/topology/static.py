@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 from netloom.model.objects import HOST
 from netloom.topology.expand import Port, Segment
-from netloom.topology.naming import Naming
-from netloom.values import family, ip_and_length, network_of
+from netloom.topology.naming import Naming, is_near
+from netloom.values import Family, family, ip_and_length, network_of
 
 
 def static_routes(naming: Naming, forwarding: Mapping[str, bool | None]) -> dict[str, list[str]]:
@@ -39,9 +39,9 @@ def _default_routes(naming: Naming, routers: set[str], routes: dict[str, list[st
         if name == HOST or len(held) != 1:
             continue
         segment = held[0][0]
-        near = [port.end for port in segment.ports if port.end.netns in routers]
-        if len(near) == 1:
-            routes[name].append(f"default via {near[0]}")
+        near = [port for port in segment.ports if port.end.netns in routers]
+        if len(near) == 1 and _shared(held[0][1], near[0]):
+            routes[name].append(f"default via {near[0].end}")
             leaves.add(name)
     return leaves
 
@@ -66,15 +66,21 @@ def _walk(
                     continue
                 reached.add(name)
                 if name not in leaves:
-                    routes[name] += _through(own, prefixes)
+                    routes[name] += _through(own, port, prefixes)
                 if name in routers:
                     queue.append(name)
 
 
-def _through(port: Port, prefixes: list[str]) -> list[str]:
-    """Return the routes to `prefixes` through a router's port, in the families that it has."""
-    versions = {family(text) for text in port.addresses}
-    return [f"{prefix} via {port.end}" for prefix in prefixes if family(prefix) in versions]
+def _through(router: Port, port: Port, prefixes: list[str]) -> list[str]:
+    """Return a neighbour's routes to `prefixes` through a router's port, as far as they share."""
+    versions = _shared(port, router)
+    return [f"{prefix} via {router.end}" for prefix in prefixes if family(prefix) in versions]
+
+
+def _shared(port: Port, router: Port) -> set[Family]:
+    """Return the families in which a router is a neighbour of a port; none where one is down."""
+    addresses = (text.partition("/")[0] for text in router.addresses if router.up and port.up)
+    return {family(address) for address in addresses if is_near(port, address)}
 
 
 def _prefixes(segment: Segment) -> list[str]:

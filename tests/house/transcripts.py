@@ -1,0 +1,192 @@
+"""Pages whose blocks are played: what a page shows is what a shell shows, on a machine of its own.
+
+    console   commands after `$ `, `> ` going on with one, and under each what it prints
+    yaml      a file, where its first line is `# NAME.yaml`; else only a topology that must be one
+    sh        commands that must succeed; what they print is not shown
+    text      only shown, as is any block after a line `<!-- only shown: WHY -->`
+
+A line `…` stands for any lines. Times, MAC addresses, indexes and states of links, and process ids
+differ from run to run, and may.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from netloom.kernel.loopback import set_lo_up
+from netloom.netns.enter import aside
+from tests.kernel.machines import LIBRARIES, SRC, become_a_machine
+
+ROOT = Path(__file__).parents[2]
+PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
+
+_FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_SHOWN = re.compile(r"<!-- only shown: [^>]+ -->\s*\Z")
+_FILE = re.compile(r"# ([\w.-]+\.yaml)\b")
+_MARK = "\x1e"
+_ASIDE = "note: /run/netns is not shared with the machine"
+_VARIES = (
+    (re.compile(r"\d+(\.\d+)? ?ms\b"), "N ms"),
+    (re.compile(r"= [\d./]+ ms"), "= N ms"),
+    (re.compile(r"\b02(:[0-9a-f]{2}){5}\b"), "MAC"),
+    (re.compile(r"\bfe80::[0-9a-f:]+"), "fe80::N"),
+    (re.compile(r"@if\d+"), "@ifN"),
+    (re.compile(r"\b(UP|DOWN|UNKNOWN|LOWERLAYERDOWN)\b +"), "STATE "),
+    (re.compile(r"\bpid \d+"), "pid N"),
+    (re.compile(r"/files/[0-9a-f]+"), "/files/N"),
+    (re.compile(r" +$"), ""),
+)
+
+
+class Block(NamedTuple):
+    """A fenced block of a page: its language, its text, and where in the page that text stands."""
+
+    language: str
+    text: str
+    start: int
+    end: int
+    shown: bool = False
+
+
+class Shown(NamedTuple):
+    """A command of a `console` block, and what the page says that it prints."""
+
+    lines: tuple[str, ...]
+    output: tuple[str, ...]
+
+    @property
+    def command(self) -> str:
+        """What a shell is given."""
+        return "\n".join(line[2:] for line in self.lines)
+
+
+def blocks(page: str) -> Iterator[Block]:
+    """Yield the fenced blocks of a page."""
+    for found in _FENCE.finditer(page):
+        shown = bool(_SHOWN.search(page[: found.start()]))
+        yield Block(found[1], found[2], found.start(2), found.end(2), shown)
+
+
+def commands(text: str) -> list[Shown]:
+    """Return the commands of a `console` block."""
+    found: list[tuple[list[str], list[str]]] = []
+    for line in text.splitlines():
+        if line.startswith("$ "):
+            found.append(([line], []))
+        elif line.startswith("> ") and found and not found[-1][1]:
+            found[-1][0].append(line)
+        else:
+            found[-1][1].append(line)
+    return [Shown(tuple(lines), tuple(output)) for lines, output in found]
+
+
+def alike(shown: Sequence[str], printed: Sequence[str]) -> bool:
+    """Whether what a page shows is what was printed; `…` stands for any lines."""
+    pattern = "".join(
+        "(?:[^\n]*\n)*?" if line == "…" else re.escape(plain(line)) + "\n" for line in shown
+    )
+    return bool(re.fullmatch(pattern, "".join(f"{plain(line)}\n" for line in printed)))
+
+
+def plain(line: str) -> str:
+    """Return a line without what differs from run to run."""
+    for pattern, instead in _VARIES:
+        line = pattern.sub(instead, line)
+    return line
+
+
+# ── playing ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def played(page: str, folder: Path) -> str:
+    """Return a page as it would be if every block were played now; the same, if all in it is true.
+
+    A block of `sh` that fails is replaced by what it prints; what a page leaves behind stands at its
+    end.
+    """
+    steps = list(_script(page))
+    outputs, left = _play([text for text, _ in steps], folder)
+    told = [(block, *output) for (_, block), output in zip(steps, outputs, strict=True)]
+    for block in reversed([block for block in blocks(page) if not block.shown]):
+        mine = [(status, lines) for other, status, lines in told if other == block]
+        if block.language == "console":
+            page = page[: block.start] + _retold(block, [lines for _, lines in mine]) + page[block.end :]
+        elif any(status for status, _ in mine):
+            failed = "".join(f"{line}\n" for _, lines in mine for line in lines)
+            page = page[: block.start] + failed + page[block.end :]
+    return page + "".join(f"left behind: {path}\n" for path in left)
+
+
+def _script(page: str) -> Iterator[tuple[str, Block]]:
+    """Yield what a shell is given, and the block that each piece belongs to."""
+    for block in blocks(page):
+        name = _FILE.match(block.text)
+        if block.shown:
+            continue
+        if block.language == "console":
+            yield from ((shown.command, block) for shown in commands(block.text))
+        elif block.language == "sh":
+            yield f"(set -e\n{block.text})", block
+        elif block.language == "yaml" and name:
+            yield f"cat >{name[1]} <<'END-OF-BLOCK'\n{block.text}END-OF-BLOCK", block
+
+
+def _retold(block: Block, outputs: list[list[str]]) -> str:
+    text = ""
+    for shown, printed in zip(commands(block.text), outputs, strict=True):
+        lines = shown.output if alike(shown.output, printed) else [line.rstrip() for line in printed]
+        text += "".join(f"{line}\n" for line in (*shown.lines, *lines))
+    return text
+
+
+Output = tuple[int, list[str]]
+"""Exit status and lines of a piece."""
+
+
+def _play(pieces: list[str], folder: Path) -> tuple[list[Output], list[str]]:
+    """Run pieces of a script in one shell; return the output of each, and what is left at the end."""
+    script = "exec 2>&1\n" + "".join(
+        f"{piece}\n_status=$?; printf '\\n{_MARK}%d\\n' $_status; (exit $_status)\n"
+        for piece in pieces
+    )
+    (folder / ".script").write_text(script)
+    said, left = aside(_run_script, folder)
+    found = re.findall(rf"(.*?)\n{_MARK}(\d+)\n", said, re.DOTALL)
+    return [(int(status), _lines(text)) for text, status in found], left
+
+
+def _lines(text: str) -> list[str]:
+    """Return lines without the one that tells that this machine is not the whole machine."""
+    return [line for line in text.rstrip("\n").splitlines() if not line.startswith(_ASIDE)]
+
+
+def _run_script(folder: Path) -> tuple[str, list[str]]:
+    become_a_machine()
+    set_lo_up()
+    bin_dir = folder / ".bin"
+    bin_dir.mkdir()
+    program = bin_dir / "netloom"
+    paths = [str(SRC), *LIBRARIES]
+    code = f"import sys; sys.path[:0] = {paths}; from netloom.__main__ import main; main()"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{code}" "$@"\n')
+    program.chmod(0o755)
+    (folder / "examples").symlink_to(ROOT / "examples")
+    env = {**os.environ, "PATH": f"{bin_dir}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"}
+    done = subprocess.run(
+        ("sh", ".script"),
+        cwd=folder,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    left = [str(path) for path in (Path("/run/netloom"), Path("/etc/netns")) if path.exists()]
+    netns = Path("/run/netns")
+    left += map(str, netns.iterdir()) if netns.exists() else ()
+    return done.stdout, left
