@@ -18,7 +18,7 @@ settings.register_profile(
     "local", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile(
-    "ci", settings.get_profile("local"), max_examples=200, derandomize=True, print_blob=True
+    "ci", settings.get_profile("local"), max_examples=100, derandomize=True, print_blob=True
 )
 settings.register_profile("thorough", settings.get_profile("local"), max_examples=5000)
 

@@ -9,13 +9,14 @@ undoes, and says so; `down` goes on and tells all that it could not remove.
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netloom.errors import Interrupted, Problem, Refused, TopologyError, Unavailable
+from netloom.errors import Interrupted, KernelError, Problem, Refused, TopologyError, Unavailable
 from netloom.host import journal as memory
 from netloom.host import walls
 from netloom.host.brake import Brake, brake
@@ -195,7 +196,7 @@ def up(
     machine = machine or ThisMachine()
     begun = time.monotonic()
     lab = source.topology.name
-    with Journal(lab) as journal:
+    with brake() as stop, Journal(lab) as journal:
         found = draft(source, journal, machine)
         record = Record(
             lab=lab,
@@ -207,17 +208,23 @@ def up(
             command=command,
         )
         if found.plan or found.pending:
-            _change(found, record, journal, machine, progress)
-        elif found.record != record:
-            journal.commit(record)
+            _change(found, record, journal, machine, stop=stop, progress=progress)
+        elif found.record != record and (refused := _remember(journal, record)):
+            raise refused[0]
         desired = found.lowered.desired
         seconds = time.monotonic() - begun
         notes = tuple(walls.notes(desired)) if found.plan else ()
         return Report(lab=lab, plan=found.plan, desired=desired, seconds=seconds, notes=notes)
 
 
-def _change(
-    found: Draft, record: Record, journal: Journal, machine: Machine, progress: Progress | None
+def _change(  # noqa: PLR0913 - what a plan is carried out with
+    found: Draft,
+    record: Record,
+    journal: Journal,
+    machine: Machine,
+    *,
+    stop: Brake,
+    progress: Progress | None,
 ) -> None:
     """Carry out a plan with the journal around it; undo it if it is refused or interrupted."""
     past = found.pending.before if found.pending else found.record
@@ -226,17 +233,33 @@ def _change(
         before = NOTHING
     pending = memory.change(found.plan, past, record, found.pending)
     journal.begin(pending, record.desired.texts)
-    with brake() as stop:
-        orders = _orders(found.snapshot, record.lab, stop, progress, len(found.plan))
-        refused = machine.apply(found.plan, orders)
-        if refused or stop.pulled:
-            left = _go_back(before, pending, machine)
-            if not left:
-                journal.abort(past)
-            _raise(refused, left, pending)
-    if found.plan:
-        journal.push(past)
-    journal.commit(record)
+    orders = _orders(found.snapshot, record.lab, stop, progress, len(found.plan))
+    refused = machine.apply(found.plan, orders)
+    if not refused and not stop.pulled:
+        refused = _remember(journal, record, past, keep=bool(found.plan))
+        if not refused:
+            return
+    left = _go_back(before, pending, machine)
+    if not left:
+        journal.abort(past)
+    _raise(refused, left, pending)
+
+
+def _remember(
+    journal: Journal, record: Record, past: Record | None = None, *, keep: bool = False
+) -> list[Refused]:
+    """Put on disk what is there now, and what was before; return what was refused."""
+    number = 0
+    try:
+        if keep:
+            number = journal.push(past)
+        journal.commit(record)
+    except OSError as error:
+        if number:
+            journal.pop(number)
+        cause = KernelError(error.errno or 0, f"write {journal.dir}")
+        return [Refused("remember what was done", cause, remedy=f"make room for {journal.dir}")]
+    return []
 
 
 def _orders(
@@ -284,7 +307,7 @@ def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Re
     """
     machine = machine or ThisMachine()
     begun = time.monotonic()
-    with Journal(lab) as journal:
+    with brake(), Journal(lab) as journal:
         record, pending = journal.record(), journal.pending()
         if record is None and pending is None:
             names = machine.marked(lab)
@@ -303,9 +326,9 @@ def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Re
         plan_ = _cut_wires(held, snapshot, plan_)
         orders = Orders(lab=lab, snapshot=snapshot, go_on=True)
         ending = Record(lab=lab, boot=machine.boot)
-        journal.begin(memory.change(plan_, None, ending, pending), {})
-        with brake():
-            refused = machine.apply(plan_, orders)
+        with suppress(Unavailable):  # without room on disk, too, what is there must go
+            journal.begin(memory.change(plan_, None, ending, pending), {})
+        refused = machine.apply(plan_, orders)
         if refused:
             left = tuple(error.step for error in refused)
             raise Refused(
@@ -391,7 +414,7 @@ def undo(lab: str, machine: Machine | None = None) -> Report | None:
     """Lead a lab back to before netloom's last change to it; None if there is none."""
     machine = machine or ThisMachine()
     begun = time.monotonic()
-    with Journal(lab) as journal:
+    with brake() as stop, Journal(lab) as journal:
         record, unfinished = journal.record(), journal.pending()
         number, past = next(journal.pasts(), (0, None))
         if unfinished:
@@ -407,20 +430,21 @@ def undo(lab: str, machine: Machine | None = None) -> Report | None:
             _refuse_foreign(lab, snapshot)
         found = memory.change(steps, record, replace(past, boot=machine.boot), unfinished)
         journal.begin(found, past.desired.texts)
-        with brake() as stop:
-            refused = machine.apply(steps, _orders(snapshot, lab, stop))
-            if refused or stop.pulled:
-                left = _go_back(record.desired if record else NOTHING, found, machine)
-                if not left:
-                    journal.abort(record)
-                _raise(refused, left, found)
+        refused = machine.apply(steps, _orders(snapshot, lab, stop))
+        too_late = not refused and not stop.pulled
+        if too_late and not memory.empty(past.desired):
+            refused = _remember(journal, past)
+        if refused or not too_late:
+            left = _go_back(record.desired if record else NOTHING, found, machine)
+            if not left:
+                journal.abort(record)
+            _raise(refused, left, found)
         if memory.empty(past.desired):
             journal.forget()
-        else:
-            journal.commit(past)
-            if number:
-                journal.pop(number)
-        return Report(lab=lab, plan=steps, desired=past.desired, seconds=time.monotonic() - begun)
+        elif number:
+            journal.pop(number)
+        seconds = time.monotonic() - begun
+        return Report(lab=lab, plan=steps, desired=past.desired, seconds=seconds)
 
 
 def pasts(lab: str) -> list[Past]:

@@ -10,6 +10,7 @@ import functools
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -202,6 +203,10 @@ class Warm:
 
     def kill(self, at: int, *argv: str) -> str:
         """Run netloom, and kill it at the call of this number, from 1; return what it was about to do."""
-        answer = self.ask(argv, follow=True, kill=at)
+        answer = self.ask(argv, follow=True, at=at)
         assert answer["status"] == -9, f"{argv}: no call {at}: {answer}"
         return str(answer["calls"][-1])
+
+    def interrupt(self, at: int, *argv: str) -> dict[str, Any]:
+        """Run netloom, and press Ctrl-C at the call of this number; return how it ended."""
+        return self.ask(argv, follow=True, at=at, signal=int(signal.SIGINT))

@@ -4,13 +4,14 @@ Started as a process of its own, it is told on standard input what to run, forks
 `netloom` would. The fork asks for a listener on its own system calls (seccomp_unotify(2)): each that
 may change something waits for our word. So they are counted over all threads in the order in which
 they come, each with what it is about, and at the one that was asked for the process gets a real
-SIGKILL, before the call has done anything. That is every state that a kill can leave: between two of
+SIGKILL (or another signal), before the call has done anything. That is every state that a kill can leave: between two of
 them nothing changes.
 
 `strace -e inject=…:signal=KILL` does the same for a whole program, and proves in the walk's last tests
 that nothing is missed here; it counts by thread, so by it alone some calls are never reached.
 
-What is asked and answered is a line of JSON: {"argv": […], "kill": 7, "follow": true}.
+What is asked and answered is a line of JSON: {"argv": […], "follow": true, "at": 7,
+"signal": 9}.
 """
 
 import ctypes
@@ -45,7 +46,7 @@ NUMBERS = {
 
 _SECCOMP = {"x86_64": 317, "aarch64": 277}
 _PIDFD_GETFD = 438
-_NEW_LISTENER = 8
+_NEW_LISTENER = 8 | 32  # and WAIT_KILLABLE_RECV: a waiting call is not interrupted by Ctrl-C
 _RECEIVE = 0xC050_2100  # _IOWR('!', 0, struct seccomp_notif)
 _SEND = 0xC018_2101  # _IOWR('!', 1, struct seccomp_notif_resp)
 _NOTICE = struct.Struct("=QII iIQ6Q")
@@ -181,15 +182,15 @@ def _become_netloom(argv: list[str], out: int, err: int, tell: int) -> NoReturn:
 STREAMS = ((0, "r"), (1, "w"), (2, "w"))
 
 
-def _hear(pid: int, told: int, kill: int) -> list[str]:
-    """Let a fork go on from call to call, and kill it at one; return what it called until then."""
+def _hear(pid: int, told: int, at: int, number: int) -> list[str]:
+    """Let a fork go on from call to call, with a signal at one; return what it called."""
     name_of = {number: name for name, number in NUMBERS[platform.machine()].items()}
-    number = int(os.read(told, 16) or b"-1")
-    if number < 0:
+    answer = os.read(told, 16)
+    if not answer:
         return []
     pidfd = os.pidfd_open(pid)
     long = ctypes.c_long
-    listener = _libc.syscall(long(_PIDFD_GETFD), long(pidfd), long(number), long(0))
+    listener = _libc.syscall(long(_PIDFD_GETFD), long(pidfd), long(int(answer)), long(0))
     calls: list[str] = []
     last: Call | None = None
     ear = select.poll()
@@ -207,9 +208,10 @@ def _hear(pid: int, told: int, kill: int) -> list[str]:
             last = call
             if about and not again:
                 calls.append(f"{call.name} {about}")
-                if len(calls) == kill:
-                    os.kill(pid, signal.SIGKILL)
-                    break
+                if len(calls) == at:
+                    os.kill(pid, number)
+                    if number == signal.SIGKILL:
+                        break
             _asked(listener, _SEND, bytearray(_ANSWER.pack(identity, 0, 0, _CONTINUE)))
     finally:
         os.close(listener)
@@ -227,7 +229,7 @@ def _asked(listener: int, request: int, data: bytearray) -> bool:
     return True
 
 
-def _ran(argv: list[str], kill: int, *, follow: bool) -> dict[str, object]:
+def _ran(argv: list[str], at: int, number: int, *, follow: bool) -> dict[str, object]:
     out, err = os.memfd_create("out"), os.memfd_create("err")
     told, tell = os.pipe()
     pid = os.fork()
@@ -235,7 +237,7 @@ def _ran(argv: list[str], kill: int, *, follow: bool) -> dict[str, object]:
         os.close(told)
         _become_netloom(argv, out, err, tell if follow else 0)
     os.close(tell)
-    calls = _hear(pid, told, kill) if follow else []
+    calls = _hear(pid, told, at, number) if follow else []
     _, ended = os.waitpid(pid, 0)
     os.close(told)
     texts = [os.pread(fd, 1 << 20, 0).decode() for fd in (out, err)]
@@ -253,7 +255,8 @@ def serve(orders: TextIO) -> None:
 
     for line in orders:
         order = json.loads(line)
-        answer = _ran(order["argv"], order.get("kill", 0), follow=order.get("follow", False))
+        at, number = order.get("at", 0), order.get("signal", signal.SIGKILL)
+        answer = _ran(order["argv"], at, number, follow=order.get("follow", False))
         print(json.dumps(answer), flush=True)  # noqa: T201
 
 

@@ -38,11 +38,18 @@ class Look(frozenset[str]):
         return sorted(frozenset.__sub__(self, other))  # type: ignore[arg-type]
 
 
-def look() -> Look:
-    """Return all that there is to see on the machine that the calling thread is on."""
-    lines = [*_network("host"), *_files("/run"), *_files("/etc"), *_mounts(), *_processes()]
-    for name in _names():
-        lines += _network(name, "nsenter", f"--net={ITSELF}/{name}")
+def look(*, whole: bool = True) -> Look:
+    """Return all that there is to see on the machine that the calling thread is on.
+
+    Where it is looked at again and again, rules of firewalls and sysctls may be left out: nothing
+    puts those back by chance, so the last look of many finds what any of them would have found.
+    """
+    lines = [*_links("host"), *_files("/run"), *_files("/etc"), *_mounts(), *_processes()]
+    if whole:
+        lines += _rules_and_sysctls("host")
+        for name in _names():
+            enter = ("nsenter", f"--net={ITSELF}/{name}")
+            lines += [*_links(name, *enter), *_rules_and_sysctls(name, *enter)]
     return Look(lines)
 
 
@@ -57,11 +64,14 @@ def _says(*argv: str, text: str = "") -> list[str]:
     return run.stdout.splitlines()
 
 
-def _network(where: str, *enter: str) -> Iterator[str]:
+def _links(where: str, *enter: str) -> Iterator[str]:
     for words in (("-o", "-d", "-N", "-batch", "-"), ("-6", "-batch", "-")):
         text = IP if "-6" not in words else "rule show\n"
         for line in _says(*enter, "ip", *words, text=text):
             yield f"{where}: ip: {' '.join(line.split())}"
+
+
+def _rules_and_sysctls(where: str, *enter: str) -> Iterator[str]:
     if shutil.which("nft"):
         for line in _says(*enter, "nft", "-j", "-n", "list", "ruleset"):
             yield f"{where}: nft: {line.partition('}}, ')[2]}"
@@ -86,11 +96,13 @@ def _is_netns(path: str) -> bool:
 
 
 def _files(top: str) -> Iterator[str]:
+    here = os.stat(top).st_dev
     for folder, folders, files in os.walk(top):
         for name in (*folders, *files):
             path = Path(folder, name)
             if str(path) != ITSELF:
                 yield f"file: {path} {_file(path)}"
+        folders[:] = [name for name in folders if os.lstat(f"{folder}/{name}").st_dev == here]
 
 
 def _file(path: Path) -> str:

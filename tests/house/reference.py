@@ -71,7 +71,9 @@ def _synonyms() -> str:
     words: dict[str, list[str]] = {}
     for theirs, ours in SYNONYMS.items():
         words.setdefault(ours, []).append(f"`{theirs}`")
-    return _table(("other tools say", "netloom says"), ((", ".join(v), f"`{k}`") for k, v in words.items()))
+    return _table(
+        ("other tools say", "netloom says"), ((", ".join(v), f"`{k}`") for k, v in words.items())
+    )
 
 
 # ── the topology language ─────────────────────────────────────────────────────────────────────────
@@ -81,7 +83,9 @@ def _keys(record: Record) -> str:
     now = [key for key in record.keys.values() if not key.later]
     later = [f"`{key.name}`" for key in record.keys.values() if key.later]
     later += [_choices(key) for key in now if isinstance(key.shape, Choice) and key.shape.later]
-    text = _table(("key", "value", "what it says"), ((f"`{k.name}`", value(k.shape), k.says) for k in now))
+    text = _table(
+        ("key", "value", "what it says"), ((f"`{k.name}`", value(k.shape), k.says) for k in now)
+    )
     return text + (f"\nKnown, and not built yet: {', '.join(later)}.\n" if later else "")
 
 
@@ -126,7 +130,13 @@ def _words() -> str:
     return _table(("word", "what it is"), rows)
 
 
-_UNBUILT = (vocabulary.PORT, vocabulary.DELAY, vocabulary.RATE, vocabulary.SHARE, vocabulary.INTERFACE)
+_UNBUILT = (
+    vocabulary.PORT,
+    vocabulary.DELAY,
+    vocabulary.RATE,
+    vocabulary.SHARE,
+    vocabulary.INTERFACE,
+)
 
 
 def _reserved() -> str:
@@ -165,7 +175,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
 def main() -> None:
     """Write the tables and what the pages' commands print, as they are now."""
     PAGE.write_text(rewritten(PAGE.read_text()))
-    for page in PAGES if len(sys.argv) < 2 else map(Path, sys.argv[1:]):  # noqa: PLR2004
+    for page in PAGES if len(sys.argv) < 2 else map(Path, sys.argv[1:]):
         with tempfile.TemporaryDirectory() as folder:
             page.write_text(played(page.read_text(), Path(folder)))
 

@@ -30,8 +30,8 @@ _FILE = re.compile(r"# ([\w.-]+\.yaml)\b")
 _MARK = "\x1e"
 _ASIDE = "note: /run/netns is not shared with the machine"
 _VARIES = (
-    (re.compile(r"\d+(\.\d+)? ?ms\b"), "N ms"),
     (re.compile(r"= [\d./]+ ms"), "= N ms"),
+    (re.compile(r"\d+(\.\d+)? ?ms\b"), "N ms"),
     (re.compile(r"\b02(:[0-9a-f]{2}){5}\b"), "MAC"),
     (re.compile(r"\bfe80::[0-9a-f:]+"), "fe80::N"),
     (re.compile(r"@if\d+"), "@ifN"),
@@ -105,8 +105,8 @@ def plain(line: str) -> str:
 def played(page: str, folder: Path) -> str:
     """Return a page as it would be if every block were played now; the same, if all in it is true.
 
-    A block of `sh` that fails is replaced by what it prints; what a page leaves behind stands at its
-    end.
+    A block of `sh` that fails is replaced by what it prints; at the end of the page stands what it
+    leaves behind.
     """
     steps = list(_script(page))
     outputs, left = _play([text for text, _ in steps], folder)
@@ -114,7 +114,11 @@ def played(page: str, folder: Path) -> str:
     for block in reversed([block for block in blocks(page) if not block.shown]):
         mine = [(status, lines) for other, status, lines in told if other == block]
         if block.language == "console":
-            page = page[: block.start] + _retold(block, [lines for _, lines in mine]) + page[block.end :]
+            page = (
+                page[: block.start]
+                + _retold(block, [lines for _, lines in mine])
+                + page[block.end :]
+            )
         elif any(status for status, _ in mine):
             failed = "".join(f"{line}\n" for _, lines in mine for line in lines)
             page = page[: block.start] + failed + page[block.end :]
@@ -138,7 +142,9 @@ def _script(page: str) -> Iterator[tuple[str, Block]]:
 def _retold(block: Block, outputs: list[list[str]]) -> str:
     text = ""
     for shown, printed in zip(commands(block.text), outputs, strict=True):
-        lines = shown.output if alike(shown.output, printed) else [line.rstrip() for line in printed]
+        lines = (
+            shown.output if alike(shown.output, printed) else [line.rstrip() for line in printed]
+        )
         text += "".join(f"{line}\n" for line in (*shown.lines, *lines))
     return text
 
@@ -148,7 +154,7 @@ Output = tuple[int, list[str]]
 
 
 def _play(pieces: list[str], folder: Path) -> tuple[list[Output], list[str]]:
-    """Run pieces of a script in one shell; return the output of each, and what is left at the end."""
+    """Run pieces of a script in one shell; return what each prints, and what is left behind."""
     script = "exec 2>&1\n" + "".join(
         f"{piece}\n_status=$?; printf '\\n{_MARK}%d\\n' $_status; (exit $_status)\n"
         for piece in pieces

@@ -1,4 +1,7 @@
-"""The laws of plans, on worlds of every shape: they converge, twice is once, and from any step back."""
+"""The laws of plans, on worlds of every shape: they converge, once is enough, any step leads back.
+
+The same worlds are made on the real kernel in `tests/kernel/test_laws_kernel.py`.
+"""
 
 from hypothesis import given
 from hypothesis import strategies as st

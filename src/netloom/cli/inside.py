@@ -46,8 +46,19 @@ def _command(words: tuple[str, ...], usage: str) -> tuple[str, ...]:
     return argv
 
 
+def _namespaces(
+    ctx: click.Context,  # noqa: ARG001 - the shape of a completion
+    param: click.Parameter,  # noqa: ARG001
+    incomplete: str,
+) -> list[str]:
+    """Return the names that a word may become."""
+    from netloom.netns import names
+
+    return [name for name in names.names() if name.startswith(incomplete)]
+
+
 @click.command("exec", context_settings=_PASS_ON)
-@click.argument("ns")
+@click.argument("ns", shell_complete=_namespaces)
 @click.argument("cmd", nargs=-1, type=click.UNPROCESSED)
 def exec_command(ns: str, cmd: tuple[str, ...]) -> None:
     """Run a command in namespace NS, and end with its status."""
@@ -56,7 +67,7 @@ def exec_command(ns: str, cmd: tuple[str, ...]) -> None:
 
 
 @click.command("shell")
-@click.argument("ns")
+@click.argument("ns", shell_complete=_namespaces)
 def shell_command(ns: str) -> None:
     """Open a shell in namespace NS; its prompt shows where it is."""
     from netloom.netns.shell import shell_in
@@ -135,7 +146,7 @@ def _check_free(name: str, wanted: tuple[str, ...]) -> None:
 
 @click.command("del")
 @click.option("--force", is_flag=True, help="Delete a namespace of a lab, too.")
-@click.argument("wanted", metavar="NAME...", nargs=-1, required=True)
+@click.argument("wanted", metavar="NAME...", nargs=-1, required=True, shell_complete=_namespaces)
 def del_command(wanted: tuple[str, ...], force: bool) -> None:
     """Delete namespaces by name, as `ip netns del` does; stale names, too."""
     from netloom.netns import names

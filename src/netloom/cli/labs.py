@@ -13,14 +13,28 @@ from netloom.host import walls
 from netloom.host.journal import labs as remembered
 from netloom.host.this import ThisMachine
 from netloom.model.objects import HOST, Bridge, Desired, Veth
-from netloom.plan.steps import LinkAdd, NetnsAdd, NetnsDel, Plan, RouteAdd
+from netloom.plan.steps import LinkAdd, NetnsAdd, Plan, RouteAdd
 from netloom.render.shell import script
-from netloom.render.text import counted, line, plan_text, told
+from netloom.render.text import counted, plan_text, told
 from netloom.topology.lower import switch_of
 from netloom.topology.parse import Source, parse
 from netloom.topology.suggest import did_you_mean
 
-_FILE = click.argument("file", default=front.DEFAULT_FILE, required=False)
+_FILE = click.argument(
+    "file", default=front.DEFAULT_FILE, required=False, type=click.Path(allow_dash=True)
+)
+
+
+def _labs(
+    ctx: click.Context,  # noqa: ARG001 - the shape of a completion
+    param: click.Parameter,  # noqa: ARG001
+    incomplete: str,
+) -> list[str]:
+    """Return the labs that a word may become."""
+    return [name for name in remembered() if name.startswith(incomplete)]
+
+
+_LAB = click.argument("lab", default="", required=False, shell_complete=_labs)
 
 
 def _load(file: str) -> Source:
@@ -55,11 +69,10 @@ def up_command(file: str, *, verbose: bool, quiet: bool) -> None:
 def _summary(report: front.Report) -> list[str]:
     """Return what `up` tells: what there is, what of it is on the host, a command to try."""
     desired = report.desired
-    fresh = all(step.netns in desired.netns for step in report.plan if isinstance(step, NetnsAdd))
-    new = any(isinstance(step, NetnsAdd) for step in report.plan)
+    added = {step.netns for step in report.plan if isinstance(step, NetnsAdd)}
     took = f"{report.seconds * 1000:.0f} ms"
     lines = []
-    if new and fresh and not any(isinstance(step, NetnsDel) for step in report.plan):
+    if added and added == desired.netns.keys() - {HOST}:
         lines.append(f"{report.lab}  up in {took}: {contents(report.lab, desired)}")
     else:
         number = len(told(report.plan))
@@ -123,7 +136,7 @@ def _attempt(lab: str, desired: Desired) -> str:
 
 
 @click.command("down")
-@click.argument("lab", default="", required=False)
+@_LAB
 @click.option("--all", "every", is_flag=True, help="Take every lab down.")
 @click.option("--force", is_flag=True, help="Also what others put into the lab's namespaces.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing.")
@@ -158,16 +171,27 @@ def _tell_down(name: str, report: front.Report | None) -> None:
 
 
 def _lab(text: str) -> str:
-    """Return the lab that LAB means; a name that nobody knows is a mistake."""
-    if not text:
-        return front.lab_name(f"./{front.DEFAULT_FILE}")
-    name = front.lab_name(text)
-    if name == text and name not in remembered() and not ThisMachine().marked(name):
+    """Return the lab that LAB means; a name or a file that nobody knows is a mistake."""
+    name = front.lab_name(text or f"./{front.DEFAULT_FILE}")
+    if name in remembered() or ThisMachine().marked(name):
+        return name
+    if name == text:
         hint = did_you_mean(name, remembered())
         reason = f"no lab `{name}`" + (f": {hint}" if hint else "")
         message = f"{reason} (netloom labs)"
         raise Stop(message, REFUSED)
+    if not Path(text or front.DEFAULT_FILE).exists():
+        what = f"no file `{text}`" if text else f"no {front.DEFAULT_FILE} here"
+        message = f"{what}, and no lab that was made from one (netloom labs)"
+        raise Stop(message, REFUSED)
     return name
+
+
+def _up_command(lab: str) -> str:
+    """Return the command that makes a lab again."""
+    source = next((row.source for row in front.labs() if row.lab == lab), "")
+    place = os.path.relpath(source) if source else ""
+    return f"netloom up {place}".removesuffix(f" {front.DEFAULT_FILE}").rstrip()
 
 
 @click.command("plan")
@@ -195,7 +219,7 @@ def _print_plan(steps: Plan) -> None:
 
 
 @click.command("verify")
-@click.argument("lab", default="", required=False)
+@_LAB
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def verify_command(lab: str, *, as_json: bool) -> None:
     """Ask whether it is still what was applied."""
@@ -208,16 +232,16 @@ def verify_command(lab: str, *, as_json: bool) -> None:
     if as_json:
         _print_plan(steps)
     elif steps:
-        answer("\n".join(map(line, steps)))
+        answer(plan_text(steps))
     if steps:
-        message = f"{name}  is not as it was applied; `netloom up` would do the above"
+        message = f"{name}  is not as it was applied; `{_up_command(name)}` would do the above"
         raise Stop(message, NO)
     if not as_json:
         answer(f"{name}  is as it was applied")
 
 
 @click.command("undo")
-@click.argument("lab", default="", required=False)
+@_LAB
 @click.option("--list", "listed", is_flag=True, help="List the states to go back to.")
 def undo_command(lab: str, *, listed: bool) -> None:
     """Go back to before netloom's last change."""

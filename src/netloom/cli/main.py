@@ -105,6 +105,9 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:
+        _say(f"the machine refused: {error}")
+        sys.exit(1)
     except Exception as error:
         if os.environ.get("NETLOOM_TRACEBACK"):
             raise

@@ -14,6 +14,7 @@ Mustn't: match anything by name that the plan does not name.
 """
 
 import errno
+import os
 import resource
 from collections.abc import Callable
 from functools import singledispatchmethod
@@ -64,7 +65,6 @@ _GROUP = 0x6E6C6D
 
 _REMOVALS = steps.LinkDel | steps.AltnameDel | steps.AddrDel | steps.RouteDel | steps.RuleDel
 _GONE = {errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL}
-_EEXIST = 17
 _IFAPROT_KERNEL_LL = 3  # linux/if_addr.h
 
 
@@ -109,8 +109,7 @@ class _Worker:
             first = step[0] if isinstance(step, tuple) else step
             self.note(first, error)
         except Unavailable as error:
-            first = step[0] if isinstance(step, tuple) else step
-            self.note(first, KernelError(_EEXIST, str(error.reason), str(error.reason)))
+            self.note(step[0] if isinstance(step, tuple) else step, _as_kernel_error(error))
 
     def note(self, step: Step, error: KernelError) -> None:
         """Note a refusal; that what shall go is gone already is none.
@@ -364,12 +363,23 @@ def _grouped(plan: Plan) -> list[Step | tuple[steps.LinkDel, ...]]:
 
 def apply(plan: Plan, orders: Orders) -> list[Refused]:
     """Carry out a plan; return what was refused, at most one unless told to go on."""
-    if any(isinstance(step, steps.NetnsAdd) for step in plan):
-        registry.prepare()
+    first = next((step for step in plan if isinstance(step, steps.NetnsAdd)), None)
+    if first:
+        try:
+            registry.prepare()
+        except Unavailable as error:
+            return [Refused(line(first), _as_kernel_error(error), asked=command(first))]
     _raise_limit()
     refused = aside(lambda: _Worker(plan, orders).work())
     etc.tidy()
     return refused
+
+
+def _as_kernel_error(error: Unavailable) -> KernelError:
+    """Return what was behind a refusal; with none behind it, it was a name that is taken."""
+    cause = error.__cause__
+    number = cause.errno if isinstance(cause, OSError) and cause.errno else errno.EEXIST
+    return KernelError(number, "", error.reason.removesuffix(f": {os.strerror(number)}"))
 
 
 def _raise_limit() -> None:

@@ -34,6 +34,11 @@ def hosts_of(lab: str, netns: str) -> str:
     return ""
 
 
+def is_taken(netns: str) -> bool:
+    """Whether a hosts file stands where a namespace's would, whoever put it there."""
+    return os.path.lexists(f"{ETC_DIR}/{netns}/hosts")
+
+
 def _digest_at(path: str, lab: str) -> str:
     try:
         target = os.readlink(path)

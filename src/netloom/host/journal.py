@@ -121,7 +121,11 @@ class Journal:
     def __enter__(self) -> Self:
         """Take the lock, without waiting for another netloom that has it."""
         while True:
-            self._lock = _opened_dir(self.dir)
+            try:
+                self._lock = _opened_dir(self.dir)
+            except Unavailable:
+                self._tidy()
+                raise
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -141,12 +145,15 @@ class Journal:
         trace: TracebackType | None,
     ) -> None:
         """Remove the folders that are empty, and let go of the lock."""
+        self._tidy()
+        os.close(self._lock)
+        self._lock = -1
+
+    def _tidy(self) -> None:
         with suppress(OSError):
             for folder in (self.dir / "files", self.dir, self.dir.parent, Path(RUN_DIR)):
                 with suppress(FileNotFoundError):
                     folder.rmdir()
-        os.close(self._lock)
-        self._lock = -1
 
     # ── record and pending ────────────────────────────────────────────────────────────────────
 
@@ -170,14 +177,20 @@ class Journal:
             raise Unavailable(f"may not read {self.dir / name}", "run it as root") from error
 
     def begin(self, pending: Pending, texts: Mapping[str, str]) -> None:
-        """Put on disk what is about to be made, and the texts that it will need."""
-        self._write("pending", msgspec.json.encode(pending))
+        """Put on disk the texts that will be needed, and last what is about to be made."""
         files = self.dir / "files"
-        files.mkdir(exist_ok=True)
-        for digest, text in texts.items():
-            if not (files / digest / "hosts").exists():
+        new = [digest for digest in texts if not (files / digest / "hosts").exists()]
+        try:
+            files.mkdir(exist_ok=True)
+            for digest in new:
                 (files / digest).mkdir(exist_ok=True)
-                self._write(f"files/{digest}/hosts", text.encode())
+                self._write(f"files/{digest}/hosts", texts[digest].encode())
+            self._write("pending", msgspec.json.encode(pending))
+        except OSError as error:
+            for digest in new:
+                shutil.rmtree(files / digest, ignore_errors=True)
+            reason = f"cannot write below {self.dir}: {error.strerror}"
+            raise Unavailable(reason, "a change begins on disk: make room there") from error
 
     def commit(self, record: Record) -> None:
         """Put on disk what is applied now; the change is over."""
@@ -213,13 +226,17 @@ class Journal:
 
     def _write(self, name: str, data: bytes) -> None:
         beside = self.dir / f"{name}.new"
-        beside.write_bytes(data)
-        beside.rename(self.dir / name)
+        try:
+            beside.write_bytes(data)
+            beside.rename(self.dir / name)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
 
     # ── undo ──────────────────────────────────────────────────────────────────────────────────
 
-    def push(self, past: Record | None) -> None:
-        """Keep the state before a change."""
+    def push(self, past: Record | None) -> int:
+        """Keep the state before a change; return its number."""
         folder = self.dir / "undo"
         folder.mkdir(exist_ok=True)
         numbers = self._numbers()
@@ -228,6 +245,7 @@ class Journal:
         self._write(f"undo/{number:06}", msgspec.json.encode(past or nothing))
         for old in numbers[: -_KEPT + 1]:
             self._forget(f"undo/{old:06}")
+        return number
 
     def pasts(self) -> Iterator[tuple[int, Record]]:
         """Yield the earlier states with their numbers, newest first."""
@@ -264,9 +282,8 @@ def _opened_dir(folder: Path) -> int:
             make_run_writable()
             covered = True
         except OSError as error:
-            raise Unavailable(
-                f"cannot make {folder}: {error.strerror}", "run it as root"
-            ) from error
+            reason = f"cannot make {folder}: {error.strerror}"
+            raise Unavailable(reason, f"what netloom remembers stands in {RUN_DIR}") from error
 
 
 def empty(desired: Desired) -> bool:

@@ -35,6 +35,7 @@ class Scope(Struct, frozen=True):
     making: frozenset[str] = frozenset()
     fresh: tuple[str, ...] = ()
     kinds: frozenset[str] = frozenset()
+    hosts: Mapping[str, str] = field(default_factory=dict)
 
 
 class Orders(Struct, frozen=True):
@@ -108,6 +109,7 @@ def scope_of(
         making=frozenset(wanted) - {HOST},
         fresh=tuple(sorted({k for n in wanted.values() for k in n.sysctls if not link_of(k)})),
         kinds=frozenset(_kinds(wanted.values())),
+        hosts={name: netns.hosts for name, netns in wanted.items() if netns.hosts},
     )
 
 

@@ -163,8 +163,14 @@ class _Observer:
             routes=frozenset(look.routes),
             rules=frozenset(look.rules),
             sysctls=values,
-            hosts=etc.hosts_of(self.scope.lab, name),
+            hosts=self.hosts(name),
         )
+
+    def hosts(self, name: str) -> str:
+        """Return the hosts file of a namespace; one of somebody else's stands in the place of ours."""
+        found = etc.hosts_of(self.scope.lab, name)
+        wanted = self.scope.hosts.get(name, "")
+        return wanted if wanted and not found and etc.is_taken(name) else found
 
     def take(self, name: str, look: _Look, *, marked: bool) -> None:
         """Take what is ours of one namespace's links, and the names of the others."""

@@ -32,9 +32,11 @@ from netloom.model.objects import (
 )
 from netloom.model.snapshot import Snapshot
 from netloom.plan import steps
-from netloom.plan.effect import IPV6_MIN_MTU, after, born, is_secondary, newborn_lo
+from netloom.plan.effect import after, born, is_secondary, newborn_lo
+from netloom.plan.scratch import IPV6_MIN_MTU
 from netloom.plan.steps import Plan, Step
 from netloom.plan.sysctls import NO_IPV6, link_of, to_set
+from netloom.values import family
 
 _EMPTY = Netns()
 
@@ -115,13 +117,18 @@ def _clear_inside(name: str, want: Netns, have: Netns, doomed: frozenset[End]) -
         for link_name, link in have.links.items()
         for addr in _lost_addrs(End(name, link_name), want, link, doomed)
     }
+    shaken = {
+        link_name
+        for link_name, link in have.links.items()
+        if _is_shaken(End(name, link_name), want, link, doomed)
+    }
     if have.hosts and not want.hosts:
         yield steps.HostsDel(name)
     for rule in sorted(have.rules - want.rules, key=_rule_order):
         yield steps.RuleDel(name, rule)
     kept = {route.key: route for route in want.routes}
     for route in sorted(have.routes, key=_route_order, reverse=True):
-        if _must_go(route, kept.get(route.key), lost, name, doomed):
+        if _must_go(route, kept.get(route.key), lost, shaken):
             yield steps.RouteDel(name, route)
     known = {key: want.sysctls[key] for key in have.sysctls if key in want.sysctls}
     for link_name, link in have.links.items():
@@ -142,15 +149,24 @@ def _silence(name: str, want: Netns, have: Netns, doomed: frozenset[End]) -> Ite
             yield steps.LinkSet(end, ipv6_ll=False)
 
 
-def _must_go(
-    route: Route, wanted: Route | None, lost: set[str], name: str, doomed: frozenset[End]
-) -> bool:
+def _is_shaken(end: End, want: Netns, have: Link, doomed: frozenset[End]) -> bool:
+    """Whether some route out of a link goes in the clearing, or would be left half dead."""
+    wanted = want.links.get(end.link)
+    if wanted is None or end in doomed or wanted.up < have.up:
+        return True
+    if wanted.mtu < IPV6_MIN_MTU <= have.mtu:
+        return True
+    lost = {addr for addr in _lost_addrs(end, want, have, doomed) if family(addr.ip) == 4}
+    return bool(lost) and all(addr in lost for addr in have.addrs if family(addr.ip) == 4)
+
+
+def _must_go(route: Route, wanted: Route | None, lost: set[str], shaken: set[str]) -> bool:
     """Whether a route must be deleted by itself: it cannot stay, nor be replaced."""
     if wanted != route and (wanted is None or not _replaceable(route, wanted)):
         return True
     if route.src in lost:
         return True
-    return len(route.nexthops) > 1 and any(End(name, hop.dev) in doomed for hop in route.nexthops)
+    return len(route.nexthops) > 1 and any(hop.dev in shaken for hop in route.nexthops)
 
 
 def _replaceable(have: Route, want: Route) -> bool:

@@ -4,18 +4,19 @@ The kernel cascades, and this file is where netloom knows it:
 
 * deleting one end of a veth deletes the other, with the addresses and routes of both;
 * deleting a namespace deletes all in it, and the far ends of its wires (a little later: whoever
-needs
-  them gone at once must delete them first, and `diff` does);
+  needs them gone at once must delete them first, and `diff` does);
 * deleting a bridge sets its ports free;
 * the last IPv4 address of a link takes all IPv4 routes of that link along (fib_inetaddr_event), an
   address takes the IPv4 routes that have it as their `src`;
-* a link set down loses its routes, and its IPv6 addresses (addrconf_ifdown);
+* a link set down loses its routes, and its IPv6 addresses (addrconf_ifdown); a route with another
+  way out would stay, half dead;
 * below an MTU of 1280 bytes a link has no IPv6 (IPV6_MIN_MTU);
 * forwarding and disable_ipv6 of `all` rewrite every interface's.
 
 Rule 1: a step that the kernel would refuse raises `Illegal`, so "every prefix is legal" is a law
 that tests can state. Where the kernel's answer depends on more than we know (the primary address
-deleted before its secondaries: it depends on promote_secondaries), the step is illegal too.
+deleted before its secondaries: it depends on promote_secondaries), or leads to what no words here
+say (a route half dead), the step is illegal too.
 Rule 2: asked facts only; carrier, DAD and learned entries are the kernel's, in its own time.
 """
 
@@ -24,25 +25,12 @@ from functools import singledispatchmethod
 
 from msgspec.structs import replace
 
-from netloom.model.objects import HOST, Addr, Bridge, End, Link, Loopback, Netns, Route, Rule, Veth
+from netloom.model.objects import HOST, Addr, Bridge, End, Link, Loopback, Netns, Veth
 from netloom.model.snapshot import Snapshot
 from netloom.plan import steps
-from netloom.plan.sysctls import NO_IPV6, link_of, rewritten
-from netloom.values import contains, family, network_of
-
-IPV6_MIN_MTU = 1280
-BRIDGE_PORTS = 1023
-"""BR_MAX_PORTS - 1 (net/bridge/br_private.h); the next one is answered EXFULL."""
-
-
-class Illegal(ValueError):
-    """A step that the kernel would refuse in this state."""
-
-    def __init__(self, step: steps.Step, reason: str) -> None:
-        """Keep the step and the reason."""
-        self.step = step
-        self.reason = reason
-        super().__init__(f"{step}: {reason}")
+from netloom.plan.scratch import IPV6_MIN_MTU, Illegal, Scratch
+from netloom.plan.sysctls import link_of, rewritten
+from netloom.values import family, network_of
 
 
 def after(plan: Iterable[steps.Step], snapshot: Snapshot) -> Snapshot:
@@ -83,58 +71,12 @@ def is_secondary(addr: Addr, others: Iterable[Addr]) -> bool:
     )
 
 
-class _Scratch:
-    """A namespace while it is being changed."""
-
-    __slots__ = ("hosts", "links", "routes", "rules", "sysctls")
-
-    def __init__(self, netns: Netns) -> None:
-        self.links: dict[str, Link] = dict(netns.links)
-        self.routes: set[Route] = set(netns.routes)
-        self.rules: set[Rule] = set(netns.rules)
-        self.sysctls: dict[str, str] = dict(netns.sysctls)
-        self.hosts = netns.hosts
-
-    def frozen(self) -> Netns:
-        return Netns(
-            links=self.links,
-            routes=frozenset(self.routes),
-            rules=frozenset(self.rules),
-            sysctls=self.sysctls,
-            hosts=self.hosts,
-        )
-
-    def drop_routes(self, dev: str, version: int = 0) -> None:
-        """Drop the routes that lead out of `dev`, of one IP version or of both."""
-        if self.routes:
-            self.routes = {
-                route
-                for route in self.routes
-                if (version and route.family != version)
-                or all(hop.dev != dev for hop in route.nexthops)
-            }
-
-    def drop_ipv6(self, name: str) -> None:
-        """Drop the IPv6 addresses of a link and its IPv6 routes."""
-        link = self.links[name]
-        kept = tuple(addr for addr in link.addrs if family(addr.ip) == 4)
-        self.links[name] = replace(link, addrs=kept)
-        self.drop_routes(name, 6)
-        if isinstance(link.kind, Loopback):  # where IPv6 routes that lead nowhere lead to
-            self.routes = {route for route in self.routes if route.nexthops or route.family == 4}
-
-    @property
-    def ipv6(self) -> bool:
-        """Whether links made here begin with IPv6."""
-        return self.sysctls.get(NO_IPV6, "0") == "0"
-
-
 class _World:
     """A snapshot while it is being changed; only the namespaces that are touched are thawed."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
-        self.netns: dict[str, Netns | _Scratch] = {HOST: Netns(), **snapshot.netns}
+        self.netns: dict[str, Netns | Scratch] = {HOST: Netns(), **snapshot.netns}
         self.unnamed = set(snapshot.unnamed)
         self.stray_hosts = set(snapshot.stray_hosts)
 
@@ -142,23 +84,23 @@ class _World:
         return replace(
             self.snapshot,
             netns={
-                name: netns.frozen() if isinstance(netns, _Scratch) else netns
+                name: netns.frozen() if isinstance(netns, Scratch) else netns
                 for name, netns in self.netns.items()
             },
             unnamed=frozenset(self.unnamed),
             stray_hosts=frozenset(self.stray_hosts),
         )
 
-    def inside(self, name: str, step: steps.Step) -> _Scratch:
+    def inside(self, name: str, step: steps.Step) -> Scratch:
         """Return a namespace, thawed."""
         netns = self.netns.get(name)
         if netns is None:
             raise Illegal(step, f"no namespace `{name}`")
-        if not isinstance(netns, _Scratch):
-            netns = self.netns[name] = _Scratch(netns)
+        if not isinstance(netns, Scratch):
+            netns = self.netns[name] = Scratch(netns)
         return netns
 
-    def link(self, end: End, step: steps.Step) -> tuple[_Scratch, Link]:
+    def link(self, end: End, step: steps.Step) -> tuple[Scratch, Link]:
         """Return a link and the namespace it is in."""
         netns = self.inside(end.netns, step)
         link = netns.links.get(end.link)
@@ -228,12 +170,12 @@ class _World:
             self.claim(far, there, step)
             there.links[far.link] = born(step.peer, near=False, ipv6=there.ipv6)
 
-    def claim(self, end: End, netns: _Scratch, step: steps.Step) -> None:
+    def claim(self, end: End, netns: Scratch, step: steps.Step) -> None:
         """Make sure that a name is free for a link."""
         if end.link in netns.links or end.link in self.snapshot.foreign.links.get(end.netns, ()):
             raise Illegal(step, f"`{end}` exists")
 
-    def enslave(self, netns: _Scratch, master: str, step: steps.Step) -> None:
+    def enslave(self, netns: Scratch, master: str, step: steps.Step) -> None:
         """Make sure that a bridge can take one more port."""
         bridge = netns.links.get(master)
         if bridge is None or not isinstance(bridge.kind, Bridge):
@@ -279,10 +221,10 @@ class _World:
         }
         netns.links[name] = replace(link, **facts)
         if step.up is False:
-            netns.drop_routes(name)
-            netns.drop_ipv6(name)
+            netns.shake(name, 4, step)
+            netns.drop_ipv6(name, step)
         if step.mtu is not None and step.ipv6_ll is None:
-            _cross_ipv6_mtu(netns, name, link.mtu, step.mtu)
+            netns.cross_ipv6_mtu(name, link.mtu, step)
 
     @carry.register
     def _(self, step: steps.AltnameAdd) -> None:
@@ -325,8 +267,9 @@ class _World:
         if any(route.src == step.addr.ip for route in netns.routes):
             raise Illegal(step, "a route has it as its source, which must go first")
         netns.links[step.end.link] = replace(link, addrs=left)
-        if not any(family(addr.ip) == 4 for addr in left):
-            netns.drop_routes(step.end.link, 4)
+        lo = isinstance(link.kind, Loopback)  # which has 127.0.0.1 besides
+        if family(step.addr.ip) == 4 and not lo and all(":" in addr.ip for addr in left):
+            netns.shake(step.end.link, 4, step)
 
     # routes, rules, sysctls
 
@@ -335,13 +278,15 @@ class _World:
         netns = self.inside(step.netns, step)
         if any(route.key == step.route.key for route in netns.routes):
             raise Illegal(step, "a route with this destination, table and metric exists")
-        _reachable(netns, step)
+        if reason := netns.why_unreachable(step.route):
+            raise Illegal(step, reason)
         netns.routes.add(step.route)
 
     @carry.register
     def _(self, step: steps.RouteReplace) -> None:
         netns = self.inside(step.netns, step)
-        _reachable(netns, step)
+        if reason := netns.why_unreachable(step.route):
+            raise Illegal(step, reason)
         netns.routes = {route for route in netns.routes if route.key != step.route.key}
         netns.routes.add(step.route)
 
@@ -375,43 +320,7 @@ class _World:
         if step.key.endswith(".disable_ipv6") and step.value != "0":
             for name in list(netns.links):
                 if ".conf.all." in step.key or link_of(step.key) == name:
-                    netns.drop_ipv6(name)
+                    netns.drop_ipv6(name, step)
             if not netns.ipv6:
                 for name, link in netns.links.items():
                     netns.links[name] = replace(link, ipv6_ll=False)
-
-
-def _cross_ipv6_mtu(netns: _Scratch, name: str, before: int, now: int) -> None:
-    """Take IPv6 from a link, or give it back, where its MTU crosses 1280 bytes."""
-    if now < IPV6_MIN_MTU <= before:
-        netns.drop_ipv6(name)
-        netns.links[name] = replace(netns.links[name], ipv6_ll=False)
-    elif before < IPV6_MIN_MTU <= now:
-        netns.links[name] = replace(netns.links[name], ipv6_ll=netns.ipv6)
-
-
-def _reachable(netns: _Scratch, step: steps.RouteAdd | steps.RouteReplace) -> None:
-    """Refuse a route as the kernel does: link down, gateway not on the link, alien source."""
-    for hop in step.route.nexthops:
-        link = netns.links.get(hop.dev)
-        if link is None or not link.up:
-            raise Illegal(step, f"`{hop.dev}` is not there or not up")
-        if hop.via and not hop.onlink and not _on_link(netns, hop.dev, link, hop.via):
-            raise Illegal(step, f"the gateway {hop.via} is not on `{hop.dev}`")
-    if step.route.src and all(
-        addr.ip != step.route.src for link in netns.links.values() for addr in link.addrs
-    ):
-        raise Illegal(step, f"the source {step.route.src} is no address of the namespace")
-
-
-def _on_link(netns: _Scratch, dev: str, link: Link, via: str) -> bool:
-    """Whether a gateway is directly reachable: by an address of the link, or by a route to it."""
-    if via.startswith("fe80:"):
-        return True
-    if any(contains(network_of(addr.ip, addr.prefixlen), via) for addr in link.addrs):
-        return True
-    return any(
-        hop.dev == dev and not hop.via and contains(route.dst, via)
-        for route in netns.routes
-        for hop in route.nexthops
-    )

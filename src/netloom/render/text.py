@@ -136,17 +136,17 @@ def _changes(step: steps.LinkSet) -> Iterator[str]:
         yield "stp on" if step.stp else "stp off"
 
 
-def told(plan: Plan) -> list[str]:
-    """Return the lines worth telling, without what only finishes a thing just made."""
-    made = {step.end for step in plan if isinstance(step, steps.LinkAdd)}
-    made |= {
-        step.link.kind.peer
-        for step in plan
-        if isinstance(step, steps.LinkAdd) and isinstance(step.link.kind, Veth)
-    }
+def told(plan: Plan) -> list[tuple[Step, str]]:
+    """Return the steps worth telling, without those that only finish a thing just made."""
+    made: set[End] = set()
+    for step in plan:
+        if isinstance(step, steps.LinkAdd):
+            made.add(step.end)
+            if isinstance(step.link.kind, Veth):
+                made.add(step.link.kind.peer)
     new = {step.netns for step in plan if isinstance(step, steps.NetnsAdd)}
     gone = {step.netns for step in plan if isinstance(step, steps.NetnsDel)}
-    lines = []
+    found = []
     for step in plan:
         match step:
             case steps.LinkSet() if step.end in made:
@@ -155,19 +155,18 @@ def told(plan: Plan) -> list[str]:
                 continue
             case steps.HostsDel() if step.netns in gone:
                 continue
-        lines.append(line(step))
-    return lines
+        found.append((step, line(step)))
+    return found
 
 
 def plan_text(plan: Plan) -> str:
     """Return a plan for people; what it does to the host stands apart, under `host:`."""
-    on_host = [step for step in plan if _touches_host(step)]
-    inside = tuple(step for step in plan if not _touches_host(step))
-    lines = told(inside)
+    pairs = told(plan)
+    lines = [text for step, text in pairs if not _touches_host(step)]
+    on_host = [f"  {text}" for step, text in pairs if _touches_host(step)]
     if on_host:
-        lines += ["host:", *(f"  {text}" for text in told(tuple(on_host)))]
-    total = sum(not text.endswith(":") for text in lines)
-    return "\n".join([*lines, changes(total)])
+        lines += ["host:", *on_host]
+    return "\n".join([*lines, changes(len(pairs))])
 
 
 def _touches_host(step: Step) -> bool:

@@ -266,13 +266,23 @@ def _check_interfaces(fabric: Fabric) -> None:
         by_netns.setdefault(end.netns, []).append(end.link)
     for name, member in fabric.members.items():
         for link, said in member.said.interfaces.items():
+            path: Path = (*member.path, "interfaces", link)
             if link == "lo" and name != HOST:
-                addresses = said.addresses or ()
-                fabric.loopbacks[name] = [_counted(text, member.number) for text in addresses]
+                _add_loopback(fabric, name, member.number, said, path)
             elif End(name, link) not in made and member.number == 0:
                 hint = did_you_mean(link, by_netns.get(name, ()))
-                path = (*member.path, "interfaces", link)
                 fabric.say(path, f"no link or network makes `{name}:{link}`", hint, at_key=True)
+
+
+def _add_loopback(fabric: Fabric, name: str, number: int, said: Interface, path: Path) -> None:
+    """Take the addresses of `lo`, and nothing else: the kernel makes it."""
+    addresses = [_counted(text, number) for text in said.addresses or ()]
+    plain = [text.partition("/")[0] for text in addresses]
+    if said.mac or said.mtu or not said.up:
+        fabric.say(path, f"`{name}:lo` can be given addresses, and is otherwise as it is")
+    if len(set(plain)) < len(plain):
+        fabric.say(path, f"`{name}:lo` is given an address twice")
+    fabric.loopbacks[name] = addresses
 
 
 def _ports(fabric: Fabric) -> Iterator[Port]:

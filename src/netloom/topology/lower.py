@@ -110,7 +110,10 @@ def lower(topology: Topology, around: Around | None = None) -> Lowered:
 
 def _unique(problems: Iterable[Problem]) -> list[Problem]:
     """Return the problems without those that a `count` repeats."""
-    return list({(p.path, p.message): p for p in problems}.values())
+    found: dict[tuple[Path, str], Problem] = {}
+    for problem in problems:
+        found.setdefault((problem.path, problem.message), problem)
+    return list(found.values())
 
 
 def _check_names(fabric: Fabric, topology: Topology, naming: Naming) -> None:
@@ -195,7 +198,8 @@ class _Loom:
         if off and any(family(addr.ip) == 6 for addr in addrs):
             path = (*self.fabric.members[name].path, "interfaces", "lo")
             self.fabric.say(path, f"`{name}:lo` has an IPv6 address, {off}")
-        return Link(kind=Loopback(), mac="", mtu=_LO_MTU, alias=lo_mark(self.lab, name), addrs=addrs)
+        alias = lo_mark(self.lab, name)
+        return Link(kind=Loopback(), mac="", mtu=_LO_MTU, alias=alias, addrs=addrs)
 
     def mac(self, end: End) -> str:
         """Return the MAC address of an interface: its own on this machine, the same at every run.
@@ -233,8 +237,12 @@ class _Loom:
         return f"which the setting `{key}` forbids" if key else ""
 
     def add(self, end: End, link: Link) -> None:
-        """Put a link into its namespace."""
-        self.links.setdefault(end.netns, {})[end.link] = link
+        """Put a link into its namespace, where no other of its name is."""
+        links = self.links.setdefault(end.netns, {})
+        if end.link in links or end.link == "lo":
+            path = self.places.get(str(end), ("networks",))
+            self.fabric.say(path, f"`{end}` is made twice", "give one of them another name")
+        links[end.link] = link
 
     def wire(self, segment: Segment) -> None:
         """Make a wire's two ends; where their MTUs differ each keeps its own."""
@@ -256,8 +264,8 @@ class _Loom:
         names = _bridge_names(network.bridge or short_name(segment.key), len(segment.ports))
         ipv6 = _has_ipv6(segment)
         for number, name in enumerate(names):
+            self.places[f"{where}:{name}"] = segment.path
             self.add(End(where, name), self.bridge(End(where, name), segment))
-            self.places.setdefault(f"{where}:{name}", segment.path)
             if number:
                 self.trunk(where, names[0], name, segment.mtu)
         for number, port in enumerate(segment.ports):

@@ -54,10 +54,13 @@ class Naming:
             if family(address := text.partition("/")[0]) == version
         ]
 
-    def neighbour(self, viewer: str, text: str, version: Family) -> tuple[str, str] | None:
+    def neighbour(
+        self, viewer: str, text: str, version: Family, *, onlink: bool = False
+    ) -> tuple[str, str] | None:
         """Return the address and own interface by which `viewer` reaches a neighbour directly.
 
-        `text` is `NAME` or `NS:IF`. None where the two share no segment in that family.
+        `text` is `NAME` or `NS:IF`. None where the two share no subnet in that family, or, if
+        `onlink`, no segment.
         """
         name, _, link = text.partition(":")
         if name not in self.fabric.members and name not in self.ports:
@@ -65,7 +68,7 @@ class Naming:
         found = self.shared(viewer, name, version)
         if link:
             found = [entry for entry in found if entry[1].end.link == link]
-        found = [entry for entry in found if is_near(entry[0], entry[2])] or found
+        found = [entry for entry in found if onlink or is_near(entry[0], entry[2])]
         if len({port.end for _, port, _ in found}) > 1:
             choice = " · ".join(self._places(name, version))
             msg = f"`{viewer}` and `{name}` share several segments: say which, {choice}"

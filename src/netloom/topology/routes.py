@@ -174,13 +174,17 @@ def _families(said: _Said, netns: str, naming: Naming) -> list[Family]:
     for literal in (said.dst, said.src, *(hop.via for hop in said.ways)):
         if (version := _literal_family(literal)) and literal != "default":
             return [version]
-    named = next((hop.via for hop in said.ways if hop.via), "")
-    if not named:
+    named = next((hop for hop in said.ways if hop.via), None)
+    if named is None:
         return [4] if said.dst == "default" else [4, 6]
     both: tuple[Family, Family] = (4, 6)
-    found = [version for version in both if naming.neighbour(netns, named, version)]
+    found = [
+        version
+        for version in both
+        if naming.neighbour(netns, named.via, version, onlink=named.onlink)
+    ]
     if not found:
-        msg = f"`{netns}` and `{named}` share no network or wire with addresses"
+        msg = f"`{netns}` and `{named.via}` share no network or wire with addresses"
         raise ValueError(msg)
     return found
 
@@ -228,8 +232,9 @@ def _nexthop(hop: _Hop, version: Family, netns: str, naming: Naming) -> Nexthop:
 
 def _gateway(hop: _Hop, version: Family, netns: str, naming: Naming) -> tuple[str, str]:
     """Return the address of a gateway, and the interface that leads to it."""
-    named = None if _literal_family(hop.via) else naming.neighbour(netns, hop.via, version)
-    if named is None and not _literal_family(hop.via):
+    literal = _literal_family(hop.via)
+    named = None if literal else naming.neighbour(netns, hop.via, version, onlink=hop.onlink)
+    if named is None and not literal:
         msg = f"`{netns}` and `{hop.via}` share no IPv{version} subnet"
         raise ValueError(msg)
     via, dev = named or (ip(hop.via), "")

@@ -1,0 +1,111 @@
+"""A namespace while it is being changed: what goes along when something of it goes.
+
+`effect.py` carries out steps on it; what a single namespace loses with a link, with an address, or
+with IPv6 is here.
+"""
+
+from msgspec.structs import replace
+
+from netloom.model.objects import Link, Loopback, Netns, Route, Rule
+from netloom.plan.steps import LinkSet, Step
+from netloom.plan.sysctls import NO_IPV6
+from netloom.values import contains, family, network_of
+
+IPV6_MIN_MTU = 1280
+
+
+class Illegal(ValueError):
+    """A step that the kernel would refuse in this state."""
+
+    def __init__(self, step: Step, reason: str) -> None:
+        """Keep the step and the reason."""
+        self.step = step
+        self.reason = reason
+        super().__init__(f"{step}: {reason}")
+
+
+class Scratch:
+    """A namespace, thawed."""
+
+    __slots__ = ("hosts", "links", "routes", "rules", "sysctls")
+
+    def __init__(self, netns: Netns) -> None:
+        """Copy what will be changed."""
+        self.links: dict[str, Link] = dict(netns.links)
+        self.routes: set[Route] = set(netns.routes)
+        self.rules: set[Rule] = set(netns.rules)
+        self.sysctls: dict[str, str] = dict(netns.sysctls)
+        self.hosts = netns.hosts
+
+    def frozen(self) -> Netns:
+        """Return the namespace as it is now."""
+        return Netns(
+            links=self.links,
+            routes=frozenset(self.routes),
+            rules=frozenset(self.rules),
+            sysctls=self.sysctls,
+            hosts=self.hosts,
+        )
+
+    @property
+    def ipv6(self) -> bool:
+        """Whether links made here begin with IPv6."""
+        return self.sysctls.get(NO_IPV6, "0") == "0"
+
+    def drop_routes(self, dev: str) -> None:
+        """Drop the routes of a link that is deleted, those with other ways out too."""
+        self.routes = {
+            route for route in self.routes if all(hop.dev != dev for hop in route.nexthops)
+        }
+
+    def shake(self, dev: str, version: int, step: Step) -> None:
+        """Drop the routes of one IP version out of a link that stays and can carry them no more."""
+        for route in [route for route in self.routes if route.family == version]:
+            devs = {hop.dev for hop in route.nexthops}
+            if devs == {dev}:
+                self.routes.discard(route)
+            elif dev in devs:
+                raise Illegal(step, f"a route to {route.dst} has other ways, and must go first")
+
+    def drop_ipv6(self, name: str, step: Step) -> None:
+        """Drop the IPv6 addresses of a link and its IPv6 routes."""
+        link = self.links[name]
+        kept = tuple(addr for addr in link.addrs if family(addr.ip) == 4)
+        self.links[name] = replace(link, addrs=kept)
+        self.shake(name, 6, step)
+        if isinstance(link.kind, Loopback):  # where IPv6 routes that lead nowhere lead to
+            self.routes = {route for route in self.routes if route.nexthops or route.family == 4}
+
+    def cross_ipv6_mtu(self, name: str, before: int, step: LinkSet) -> None:
+        """Take IPv6 from a link, or give it back, where its MTU crosses 1280 bytes."""
+        now = self.links[name].mtu
+        if now < IPV6_MIN_MTU <= before:
+            self.drop_ipv6(name, step)
+            self.links[name] = replace(self.links[name], ipv6_ll=False)
+        elif before < IPV6_MIN_MTU <= now:
+            self.links[name] = replace(self.links[name], ipv6_ll=self.ipv6)
+
+    def why_unreachable(self, route: Route) -> str:
+        """Return why the kernel refuses a route: link down, gateway not on it, alien source."""
+        for hop in route.nexthops:
+            link = self.links.get(hop.dev)
+            if link is None or not link.up:
+                return f"`{hop.dev}` is not there or not up"
+            if hop.via and not hop.onlink and not self.is_on_link(hop.dev, link, hop.via):
+                return f"the gateway {hop.via} is not on `{hop.dev}`"
+        own = (addr.ip for link in self.links.values() for addr in link.addrs)
+        if route.src and route.src not in own:
+            return f"the source {route.src} is no address of the namespace"
+        return ""
+
+    def is_on_link(self, dev: str, link: Link, via: str) -> bool:
+        """Whether a gateway is a neighbour: by an address of the link, or by a route to it."""
+        if via.startswith("fe80:"):
+            return True
+        if any(contains(network_of(addr.ip, addr.prefixlen), via) for addr in link.addrs):
+            return True
+        return any(
+            hop.dev == dev and not hop.via and contains(route.dst, via)
+            for route in self.routes
+            for hop in route.nexthops
+        )
