@@ -23,6 +23,7 @@ check: venv ## ruff, its format, mypy, pytest
 	$(BIN)/pytest -n auto $(PYTEST_ARGS)
 
 venv: .venv/ready ## .venv with netloom, editable, and what the tests use
+	@:
 
 packages:  ## Debian packages that the tests use, if they are missing
 	@sh tools/packages $(TEST_TOOLS)

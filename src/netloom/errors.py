@@ -26,6 +26,16 @@ class Mark:
         self.length = length
         self.text = text
 
+    def __eq__(self, other: object) -> bool:
+        """Whether it is the same place of the same text."""
+        return isinstance(other, Mark) and all(
+            getattr(self, fact) == getattr(other, fact) for fact in self.__slots__
+        )
+
+    def __hash__(self) -> int:
+        """Return a number that equal places share."""
+        return hash((self.file, self.line, self.column))
+
     def __repr__(self) -> str:
         """Return the place, without the line."""
         return f"Mark({self.file}:{self.line}:{self.column}+{self.length})"

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from hypothesis import given
 
-from netloom.errors import Problem, TopologyError
+from netloom.errors import Mark, Problem, TopologyError
 from netloom.topology import nodes
 from netloom.topology.lines import Lines, decode
 from netloom.topology.nodes import ListNode, Loader, MapNode, Node, TextNode, compose
@@ -194,5 +194,5 @@ def test_lines_end_as_editors_see_them(end: str) -> None:
     """LF, CR LF and CR end a line."""
     lines = Lines(f"one{end}two{end}", "f")
 
-    assert lines.mark(3 + len(end), 6 + len(end)) == ("f", 2, 1, 3, "two")
+    assert lines.mark(3 + len(end), 6 + len(end)) == Mark("f", 2, 1, 3, "two")
     assert lines.mark(len(lines.text), len(lines.text)) == ("f", 3, 1, 0, "")

@@ -1,7 +1,6 @@
 """The seam: all that the verbs of a lab need of a machine.
 
-`ThisMachine` (`this.py`) is the real one; `netloom.testing.FakeMachine` foretells through
-`plan.effect.after` instead of asking the kernel.
+`ThisMachine` (`this.py`) is the real one.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,6 +23,7 @@ class Scope(Struct, frozen=True):
     made and not marked yet is known. `unpublished`: namespaces that a killed `up` was about to
     make. `making`: namespaces that there shall be; if one is missing, `fresh` are the sysctls
     to read in a newborn namespace, and `kinds` the kinds of links to try there.
+    `hosts` are the hosts files, by their digests, that there shall be.
     """
 
     lab: str
@@ -52,6 +52,10 @@ class Orders(Struct, frozen=True):
     stopped: Callable[[], bool] = lambda: False
 
 
+Holders = dict[str, list[tuple[int, str]]]
+"""The processes that live in a namespace, (pid, command), by its name."""
+
+
 class Machine(Protocol):
     """A machine with network namespaces."""
 
@@ -74,6 +78,9 @@ class Machine(Protocol):
 
     def marked(self, lab: str) -> frozenset[str]:
         """Return the names of all namespaces that bear the mark of a lab, wherever it was noted."""
+
+    def holders(self, names: Iterable[str]) -> Holders:
+        """Return the processes that live in namespaces of these names."""
 
 
 def scope_of(

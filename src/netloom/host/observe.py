@@ -9,7 +9,6 @@ is gone when its thread is.)
 """
 
 import errno
-import os
 from collections.abc import Iterable
 
 from msgspec.structs import replace
@@ -37,7 +36,7 @@ from netloom.model.snapshot import Foreign, GivenLink, Snapshot
 from netloom.netns import names as registry
 from netloom.netns.cover import REMEDY
 from netloom.netns.enter import aside, hop
-from netloom.netns.handle import Handle, NoSuchNetns, Stale, open_name, path_of
+from netloom.netns.handle import Handle, NoSuchNetns, Stale, open_name
 from netloom.plan.sysctls import NO_IPV6
 from netloom.topology.allocate import HostSubnet
 from netloom.topology.lower import HOST_PROTOCOL
@@ -167,7 +166,7 @@ class _Observer:
         )
 
     def hosts(self, name: str) -> str:
-        """Return the hosts file of a namespace; one of somebody else's stands in the place of ours."""
+        """Return the hosts file of a namespace; somebody else's stands in the place of ours."""
         found = etc.hosts_of(self.scope.lab, name)
         wanted = self.scope.hosts.get(name, "")
         return wanted if wanted and not found and etc.is_taken(name) else found
@@ -373,33 +372,3 @@ def _owners() -> dict[str, str]:
                 links = read_links(rt.dump(dump_links()))
         found[name] = next((lab_of(link.alias) for link in links if link.index == 1), "")
     return found
-
-
-def holders(cookies_of: Iterable[str]) -> dict[str, list[tuple[int, str]]]:
-    """Return the processes that live in namespaces of these names: (pid, command), by name."""
-    inodes: dict[int, str] = {}
-    for name in cookies_of:
-        try:
-            inodes[os.stat(path_of(name)).st_ino] = name
-        except OSError:
-            continue
-    found: dict[str, list[tuple[int, str]]] = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdecimal() and (name := _lives_in(entry, inodes)):
-            found.setdefault(name, []).append((int(entry), _command(entry)))
-    return found
-
-
-def _lives_in(pid: str, inodes: dict[int, str]) -> str:
-    try:
-        return inodes.get(os.stat(f"/proc/{pid}/ns/net").st_ino, "")
-    except OSError:
-        return ""
-
-
-def _command(pid: str) -> str:
-    try:
-        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
-            return file.read().strip()
-    except OSError:
-        return "?"

@@ -1,12 +1,14 @@
 """The real `Machine`: the one that netloom runs on."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from netloom.errors import Refused
 from netloom.host import apply as doing
 from netloom.host import observe as looking
+from netloom.host.holders import holders
 from netloom.host.journal import boot_id
-from netloom.host.machine import Orders, Scope
+from netloom.host.machine import Holders, Orders, Scope
 from netloom.model.snapshot import Snapshot
 from netloom.plan.steps import Plan
 from netloom.topology.allocate import HostSubnet
@@ -40,3 +42,7 @@ class ThisMachine:
     def marked(self, lab: str) -> frozenset[str]:
         """Return the names of all namespaces that bear the mark of a lab."""
         return looking.marked(lab)
+
+    def holders(self, names: Iterable[str]) -> Holders:
+        """Return the processes that live in namespaces of these names."""
+        return holders(names)

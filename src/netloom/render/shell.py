@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from functools import singledispatch
 
-from netloom.model.objects import HOST, Bridge, End, Link, Veth
+from netloom.model.objects import HOST, Bridge, End, Link, Route, Veth
 from netloom.plan import steps
 from netloom.plan.steps import Plan, Step
 from netloom.render.text import route_words, rule_words
@@ -32,7 +32,9 @@ def script(plan: Plan, texts: Mapping[str, str]) -> str:
 
 def _hosts(step: steps.HostsSet, texts: Mapping[str, str]) -> Iterator[str]:
     folder = shlex.quote(f"/etc/netns/{step.netns}")
-    yield f"mkdir -p {folder}"
+    # What netloom put there is a link to a text that others share: it is not written through.
+    yield f"[ ! -L {folder} ] || rm {folder}"
+    yield f"mkdir -p {folder}; rm -f {folder}/hosts"
     yield f"cat >{folder}/hosts <<'END-OF-HOSTS'\n{texts.get(step.digest, '')}END-OF-HOSTS"
 
 
@@ -92,7 +94,9 @@ def _(step: steps.HostsSet) -> Iterator[str]:
 
 @commands.register
 def _(step: steps.HostsDel) -> Iterator[str]:
-    yield f"rm -f {shlex.quote(f'/etc/netns/{step.netns}')}/hosts"
+    folder = shlex.quote(f"/etc/netns/{step.netns}")
+    rest = f"{{ rm -f {folder}/hosts; rmdir {folder} 2>/dev/null || :; }}"
+    yield f"[ -L {folder} ] && rm {folder} || {rest}"
 
 
 @commands.register
@@ -119,29 +123,34 @@ def _(step: steps.RouteDel) -> Iterator[str]:
 
 @commands.register
 def _(step: steps.RuleAdd) -> Iterator[str]:
-    yield f"{_ip(step.netns)} -{step.rule.family} rule add {rule_words(step.rule)}"
+    yield f"{_ip(step.netns)} -{step.rule.family} rule add {_quoted(rule_words(step.rule))}"
 
 
 @commands.register
 def _(step: steps.RuleDel) -> Iterator[str]:
-    yield f"{_ip(step.netns)} -{step.rule.family} rule del {rule_words(step.rule)}"
+    yield f"{_ip(step.netns)} -{step.rule.family} rule del {_quoted(rule_words(step.rule))}"
 
 
 def _route(
     verb: str, netns: str, step: steps.RouteAdd | steps.RouteReplace | steps.RouteDel
 ) -> str:
     route = step.route
-    words = route_words(route)
+    words = _quoted(route_words(route))
     protocol = f" proto {route.protocol}" if route.protocol != 3 else ""
-    scope = " scope global" if _unusual_scope(step) else ""
+    scope = "" if route.scope == _usual_scope(route) else f" scope {route.scope or 'global'}"
     return f"{_ip(netns)} -{route.family} route {verb} {words}{protocol}{scope}"
 
 
-def _unusual_scope(step: steps.RouteAdd | steps.RouteReplace | steps.RouteDel) -> bool:
-    """Whether a route straight out of a link has the scope of one through a gateway."""
-    route = step.route
-    direct = route.family == 4 and len(route.nexthops) == 1 and not route.nexthops[0].via
-    return direct and route.scope == 0
+def _usual_scope(route: Route) -> int:
+    """Return the scope that `ip route add` gives a route: `link` where it leads straight out."""
+    hops = route.nexthops
+    direct = len(hops) == 1 and not hops[0].via and hops[0].weight == 1
+    return 253 if direct and route.family == 4 else 0
+
+
+def _quoted(words: str) -> str:
+    """Return iproute2's words for a shell: a name of an interface may have any sign but a space."""
+    return shlex.join(words.split())
 
 
 @commands.register

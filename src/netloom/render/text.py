@@ -201,7 +201,8 @@ def table_word(table: int) -> str:
 def route_words(route: Route) -> str:
     """Return a route as what follows `ip route add` (ip-route(8))."""
     words = [route.type] if route.type != "unicast" else []
-    default = {"0.0.0.0/0": "default", "::/0": "default" if route.nexthops else "::/0"}
+    told = any(hop.via for hop in route.nexthops)  # a gateway tells the family
+    default = {"0.0.0.0/0": "default", "::/0": "default" if told else "::/0"}
     words.append(default.get(route.dst, route.dst))
     if len(route.nexthops) == 1 and route.nexthops[0].weight == 1:
         words += _hop_words(route.nexthops[0], route)
@@ -211,7 +212,8 @@ def route_words(route: Route) -> str:
         words += ["table", table_word(route.table)]
     if route.metric and not (":" in route.dst and route.metric == 1024):
         words += ["metric", str(route.metric)]
-    for word, value in (("tos", route.tos), ("mtu", route.mtu), ("advmss", route.advmss)):
+    words += ["tos", f"{route.tos:#x}"] if route.tos else []
+    for word, value in (("mtu", route.mtu), ("advmss", route.advmss)):
         if value:
             words += [word, str(value)]
     if len(route.nexthops) > 1 or (route.nexthops and route.nexthops[0].weight > 1):

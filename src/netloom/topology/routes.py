@@ -42,10 +42,10 @@ class _Words:
     def peek(self) -> str:
         return self.left[-1] if self.left else ""
 
-    def number(self, after: str, top: int = 2**32 - 1) -> int:
+    def number(self, after: str, top: int = 2**32 - 1, base: int = 0) -> int:
         word = self.next(after)
         try:
-            number = int(word, 0)
+            number = int(word, base)
         except ValueError:
             number = -1
         if not 0 <= number <= top:
@@ -101,7 +101,10 @@ class _Said:
     def take(self, word: str, words: _Words) -> None:
         if word in _NUMBERS:
             key, top = _NUMBERS[word]
-            self.numbers[key] = words.table(word) if key == "table" else words.number(word, top)
+            base = 16 if key == "tos" else 0  # as in rtnl_dsfield_a2n (iproute2)
+            self.numbers[key] = (
+                words.table(word) if key == "table" else words.number(word, top, base)
+            )
         elif word == "scope":
             name = words.next(word)
             self.numbers[word] = (
@@ -332,7 +335,7 @@ _RULE_WORDS: dict[str, Callable[[_Words, str], Iterator[tuple[str, object]]]] = 
         lambda words, word: iter([("priority", words.number(word))]),
     ),
     **dict.fromkeys(
-        ("tos", "dsfield"), lambda words, word: iter([("tos", words.number(word, 255))])
+        ("tos", "dsfield"), lambda words, word: iter([("tos", words.number(word, 255, 16))])
     ),
     "iif": lambda words, word: iter([("iif", words.next(word))]),
     "oif": lambda words, word: iter([("oif", words.next(word))]),

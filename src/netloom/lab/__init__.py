@@ -1,0 +1,35 @@
+"""The front door: the verbs that users call.
+
+    up      apply(diff(desired, now))           plan, verify   diff(desired, now), shown
+    down    apply(diff(nothing, owned now))     undo           apply(diff(before, now))
+
+One algorithm; what differs is what is desired, and what follows a refusal. `up` stops at the first,
+undoes, and says so; `down` goes on and tells all that it could not remove.
+"""
+
+from netloom.lab.change import Progress, undo, up
+from netloom.lab.drafts import Draft, draft, plan
+from netloom.lab.end import down
+from netloom.lab.files import DEFAULT_FILE, default_name, lab_name, load
+from netloom.lab.look import labs, pasts, verify
+from netloom.lab.report import Past, Report, Running
+
+__all__ = [
+    "DEFAULT_FILE",
+    "Draft",
+    "Past",
+    "Progress",
+    "Report",
+    "Running",
+    "default_name",
+    "down",
+    "draft",
+    "lab_name",
+    "labs",
+    "load",
+    "pasts",
+    "plan",
+    "undo",
+    "up",
+    "verify",
+]

@@ -1,0 +1,181 @@
+"""Changing a running lab: `up` and `undo`, with the journal around every plan.
+
+After a refusal or Ctrl-C the machine is led back to where the change began: by the same algorithm,
+from whatever is there then.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from netloom.errors import Interrupted, KernelError, Refused
+from netloom.host import journal as memory
+from netloom.host import walls
+from netloom.host.brake import Brake, brake
+from netloom.host.journal import Journal, Pending, Record
+from netloom.host.machine import Machine, Orders, scope_of
+from netloom.host.this import ThisMachine
+from netloom.lab.drafts import Draft, draft, states
+from netloom.lab.end import refuse_foreign
+from netloom.lab.report import Report
+from netloom.model.objects import NOTHING, Desired
+from netloom.model.snapshot import Snapshot
+from netloom.plan.diff import diff
+from netloom.topology.parse import Source
+
+Progress = Callable[[int, int], None]
+"""Is told how many steps of how many are done."""
+
+
+def up(
+    source: Source,
+    machine: Machine | None = None,
+    *,
+    progress: Progress | None = None,
+    command: str = "up",
+) -> Report:
+    """Make a lab as its topology says; twice does nothing.
+
+    Raises `TopologyError` or `Unavailable` before anything is touched, `Refused` or `Interrupted`
+    after all that had been done was undone.
+    """
+    machine = machine or ThisMachine()
+    begun = time.monotonic()
+    lab = source.topology.name
+    with brake() as stop, Journal(lab) as journal:
+        found = draft(source, journal, machine)
+        record = Record(
+            lab=lab,
+            boot=machine.boot,
+            desired=found.lowered.desired,
+            held=found.lowered.held,
+            source=str(Path(source.file).absolute()),
+            text=source.text,
+            command=command,
+        )
+        if found.plan or found.pending:
+            _change(found, record, journal, machine, stop=stop, progress=progress)
+        elif found.record != record and (refused := _remember(journal, record)):
+            raise refused[0]
+        desired = found.lowered.desired
+        seconds = time.monotonic() - begun
+        notes = tuple(walls.notes(desired)) if found.plan else ()
+        return Report(lab=lab, plan=found.plan, desired=desired, seconds=seconds, notes=notes)
+
+
+def _change(  # noqa: PLR0913 - what a plan is carried out with
+    found: Draft,
+    record: Record,
+    journal: Journal,
+    machine: Machine,
+    *,
+    stop: Brake,
+    progress: Progress | None,
+) -> None:
+    """Carry out a plan with the journal around it; undo it if it is refused or interrupted."""
+    past = found.pending.before if found.pending else found.record
+    before = past.desired if found.pending and past else found.snapshot.asked
+    if found.pending and past is None:
+        before = NOTHING
+    pending = memory.change(found.plan, past, record, found.pending)
+    journal.begin(pending, record.desired.texts)
+    orders = _orders(found.snapshot, record.lab, stop, progress, len(found.plan))
+    refused = machine.apply(found.plan, orders)
+    if not refused and not stop.pulled:
+        refused = _remember(journal, record, past, keep=bool(found.plan))
+        if not refused:
+            return
+    left = _go_back(before, pending, machine)
+    if not left:
+        journal.abort(past)
+    _raise(refused, left, pending)
+
+
+def undo(lab: str, machine: Machine | None = None) -> Report | None:
+    """Lead a lab back to before netloom's last change to it; None if there is none."""
+    machine = machine or ThisMachine()
+    begun = time.monotonic()
+    with brake() as stop, Journal(lab) as journal:
+        record, unfinished = journal.record(), journal.pending()
+        number, past = next(journal.pasts(), (0, None))
+        if unfinished:
+            number, past = 0, record or Record(lab=lab, boot="", command="")
+        if past is None:
+            return None
+        wholes = [*states(record, unfinished), past.desired]
+        names = unfinished.names if unfinished else frozenset[str]()
+        scope = scope_of(lab, wholes, making=past.desired, unpublished=names)
+        snapshot = machine.observe(scope)
+        steps = diff(past.desired, snapshot)
+        if memory.empty(past.desired):
+            refuse_foreign(lab, snapshot)
+        found = memory.change(steps, record, replace(past, boot=machine.boot), unfinished)
+        journal.begin(found, past.desired.texts)
+        refused = machine.apply(steps, _orders(snapshot, lab, stop))
+        too_late = not refused and not stop.pulled
+        if too_late and not memory.empty(past.desired):
+            refused = _remember(journal, past)
+        if refused or not too_late:
+            left = _go_back(record.desired if record else NOTHING, found, machine)
+            if not left:
+                journal.abort(record)
+            _raise(refused, left, found)
+        if memory.empty(past.desired):
+            journal.forget()
+        elif number:
+            journal.pop(number)
+        seconds = time.monotonic() - begun
+        return Report(lab=lab, plan=steps, desired=past.desired, seconds=seconds)
+
+
+def _remember(
+    journal: Journal, record: Record, past: Record | None = None, *, keep: bool = False
+) -> list[Refused]:
+    """Put on disk what is there now, and what was before; return what was refused."""
+    number = 0
+    try:
+        if keep:
+            number = journal.push(past)
+        journal.commit(record)
+    except OSError as error:
+        if number:
+            journal.pop(number)
+        cause = KernelError(error.errno or 0, f"write {journal.dir}")
+        return [Refused("remember what was done", cause, remedy=f"make room for {journal.dir}")]
+    return []
+
+
+def _orders(
+    snapshot: Snapshot, lab: str, stop: Brake, progress: Progress | None = None, total: int = 0
+) -> Orders:
+    """Return orders to stop at the first refusal, or when somebody asks to."""
+    orders = Orders(lab=lab, snapshot=snapshot, stopped=lambda: stop.pulled)
+    if progress is None:
+        return orders
+    told = progress
+    return replace(orders, progress=lambda done: told(done, total))
+
+
+def _go_back(before: Desired, pending: Pending, machine: Machine) -> list[Refused]:
+    """Lead the machine back to where a change began; return what is refused."""
+    wholes = [*pending.earlier, pending.desired, before]
+    scope = scope_of(pending.lab, wholes, making=before, unpublished=pending.names)
+    snapshot = machine.observe(scope)
+    orders = Orders(lab=pending.lab, snapshot=snapshot, go_on=True)
+    return machine.apply(diff(before, snapshot), orders)
+
+
+def _raise(refused: list[Refused], left: list[Refused], pending: Pending) -> None:
+    remains = tuple(error.step for error in left)
+    if not refused:
+        what = "interrupted; all that was done has been undone"
+        if remains:
+            what = f"interrupted; left behind: {', '.join(remains)} (netloom down {pending.lab})"
+        raise Interrupted(what)
+    first = refused[0]
+    remedy = first.remedy or (f"netloom down {pending.lab}" if remains else "")
+    raise Refused(
+        first.step, first.cause, asked=first.asked, remedy=remedy, undone=not remains, left=remains
+    ) from first.cause

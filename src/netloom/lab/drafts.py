@@ -1,0 +1,106 @@
+"""What `up` would do: a topology, lowered and held against what is there."""
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from netloom.errors import Problem, TopologyError
+from netloom.host.journal import Journal, Pending, Record
+from netloom.host.machine import Machine, scope_of
+from netloom.host.this import ThisMachine
+from netloom.model.objects import Desired
+from netloom.model.snapshot import Snapshot
+from netloom.plan.diff import diff
+from netloom.plan.steps import Plan
+from netloom.topology.allocate import Held
+from netloom.topology.lower import BASELINE, FORWARDING, Around, Lowered, lower
+from netloom.topology.parse import Source
+
+
+class Draft(Struct, frozen=True):
+    """What `up` would do: the desired state, what is there, and the plan between them."""
+
+    source: Source
+    lowered: Lowered
+    snapshot: Snapshot
+    plan: Plan
+    record: Record | None
+    pending: Pending | None
+
+
+def plan(source: Source, machine: Machine | None = None) -> Draft:
+    """Return what `up` would change, and change nothing."""
+    return draft(source, Journal(source.topology.name), machine or ThisMachine())
+
+
+def draft(source: Source, memory_of: Journal, machine: Machine) -> Draft:
+    """Find out what `up` would do; raises `TopologyError`, `Unavailable`, touches nothing."""
+    record, pending = memory_of.record(), memory_of.pending()
+    held = record.held if record else Held()
+    lowered, snapshot = _look(source, held, machine, record, pending)
+    surprises = {
+        key for key, value in BASELINE.items() if snapshot.newborn.get(key, value) != value
+    }
+    if not surprises <= {*lowered.held.baseline, *FORWARDING}:
+        # A new namespace would begin otherwise than the kernel's defaults: they are asked for, too.
+        held = replace(held, baseline=tuple(sorted({*held.baseline, *surprises})))
+        lowered, snapshot = _look(source, held, machine, record, pending)
+    problems = list(_collisions(lowered, snapshot))
+    if problems:
+        raise source.error(problems)
+    return Draft(
+        source=source,
+        lowered=lowered,
+        snapshot=snapshot,
+        plan=diff(lowered.desired, snapshot),
+        record=record,
+        pending=pending,
+    )
+
+
+def _look(
+    source: Source,
+    held: Held,
+    machine: Machine,
+    record: Record | None,
+    pending: Pending | None,
+) -> tuple[Lowered, Snapshot]:
+    """Return what is desired, and what is there."""
+    lab = source.topology.name
+    subnets = machine.host_subnets(lab)
+    around = Around(held=held, host=subnets, salt=machine.boot, ipv6=machine.ipv6)
+    try:
+        lowered = lower(source.topology, around)
+    except TopologyError as error:
+        raise source.error(error.problems) from None
+    unpublished = pending.names if pending else frozenset[str]()
+    scope = scope_of(lab, states(record, pending), making=lowered.desired, unpublished=unpublished)
+    scope = replace(scope, fresh=(*scope.fresh, *BASELINE))
+    return lowered, machine.observe(scope)
+
+
+def states(record: Record | None, pending: Pending | None) -> list[Desired]:
+    """Return all that may be there: what was applied, and what changes not finished led to."""
+    found = [record.desired] if record else []
+    return [*found, *pending.earlier, pending.desired] if pending else found
+
+
+def _collisions(lowered: Lowered, snapshot: Snapshot) -> Iterable[Problem]:
+    """Find the names we want that others have."""
+    foreign = snapshot.foreign
+    for name, netns in lowered.desired.netns.items():
+        path = lowered.places.get(name, ("namespaces", name))
+        if name in foreign.stale:
+            message = (
+                f"`{name}` is a file in /run/netns without a namespace, left behind by somebody"
+            )
+            yield Problem(message, path, f"netloom del {name}", at_key=True)
+        elif name in foreign.names:
+            message = f"a namespace `{name}` exists, and is not this lab's"
+            yield Problem(message, path, "choose another name", at_key=True)
+        for link in netns.links:
+            if link in foreign.links.get(name, ()):
+                place = lowered.places.get(f"{name}:{link}", path)
+                message = f"an interface `{name}:{link}` exists, and is not this lab's"
+                yield Problem(message, place, "choose another name")

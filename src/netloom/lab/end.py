@@ -1,0 +1,110 @@
+"""`down`: leave nothing of a lab, and take nothing else along."""
+
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+
+from netloom.errors import Refused, Unavailable
+from netloom.host import journal as memory
+from netloom.host.brake import brake
+from netloom.host.journal import Journal, Pending, Record
+from netloom.host.machine import Holders, Machine, Orders, scope_of
+from netloom.host.this import ThisMachine
+from netloom.lab.drafts import states
+from netloom.lab.report import Report
+from netloom.model.objects import HOST, Desired, End, Netns, Veth
+from netloom.model.snapshot import Snapshot
+from netloom.plan.diff import teardown
+from netloom.plan.steps import LinkDel, NetnsDel, Plan
+
+
+def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Report | None:
+    """Take a lab down and leave nothing of it; None if it is not up.
+
+    Raises `Unavailable` if things of others would go with it (unless `force`), `Refused` with
+    all that could not be removed.
+    """
+    machine = machine or ThisMachine()
+    begun = time.monotonic()
+    with brake(), Journal(lab) as journal:
+        record, pending = journal.record(), journal.pending()
+        if record is None and pending is None:
+            names = machine.marked(lab)
+            if not names:
+                journal.forget()
+                return None
+            wholes = [Desired(netns={name: Netns() for name in names})]
+        else:
+            wholes = states(record, pending)
+        unpublished = _unpublished(record, pending, machine)
+        snapshot = machine.observe(scope_of(lab, wholes, unpublished=unpublished))
+        if not force:
+            refuse_foreign(lab, snapshot)
+        plan_ = teardown(snapshot)
+        held = machine.holders(name for name in snapshot.netns if name != HOST)
+        plan_ = _cut_wires(held, snapshot, plan_)
+        orders = Orders(lab=lab, snapshot=snapshot, go_on=True)
+        ending = Record(lab=lab, boot=machine.boot)
+        with suppress(Unavailable):  # without room on disk, too, what is there must go
+            journal.begin(memory.change(plan_, None, ending, pending), {})
+        refused = machine.apply(plan_, orders)
+        if refused:
+            left = tuple(error.step for error in refused)
+            raise Refused(
+                refused[0].step, refused[0].cause, asked=refused[0].asked, undone=False, left=left
+            )
+        journal.forget()
+        seconds = time.monotonic() - begun
+        return Report(
+            lab=lab,
+            plan=plan_,
+            desired=snapshot.asked,
+            seconds=seconds,
+            notes=tuple(_held_notes(held)),
+        )
+
+
+def _unpublished(
+    record: Record | None, pending: Pending | None, machine: Machine
+) -> frozenset[str]:
+    """Return the names that a killed `up` may have left as files; after a reboot, all."""
+    names = pending.names if pending else frozenset[str]()
+    for state in (record, pending):
+        if state is not None and state.boot != machine.boot:
+            names |= frozenset(state.desired.netns) - {HOST}
+    return names
+
+
+def refuse_foreign(lab: str, snapshot: Snapshot) -> None:
+    """Refuse to take along what others put into a namespace of the lab."""
+    found = [
+        f"{name}:{link}"
+        for name in snapshot.netns
+        if name != HOST
+        for link in snapshot.foreign.links.get(name, ())
+    ]
+    if found:
+        reason = f"not netloom's, and would be lost with the lab `{lab}`: {', '.join(found)}"
+        raise Unavailable(reason, f"move it out, or netloom down --force {lab}")
+
+
+def _cut_wires(held: Holders, snapshot: Snapshot, steps: Plan) -> Plan:
+    """Delete the wires of a namespace that a process keeps alive: they would live on with it."""
+    cut: list[LinkDel] = []
+    gone: set[End] = {step.end for step in steps if isinstance(step, LinkDel)}
+    for name in held:
+        for link, facts in snapshot.netns[name].links.items():
+            end = End(name, link)
+            if isinstance(facts.kind, Veth) and not {end, facts.kind.peer} & gone:
+                cut.append(LinkDel(end))
+                gone |= {end, facts.kind.peer}
+    if not cut:
+        return steps
+    at = next((i for i, step in enumerate(steps) if isinstance(step, NetnsDel)), len(steps))
+    return (*steps[:at], *cut, *steps[at:])
+
+
+def _held_notes(held: Holders) -> Iterable[str]:
+    for name, processes in held.items():
+        for pid, command in processes:
+            yield f"`{command}` (pid {pid}) still runs in what was `{name}`, nameless from now on"

@@ -1,0 +1,52 @@
+"""What there is: `verify`, `labs`, and the states that `undo` can go back to."""
+
+from netloom.host import journal as memory
+from netloom.host.journal import Journal
+from netloom.host.machine import Machine, scope_of
+from netloom.host.this import ThisMachine
+from netloom.lab.report import Past, Running
+from netloom.model.objects import Netns
+from netloom.plan.diff import diff
+from netloom.plan.steps import Plan
+
+
+def verify(lab: str, machine: Machine | None = None) -> Plan | None:
+    """Return what `up` would have to do so that all is as it was applied; None if it is not up."""
+    machine = machine or ThisMachine()
+    record = Journal(lab).record()
+    if record is None:
+        return None
+    scope = scope_of(lab, [record.desired], making=record.desired)
+    return diff(record.desired, machine.observe(scope))
+
+
+def pasts(lab: str) -> list[Past]:
+    """Return the states that `undo` can go back to, newest first."""
+    return [
+        Past(number, past.command or "nothing", max(0, len(past.desired.netns) - 1))
+        for number, past in Journal(lab).pasts()
+    ]
+
+
+def labs(machine: Machine | None = None) -> list[Running]:
+    """Return all labs that something is remembered of."""
+    boot = (machine or ThisMachine()).boot
+    found = []
+    for name in memory.labs():
+        journal = Journal(name)
+        record, pending = journal.record(), journal.pending()
+        known = record or pending
+        if known is None:
+            continue
+        state = "interrupted" if pending else "up"
+        if known.boot != boot:
+            state = "gone"
+        source = record.source if record else ""
+        inside = sum(_is_member(netns) for netns in known.desired.netns.values())
+        found.append(Running(lab=name, state=state, source=source, namespaces=inside))
+    return found
+
+
+def _is_member(netns: Netns) -> bool:
+    """Whether the user named a namespace: then it has a hosts file, the lab's own has none."""
+    return bool(netns.hosts)

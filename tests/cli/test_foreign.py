@@ -1,0 +1,221 @@
+"""What netloom did not make survives: names that look like ours, and things inside of ours."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.cli.host import ended, netloom, no_trace, on_a_host, write
+from tests.cli.witness import differences, look
+from tests.kernel.machines import ran, says
+
+LAB = """\
+networks:
+  lan: {subnet: 10.20.0.0/24}
+namespaces:
+  web: {networks: [lan]}
+  host: {networks: [lan]}
+links:
+  - [web, db]
+"""
+LOOKALIKES = """
+ip netns add webb
+ip netns add shop
+ip netns add shop.switch2
+ip -n webb link set lo up alias netloom:shopp/webb
+ip link add lan0 type veth peer name lan1
+ip link set lan0 up alias netloom
+ip link add shop type bridge
+ip link add nl-lan type veth peer name web
+ip address add 10.99.0.1/24 dev web
+ip route add 10.98.0.0/16 dev web table 99
+ip rule add from 10.98.0.0/16 lookup 99
+mkdir -p /etc/netns/webb /etc/netns/db /run/netloomish
+echo 192.0.2.1 mine >/etc/netns/webb/hosts
+echo nameserver 192.0.2.1 >/etc/netns/db/resolv.conf
+nft add table inet netloom-shop
+"""
+
+
+@on_a_host
+def test_what_looks_like_ours_and_is_not_survives() -> None:
+    """Namespaces, links, a bridge, routes, files and a firewall's table with names like ours."""
+    ran("sh", "-c", LOOKALIKES)
+    while "LOWERLAYERDOWN" in says("ip", "link", "show", "lan0"):
+        pass
+    write("shop.yaml", LAB)
+
+    with no_trace():
+        netloom("up", "-q", "shop.yaml").status(0)
+        netloom("verify", "shop").stdout("shop  is as it was applied\n").status(0)
+        netloom("down", "-q", "shop").status(0)
+
+
+@on_a_host
+def test_a_namespace_of_somebody_else_s_is_refused_before_anything_is_touched() -> None:
+    """Its name is taken; the place in the file is shown."""
+    says("ip", "netns", "add", "web")
+    write("shop.yaml", LAB)
+
+    with no_trace():
+        netloom("up", "shop.yaml").stderr(
+            "shop.yaml:4:3: a namespace `web` exists, and is not this lab's\n"
+            "  4 |   web: {networks: [lan]}\n"
+            "    |   ^^^ choose another name\n"
+            "nothing was touched\n"
+        ).status(2)
+
+
+@on_a_host
+def test_an_interface_of_somebody_else_s_is_refused_before_anything_is_touched() -> None:
+    """The host's part of a network bears its name: it must be free."""
+    says("ip", "link", "add", "lan", "type", "bridge")
+    write("shop.yaml", LAB)
+
+    with no_trace():
+        status, said, talk = ended("up", "shop.yaml")
+    assert (status, said) == (2, "")
+    assert "an interface `host:lan` exists, and is not this lab's" in talk
+
+
+@on_a_host
+def test_a_stale_name_of_somebody_else_s_is_refused_with_the_way_out() -> None:
+    """A file in /run/netns without a namespace: not ours to remove, but the hint says how."""
+    Path("/run/netns").mkdir()
+    Path("/run/netns/web").touch(mode=0)
+    write("shop.yaml", LAB)
+
+    with no_trace():
+        status, said, talk = ended("up", "shop.yaml")
+    assert (status, said) == (2, "")
+    assert "`web` is a file in /run/netns without a namespace" in talk
+    assert "netloom del web" in talk
+
+    netloom("del", "web").status(0)
+    netloom("up", "-q", "shop.yaml").status(0)
+
+
+@on_a_host
+def test_a_namespace_made_again_under_our_name_survives() -> None:
+    """The name is the same, the namespace is not: `verify` says so, `down` leaves it alone."""
+    write("shop.yaml", LAB)
+    netloom("up", "-q", "shop.yaml").status(0)
+    says("ip", "netns", "del", "web")
+    says("ip", "netns", "add", "web")
+    says("ip", "-n", "web", "link", "set", "lo", "up")
+
+    status, said, _ = ended("verify", "shop")
+    assert status == 3
+    assert "+ netns web\n" in said
+    assert ended("up", "shop.yaml").returncode == 2
+    theirs = os.stat("/run/netns/web").st_ino
+    netloom("down", "-q", "shop").status(0)
+
+    assert os.stat("/run/netns/web").st_ino == theirs
+    assert says("ip", "netns", "list") == "web\n"
+    assert "LOOPBACK,UP" in says("ip", "-n", "web", "link", "show", "lo")
+
+
+@on_a_host
+def test_somebody_s_interface_in_our_namespace_stops_down() -> None:
+    """It would die with the namespace: it is listed, and `--force` takes the lab down all the same."""
+    write("shop.yaml", LAB)
+    before = look()
+    netloom("up", "-q", "shop.yaml").status(0)
+    says("ip", "link", "add", "mine", "type", "veth", "peer", "name", "theirs")
+    says("ip", "link", "set", "mine", "netns", "web")
+
+    with no_trace():
+        netloom("down", "shop").stderr(
+            "not netloom's, and would be lost with the lab `shop`: web:mine\n"
+            "hint: move it out, or netloom down --force shop\n"
+            "nothing was touched\n"
+        ).status(2)
+    netloom("verify", "shop").stdout("shop  is as it was applied\n").status(0)
+    netloom("down", "-q", "--force", "shop").status(0)
+
+    while "theirs" in says("ip", "link"):
+        pass  # the kernel takes a namespace apart in its own time
+    assert differences(before, look()) == ""
+
+
+@on_a_host
+def test_what_was_moved_out_again_lets_down_go_on() -> None:
+    """The hint is a way."""
+    write("shop.yaml", LAB)
+    netloom("up", "-q", "shop.yaml").status(0)
+    says("ip", "link", "add", "mine", "type", "veth", "peer", "name", "theirs")
+    says("ip", "link", "set", "mine", "netns", "web")
+    says("ip", "-n", "web", "link", "set", "mine", "netns", str(os.getpid()), check=False)
+    says("ip", "link", "del", "theirs")
+
+    netloom("down", "-q", "shop").status(0)
+
+
+@on_a_host
+def test_a_lab_is_taken_down_by_its_marks_when_the_state_is_lost() -> None:
+    """Namespaces and links bear the mark in the kernel; but whose /etc/netns is, nobody knows now."""
+    write("shop.yaml", LAB)
+    Path("/etc/netns").mkdir()
+    with no_trace():
+        netloom("up", "-q", "shop.yaml").status(0)
+        says("rm", "-rf", "/run/netloom")
+
+        netloom("down", "shop").stdout(
+            "shop  down: 2 namespaces, 1 network, 3 wires; the host is as it was\n"
+        ).status(0)
+
+
+@on_a_host
+def test_up_takes_over_a_lab_whose_state_is_lost() -> None:
+    """What bears the mark is ours: it is found as it shall be, and remembered again."""
+    write("shop.yaml", LAB)
+    netloom("up", "-q", "shop.yaml").status(0)
+    says("rm", "-rf", "/run/netloom")
+
+    netloom("up", "-q", "shop.yaml").status(0)
+    netloom("verify", "shop").stdout("shop  is as it was applied\n").status(0)
+
+
+@on_a_host
+def test_a_hosts_file_of_the_user_s_survives_and_is_no_drift() -> None:
+    """In /etc/netns/NAME it wins; it stays after `down`, and `up` twice still does nothing."""
+    folder = Path("/etc/netns/web")
+    folder.mkdir(parents=True)
+    (folder / "hosts").write_text("192.0.2.1 mine\n")
+    (folder / "resolv.conf").write_text("nameserver 192.0.2.1\n")
+    write("shop.yaml", LAB)
+
+    with no_trace():
+        netloom("up", "-q", "shop.yaml").status(0)
+        netloom("verify", "shop").stdout("shop  is as it was applied\n").status(0)
+        netloom("up", "shop.yaml").stdout("shop  is up; nothing to do\n").status(0)
+        netloom("exec", "web", "cat", "/etc/hosts").stdout("192.0.2.1 mine\n").status(0)
+        netloom("down", "-q", "shop").status(0)
+
+
+@pytest.mark.parametrize("made", ["/etc/netns", "/etc/netns/web"])
+@on_a_host
+def test_a_folder_of_the_user_s_stays_even_when_it_is_empty(made: str) -> None:
+    """Empty before, empty after."""
+    Path(made).mkdir(parents=True)
+    write("shop.yaml", LAB)
+
+    with no_trace():
+        netloom("up", "-q", "shop.yaml").status(0)
+        assert "db" in ended("exec", "web", "cat", "/etc/hosts").stdout
+        netloom("down", "-q", "shop").status(0)
+
+
+@on_a_host
+def test_another_lab_s_things_are_foreign_too() -> None:
+    """One lab's `down` leaves the other as it is, with the same subnets and the host in both."""
+    write("shop.yaml", LAB)
+    write("b.yaml", "networks:\n  lan2: {subnet: 10.21.0.0/24}\nnamespaces:\n"
+          "  b: {networks: [lan2]}\n  host: {networks: [lan2]}\n")
+    netloom("up", "-q", "b.yaml").status(0)
+
+    with no_trace():
+        netloom("up", "-q", "shop.yaml").status(0)
+        netloom("verify", "b").stdout("b  is as it was applied\n").status(0)
+        netloom("down", "-q", "shop").status(0)

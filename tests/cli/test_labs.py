@@ -1,0 +1,213 @@
+"""The verbs of labs, as they are typed: what each prints, and with which status it ends."""
+
+import json
+from pathlib import Path
+
+from tests.cli.host import ended, netloom, no_trace, on_a_host, write
+from tests.kernel.machines import says
+
+RED_BLUE = """\
+links:
+  - [red:eth0 10.10.0.1/24, blue:eth0 10.10.0.2/24]
+"""
+WITH_GREEN = RED_BLUE + "  - [green 10.11.0.1/24, blue 10.11.0.2/24]\n"
+
+PLAN = """\
++ netns red
++ netns blue
++ link red:eth0 = blue:eth0
++ addr red:eth0 10.10.0.1/24
++ addr blue:eth0 10.10.0.2/24
+5 changes
+"""
+UP = """\
+rb  up in N ms: 2 namespaces, 1 wire
+try   netloom exec red ping -c1 blue
+"""
+DOWN = "rb  down: 2 namespaces, 1 wire; the host is as it was\n"
+
+
+@on_a_host
+def test_up_tells_what_there_is_and_what_to_try() -> None:
+    """Made by the file's words, with a command to try; it works as `ip` sees it."""
+    write("rb.yaml", RED_BLUE)
+
+    netloom("up", "rb.yaml").stdout(UP).status(0)
+
+    assert "inet 10.10.0.1/24" in says("ip", "-n", "red", "addr", "show", "eth0")
+    assert "1 received" in says("ip", "netns", "exec", "blue", "ping", "-c1", "10.10.0.1")
+
+
+@on_a_host
+def test_what_up_says_to_try_works() -> None:
+    """The command on the last line, with the name that the hosts file knows."""
+    write("rb.yaml", RED_BLUE)
+    netloom("up", "-q", "rb.yaml").status(0)
+
+    assert "1 received" in ended("exec", "red", "ping", "-c1", "blue").stdout
+
+
+@on_a_host
+def test_twice_does_nothing() -> None:
+    """An `up` of what is up says so, and is quick about it."""
+    write("rb.yaml", RED_BLUE)
+    netloom("up", "-q", "rb.yaml").status(0)
+
+    with no_trace():
+        netloom("up", "rb.yaml").stdout("rb  is up; nothing to do\n").status(0)
+
+
+@on_a_host
+def test_verbose_tells_every_change_on_standard_error() -> None:
+    """The answer stays what it is."""
+    write("rb.yaml", RED_BLUE)
+
+    netloom("up", "-v", "rb.yaml").stdout(UP).stderr(PLAN).status(0)
+
+
+@on_a_host
+def test_plan_shows_and_touches_nothing() -> None:
+    """The changes that `up` would make, a line each; then there are none."""
+    write("rb.yaml", RED_BLUE)
+
+    with no_trace():
+        netloom("plan", "rb.yaml").stdout(PLAN).status(0)
+    netloom("up", "-q", "rb.yaml").status(0)
+    netloom("plan", "rb.yaml").stdout("no changes\n").status(0)
+
+
+@on_a_host
+def test_the_script_of_a_plan_makes_the_same_lab() -> None:
+    """`plan --as ip`, run by a shell, leaves nothing for `up` to do but to remember."""
+    write("rb.yaml", RED_BLUE)
+    write("rb.sh", ended("plan", "--as", "ip", "rb.yaml").stdout)
+
+    says("sh", "rb.sh")
+
+    assert ended("plan", "rb.yaml").stdout in {"no changes\n", "~ hosts red\n~ hosts blue\n2 changes\n"}
+
+
+@on_a_host
+def test_down_leaves_nothing_and_twice_is_no_mistake() -> None:
+    """A file's lab that is not up is fine; a name that nobody knows is a mistake."""
+    write("rb.yaml", RED_BLUE)
+
+    with no_trace():
+        netloom("up", "-q", "rb.yaml").status(0)
+        netloom("down", "rb.yaml").stdout(DOWN).status(0)
+    netloom("down", "rb.yaml").stdout("rb is not up\n").status(0)
+    netloom("down", "rb").stderr("no lab `rb` (netloom labs)\nnothing was touched\n").status(2)
+
+
+@on_a_host
+def test_a_slip_in_a_lab_s_name_is_told() -> None:
+    """What was perhaps meant is among the labs that are up."""
+    write("shop.yaml", RED_BLUE)
+    netloom("up", "-q", "shop.yaml").status(0)
+
+    for verb in ("down", "verify", "undo"):
+        status, said, talk = ended(verb, "shpo")
+        assert (status, said) == (2, "")
+        assert talk.startswith("no lab `shpo`: did you mean `shop`? (netloom labs)\n")
+
+
+@on_a_host
+def test_down_all_takes_every_lab() -> None:
+    """Each with its line."""
+    write("rb.yaml", RED_BLUE)
+    write("cd.yaml", "links:\n  - [c, d]\n")
+    with no_trace():
+        netloom("up", "-q", "rb.yaml").status(0)
+        netloom("up", "-q", "cd.yaml").status(0)
+
+        both = "cd  down: 2 namespaces, 1 wire; the host is as it was\n" + DOWN
+        netloom("down", "--all").stdout(both).status(0)
+    netloom("down", "--all").status(0)
+
+
+@on_a_host
+def test_labs_lists_what_is_up() -> None:
+    """Name, size and file; nothing where nothing is up."""
+    netloom("labs").status(0)
+    write("rb.yaml", RED_BLUE)
+    netloom("up", "-q", "rb.yaml").status(0)
+
+    netloom("labs").stdout("rb  2 namespaces  rb.yaml\n").status(0)
+    assert json.loads(ended("labs", "--json").stdout) == [
+        {"lab": "rb", "state": "up", "namespaces": 2, "source": "/run/here/rb.yaml"}
+    ]
+
+
+@on_a_host
+def test_verify_tells_what_somebody_changed() -> None:
+    """Status 3 and the steps back; `up` takes them."""
+    write("rb.yaml", RED_BLUE)
+    netloom("up", "-q", "rb.yaml").status(0)
+    netloom("verify", "rb").stdout("rb  is as it was applied\n").status(0)
+    says("ip", "-n", "red", "addr", "del", "10.10.0.1/24", "dev", "eth0")
+    says("ip", "-n", "blue", "link", "set", "eth0", "mtu", "1400")
+
+    difference = "~ link blue:eth0 mtu 1500\n+ addr red:eth0 10.10.0.1/24\n"
+    talk = "rb  is not as it was applied; `netloom up` would do the above\n"
+    netloom("verify", "rb").stdout(difference).stderr(talk).status(3)
+    netloom("up", "-q", "rb.yaml").status(0)
+    netloom("verify", "rb").stdout("rb  is as it was applied\n").status(0)
+
+
+@on_a_host
+def test_verify_of_a_lab_that_is_not_up_is_no() -> None:
+    """The answer to "is it as it was applied" is no."""
+    write("rb.yaml", RED_BLUE)
+
+    netloom("verify", "rb.yaml").stderr("rb is not up\n").status(3)
+
+
+@on_a_host
+def test_undo_goes_back_a_change_at_a_time() -> None:
+    """First to the lab before the change, then to nothing; then there is nothing to undo."""
+    write("rb.yaml", RED_BLUE)
+    with no_trace():
+        netloom("up", "-q", "rb.yaml").status(0)
+        write("rb.yaml", WITH_GREEN)
+        netloom("up", "-q", "rb.yaml").status(0)
+
+        netloom("undo", "--list", "rb").stdout(
+            "2  up, 2 namespaces\n1  nothing, 0 namespaces\n"
+        ).status(0)
+        assert ended("undo", "rb").returncode == 0
+        netloom("verify", "rb").stdout("rb  is as it was applied\n").status(0)
+        assert set(says("ip", "netns").split()) == {"red", "blue"}
+        netloom("undo", "rb").stdout("- netns blue\n- netns red\n2 changes\n").status(0)
+
+
+@on_a_host
+def test_a_lab_is_named_by_its_file_or_its_folder() -> None:
+    """`netloom.yaml` bears the folder's name, as in compose; `-` is standard input."""
+    Path("shop").mkdir()
+    write("netloom.yaml", "links:\n  - [c, d]\n")
+
+    netloom("up", "-q").status(0)
+    netloom("up", "-q", "-", stdin=RED_BLUE).status(0)
+
+    assert [row["lab"] for row in json.loads(ended("labs", "--json").stdout)] == ["here", "stdin"]
+    netloom("down", "-q").status(0)
+    netloom("down", "-q", "stdin").status(0)
+
+
+@on_a_host
+def test_a_lab_can_be_taken_down_by_a_file_that_has_mistakes_by_now() -> None:
+    """What is up is remembered, and not read from the file again."""
+    write("rb.yaml", RED_BLUE)
+    with no_trace():
+        netloom("up", "-q", "rb.yaml").status(0)
+        write("rb.yaml", "name: other\nlinks: [nonsense\n")
+
+        netloom("down", "rb.yaml").stdout(DOWN).status(0)
+
+
+@on_a_host
+def test_init_writes_a_file_that_works() -> None:
+    """And overwrites none."""
+    netloom("init").stdout("wrote netloom.yaml; `netloom up` makes it so\n").status(0)
+    netloom("up", "-q").status(0)
+    netloom("init").stderr("`netloom.yaml` exists; nothing was touched\n").status(2)

@@ -1,0 +1,299 @@
+"""What lowering makes of a file, and what it refuses: mistakes that the kernel would notice."""
+
+import pytest
+
+from netloom.errors import TopologyError
+from netloom.model.objects import HOST, Addr, Bridge, Desired, Nexthop, Route
+from netloom.topology.allocate import HostSubnet
+from netloom.topology.lower import SHARD, Around, Lowered, lower
+from netloom.topology.parse import parse
+
+
+def lowered(text: str, around: Around | None = None) -> Lowered:
+    """Return what a file lowers to."""
+    return lower(parse(text, name="lab").topology, around)
+
+
+def desired(text: str) -> Desired:
+    """Return what a file desires."""
+    return lowered(text).desired
+
+
+def mistakes(text: str, around: Around | None = None) -> list[str]:
+    """Return what a file is refused for."""
+    with pytest.raises(TopologyError) as refusal:
+        lowered(text, around)
+    return [problem.message for problem in refusal.value.problems]
+
+
+def addresses(state: Desired, netns: str, link: str) -> list[str]:
+    """Return the addresses of an interface."""
+    return [str(addr) for addr in state.netns[netns].links[link].addrs]
+
+
+def default_of(state: Desired, netns: str) -> set[tuple[str, str]]:
+    """Return the gateways and devices of the default routes."""
+    return {
+        (hop.via, hop.dev)
+        for route in state.netns[netns].routes
+        if route.dst in {"0.0.0.0/0", "::/0"}
+        for hop in route.nexthops
+    }
+
+
+# ── what is made ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_least_there_can_be() -> None:
+    """A wire between two names: interfaces called by the far end, a /30 and a ULA /126."""
+    state = desired("links: [[red, blue]]")
+
+    assert addresses(state, "red", "blue") == ["10.64.0.1/30", "fd6e:6574:6c6f::1/126"]
+    assert addresses(state, "blue", "red") == ["10.64.0.2/30", "fd6e:6574:6c6f::2/126"]
+    assert state.netns[HOST].links == {}
+
+
+def test_given_addresses_of_a_count_count_up() -> None:
+    """And so do MAC addresses."""
+    state = desired("""
+networks: {mesh: {subnet: 10.20.0.0/24}}
+namespaces: {n: {count: 3, networks: {mesh: {addresses: 10.20.0.11, mac: 02:00:00:00:00:fe}}}}
+""")
+
+    assert [addresses(state, f"n{i}", "mesh") for i in (1, 2, 3)] == [
+        ["10.20.0.11/24"],
+        ["10.20.0.12/24"],
+        ["10.20.0.13/24"],
+    ]
+    assert state.netns["n3"].links["mesh"].mac == "02:00:00:00:01:00"
+
+
+def test_the_second_address_of_a_subnet_is_secondary() -> None:
+    """As inet_insert_ifa has it; an address of another length has a subnet of its own."""
+    state = desired("""
+links: [[a:x 10.0.0.9/24 10.0.0.1/24 10.0.0.2/25 fd00::1/64 fd00::2/64, b:y]]
+""")
+
+    assert {addr for addr in state.netns["a"].links["x"].addrs if addr.secondary} == {
+        Addr("10.0.0.1", 24, secondary=True)
+    }
+
+
+def test_derived_subnets_avoid_given_ones_and_the_hosts() -> None:
+    """What the host sees is left to it."""
+    around = Around(host=(HostSubnet("10.64.0.0/24", "eth0"),))
+
+    held = lowered(
+        """
+networks: {one: {subnet: 10.64.1.0/24}, two: }
+namespaces: {a: {networks: [one]}, b: {networks: [two]}}
+""",
+        around,
+    ).held
+
+    assert held.subnets["two"][0] == "10.64.2.0/24"
+
+
+def test_a_gateway_is_the_default_route_of_the_others() -> None:
+    """In each family that they share, and the gateway forwards."""
+    state = desired("""
+networks: {lan: {gateway: r}}
+namespaces: {r: {networks: [lan]}, a: {networks: [lan]}, l2: {networks: {lan: none}}}
+""")
+
+    assert default_of(state, "a") == {("10.64.0.1", "lan"), ("fd6e:6574:6c6f::1", "lan")}
+    assert default_of(state, "r") == default_of(state, "l2") == set()
+    assert state.netns["r"].sysctls["net.ipv4.ip_forward"] == "1"
+    assert state.netns["a"].sysctls["net.ipv4.ip_forward"] == "0"
+
+
+def test_a_gateway_leads_nobody_out_of_an_interface_that_is_down() -> None:
+    """The kernel would refuse the route."""
+    state = desired("""
+networks: {lan: {gateway: r}}
+namespaces: {r: {networks: [lan]}, a: {networks: [lan], interfaces: {lan: {up: false}}}}
+""")
+
+    assert default_of(state, "a") == set()
+
+
+def test_static_routes_lead_over_routers() -> None:
+    """A leaf gets a default route, a router each subnet that it is not on."""
+    state = desired("""
+routing: static
+links:
+  - [h1 10.1.0.2/24, r1 10.1.0.1/24]
+  - [r1 10.9.0.1/30, r2 10.9.0.2/30]
+  - [r2 10.3.0.1/24, h3 10.3.0.2/24]
+""")
+
+    assert default_of(state, "h1") == {("10.1.0.1", "r1")}
+    assert state.netns["r1"].routes == {Route("10.3.0.0/24", (Nexthop("r2", "10.9.0.2"),))}
+
+
+def test_static_routing_passes_over_what_has_no_addresses() -> None:
+    """Neither an L2 network, nor a family that two neighbours do not share, is a mistake."""
+    state = desired("""
+routing: static
+networks: {l2: {subnet: none}, lan: {subnet: 10.1.0.0/24}}
+namespaces: {a: {networks: [l2]}, r: {networks: [l2, lan]}, six: }
+links: [[six fd00::1/64, r 10.2.0.1/24 fd00::2/64]]
+""")
+
+    assert default_of(state, "a") == set()
+    assert default_of(state, "six") == {("fd00::2", "r")}
+
+
+def test_a_network_with_a_bridge_of_its_own_is_on_the_host() -> None:
+    """And the host takes part by that bridge: routes and interfaces speak of it by its name."""
+    state = desired("""
+networks: {lan: {bridge: br0, subnet: 10.1.0.0/24}}
+namespaces:
+  a: {networks: [lan]}
+  host: {networks: [lan], routes: [10.9.0.0/16 via a, 10.8.0.0/16 dev br0]}
+""")
+
+    assert isinstance(state.netns[HOST].links["br0"].kind, Bridge)
+    assert addresses(state, HOST, "br0") == ["10.1.0.2/24"]
+    assert {hop.dev for route in state.netns[HOST].routes for hop in route.nexthops} == {"br0"}
+    assert "lab.switch" not in state.netns
+
+
+def test_a_thousand_members_share_a_bridge_and_the_next_get_another() -> None:
+    """Growing beyond the ports of a bridge leaves every link that there is as it is."""
+    text = (
+        "networks: {big: {subnet: 10.1.0.0/16}}\nnamespaces: {n: {count: COUNT, networks: [big]}}"
+    )
+    small = lowered(text.replace("COUNT", str(SHARD)))
+
+    grown = lowered(text.replace("COUNT", str(SHARD + 100)), Around(held=small.held))
+
+    large = grown.desired.netns["lab.switch"]
+    before = small.desired.netns["lab.switch"].links
+    assert {name: large.links[name] for name in before} == before
+    ports = [link.master for link in large.links.values() if link.master]
+    assert ports.count("big") == SHARD + 1
+    assert ports.count("big.1") == 100 + 1
+
+
+def test_a_setting_takes_along_what_the_kernel_sets_with_it() -> None:
+    """`conf.all.forwarding` and `ip_forward` are one variable, and what is derived gives way."""
+    sysctls = (
+        desired("""
+namespaces: {a: {sysctls: {net/ipv4/conf/all/forwarding: 1, net.ipv6.conf.all.disable_ipv6: 1}}}
+""")
+        .netns["a"]
+        .sysctls
+    )
+
+    assert sysctls["net.ipv4.ip_forward"] == "1"
+    assert sysctls["net.ipv4.conf.all.forwarding"] == "1"
+    assert sysctls["net.ipv6.conf.default.disable_ipv6"] == "1"
+
+
+def test_a_named_gateway_with_several_addresses_is_the_one_that_can_be_reached() -> None:
+    """By the subnet of the interface that leads there."""
+    state = desired("""
+namespaces: {a: {routes: default via b}, b: }
+links: [[a:x 10.2.0.1/24, b:y 10.1.0.2/24 10.2.0.2/24]]
+""")
+
+    assert default_of(state, "a") == {("10.2.0.2", "x")}
+
+
+# ── what is refused ───────────────────────────────────────────────────────────────────────────────
+
+OFF = "net.ipv6.conf.x.disable_ipv6"
+WIRE = "links: [[a:x 10.0.0.1/24, b:y 10.0.0.2/24]]"
+
+REFUSED = {
+    "a route out of an interface that is down": (
+        "namespaces: {a: {interfaces: {x: {up: false}}, routes: default via b}, b: }\n" + WIRE,
+        "`a:x` is down, and no route leads out of it",
+    ),
+    "a gateway that is oneself": (
+        "namespaces: {a: {routes: default via 10.0.0.1}, b: }\n" + WIRE,
+        "the gateway 10.0.0.1 is `a` itself",
+    ),
+    "a source that one does not have": (
+        "namespaces: {a: {routes: default via b src 10.0.0.3}, b: }\n" + WIRE,
+        "the source 10.0.0.3 is no address of `a`, or of an interface that is down",
+    ),
+    "an IPv6 route with a device alone among its next hops": (
+        """
+namespaces: {a: {routes: fd09::/64 nexthop dev x nexthop via fd00::2}, b: }
+links: [[a:x fd00::1/64, b:y fd00::2/64]]
+""",
+        "each `nexthop` of an IPv6 route leads `via` a gateway (the kernel takes no other)",
+    ),
+    "IPv6 on a short frame": (
+        "links: [[a:x fd00::1/64, b:y, {mtu: 1000}]]",
+        "`a:x` has an IPv6 address, which needs an MTU of 1280 bytes",
+    ),
+    "IPv6 where it is switched off": (
+        "namespaces: {a: {sysctls: {net.ipv6.conf.all.disable_ipv6: 1}}, b: }\nlinks: [[a, b]]",
+        "`a:b` has an IPv6 address, which the setting `net.ipv6.conf.all.disable_ipv6` forbids",
+    ),
+    "an IPv6 route where it is switched off": (
+        """
+namespaces: {a: {routes: fd00::/64 dev x, sysctls: {net.ipv6.conf.x.disable_ipv6: 1}}, b: }
+links: [[a:x, b:y, {subnet: none}]]
+""",
+        f"an IPv6 route leads out of `a:x`, which the setting `{OFF}` forbids",
+    ),
+    "two values for one setting": (
+        "namespaces: {a: {sysctls: {net.ipv4.ip_forward: 0, net.ipv4.conf.all.forwarding: 1}}}",
+        "`net.ipv4.conf.all.forwarding` and `net.ipv4.ip_forward` are one setting, with two values",
+    ),
+    "a setting of an interface that is not there": (
+        "namespaces: {a: {sysctls: {net.ipv4.conf.eth9.rp_filter: 1}}}",
+        "no link or network makes an interface `eth9`",
+    ),
+    "a loopback that is not plain": (
+        "namespaces: {a: {interfaces: {lo: {mtu: 9000}}}}",
+        "`a:lo` can be given addresses, and is otherwise as it is",
+    ),
+    "a loopback with an address twice": (
+        "namespaces: {a: {interfaces: {lo: {addresses: [fd00::1/128, fd00::1/64]}}}}",
+        "`a:lo` is given an address twice",
+    ),
+    "a wire in the place of the loopback": ("links: [[a:lo, b:x]]", "`a:lo` is made twice"),
+    "two networks on one bridge": (
+        "networks: {lan: {bridge: br0}, dmz: {bridge: br0}}",
+        "`host:br0` is made twice",
+    ),
+    "a wire with the name of a bridge": (
+        "networks: {lan: {bridge: br0}}\nnamespaces: [a]\nlinks: [[host:br0, a]]",
+        "`host:br0` is made twice",
+    ),
+    "a bridge port that the host should be": (
+        "networks: {lan: {bridge: br0}}\nnamespaces: {host: {networks: {lan: {mtu: 1400}}}}",
+        "the host is on this network by its bridge `br0`, as it is",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_a_mistake_is_found_before_the_kernel_does(what: str) -> None:
+    """Each of these was once applied half-way, or came out otherwise than it was said."""
+    text, message = REFUSED[what]
+
+    assert message in mistakes(text)
+
+
+def test_a_mistake_of_a_group_is_told_once() -> None:
+    """Not once for each of its members."""
+    text = "namespaces: {n: {count: 9, routes: default via nobody}}"
+
+    assert mistakes(text) == ["`nobody` is neither an address nor a name here"]
+
+
+def test_subnets_of_the_host_are_not_taken() -> None:
+    """Where the host takes part it could not tell which way to go; elsewhere nobody minds."""
+    around = Around(host=(HostSubnet("10.0.0.0/24", "eth0"),))
+    on_host = "links: [[host 10.0.0.1/24, a 10.0.0.2/24]]"
+
+    assert mistakes(on_host, around) == [
+        "10.0.0.0/24 of link `host:a=a:host` overlaps 10.0.0.0/24 on host:eth0"
+    ]
+    assert lowered(WIRE, around).desired == desired(WIRE)

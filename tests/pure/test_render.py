@@ -1,0 +1,207 @@
+"""What a plan looks like, to a person and to a shell."""
+
+import subprocess
+
+import pytest
+
+from netloom.model.objects import Addr, Bridge, End, Link, Nexthop, Route, Rule, Veth
+from netloom.plan import steps
+from netloom.plan.diff import diff, teardown
+from netloom.render.shell import commands, script
+from netloom.render.text import line, plan_text
+from netloom.topology.lower import lower
+from netloom.topology.parse import parse
+from tests.pure.worlds import bare, made
+
+A, HERE = End("a", "eth0"), End("host", "a")
+NEAR = Link(Veth(HERE), mac="02:00:00:00:00:01", mtu=1400, master="br0")
+FAR = Link(Veth(A), mac="02:00:00:00:00:02", mtu=1500)
+BRIDGE = Link(Bridge(stp=True), mac="02:00:00:00:00:03", mtu=1500)
+HOPS = (Nexthop("eth0", "10.0.0.9"), Nexthop("eth1", "10.0.1.9", weight=2))
+ROUTE = Route("0.0.0.0/0", HOPS, table=100, metric=5, src="10.0.0.1", mtu=1300)
+DIRECT = Route("10.9.0.0/16", (Nexthop("eth0"),))
+
+
+def cmd(*parts: str) -> str:
+    """Return one command, written in parts."""
+    return " ".join(parts)
+
+
+SAID: dict[str, tuple[steps.Step, list[str]]] = {
+    "+ netns a": (
+        steps.NetnsAdd("a", "netloom:lab/a"),
+        ["ip netns add a", "ip -n a link set lo up alias netloom:lab/a"],
+    ),
+    "- netns a b": (steps.NetnsDel("a b"), ["ip netns del 'a b'"]),
+    "- name a (left by an `up` that was killed)": (steps.NameDel("a"), ["rm /run/netns/a"]),
+    "+ link a:eth0 = host:a on br0 mtu 1400": (
+        steps.LinkAdd(A, NEAR, FAR),
+        [
+            cmd(
+                "ip -n a link add name eth0 address 02:00:00:00:00:01 mtu 1400 type veth",
+                "peer name a netns $$ address 02:00:00:00:00:02 mtu 1500",
+            ),
+            "ip -n a link set dev eth0 master br0",
+        ],
+    ),
+    "+ link host:a (bridge)": (
+        steps.LinkAdd(HERE, BRIDGE),
+        [
+            cmd(
+                "ip link add name a address 02:00:00:00:00:03 mtu 1499 type bridge stp_state 1",
+                "mcast_snooping 0",
+            ),
+            "ip link set dev a mtu 1500",
+        ],
+    ),
+    "- link a:eth0": (steps.LinkDel(A), ["ip -n a link del dev eth0"]),
+    "~ link a:eth0 up mtu 1300 address 02:00:00:00:00:09 nomaster marked with IPv6 link-local": (
+        steps.LinkSet(
+            A, up=True, mtu=1300, mac="02:00:00:00:00:09", master="", alias="m", ipv6_ll=True
+        ),
+        [
+            cmd(
+                "ip -n a link set dev eth0 mtu 1300 address 02:00:00:00:00:09 nomaster alias m",
+                "addrgenmode eui64",
+            ),
+            "ip -n a link set dev eth0 up",
+        ],
+    ),
+    "~ link host:a down master br0 without IPv6 link-local stp off": (
+        steps.LinkSet(HERE, up=False, master="br0", ipv6_ll=False, stp=False),
+        [
+            "ip link set dev a master br0 addrgenmode none",
+            "ip link set dev a type bridge stp_state 0",
+            "ip link set dev a down",
+        ],
+    ),
+    "+ altname a:eth0 a-long-name-of-it": (
+        steps.AltnameAdd(A, "a-long-name-of-it"),
+        ["ip -n a link property add dev eth0 altname a-long-name-of-it"],
+    ),
+    "- altname a:eth0 old": (
+        steps.AltnameDel(A, "old"),
+        ["ip -n a link property del dev eth0 altname old"],
+    ),
+    "+ addr a:eth0 10.0.0.1/24": (
+        steps.AddrAdd(A, Addr("10.0.0.1", 24)),
+        ["ip -n a addr add 10.0.0.1/24 dev eth0"],
+    ),
+    "+ addr host:a fd00::1/64": (
+        steps.AddrAdd(HERE, Addr("fd00::1", 64)),
+        ["ip addr add fd00::1/64 dev a nodad"],
+    ),
+    "- addr a:eth0 10.0.0.1/24": (
+        steps.AddrDel(A, Addr("10.0.0.1", 24)),
+        ["ip -n a addr del 10.0.0.1/24 dev eth0"],
+    ),
+    "+ route a default src 10.0.0.1 table 100 metric 5 mtu 1300 "
+    "nexthop via 10.0.0.9 dev eth0 weight 1 nexthop via 10.0.1.9 dev eth1 weight 2": (
+        steps.RouteAdd("a", ROUTE),
+        [
+            cmd(
+                "ip -n a -4 route add default src 10.0.0.1 table 100 metric 5 mtu 1300",
+                "nexthop via 10.0.0.9 dev eth0 weight 1 nexthop via 10.0.1.9 dev eth1 weight 2",
+            )
+        ],
+    ),
+    "~ route a 10.9.0.0/16 dev eth0": (
+        steps.RouteReplace("a", DIRECT),
+        ["ip -n a -4 route replace 10.9.0.0/16 dev eth0 scope global"],
+    ),
+    "- route host blackhole ::/0": (
+        steps.RouteDel("host", Route("::/0", type="blackhole", metric=1024, protocol=110)),
+        ["ip -6 route del blackhole ::/0 proto 110"],
+    ),
+    "+ rule a not priority 9 from 10.0.0.0/8 fwmark 0x1/0xff dport 80-90 lookup main": (
+        steps.RuleAdd(
+            "a",
+            Rule(
+                4,
+                9,
+                table=254,
+                src="10.0.0.0/8",
+                fwmark=1,
+                fwmask=255,
+                dport=(80, 90),
+                invert=True,
+            ),
+        ),
+        [
+            cmd(
+                "ip -n a -4 rule add not priority 9 from 10.0.0.0/8 fwmark 0x1/0xff dport 80-90",
+                "lookup main",
+            )
+        ],
+    ),
+    "- rule a priority 9 from all uidrange 0-9 prohibit": (
+        steps.RuleDel("a", Rule(6, 9, "prohibit", uidrange=(0, 9))),
+        ["ip -n a -6 rule del priority 9 from all uidrange 0-9 prohibit"],
+    ),
+    "~ sysctl a net.ipv4.tcp_rmem=1 2 3": (
+        steps.SysctlSet("a", "net.ipv4.tcp_rmem", "1 2 3"),
+        ["ip netns exec a sysctl -qw 'net.ipv4.tcp_rmem=1 2 3'"],
+    ),
+    "~ hosts a": (steps.HostsSet("a", "digest"), ["ln -s /run/netloom/… /etc/netns/a"]),
+    "- hosts a": (
+        steps.HostsDel("a"),
+        [
+            cmd(
+                "[ -L /etc/netns/a ] && rm /etc/netns/a ||",
+                "{ rm -f /etc/netns/a/hosts; rmdir /etc/netns/a 2>/dev/null || :; }",
+            )
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("told", SAID)
+def test_a_step_is_a_line_and_the_commands_that_it_equals(told: str) -> None:
+    """A glyph for what it does, and iproute2's words."""
+    step, expected = SAID[told]
+
+    assert line(step) == told
+    assert list(commands(step)) == expected
+
+
+def test_every_kind_of_step_is_among_them() -> None:
+    """No kind of step is without a line here."""
+    assert {type(step) for step, _ in SAID.values()} == set(steps.Step.__args__)
+
+
+LAB = """
+namespaces: {coke: {routes: default via host}}
+links: [[host:v 10.0.0.1/24, coke:v 10.0.0.2/24]]
+"""
+
+
+def test_a_plan_tells_what_it_makes_and_what_of_it_is_on_the_host() -> None:
+    """What only finishes a new thing is left out."""
+    desired = lower(parse(LAB, name="lab").topology).desired
+
+    assert plan_text(diff(desired, bare(desired))) == (
+        "+ netns coke\n"
+        "+ addr coke:v 10.0.0.2/24\n"
+        "+ route coke default via 10.0.0.1 dev v\n"
+        "host:\n"
+        "  + link host:v = coke:v\n"
+        "  + addr host:v 10.0.0.1/24\n"
+        "5 changes"
+    )
+
+
+def test_nothing_to_do_is_said_so() -> None:
+    """A person who asked wants an answer."""
+    assert plan_text(()) == "no changes"
+
+
+def test_a_script_is_one_that_a_shell_can_read() -> None:
+    """With odd names quoted, and the hosts files in it."""
+    desired = lower(parse(LAB.replace(":v", ":it's"), name="lab").topology).desired
+    up = script(diff(desired, bare(desired)), desired.texts)
+    down = script(teardown(made(desired, bare(desired))), {})
+
+    for text in (up, down):
+        subprocess.run(("sh", "-n"), input=text, text=True, check=True, capture_output=True)
+    assert up.startswith("#!/bin/sh\nset -e\n")
+    assert "10.0.0.2\tcoke\n" in up
