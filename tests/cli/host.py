@@ -84,6 +84,11 @@ class Ended(NamedTuple):
     stdout: str
     stderr: str
 
+    @property
+    def shown(self) -> str:
+        """All of it in one text, so that what differs can be read."""
+        return f"{self.stdout}--- on standard error:\n{self.stderr}--- status {self.returncode}"
+
 
 class Netloom:
     """One run of netloom, and what must be true of it; `status` comes last, and checks."""
@@ -106,9 +111,8 @@ class Netloom:
 
     def status(self, status: int) -> None:
         """Compare all: status, standard output, standard error."""
-        seen = self.ended
-        expected = Ended(status, self._stdout, self._stderr)
-        assert Ended(seen.returncode, timeless(seen.stdout), timeless(seen.stderr)) == expected
+        seen, expected = self.ended, Ended(status, self._stdout, self._stderr)
+        assert timeless(seen.shown) == expected.shown
 
 
 def timeless(text: str) -> str:

@@ -81,6 +81,8 @@ class Etc:
             else:
                 os.symlink(target, path)
         except FileNotFoundError:
+            if first is None and os.path.isdir(self.folder):
+                raise
             if first is None:
                 _make_etc_dir()
             self._first.pop(target, None)
@@ -99,11 +101,11 @@ class Etc:
         """Put a link where something is: in the place of ours, or into somebody's folder."""
         folder, _, name = path.rpartition("/")
         beside = f"{folder}/.{name}.netloom-new"
-        if _digest_at(path, self.lab):
+        if _digest_at(path, self.lab) or _is_dead(path):
             _replace(target, path, beside)
         elif os.path.isdir(path):
             inner = f"{path}/hosts"
-            if _digest_at(inner, self.lab):
+            if _digest_at(inner, self.lab) or _is_dead(inner):
                 _replace(f"{target}/hosts", inner, beside)
             else:
                 with suppress(FileExistsError):
@@ -117,6 +119,14 @@ class Etc:
                 if _digest_at(path, self.lab):
                     with suppress(FileNotFoundError):
                         os.unlink(path)
+
+
+def _is_dead(path: str) -> bool:
+    """Whether a link was left by a lab that went with a reboot: into our folder, to nothing."""
+    try:
+        return os.readlink(path).startswith(f"{RUN_DIR}/") and not os.path.exists(path)
+    except OSError:
+        return False
 
 
 def _make_etc_dir() -> None:

@@ -67,6 +67,9 @@ class Machine(Protocol):
     def ipv6(self) -> bool:
         """Whether the kernel has IPv6."""
 
+    def check_lasting(self) -> None:
+        """Raise `Unavailable` where what is made would be gone with this process."""
+
     def host_subnets(self, lab: str) -> tuple[HostSubnet, ...]:
         """Return the prefixes connected to the namespace `host`, without the lab's own."""
 

@@ -10,6 +10,7 @@ from netloom.host.holders import holders
 from netloom.host.journal import boot_id
 from netloom.host.machine import Holders, Orders, Scope
 from netloom.model.snapshot import Snapshot
+from netloom.netns import names as registry
 from netloom.plan.steps import Plan
 from netloom.topology.allocate import HostSubnet
 
@@ -26,6 +27,10 @@ class ThisMachine:
     def ipv6(self) -> bool:
         """Whether the kernel has IPv6."""
         return Path("/proc/sys/net/ipv6").exists()
+
+    def check_lasting(self) -> None:
+        """Raise `Unavailable` where what is made would be gone with this process."""
+        registry.check_lasting()
 
     def host_subnets(self, lab: str) -> tuple[HostSubnet, ...]:
         """Return the prefixes connected to the namespace `host`, without the lab's own."""

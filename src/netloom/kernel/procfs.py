@@ -87,6 +87,16 @@ def _forebears() -> list[int]:
     return [pid for pid in found if pid]
 
 
+def shares_mounts_with_parent() -> bool:
+    """Whether a thread of our parent sees the mounts that we see; True where one may not look."""
+    try:
+        own = os.readlink("/proc/self/ns/mnt")
+        parent = f"/proc/{os.getppid()}/task"
+        return any(os.readlink(f"{parent}/{task}/ns/mnt") == own for task in os.listdir(parent))
+    except OSError:
+        return True
+
+
 def in_user_namespace() -> bool:
     """Whether this process lives in a user namespace other than the machine's first one."""
     with open("/proc/self/uid_map", encoding="ascii") as file:

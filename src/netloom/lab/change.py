@@ -20,7 +20,7 @@ from netloom.host.this import ThisMachine
 from netloom.lab.drafts import Draft, draft, states
 from netloom.lab.end import refuse_foreign
 from netloom.lab.report import Report
-from netloom.model.objects import NOTHING, Desired
+from netloom.model.objects import NOTHING, Desired, Veth
 from netloom.model.snapshot import Snapshot
 from netloom.plan.diff import diff
 from netloom.topology.parse import Source
@@ -44,6 +44,7 @@ def up(
     machine = machine or ThisMachine()
     begun = time.monotonic()
     lab = source.topology.name
+    machine.check_lasting()
     with brake() as stop, Journal(lab) as journal:
         found = draft(source, journal, machine)
         record = Record(
@@ -84,7 +85,8 @@ def _change(  # noqa: PLR0913 - what a plan is carried out with
     orders = _orders(found.snapshot, record.lab, stop, progress, len(found.plan))
     refused = machine.apply(found.plan, orders)
     if not refused and not stop.pulled:
-        refused = _remember(journal, record, past, keep=bool(found.plan))
+        seen = past if found.pending else _as_seen(past, found.snapshot)
+        refused = _remember(journal, record, seen, keep=bool(found.plan))
         if not refused:
             return
     left = _go_back(before, pending, machine)
@@ -128,6 +130,19 @@ def undo(lab: str, machine: Machine | None = None) -> Report | None:
             journal.pop(number)
         seconds = time.monotonic() - begun
         return Report(lab=lab, plan=steps, desired=past.desired, seconds=seconds)
+
+
+def _as_seen(past: Record | None, snapshot: Snapshot) -> Record | None:
+    """Return what `undo` goes back to: what was there, which need not be what was applied.
+
+    Wires whose far end is lost cannot be made again, so then it is what was applied.
+    """
+    links = (link for netns in snapshot.netns.values() for link in netns.links.values())
+    ends = (link.kind.peer for link in links if isinstance(link.kind, Veth))
+    if past is None or any(end not in snapshot.given for end in ends):
+        return past
+    desired = snapshot.asked_by(past.desired)
+    return replace(past, desired=desired)
 
 
 def _remember(

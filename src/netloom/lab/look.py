@@ -1,5 +1,6 @@
 """What there is: `verify`, `labs`, and the states that `undo` can go back to."""
 
+from netloom.errors import Unavailable
 from netloom.host import journal as memory
 from netloom.host.journal import Journal
 from netloom.host.machine import Machine, scope_of
@@ -13,7 +14,11 @@ from netloom.plan.steps import Plan
 def verify(lab: str, machine: Machine | None = None) -> Plan | None:
     """Return what `up` would have to do so that all is as it was applied; None if it is not up."""
     machine = machine or ThisMachine()
-    record = Journal(lab).record()
+    journal = Journal(lab)
+    record = journal.record()
+    if record is None and journal.pending() is not None:
+        reason = f"the first `up` of `{lab}` was interrupted"
+        raise Unavailable(reason, f"netloom up finishes it, netloom down {lab} removes it")
     if record is None:
         return None
     scope = scope_of(lab, [record.desired], making=record.desired)

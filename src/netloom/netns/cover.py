@@ -28,9 +28,10 @@ def refused(path: str, error: OSError) -> Unavailable:
 
 def make_run_writable() -> None:
     """Lay a /run of our own over the real one, if that is needed and may be."""
-    if all(_writable(f"{_RUN}/{name}") for name in _FRESH):
+    inside = procfs.in_user_namespace()
+    if all(_writable(f"{_RUN}/{name}") for name in _FRESH) and not (inside and _is_machines()):
         return
-    if not procfs.in_user_namespace():
+    if not inside:
         reason = f"{_RUN} is not yours to write"
         raise Unavailable(reason, REMEDY)
     cover_run()
@@ -47,6 +48,24 @@ def cover_run() -> None:
     except KernelError as error:
         reason = f"{_RUN} is not yours, and this user namespace has no mounts of its own ({error})"
         raise Unavailable(reason, REMEDY) from error
+
+
+def _is_machines() -> bool:
+    """Whether /run is still the machine's, who does not see what we mount on it.
+
+    So it is for the real root in `unshare -Urnm`, who may write it.
+    """
+    try:
+        if procfs.same_mounts(1):
+            return False
+    except OSError:  # then process 1 is of another user namespace, and so are its mounts
+        pass
+    device = os.stat(_RUN).st_dev
+    number = f" {os.major(device)}:{os.minor(device)} ".encode()
+    try:
+        return number in procfs.mountinfo(1)
+    except OSError:
+        return True
 
 
 def _writable(path: str) -> bool:

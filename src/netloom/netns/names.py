@@ -150,6 +150,18 @@ def private() -> bool:
     return not _peers(procfs.mountinfo()) & _peers(procfs.mountinfo(elder))
 
 
+def check_lasting() -> None:
+    """Refuse to make names that nobody could see, since our mount namespace ends with this process.
+
+    That is so under `ip netns exec NAME netloom …`: each command there has mounts of its own.
+    """
+    if not procfs.shares_mounts_with_parent() and private():
+        reason = "names made here would vanish with this command, which has mounts of its own"
+        raise Unavailable(
+            reason, "enter by `nsenter --net=/run/netns/NAME`, not by `ip netns exec`"
+        )
+
+
 def _peers(text: bytes) -> set[int]:
     found = procfs.mounts(text, NETNS_DIR)
     return {mount.peers for mount in found if mount.point == NETNS_DIR and mount.peers}

@@ -4,7 +4,7 @@ What comes out, the `Fabric`, still has holes where addresses are derived (`allo
 interface that there will be has its name, its namespace and its place in the file.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from zlib import crc32
 
 from msgspec import Struct, field
@@ -77,8 +77,12 @@ class Fabric(Struct):
 def expand(topology: Topology) -> Fabric:
     """Take a topology apart; mistakes are noted in the result, not raised."""
     fabric = Fabric()
-    for name, said in _declared(topology).items():
-        _add_members(fabric, name, said)
+    if topology.namespaces is not None:
+        for name, said in topology.namespaces.items():
+            _add_members(fabric, name, said, ("namespaces", name))
+    else:
+        for name, path in _named_by_links(topology).items():
+            _add_members(fabric, name, Namespace(), path)
     _add_networks(fabric, topology)
     for number, wire in enumerate(topology.links):
         _add_wires(fabric, wire, ("links", number), topology)
@@ -86,16 +90,17 @@ def expand(topology: Topology) -> Fabric:
     return fabric
 
 
-def _declared(topology: Topology) -> Mapping[str, Namespace]:
-    """Return the namespaces, those that links declare included where there is no `namespaces:`."""
-    if topology.namespaces is not None:
-        return topology.namespaces
-    names = (end.netns for wire in topology.links for end in wire.ends)
-    return {name: Namespace() for name in names if name != HOST}
+def _named_by_links(topology: Topology) -> dict[str, Path]:
+    """Return the namespaces that links declare, where nothing else does, with their places."""
+    places: dict[str, Path] = {}
+    for number, wire in enumerate(topology.links):
+        for which, end in enumerate(wire.ends):
+            if end.netns != HOST:
+                places.setdefault(end.netns, ("links", number, "ends", which, "netns"))
+    return places
 
 
-def _add_members(fabric: Fabric, name: str, said: Namespace) -> None:
-    path: Path = ("namespaces", name)
+def _add_members(fabric: Fabric, name: str, said: Namespace, path: Path) -> None:
     if name == HOST:
         fabric.members[HOST] = Member(said, path)
         return

@@ -1,0 +1,111 @@
+"""The laws of plans on the real kernel, with the worlds of `tests/pure/test_laws.py`.
+
+There `after` proves itself; here it is held against what the kernel did.
+"""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from netloom import lab
+from netloom.host.journal import Journal, Pending
+from netloom.host.machine import Orders
+from netloom.model.objects import Desired
+from netloom.model.snapshot import Snapshot
+from netloom.plan.diff import diff
+from netloom.plan.effect import after
+from netloom.plan.steps import NetnsAdd, Plan
+from netloom.render.text import line
+from tests.kernel.worlds_made import MACHINE, alone, differing, host, scope, seen, source
+from tests.pure.worlds import LAB, Change, changes
+
+pytestmark = pytest.mark.needs("netns", "veth", "bridge", "ip")
+
+FEW = settings(max_examples=max(25, settings().max_examples // 5))
+
+
+def wanted(change: Change) -> tuple[Desired, Desired]:
+    """Make the first of two worlds; return what either desires of this machine."""
+    first = lab.up(source(change.topologies[0]), MACHINE).desired
+    return first, lab.plan(source(change.topologies[1]), MACHINE).lowered.desired
+
+
+def apply(plan: Plan, snapshot: Snapshot) -> None:
+    """Carry out a plan, of which no step may be refused."""
+    refused = MACHINE.apply(plan, Orders(lab=LAB, snapshot=snapshot))
+    assert not refused, refused[0]
+
+
+def interrupted(change: Change, steps: int) -> tuple[lab.Draft, Plan]:
+    """Begin to lead a lab to its second world, and stop after some steps, as if killed."""
+    with Journal(LAB) as journal:
+        draft = lab.draft(source(change.topologies[1]), journal, MACHINE)
+        names = frozenset(step.netns for step in draft.plan if isinstance(step, NetnsAdd))
+        desired = draft.lowered.desired
+        pending = Pending(LAB, MACHINE.boot, draft.record, names, desired)
+        journal.begin(pending, desired.texts)
+        begun = draft.plan[: steps % (len(draft.plan) + 1)]
+        apply(begun, draft.snapshot)
+    return draft, begun
+
+
+@FEW
+@given(changes(), st.integers(0, 999))
+def test_the_kernel_does_what_was_foretold(change: Change, steps: int) -> None:
+    """After a whole plan, and after any part of the next: `after(plan, s)` is what is seen."""
+
+    def check() -> None:
+        first = lab.plan(source(change.topologies[0]), MACHINE)
+        desired = lab.up(source(change.topologies[0]), MACHINE).desired
+        foretold = after(first.plan, first.snapshot)
+        assert differing(foretold, seen(desired), scope(desired)) == []
+
+        draft, begun = interrupted(change, steps)
+        states = desired, draft.lowered.desired
+        foretold = after(begun, draft.snapshot)
+        assert differing(foretold, seen(*states), scope(*states)) == [], list(map(line, begun))
+
+    alone(check)
+
+
+@FEW
+@given(changes(), st.integers(0, 999), st.sampled_from(("finish", "undo", "down")))
+def test_from_any_step_on_a_plan_is_finished_undone_or_taken_down(
+    change: Change, steps: int, way: str
+) -> None:
+    """Whoever was killed leaves nothing that the next `up`, or `down`, does not set right."""
+
+    def check() -> None:
+        before = host()
+        first, _ = wanted(change)
+        draft, _ = interrupted(change, steps)
+        if way == "finish":
+            second = lab.up(source(change.topologies[1]), MACHINE).desired
+            assert diff(second, seen(second)) == ()
+        elif way == "undo":
+            back = draft.snapshot.asked
+            found = seen(first, draft.lowered.desired, back)
+            apply(diff(back, found), found)
+            assert diff(first, seen(first)) == ()
+        lab.down(LAB, MACHINE)
+        assert host() == before
+
+    alone(check)
+
+
+@FEW
+@given(changes())
+def test_up_leaves_nothing_to_do_and_down_leaves_nothing(change: Change) -> None:
+    """`diff` is empty after each `up`; after `down` the host is as it was, says `ip -j`."""
+
+    def check() -> None:
+        before = host()
+        for topology in change.topologies:
+            desired = lab.up(source(topology), MACHINE).desired
+            assert diff(desired, seen(desired)) == ()
+            assert lab.plan(source(topology), MACHINE).plan == ()
+            assert lab.verify(LAB, MACHINE) == ()
+        lab.down(LAB, MACHINE)
+        assert host() == before
+
+    alone(check)

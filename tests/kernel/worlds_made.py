@@ -1,0 +1,102 @@
+"""Labs on a machine of their own, and the witness: what `ip -j` says of it."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from netloom.host.machine import Scope, scope_of
+from netloom.host.this import ThisMachine
+from netloom.kernel.loopback import set_lo_up
+from netloom.model.objects import Desired, Netns
+from netloom.model.snapshot import Snapshot
+from netloom.netns.enter import aside
+from netloom.topology.parse import Source, parse
+from netloom.topology.topology import Topology
+from netloom.topology.unparse import unparse
+from tests.kernel.machines import become_a_machine, says
+from tests.pure.worlds import LAB
+
+_T = TypeVar("_T")
+
+MACHINE = ThisMachine()
+LOOKS = ("link", "addr", "-4 route show table all", "-6 route show table all", "-4 rule", "-6 rule")
+FOLDERS = ("/run", "/run/netns", "/run/netloom", "/etc", "/etc/netns")
+
+
+def alone(call: Callable[[], _T]) -> _T:
+    """Return what `call` returns on a machine of its own, whose `lo` is up as everywhere."""
+
+    def inside() -> _T:
+        become_a_machine()
+        set_lo_up()
+        return call()
+
+    return aside(inside)
+
+
+def source(topology: Topology) -> Source:
+    """Return a topology as a file would say it."""
+    return parse(unparse(topology))
+
+
+def seen(*states: Desired) -> Snapshot:
+    """Return what is there of states of a lab, the last being wanted now."""
+    return MACHINE.observe(scope(*states))
+
+
+def scope(*states: Desired) -> Scope:
+    """Return where to look for states of a lab."""
+    return scope_of(LAB, states, making=states[-1])
+
+
+def differing(foretold: Snapshot, found: Snapshot, where: Scope) -> list[str]:
+    """Return in words where a foretold snapshot and one that was seen are at odds."""
+    names = {*foretold.netns, *found.netns}
+    words = [
+        f"{name} is in one only"
+        for name in names
+        if (name in foretold.netns) ^ (name in found.netns)
+    ]
+    for name in foretold.netns.keys() & found.netns.keys():
+        pair = foretold.netns[name], found.netns[name]
+        words += _differing(name, *pair, where.sysctls.get(name, ()))
+    if (foretold.unnamed, foretold.stray_hosts) != (found.unnamed, found.stray_hosts):
+        words.append(f"left: {found.unnamed} {found.stray_hosts}")
+    return words
+
+
+def _differing(name: str, told: Netns, found: Netns, keys: tuple[str, ...]) -> list[str]:
+    """Compare one namespace; of a setting of a link just made nothing is foretold."""
+    links = {*told.links, *found.links}
+    words = [
+        f"{name}:{link}: {told.links.get(link)} became {found.links.get(link)}"
+        for link in links
+        if told.links.get(link) != found.links.get(link)
+    ]
+    words += [f"{name}: {thing}" for thing in told.routes ^ found.routes]
+    words += [f"{name}: {thing}" for thing in told.rules ^ found.rules]
+    words += [
+        f"{name}: {key}={found.sysctls.get(key)} and not {value}"
+        for key, value in told.sysctls.items()
+        if key in keys and found.sysctls.get(key) != value
+    ]
+    return words + ([] if told.hosts == found.hosts else [f"{name}: hosts"])
+
+
+def ip(words: str, netns: str = "") -> list[dict[str, Any]]:
+    """Return what `ip -j -d` says, in a namespace or on the host."""
+    into = ("-n", netns) if netns else ()
+    said: list[dict[str, Any]] = json.loads(says("ip", "-j", "-d", *into, *words.split()) or "[]")
+    return [each for each in said if each]
+
+
+def host() -> dict[str, object]:
+    """Return all that the witness says of the host: links, addresses, routes, rules, folders."""
+    looks: dict[str, object] = {words: ip(words) for words in LOOKS}
+    folders = {place: sorted(os.listdir(place)) for place in FOLDERS if Path(place).is_dir()}
+    if folders.get("/run/netns") == []:  # made once and kept, as `ip netns` does
+        del folders["/run/netns"]
+        folders["/run"].remove("netns")
+    return looks | {"folders": folders}
