@@ -9,6 +9,7 @@ Nothing of netloom is used here, and every fact is a line of text, so that what 
 
 import hashlib
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -27,6 +28,9 @@ netconf show
 """
 TABLES = ("iptables-save", "ip6tables-save", "iptables-legacy-save", "ip6tables-legacy-save")
 COUNTS = ("net.netfilter.nf_conntrack_count",)
+TIMERS = re.compile(r" \w+_timer +[\d.]+")
+"""Of bridges; they run."""
+
 ITSELF = "/run/netns"
 
 
@@ -68,7 +72,7 @@ def _links(where: str, *enter: str) -> Iterator[str]:
     for words in (("-o", "-d", "-N", "-batch", "-"), ("-6", "-batch", "-")):
         text = IP if "-6" not in words else "rule show\n"
         for line in _says(*enter, "ip", *words, text=text):
-            yield f"{where}: ip: {' '.join(line.split())}"
+            yield f"{where}: ip: {TIMERS.sub('', ' '.join(line.split()))}"
 
 
 def _rules_and_sysctls(where: str, *enter: str) -> Iterator[str]:

@@ -268,19 +268,13 @@ class Journal:
 
 
 def _opened_dir(folder: Path) -> int:
-    covered = False
+    make_run_writable()
     while True:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:  # another netloom removed it in between
             continue
-        except PermissionError as error:
-            if covered:
-                raise Unavailable(f"may not write {folder}", "run it as root") from error
-            # A plain user who is root in a user namespace gets a /run of that namespace's own.
-            make_run_writable()
-            covered = True
         except OSError as error:
             reason = f"cannot make {folder}: {error.strerror}"
             raise Unavailable(reason, f"what netloom remembers stands in {RUN_DIR}") from error
