@@ -1,7 +1,9 @@
 /*
  * The floor: a star of N namespaces by nothing but system calls and netlink, one thread, no process.
  *
- *   floor up N [one]     one: one message in a call, instead of as many as fit
+ *   floor up N [one|early]
+ *                        one: one message in a call, instead of as many as fit
+ *                        early: set each port up as soon as it is made, not all of them at the end
  *   floor down N         take the names away, wait until the last port has really gone
  *   floor watch NETNS|-  say "watching", then wait until no port leads out of it any more ("-": here)
  *   floor settle         wait until the kernel has finished with all namespaces that have died
@@ -39,7 +41,7 @@ enum { PORTS = 1000, NEAR = 100, FAR = 2, SWITCH_LO = 1, TRUNKS = 1000000, FULL 
 #define SWITCH "/run/netns/floor-switch"
 
 static char out[65536], in[1 << 18];
-static int used, batched = 1;
+static int used, batched = 1, early;
 static struct nlmsghdr *msg;
 
 static void die(const char *what) {
@@ -242,10 +244,16 @@ static void add_bridges(int sock, int bridges) {
     flush(sock, "bridges");
 }
 
+static void set_port_up(int hub, int i) {
+    char alias[64];
+    snprintf(alias, sizeof alias, "netloom:floor to f%d:lan", i);
+    set_up(hub, NEAR + i, alias, 1);
+}
+
 static void up(int n) {
     int *socks = calloc(n, sizeof *socks), *netns = calloc(n, sizeof *netns);
     int hub, hub_netns;
-    char name[IFNAMSIZ], alias[64];
+    char name[IFNAMSIZ];
     struct rlimit files = {2 * n + 64, 2 * n + 64};
     double t[7] = {now()};
 
@@ -260,6 +268,8 @@ static void up(int n) {
     for (int i = 0; i < n; i++) {
         snprintf(name, sizeof name, "f%d", i);
         add_veth(hub, NEAR + i, name, FAR + i / PORTS, FAR, "lan", netns[i]);
+        if (early)
+            set_port_up(hub, i);
     }
     flush(hub, "wires");
     t[3] = now();
@@ -270,10 +280,8 @@ static void up(int n) {
         flush(socks[i], "member");
     }
     t[4] = now();
-    for (int i = 0; i < n; i++) {
-        snprintf(alias, sizeof alias, "netloom:floor to f%d:lan", i);
-        set_up(hub, NEAR + i, alias, 1);
-    }
+    for (int i = 0; i < n && !early; i++)
+        set_port_up(hub, i);
     flush(hub, "ports up");
     t[5] = now();
     for (int i = 0; i < n; i++)
@@ -420,7 +428,9 @@ static int run(char **command) {
 
 int main(int argc, char **argv) {
     const char *verb = argc > 1 ? argv[1] : "";
-    batched = !(argc > 3 && !strcmp(argv[3], "one"));
+    const char *way = argc > 3 ? argv[3] : "";
+    batched = strcmp(way, "one") != 0;
+    early = strcmp(way, "early") == 0;
     if (!strcmp(verb, "up") && argc > 2)
         up(atoi(argv[2]));
     else if (!strcmp(verb, "down") && argc > 2)
@@ -432,6 +442,6 @@ int main(int argc, char **argv) {
     else if (!strcmp(verb, "run") && argc > 2)
         return run(argv + 2);
     else
-        return fprintf(stderr, "usage: floor up N [one] | down N | watch NETNS|- | settle | run COMMAND\n"), 2;
+        return fprintf(stderr, "usage: floor up N [one|early] | down N | watch NETNS|- | settle | run COMMAND\n"), 2;
     return 0;
 }

@@ -11,7 +11,7 @@ from bench.subjects import FLOOR, BenchError, Run, Subject
 
 
 class Sample(NamedTuple):
-    """One up and one down. `gone` is from the start of `down` until the last port has gone."""
+    """One up and one down; `gone`: until the last port has gone, and `down` has said so."""
 
     up: Run
     down: Run
@@ -62,9 +62,7 @@ def once(subject: Subject, n: int) -> Sample:
         start = time.monotonic()
         down = subject.down(n)
         gone = json.loads(witness.communicate(timeout=600)[0])["gone_at"] - start
-    if subject.session and down.inside is not None:
-        gone = max(gone, down.inside)
-    return Sample(up, down, gone)
+    return Sample(up, down, max(gone, down.wall or down.inside or 0.0))
 
 
 def play(subjects: list[Subject], n: int, rounds: int) -> Iterator[tuple[str, Sample]]:
@@ -90,4 +88,16 @@ def medians(samples: list[Sample]) -> Medians:
         gone=median(sample.gone for sample in samples),
         peak_kb=max(max(sample.up.peak_kb, sample.down.peak_kb) for sample in samples),
         phases={key: median(sample.up.phases[key] for sample in samples) for key in phases},
+    )
+
+
+def best_floor(found: dict[str, Medians]) -> Medians:
+    """Return the best of all ways to the floor: no order of its steps is the fastest at every N."""
+    ways = [it for name, it in found.items() if name.startswith("floor")]
+    return Medians(
+        wall=min(it.up for it in ways),
+        inside=min(it.inside or it.up for it in ways),
+        gone=min(it.gone for it in ways),
+        peak_kb=min(it.peak_kb for it in ways),
+        phases={},
     )

@@ -69,12 +69,25 @@ def become_a_host() -> None:
     """Give the calling thread mounts, a network with a card, a /run, an /etc and a folder of its own."""
     become_a_machine()
     says("sh", "-ec", NIC)
-    while says("ip", "-o", "link", "show", "up").count("state UP") < 2:
-        pass  # the kernel tells of a carrier in its own time
+    while not _settled():
+        pass  # carrier and the routes of IPv6 come in the kernel's own time
     subprocess.run(["nft", "-f", "-"], input=FIREWALL.encode(), capture_output=True, check=False)
     Path("/run/mount").mkdir()  # umount(8) would make it
     Path("/run/here").mkdir()
     os.chdir("/run/here")  # unshare(CLONE_NEWNS) gave the thread a working directory of its own
+
+
+def _settled() -> bool:
+    links, routes = says("ip", "-o", "link"), says("ip", "-6", "route", "show", "table", "all")
+    return links.count("state UP") == 2 and all(
+        route in routes
+        for route in (
+            "ff00::/8 dev eth0",
+            "ff00::/8 dev cable",
+            "local 2001:db8::2 dev eth0",
+            "2001:db8::/64 dev eth0",
+        )
+    )
 
 
 class Ended(NamedTuple):
@@ -214,3 +227,10 @@ class Warm:
     def interrupt(self, at: int, *argv: str) -> dict[str, Any]:
         """Run netloom, and press Ctrl-C at the call of this number; return how it ended."""
         return self.ask(argv, follow=True, at=at, signal=int(signal.SIGINT))
+
+    def meanwhile(self, about: str, command: Sequence[str], *argv: str) -> dict[str, Any]:
+        """Run netloom, and a command of somebody else's just before its first call about something."""
+        calls = self.calls(*argv)
+        at = next(number for number, call in enumerate(calls, 1) if about in call)
+        self("down", argv[-1])
+        return self.ask(argv, follow=True, at=at, meanwhile=list(command))

@@ -11,7 +11,7 @@ them nothing changes.
 that nothing is missed here; it counts by thread, so by it alone some calls are never reached.
 
 What is asked and answered is a line of JSON: {"argv": […], "follow": true, "at": 7,
-"signal": 9}.
+"signal": 9} or, instead of the signal, "meanwhile" with a command that somebody else runs just then.
 """
 
 import ctypes
@@ -23,9 +23,10 @@ import platform
 import select
 import signal
 import struct
+import subprocess
 import sys
 from collections.abc import Callable
-from typing import NamedTuple, NoReturn, TextIO
+from typing import Any, NamedTuple, NoReturn, TextIO
 
 NUMBERS = {
     "x86_64": {
@@ -182,8 +183,8 @@ def _become_netloom(argv: list[str], out: int, err: int, tell: int) -> NoReturn:
 STREAMS = ((0, "r"), (1, "w"), (2, "w"))
 
 
-def _hear(pid: int, told: int, at: int, number: int) -> list[str]:
-    """Let a fork go on from call to call, with a signal at one; return what it called."""
+def _hear(pid: int, told: int, at: int, act: Callable[[int], bool]) -> list[str]:
+    """Let a fork go on from call to call, and act at one; return what it called."""
     name_of = {number: name for name, number in NUMBERS[platform.machine()].items()}
     answer = os.read(told, 16)
     if not answer:
@@ -208,10 +209,8 @@ def _hear(pid: int, told: int, at: int, number: int) -> list[str]:
             last = call
             if about and not again:
                 calls.append(f"{call.name} {about}")
-                if len(calls) == at:
-                    os.kill(pid, number)
-                    if number == signal.SIGKILL:
-                        break
+                if len(calls) == at and act(pid):
+                    break
             _asked(listener, _SEND, bytearray(_ANSWER.pack(identity, 0, 0, _CONTINUE)))
     finally:
         os.close(listener)
@@ -229,15 +228,31 @@ def _asked(listener: int, request: int, data: bytearray) -> bool:
     return True
 
 
-def _ran(argv: list[str], at: int, number: int, *, follow: bool) -> dict[str, object]:
+def _act(order: dict[str, Any]) -> Callable[[int], bool]:
+    """Return what to do at the call: kill, interrupt, or run what somebody else does meanwhile."""
+
+    def meanwhile(pid: int) -> bool:  # noqa: ARG001 - the shape of an act
+        subprocess.run(order["meanwhile"], check=True)
+        return False
+
+    def send(pid: int) -> bool:
+        number = order.get("signal", signal.SIGKILL)
+        os.kill(pid, number)
+        return bool(number == signal.SIGKILL)
+
+    return meanwhile if "meanwhile" in order else send
+
+
+def _ran(order: dict[str, Any]) -> dict[str, object]:
+    follow = order.get("follow", False)
     out, err = os.memfd_create("out"), os.memfd_create("err")
     told, tell = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(told)
-        _become_netloom(argv, out, err, tell if follow else 0)
+        _become_netloom(order["argv"], out, err, tell if follow else 0)
     os.close(tell)
-    calls = _hear(pid, told, at, number) if follow else []
+    calls = _hear(pid, told, order.get("at", 0), _act(order)) if follow else []
     _, ended = os.waitpid(pid, 0)
     os.close(told)
     texts = [os.pread(fd, 1 << 20, 0).decode() for fd in (out, err)]
@@ -254,10 +269,7 @@ def serve(orders: TextIO) -> None:
     import netloom.cli.main  # noqa: F401, PLC0415
 
     for line in orders:
-        order = json.loads(line)
-        at, number = order.get("at", 0), order.get("signal", signal.SIGKILL)
-        answer = _ran(order["argv"], at, number, follow=order.get("follow", False))
-        print(json.dumps(answer), flush=True)  # noqa: T201
+        print(json.dumps(_ran(json.loads(line))), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

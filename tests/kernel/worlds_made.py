@@ -1,7 +1,6 @@
 """Labs on a machine of their own, and the witness: what `ip -j` says of it."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -95,8 +94,12 @@ def ip(words: str, netns: str = "") -> list[dict[str, Any]]:
 def host() -> dict[str, object]:
     """Return all that the witness says of the host: links, addresses, routes, rules, folders."""
     looks: dict[str, object] = {words: ip(words) for words in LOOKS}
-    folders = {place: sorted(os.listdir(place)) for place in FOLDERS if Path(place).is_dir()}
+    folders = {place: _names_in(Path(place)) for place in FOLDERS if Path(place).is_dir()}
     if folders.get("/run/netns") == []:  # made once and kept, as `ip netns` does
         del folders["/run/netns"]
         folders["/run"].remove("netns")
     return looks | {"folders": folders}
+
+
+def _names_in(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())

@@ -130,13 +130,13 @@ SAID: dict[str, tuple[steps.Step, list[str]]] = {
         [
             cmd(
                 "ip -n a -4 rule add not priority 9 from 10.0.0.0/8 fwmark 0x1/0xff dport 80-90",
-                "lookup main",
+                "lookup main protocol 3",
             )
         ],
     ),
     "- rule a priority 9 from all uidrange 0-9 prohibit": (
         steps.RuleDel("a", Rule(6, 9, "prohibit", uidrange=(0, 9))),
-        ["ip -n a -6 rule del priority 9 from all uidrange 0-9 prohibit"],
+        ["ip -n a -6 rule del priority 9 from all uidrange 0-9 prohibit protocol 3"],
     ),
     "~ sysctl a net.ipv4.tcp_rmem=1 2 3": (
         steps.SysctlSet("a", "net.ipv4.tcp_rmem", "1 2 3"),

@@ -30,6 +30,7 @@ from netloom.topology.topology import (
     Wire,
     WireEnd,
 )
+from netloom.topology.unparse import unparse
 from netloom.values import bounds, family, from_int, network_of, to_int
 
 _T = TypeVar("_T")
@@ -371,6 +372,10 @@ class Change(NamedTuple):
     topologies: tuple[Topology, Topology]
     first: Lowered
     second: Lowered
+
+    def __repr__(self) -> str:
+        """Return both as files: what lowers from them is long."""
+        return "\n---\n".join(["", *map(unparse, self.topologies)])
 
 
 @st.composite

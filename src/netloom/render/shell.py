@@ -123,12 +123,19 @@ def _(step: steps.RouteDel) -> Iterator[str]:
 
 @commands.register
 def _(step: steps.RuleAdd) -> Iterator[str]:
-    yield f"{_ip(step.netns)} -{step.rule.family} rule add {_quoted(rule_words(step.rule))}"
+    yield _rule("add", step)
 
 
 @commands.register
 def _(step: steps.RuleDel) -> Iterator[str]:
-    yield f"{_ip(step.netns)} -{step.rule.family} rule del {_quoted(rule_words(step.rule))}"
+    yield _rule("del", step)
+
+
+def _rule(verb: str, step: steps.RuleAdd | steps.RuleDel) -> str:
+    rule = step.rule
+    # Said always: ip-rule(8) gives a rule no protocol, where ip-route(8) gives a route `boot`.
+    words = f"{_quoted(rule_words(rule))} protocol {rule.protocol}"
+    return f"{_ip(step.netns)} -{rule.family} rule {verb} {words}"
 
 
 def _route(
