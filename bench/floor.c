@@ -1,9 +1,7 @@
 /*
  * The floor: a star of N namespaces by nothing but system calls and netlink, one thread, no process.
  *
- *   floor up N [one|early]
- *                        one: one message in a call, instead of as many as fit
- *                        early: set each port up as soon as it is made, not all of them at the end
+ *   floor up N [one]     one: one message in a call, instead of as many as fit
  *   floor down N         take the names away, wait until the last port has really gone
  *   floor watch NETNS|-  say "watching", then wait until no port leads out of it any more ("-": here)
  *   floor settle         wait until the kernel has finished with all namespaces that have died
@@ -37,11 +35,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PORTS = 1000, NEAR = 100, FAR = 2, SWITCH_LO = 1, TRUNKS = 1000000, FULL = 60000 };
+enum { PORTS = 1000, NEAR = 100, FAR = 2, LO = 1, TRUNKS = 1000000, FULL = 60000 };
 #define SWITCH "/run/netns/floor-switch"
 
 static char out[65536], in[1 << 18];
-static int used, batched = 1, early;
+static int used, batched = 1;
 static struct nlmsghdr *msg;
 
 static void die(const char *what) {
@@ -126,12 +124,20 @@ static void no_link_local(void) {
     end_nest(families);
 }
 
-static void set_up(int sock, int index, const char *alias, int ports_of_a_bridge) {
+/* Its own message, before the link goes up: in one message the kernel first sets it up (do_setlink). */
+static void forgo_link_local(int sock, int index) {
+    begin(RTM_NEWLINK, 0);
+    link_head(index, 0);
+    no_link_local();
+    done(sock, "link set addrgenmode none");
+}
+
+static void set_up(int sock, int index, const char *alias) {
+    if (index != LO)
+        forgo_link_local(sock, index);
     begin(RTM_NEWLINK, 0);
     link_head(index, 1);
     attr_text(IFLA_IFALIAS, alias);
-    if (ports_of_a_bridge)
-        no_link_local();
     done(sock, "link set up");
 }
 
@@ -216,7 +222,7 @@ static void new_netns(const char *path, int *sock, int *netns) {
     if (unshare(CLONE_NEWNET))
         die("unshare");
     *sock = netlink();
-    set_up(*sock, SWITCH_LO, "netloom:floor/member", 0);
+    set_up(*sock, LO, "netloom:floor/member");
     flush(*sock, "lo up");
     *netns = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
     int file = open(path, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0);
@@ -236,24 +242,18 @@ static void add_bridges(int sock, int bridges) {
         snprintf(name[1], IFNAMSIZ, "down%d", i);
         add_veth(sock, one, name[0], FAR + i - 1, other, name[1], -1);
         join(sock, other, FAR + i);
-        set_up(sock, one, "netloom:floor", 1);
-        set_up(sock, other, "netloom:floor", 1);
+        set_up(sock, one, "netloom:floor");
+        set_up(sock, other, "netloom:floor");
     }
     for (int i = 0; i < bridges; i++)
-        set_up(sock, FAR + i, "netloom:floor", 1);
+        set_up(sock, FAR + i, "netloom:floor");
     flush(sock, "bridges");
-}
-
-static void set_port_up(int hub, int i) {
-    char alias[64];
-    snprintf(alias, sizeof alias, "netloom:floor to f%d:lan", i);
-    set_up(hub, NEAR + i, alias, 1);
 }
 
 static void up(int n) {
     int *socks = calloc(n, sizeof *socks), *netns = calloc(n, sizeof *netns);
     int hub, hub_netns;
-    char name[IFNAMSIZ];
+    char name[IFNAMSIZ], alias[64];
     struct rlimit files = {2 * n + 64, 2 * n + 64};
     double t[7] = {now()};
 
@@ -268,20 +268,20 @@ static void up(int n) {
     for (int i = 0; i < n; i++) {
         snprintf(name, sizeof name, "f%d", i);
         add_veth(hub, NEAR + i, name, FAR + i / PORTS, FAR, "lan", netns[i]);
-        if (early)
-            set_port_up(hub, i);
     }
     flush(hub, "wires");
     t[3] = now();
     for (int i = 0; i < n; i++) {
-        set_up(socks[i], FAR, "netloom:floor to floor-switch:f", 1);
+        set_up(socks[i], FAR, "netloom:floor to floor-switch:f");
         add_addr(socks[i], htonl(0x0a400001 + i));
         add_default(socks[i]);
         flush(socks[i], "member");
     }
     t[4] = now();
-    for (int i = 0; i < n && !early; i++)
-        set_port_up(hub, i);
+    for (int i = 0; i < n; i++) {
+        snprintf(alias, sizeof alias, "netloom:floor to f%d:lan", i);
+        set_up(hub, NEAR + i, alias);
+    }
     flush(hub, "ports up");
     t[5] = now();
     for (int i = 0; i < n; i++)
@@ -428,9 +428,7 @@ static int run(char **command) {
 
 int main(int argc, char **argv) {
     const char *verb = argc > 1 ? argv[1] : "";
-    const char *way = argc > 3 ? argv[3] : "";
-    batched = strcmp(way, "one") != 0;
-    early = strcmp(way, "early") == 0;
+    batched = !(argc > 3 && !strcmp(argv[3], "one"));
     if (!strcmp(verb, "up") && argc > 2)
         up(atoi(argv[2]));
     else if (!strcmp(verb, "down") && argc > 2)
@@ -442,6 +440,6 @@ int main(int argc, char **argv) {
     else if (!strcmp(verb, "run") && argc > 2)
         return run(argv + 2);
     else
-        return fprintf(stderr, "usage: floor up N [one|early] | down N | watch NETNS|- | settle | run COMMAND\n"), 2;
+        return fprintf(stderr, "usage: floor up N [one] | down N | watch NETNS|- | settle | run COMMAND\n"), 2;
     return 0;
 }

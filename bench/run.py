@@ -26,7 +26,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sizes", type=int, nargs="+", default=sizes, metavar="N")
     parser.add_argument("--rounds", type=int, default=5, help="rounds at each size (default 5)")
     parser.add_argument(
-        "--only", nargs="+", default=[], metavar="NAME", help="these, and the floors"
+        "--only", nargs="+", default=[], metavar="NAME", help="these, and the floor"
     )
     parser.add_argument("--quick", action="store_true", help="a first look: 100 members, 3 rounds")
     parser.add_argument("--output", type=Path, default=ROOT / "bench" / "results.json")
@@ -52,7 +52,7 @@ def present(only: list[str]) -> list[Subject]:
     """Return the subjects that can be measured here, and say what the others lack."""
     found = []
     for subject in SUBJECTS:
-        if only and subject.name not in {"floor", "floor, ports up early", *only}:
+        if only and subject.name not in {"floor", *only}:
             continue
         if lacks := subject.lacks():
             print(f"without {subject.name}: {lacks}")

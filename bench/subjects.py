@@ -168,11 +168,6 @@ SUBJECTS = [
         switch=switch_of_floor,
     ),
     Subject(
-        "floor, ports up early",
-        lambda verb, n: (str(FLOOR), verb, str(n), "early"),
-        switch=switch_of_floor,
-    ),
-    Subject(
         "netloom",
         lambda verb, n: (*NETLOOM, verb, star_file(n)),
         switch=switch_of_netloom,

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, Self, TypeVar
 
 import pytest
 
@@ -52,7 +52,7 @@ table inet filter {
 
 
 def on_a_host(test: Callable[_P, _T]) -> Callable[_P, _T]:
-    """Run a test as root of a host of its own, in an empty folder; no traceback may have been seen."""
+    """Run a test as root of a host of its own, in an empty folder."""
 
     @functools.wraps(test)
     def run(*args: _P.args, **keys: _P.kwargs) -> _T:
@@ -66,7 +66,7 @@ def on_a_host(test: Callable[_P, _T]) -> Callable[_P, _T]:
 
 
 def become_a_host() -> None:
-    """Give the calling thread mounts, a network with a card, a /run, an /etc and a folder of its own."""
+    """Give the calling thread a machine, and on it a network card, a firewall, an empty folder."""
     become_a_machine()
     says("sh", "-ec", NIC)
     while not _settled():
@@ -170,11 +170,11 @@ def no_trace() -> Iterator[Look]:
 
 
 def _elsewhere(seen: Look) -> Look:
-    return Look(line for line in seen if not line.startswith("file: /run/here"))
+    return frozenset(line for line in seen if not line.startswith("file: /run/here"))
 
 
 class Warm:
-    """A netloom that needs not be started anew each time, and that can be killed at a chosen call."""
+    """A netloom that is not started anew each time, and can be killed at a chosen call."""
 
     def __init__(self) -> None:
         """Start it on the calling thread's machine."""
@@ -188,7 +188,7 @@ class Warm:
             env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
         )
 
-    def __enter__(self) -> "Warm":
+    def __enter__(self) -> Self:
         """Return itself."""
         return self
 
@@ -219,7 +219,7 @@ class Warm:
         return list(answer["calls"])
 
     def kill(self, at: int, *argv: str) -> str:
-        """Run netloom, and kill it at the call of this number, from 1; return what it was about to do."""
+        """Run netloom, and kill it at a call, counted from 1; return what it was about to do."""
         answer = self.ask(argv, follow=True, at=at)
         assert answer["status"] == -9, f"{argv}: no call {at}: {answer}"
         return str(answer["calls"][-1])
@@ -229,7 +229,7 @@ class Warm:
         return self.ask(argv, follow=True, at=at, signal=int(signal.SIGINT))
 
     def meanwhile(self, about: str, command: Sequence[str], *argv: str) -> dict[str, Any]:
-        """Run netloom, and a command of somebody else's just before its first call about something."""
+        """Run netloom, and a command of somebody else's before its first call about something."""
         calls = self.calls(*argv)
         at = next(number for number, call in enumerate(calls, 1) if about in call)
         self("down", argv[-1])

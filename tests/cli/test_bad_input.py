@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.host import command, ended, netloom, no_trace, on_a_host, write
+from tests.cli.host import MAIN, command, ended, netloom, no_trace, on_a_host, write
 from tests.kernel.machines import plainly, ran
 
+LAN = "networks:\n  lan: {subnet: 10.0.0.0/24}\nnamespaces:\n"
 MISTAKES = {
     "broken YAML": ("links: [[a, b]\n", "bad.yaml:1:8: this is not closed\n"),
     "no mapping": ("- a\n- b\n", "bad.yaml:1:1: "),
@@ -14,9 +15,7 @@ MISTAKES = {
     "bytes that are no text": ("links: \x00\n", "bad.yaml:1:"),
     "an unknown key": (
         "networks:\n  lan: {subnt: 10.0.0.0/24}\n",
-        "bad.yaml:2:9: unknown key `subnt` in network `lan`\n"
-        "  2 |   lan: {subnt: 10.0.0.0/24}\n"
-        "    |         ^^^^^ did you mean `subnet`?\n",
+        "bad.yaml:2:9: unknown key `subnt` in network `lan`\n  2 |   lan: {subnt: 10.0.0.0/24}\n",
     ),
     "a key twice": ("links:\n  - [a, b]\nlinks:\n  - [a, c]\n", "bad.yaml:3:1: "),
     "a wrong type": ("namespaces: {a: {networks: {lan: [[1]]}}}\nnetworks: [lan]\n", "bad.yaml:1:"),
@@ -25,12 +24,11 @@ MISTAKES = {
     "no address": ("links:\n  - [a 10.0.0.300/24, b]\n", "bad.yaml:2:"),
     "an address without a length": ("links:\n  - [a 10.0.0.1, b 10.0.0.2]\n", "bad.yaml:2:"),
     "an address outside of its subnet": (
-        "networks:\n  lan: {subnet: 10.0.0.0/24}\nnamespaces:\n  a: {networks: {lan: 10.9.0.1}}\n",
+        LAN + "  a: {networks: {lan: 10.9.0.1}}\n",
         "bad.yaml:4:",
     ),
     "the same address twice": (
-        "networks:\n  lan: {subnet: 10.0.0.0/24}\nnamespaces:\n"
-        "  a: {networks: {lan: 10.0.0.5}}\n  b: {networks: {lan: 10.0.0.5}}\n",
+        LAN + "  a: {networks: {lan: 10.0.0.5}}\n  b: {networks: {lan: 10.0.0.5}}\n",
         "bad.yaml:5:",
     ),
     "a subnet that is too small": (
@@ -57,8 +55,7 @@ MISTAKES = {
         "bad.yaml:2:",
     ),
     "a subnet of the host's": (
-        "networks:\n  lan: {subnet: 192.0.2.0/24}\n"
-        "namespaces:\n  host: {networks: [lan]}\n  a: {networks: [lan]}\n",
+        LAN.replace("10.0.0", "192.0.2") + "  host: {networks: [lan]}\n",
         "bad.yaml:2:17: 192.0.2.0/24 of network `lan` overlaps 192.0.2.0/24 on host:eth0\n",
     ),
     "an interface of the host's": (
@@ -158,7 +155,7 @@ def test_without_rights_the_way_to_get_them_is_told() -> None:
     write("rb.yaml", "links:\n  - [red, blue]\n")
     Path("/run/here").chmod(0o755)
     with no_trace():
-        run = ran(*plainly("from netloom.__main__ import main; main()", "up", "rb.yaml"), check=False)
+        run = ran(*plainly(MAIN, "up", "rb.yaml"), check=False)
     assert (run.returncode, run.stdout) == (2, "")
     assert "hint: sudo " in run.stderr
     assert run.stderr.endswith("nothing was touched\n")
@@ -171,7 +168,7 @@ def test_a_file_that_may_not_be_read_is_told() -> None:
     write("rb.yaml", "links:\n  - [red, blue]\n").chmod(0o600)
     Path("/run/here").chmod(0o755)
 
-    run = ran(*plainly("from netloom.__main__ import main; main()", "plan", "rb.yaml"), check=False)
+    run = ran(*plainly(MAIN, "plan", "rb.yaml"), check=False)
 
     assert run.returncode == 2
     assert "rb.yaml" in run.stderr
@@ -181,7 +178,7 @@ def test_a_file_that_may_not_be_read_is_told() -> None:
 @on_a_host
 @pytest.mark.needs("strace")
 def test_a_kernel_without_network_namespaces_is_told_before_anything_is_touched() -> None:
-    """CONFIG_NET_NS off: the kernel answers EINVAL to unshare(CLONE_NEWNET), so strace says it here."""
+    """CONFIG_NET_NS off: unshare(CLONE_NEWNET) is answered EINVAL, and here strace says so."""
     write("rb.yaml", "networks: {lan: }\nnamespaces: {a: {networks: [lan]}}\n")
     strace = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=unshare:error=EINVAL")
     with no_trace():

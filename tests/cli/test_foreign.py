@@ -1,6 +1,5 @@
 """What netloom did not make survives: names that look like ours, and things inside of ours."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,13 @@ namespaces:
   host: {networks: [lan]}
 links:
   - [web, db]
+"""
+OTHER = """\
+networks:
+  lan2: {subnet: 10.21.0.0/24}
+namespaces:
+  b: {networks: [lan2]}
+  host: {networks: [lan2]}
 """
 LOOKALIKES = """
 ip netns add webb
@@ -107,17 +113,17 @@ def test_a_namespace_made_again_under_our_name_survives() -> None:
     assert status == 3
     assert "+ netns web\n" in said
     assert ended("up", "shop.yaml").returncode == 2
-    theirs = os.stat("/run/netns/web").st_ino
+    theirs = Path("/run/netns/web").stat().st_ino
     netloom("down", "-q", "shop").status(0)
 
-    assert os.stat("/run/netns/web").st_ino == theirs
+    assert Path("/run/netns/web").stat().st_ino == theirs
     assert says("ip", "netns", "list") == "web\n"
     assert "LOOPBACK,UP" in says("ip", "-n", "web", "link", "show", "lo")
 
 
 @on_a_host
 def test_somebody_s_interface_in_our_namespace_stops_down() -> None:
-    """It would die with the namespace: it is listed, and `--force` takes the lab down all the same."""
+    """It would die with the namespace: it is listed, and only `--force` goes on."""
     write("shop.yaml", LAB)
     before = look()
     netloom("up", "-q", "shop.yaml").status(0)
@@ -155,7 +161,7 @@ def test_what_was_moved_out_again_lets_down_go_on() -> None:
 
 @on_a_host
 def test_a_lab_is_taken_down_by_its_marks_when_the_state_is_lost() -> None:
-    """Namespaces and links bear the mark in the kernel; but whose /etc/netns is, nobody knows now."""
+    """The kernel's objects bear the marks; but whose an empty /etc/netns is, nobody knows."""
     write("shop.yaml", LAB)
     Path("/etc/netns").mkdir()
     with no_trace():
@@ -210,10 +216,9 @@ def test_a_folder_of_the_user_s_stays_even_when_it_is_empty(made: str) -> None:
 
 @on_a_host
 def test_another_lab_s_things_are_foreign_too() -> None:
-    """One lab's `down` leaves the other as it is, with the same subnets and the host in both."""
+    """One lab's `down` leaves the other as it is, with the host in both."""
     write("shop.yaml", LAB)
-    write("b.yaml", "networks:\n  lan2: {subnet: 10.21.0.0/24}\nnamespaces:\n"
-          "  b: {networks: [lan2]}\n  host: {networks: [lan2]}\n")
+    write("b.yaml", OTHER)
     netloom("up", "-q", "b.yaml").status(0)
 
     with no_trace():

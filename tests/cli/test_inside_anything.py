@@ -1,4 +1,4 @@
-"""The whole works as root of the machine, as root of another network namespace, and as a plain user.
+"""The whole works as root of the machine, of another network namespace, and as a plain user.
 
 The tests of the other files are the first of these: their host is such a machine. Here the same lab
 is made by somebody who is further inside.
@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.host import command, no_trace, on_a_host, write
+from tests.cli.host import MAIN, command, no_trace, on_a_host, write
 from tests.cli.test_no_trace import FIRST
 from tests.kernel.machines import in_own_root, plainly, ran, says
 
-MAIN = "from netloom.__main__ import main; main()"
 PINGS = """
 $netloom exec a ping -c1 -W2 10.20.0.1 | grep -o '1 received'
 $netloom exec a ping -c1 -W2 gw | grep -o '1 received'
@@ -22,8 +21,8 @@ ping -c1 -W2 10.40.0.2 | grep -o '1 received'
 """
 SCRIPT = """
 set -e
-find /run /etc | grep -v '^/run/netns$' | sort >/tmp/before
-ip -o link >>/tmp/before; ip route show table all >>/tmp/before; sysctl -a -r ^net >>/tmp/before
+find /run /etc | grep -v '^/run/netns$' | sort >/mnt/before
+ip -o link >>/mnt/before; ip route show table all >>/mnt/before; sysctl -a -r ^net >>/mnt/before
 $netloom up first.yaml | grep -o 'up in'
 $netloom up first.yaml
 $netloom verify shop
@@ -31,9 +30,9 @@ PINGS
 $netloom labs
 $netloom down -q shop
 $netloom labs
-find /run /etc | grep -v '^/run/netns$' | sort >/tmp/after
-ip -o link >>/tmp/after; ip route show table all >>/tmp/after; sysctl -a -r ^net >>/tmp/after
-diff -u /tmp/before /tmp/after
+find /run /etc | grep -v '^/run/netns$' | sort >/mnt/after
+ip -o link >>/mnt/after; ip route show table all >>/mnt/after; sysctl -a -r ^net >>/mnt/after
+diff -u /mnt/before /mnt/after
 """.replace("PINGS", PINGS)
 SAID = """\
 up in
@@ -63,16 +62,14 @@ def test_a_whole_life_as_root_of_the_machine() -> None:
 
 
 def tmp(text: str) -> str:
-    """Return a script with a /tmp of its own, so that many can run at once."""
-    return "mount -t tmpfs tmp /mnt\n" + text.replace("/tmp/before", "/mnt/before").replace(
-        "/tmp/after", "/mnt/after"
-    )
+    """Return a script with a folder of its own to write to, so that many can run at once."""
+    return "mount -t tmpfs tmp /mnt\n" + text
 
 
 @on_a_host
 @pytest.mark.needs("ping")
 def test_a_whole_life_inside_another_network_namespace() -> None:
-    """`nsenter --net=`: the host of the lab is that namespace; the machine's own sees nothing of it."""
+    """`nsenter --net=`: the lab's host is that namespace; the machine sees nothing of it."""
     says("ip", "netns", "add", "elsewhere")
     says("ip", "-n", "elsewhere", "link", "set", "lo", "up")
     write("first.yaml", FIRST)
@@ -85,7 +82,7 @@ def test_a_whole_life_inside_another_network_namespace() -> None:
 @on_a_host
 @pytest.mark.needs("ping")
 def test_a_whole_life_inside_ip_netns_exec() -> None:
-    """There /run/netns is of a mount namespace of the command's own: names live as long as it does."""
+    """There /run/netns is of the command's own mounts: names live as long as it does."""
     says("ip", "netns", "add", "elsewhere")
     says("ip", "-n", "elsewhere", "link", "set", "lo", "up")
     write("first.yaml", FIRST)

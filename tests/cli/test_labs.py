@@ -84,7 +84,10 @@ def test_the_script_of_a_plan_makes_the_same_lab() -> None:
 
     says("sh", "rb.sh")
 
-    assert ended("plan", "rb.yaml").stdout in {"no changes\n", "~ hosts red\n~ hosts blue\n2 changes\n"}
+    assert ended("plan", "rb.yaml").stdout in {
+        "no changes\n",
+        "~ hosts red\n~ hosts blue\n2 changes\n",
+    }
 
 
 @on_a_host

@@ -115,7 +115,7 @@ def test_no_room_below_run_leaves_nothing(what: str) -> None:
     says("mount", "-t", "tmpfs", "-o", "mode=755", "work", "/mnt")
     os.chdir("/mnt")
     write("first.yaml", FIRST)
-    statuses = []
+    statuses: list[int] = []
     with Warm() as warm:
         while 0 not in statuses:
             room = f"{len(statuses) + 2}" if what == "nr_inodes" else f"{4 * len(statuses) + 4}k"
@@ -183,14 +183,17 @@ def test_a_signal_in_the_middle_of_a_large_up_leaves_nothing(number: int) -> Non
     """A whole netloom, stopped as soon as there is a namespace to be seen."""
     write("many.yaml", "namespaces:\n  n: {count: 150, networks: [lan]}\nnetworks: {lan: }\n")
     Path("/run/netns").mkdir()
-    with no_trace(), subprocess.Popen(
-        command("up", "many.yaml"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        while not os.listdir("/run/netns"):
+    with (
+        no_trace(),
+        subprocess.Popen(
+            command("up", "many.yaml"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process,
+    ):
+        while not list(Path("/run/netns").iterdir()):
             assert process.poll() is None
         process.send_signal(number)
         said, talk = process.communicate(timeout=60)
 
     assert (process.returncode, said) == (130, "")
     assert talk == "interrupted; all that was done has been undone\n"
-    assert os.listdir("/run/netns") == []
+    assert not list(Path("/run/netns").iterdir())

@@ -1,17 +1,17 @@
-"""A netloom that has imported what it needs, and can be killed at any system call that changes something.
+"""A netloom that has imported what it needs, and can be killed at any call that changes something.
 
-Started as a process of its own, it is told on standard input what to run, forks, and runs it there as
-`netloom` would. The fork asks for a listener on its own system calls (seccomp_unotify(2)): each that
-may change something waits for our word. So they are counted over all threads in the order in which
-they come, each with what it is about, and at the one that was asked for the process gets a real
-SIGKILL (or another signal), before the call has done anything. That is every state that a kill can leave: between two of
-them nothing changes.
+Started as a process of its own, it is told on standard input what to run, forks, and runs it there
+as `netloom` would. The fork asks for a listener on its own system calls (seccomp_unotify(2)): each
+that may change something waits for our word. So they are counted over all threads in the order in
+which they come, each with what it is about, and at the one that was asked for the process gets a
+real SIGKILL (or another signal), before the call has done anything. That is every state that a kill
+can leave: between two of them nothing changes.
 
-`strace -e inject=…:signal=KILL` does the same for a whole program, and proves in the walk's last tests
-that nothing is missed here; it counts by thread, so by it alone some calls are never reached.
+`strace -e inject=…:signal=KILL` does the same for a whole program (`test_no_trace_strace.py` proves
+that nothing is missed here); it counts by thread, so by it alone some calls are never reached.
 
-What is asked and answered is a line of JSON: {"argv": […], "follow": true, "at": 7,
-"signal": 9} or, instead of the signal, "meanwhile" with a command that somebody else runs just then.
+What is asked and answered is a line of JSON: {"argv": […], "follow": true, "at": 7, "signal": 9}
+or, instead of the signal, "meanwhile" with a command that somebody else runs just then.
 """
 
 import ctypes
@@ -26,22 +26,26 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TextIO
 
+_TABLES = {
+    "x86_64": """
+    write=1 sendto=44 rename=82 mkdir=83 rmdir=84 link=86 unlink=87 symlink=88 mount=165
+    umount2=166 openat=257 mkdirat=258 unlinkat=263 renameat=264 linkat=265 symlinkat=266
+    renameat2=316 move_mount=429 sendmsg=46 open=2 ftruncate=77 chmod=90 fchmod=91 fchmodat=268
+    kill=62 pidfd_send_signal=424
+    """,
+    "aarch64": """
+    write=64 sendto=206 mkdirat=34 unlinkat=35 symlinkat=36 linkat=37 renameat=38 umount2=39
+    mount=40 openat=56 renameat2=276 move_mount=429 sendmsg=211 ftruncate=46 fchmod=52
+    fchmodat=53 kill=129 pidfd_send_signal=424
+    """,
+}
 NUMBERS = {
-    "x86_64": {
-        **{"write": 1, "sendto": 44, "rename": 82, "mkdir": 83, "rmdir": 84, "link": 86},
-        **{"unlink": 87, "symlink": 88, "mount": 165, "umount2": 166, "openat": 257},
-        **{"mkdirat": 258, "unlinkat": 263, "renameat": 264, "linkat": 265, "symlinkat": 266},
-        **{"renameat2": 316, "move_mount": 429, "sendmsg": 46, "open": 2, "ftruncate": 77},
-        **{"chmod": 90, "fchmod": 91, "fchmodat": 268, "kill": 62, "pidfd_send_signal": 424},
-    },
-    "aarch64": {
-        **{"write": 64, "sendto": 206, "mkdirat": 34, "unlinkat": 35, "symlinkat": 36},
-        **{"linkat": 37, "renameat": 38, "umount2": 39, "mount": 40, "openat": 56},
-        **{"renameat2": 276, "move_mount": 429, "sendmsg": 211, "ftruncate": 46},
-        **{"fchmod": 52, "fchmodat": 53, "kill": 129, "pidfd_send_signal": 424},
-    },
+    machine: {name: int(nr) for name, nr in (pair.split("=") for pair in table.split())}
+    for machine, table in _TABLES.items()
 }
 """The calls that can change something, by their numbers on each architecture."""
 
@@ -67,7 +71,7 @@ class Call(NamedTuple):
 
     def memory(self, at: int, size: int) -> bytes:
         """Return what the calling process has in its memory."""
-        with open(f"/proc/{self.thread}/mem", "rb", buffering=0) as memory:
+        with Path(f"/proc/{self.thread}/mem").open("rb", buffering=0) as memory:
             memory.seek(at)
             return memory.read(size)
 
@@ -82,7 +86,7 @@ class Call(NamedTuple):
     def file(self, fd: int) -> str:
         """Return what a descriptor of the calling process leads to."""
         try:
-            return os.readlink(f"/proc/{self.thread}/fd/{fd}")
+            return str(Path(f"/proc/{self.thread}/fd/{fd}").readlink())
         except OSError:
             return ""
 
@@ -133,7 +137,7 @@ _ABOUT: dict[str, Callable[[Call], str]] = {
 
 
 def _filter(numbers: list[int]) -> bytes:
-    """Return a program (struct sock_filter[]) that asks us about these calls, and lets others pass."""
+    """Return a program (struct sock_filter[]) that asks us about these calls alone."""
     load = struct.pack("=HBBI", 0x20, 0, 0, 0)  # LD the call's number
     count = len(numbers)
     tests = [struct.pack("=HBBI", 0x15, count - at, 0, nr) for at, nr in enumerate(numbers)]
@@ -143,7 +147,7 @@ def _filter(numbers: list[int]) -> bytes:
 
 
 def _listener() -> int:
-    """Have the calling process wait at each of the calls; return the descriptor that hears of them."""
+    """Have the calling process wait at each of the calls; return what hears of them."""
     machine = platform.machine()
     program = _filter(list(NUMBERS[machine].values()))
     code = ctypes.create_string_buffer(program, len(program))
@@ -204,7 +208,7 @@ def _hear(pid: int, told: int, at: int, act: Callable[[int], bool]) -> list[str]
             identity, thread, _, nr, _, _, *args = _NOTICE.unpack(notice)
             call = Call(name_of[nr], tuple(args), thread)
             about = _ABOUT.get(call.name, _as_it_is)(call)
-            # The kernel begins a write to a sysctl again while somebody holds its lock for networks.
+            # The kernel begins a write to a sysctl again while its lock for networks is held.
             again = call == last and about.startswith("/proc/sys/")
             last = call
             if about and not again:
@@ -264,10 +268,8 @@ def _ran(order: dict[str, Any]) -> dict[str, object]:
 
 def serve(orders: TextIO) -> None:
     """Run what is asked for until nothing more is."""
-    import netloom.__main__  # noqa: F401, PLC0415 - so that the forks need not
-    import netloom.cli.labs  # noqa: F401, PLC0415
-    import netloom.cli.main  # noqa: F401, PLC0415
-
+    for module in ("__main__", "cli.main", "cli.labs"):
+        import_module(f"netloom.{module}")  # so that the forks need not
     for line in orders:
         print(json.dumps(_ran(json.loads(line))), flush=True)  # noqa: T201
 

@@ -14,6 +14,7 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 IP = """\
@@ -32,14 +33,11 @@ IN_ITS_OWN_TIME = re.compile(r" \w+_timer +[\d.]+| state \w+|NO-CARRIER,|,LOWER_
 """The timers of bridges run, and carrier comes and goes when the kernel gets round to it."""
 
 ITSELF = "/run/netns"
+OWN = Path("/proc/thread-self/ns/net")
 
 
-class Look(frozenset[str]):
-    """The facts of one moment, a line each."""
-
-    def __sub__(self, other: object) -> list[str]:  # type: ignore[override]
-        """Return what is here and not there, in order."""
-        return sorted(frozenset.__sub__(self, other))  # type: ignore[arg-type]
+Look = frozenset[str]
+"""The facts of one moment, a line each."""
 
 
 def look(*, whole: bool = True) -> Look:
@@ -54,13 +52,13 @@ def look(*, whole: bool = True) -> Look:
         for name in _names():
             enter = ("nsenter", f"--net={ITSELF}/{name}")
             lines += [*_links(name, *enter), *_rules_and_sysctls(name, *enter)]
-    return Look(lines)
+    return frozenset(lines)
 
 
 def differences(before: Look, after: Look) -> str:
     """Return what is gone and what was left behind, empty if all is as it was."""
-    gone = [f"gone: {line}" for line in before - after]
-    return "\n".join(gone + [f"left: {line}" for line in after - before])
+    gone = [f"gone: {line}" for line in sorted(before - after)]
+    return "\n".join(gone + [f"left: {line}" for line in sorted(after - before)])
 
 
 def _says(*argv: str, text: str = "") -> list[str]:
@@ -92,28 +90,28 @@ def _rules_and_sysctls(where: str, *enter: str) -> Iterator[str]:
 
 def _names() -> list[str]:
     try:
-        return sorted(entry.name for entry in os.scandir(ITSELF) if _is_netns(entry.path))
+        return sorted(path.name for path in Path(ITSELF).iterdir() if _is_netns(path))
     except FileNotFoundError:
         return []
 
 
-def _is_netns(path: str) -> bool:
-    return os.stat(path).st_dev == os.stat("/proc/thread-self/ns/net").st_dev
+def _is_netns(path: Path) -> bool:
+    return path.stat().st_dev == OWN.stat().st_dev
 
 
 def _files(top: str) -> Iterator[str]:
-    here = os.stat(top).st_dev
+    here = Path(top).stat().st_dev
     for folder, folders, files in os.walk(top):
         for name in (*folders, *files):
             path = Path(folder, name)
             if str(path) != ITSELF:
                 yield f"file: {path} {_file(path)}"
-        folders[:] = [name for name in folders if os.lstat(f"{folder}/{name}").st_dev == here]
+        folders[:] = [name for name in folders if Path(folder, name).lstat().st_dev == here]
 
 
 def _file(path: Path) -> str:
     facts = path.lstat()
-    if facts.st_dev == os.stat("/proc/thread-self/ns/net").st_dev:
+    if facts.st_dev == OWN.stat().st_dev:
         return f"namespace {facts.st_ino}"
     mode = stat.filemode(facts.st_mode)
     if stat.S_ISLNK(facts.st_mode):
@@ -131,13 +129,14 @@ def _mounts() -> Iterator[str]:
 
 
 def _processes() -> Iterator[str]:
-    """Processes with this machine's mounts or network, other than the test itself."""
-    here = {os.stat(f"/proc/thread-self/ns/{kind}").st_ino for kind in ("mnt", "net")}
-    for entry in os.listdir("/proc"):
-        if entry.isdecimal() and int(entry) != os.getpid():
-            try:
-                there = {os.stat(f"/proc/{entry}/ns/{kind}").st_ino for kind in ("mnt", "net")}
-                if here & there:
-                    yield f"process: {entry} {Path('/proc', entry, 'comm').read_text().strip()}"
-            except OSError:
-                continue
+    """Yield the processes with this machine's mounts or network, other than the test itself."""
+    here = _rooms(Path("/proc/thread-self"))
+    for process in Path("/proc").glob("[0-9]*"):
+        if process.name != str(os.getpid()):
+            with suppress(OSError):
+                if here & _rooms(process):
+                    yield f"process: {process.name} {(process / 'comm').read_text().strip()}"
+
+
+def _rooms(process: Path) -> set[int]:
+    return {(process / "ns" / kind).stat().st_ino for kind in ("mnt", "net")}

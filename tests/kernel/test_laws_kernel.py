@@ -16,12 +16,12 @@ from netloom.plan.diff import diff
 from netloom.plan.effect import after
 from netloom.plan.steps import NetnsAdd, Plan
 from netloom.render.text import line
-from tests.kernel.worlds_made import MACHINE, alone, differing, host, scope, seen, source
+from tests.kernel.worlds_made import MACHINE, MADE, alone, differing, host, scope, seen, source
 from tests.pure.worlds import LAB, Change, changes
 
 pytestmark = pytest.mark.needs("netns", "veth", "bridge", "ip")
 
-FEW = settings(max_examples=max(25, settings().max_examples // 5))
+FEW = settings(MADE, max_examples=max(25, settings().max_examples // 5))
 
 
 def wanted(change: Change) -> tuple[Desired, Desired]:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hypothesis import Phase, settings
+
 from netloom.host.machine import Scope, scope_of
 from netloom.host.this import ThisMachine
 from netloom.kernel.loopback import set_lo_up
@@ -20,6 +22,9 @@ from tests.pure.worlds import LAB
 _T = TypeVar("_T")
 
 MACHINE = ThisMachine()
+MADE = settings(phases=(Phase.explicit, Phase.reuse, Phase.generate))
+"""For laws that make worlds: the smallest failure would take minutes, so the first is told."""
+
 LOOKS = ("link", "addr", "-4 route show table all", "-6 route show table all", "-4 rule", "-6 rule")
 FOLDERS = ("/run", "/run/netns", "/run/netloom", "/etc", "/etc/netns")
 

@@ -195,4 +195,4 @@ def test_lines_end_as_editors_see_them(end: str) -> None:
     lines = Lines(f"one{end}two{end}", "f")
 
     assert lines.mark(3 + len(end), 6 + len(end)) == Mark("f", 2, 1, 3, "two")
-    assert lines.mark(len(lines.text), len(lines.text)) == ("f", 3, 1, 0, "")
+    assert lines.mark(len(lines.text), len(lines.text)) == Mark("f", 3, 1, 0, "")

@@ -142,10 +142,11 @@ def _route(
     verb: str, netns: str, step: steps.RouteAdd | steps.RouteReplace | steps.RouteDel
 ) -> str:
     route = step.route
-    words = _quoted(route_words(route))
+    head, several, hops = _quoted(route_words(route)).partition(" nexthop ")  # they come last
     protocol = f" proto {route.protocol}" if route.protocol != 3 else ""
     scope = "" if route.scope == _usual_scope(route) else f" scope {route.scope or 'global'}"
-    return f"{_ip(netns)} -{route.family} route {verb} {words}{protocol}{scope}"
+    words = f"{head}{protocol}{scope}{several}{hops}"
+    return f"{_ip(netns)} -{route.family} route {verb} {words}"
 
 
 def _usual_scope(route: Route) -> int:
