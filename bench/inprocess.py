@@ -20,12 +20,12 @@ from netloom.topology.parse import parse
 def apply_star(n: int) -> dict[str, float]:
     """Make the star, and return the seconds of each phase, `total` among them.
 
-    `apply` is the part that the floor does too: the plan, carried out. What goes before it (parsing,
-    lowering, looking, the difference) and the journal are the rest of `total`.
+    `apply` is the part that the floor does too: the plan, carried out. What goes before it
+    (parsing, lowering, looking, the difference) and the journal are the rest of `total`.
     """
-    source = parse(topology(n), file="star.yaml", name="star")
     machine = _Timed()
     start = time.monotonic()
+    source = parse(topology(n), file="star.yaml", name="star")
     up(source, machine)
     return {"apply": machine.applying, "total": time.monotonic() - start}
 
@@ -38,7 +38,7 @@ def remove_star(n: int) -> dict[str, float]:  # noqa: ARG001 - the same shape as
 
 
 class _Timed(ThisMachine):
-    """This machine, with a clock on what it applies."""
+    """The real machine, with a clock on what it applies."""
 
     applying = 0.0
 

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +28,8 @@ from tests.kernel.machines import LIBRARIES, SRC, become_a_machine, says
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
+_RTMGRP_LINK = 1
+_RTMGRP_IPV6_ROUTE = 0x400
 MAIN = "from netloom.__main__ import main; main()"
 NIC = """
 ip link set lo up
@@ -69,12 +72,20 @@ def become_a_host() -> None:
     """Give the calling thread a machine, and on it a network card, a firewall, an empty folder."""
     become_a_machine()
     says("sh", "-ec", NIC)
-    while not _settled():
-        pass  # carrier and the routes of IPv6 come in the kernel's own time
+    wait_for(_settled)
     subprocess.run(["nft", "-f", "-"], input=FIREWALL.encode(), capture_output=True, check=False)
     Path("/run/mount").mkdir()  # umount(8) would make it
     Path("/run/here").mkdir()
     os.chdir("/run/here")  # unshare(CLONE_NEWNS) gave the thread a working directory of its own
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until something is true of links and routes; look again when the kernel says so."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as events:
+        events.bind((0, _RTMGRP_LINK | _RTMGRP_IPV6_ROUTE))
+        events.settimeout(60)
+        while not condition():
+            events.recv(1 << 16)
 
 
 def _settled() -> bool:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.host import ended, netloom, no_trace, on_a_host, write
+from tests.cli.host import ended, netloom, no_trace, on_a_host, wait_for, write
 from tests.cli.witness import differences, look
 from tests.kernel.machines import ran, says
 
@@ -139,8 +139,7 @@ def test_somebody_s_interface_in_our_namespace_stops_down() -> None:
     netloom("verify", "shop").stdout("shop  is as it was applied\n").status(0)
     netloom("down", "-q", "--force", "shop").status(0)
 
-    while "theirs" in says("ip", "link"):
-        pass  # the kernel takes a namespace apart in its own time
+    wait_for(lambda: "theirs" not in says("ip", "link"))
     assert differences(before, look()) == ""
 
 

@@ -76,7 +76,7 @@ def indexes(netns: str) -> dict[str, int]:
 
 @pytest.mark.parametrize("what", EDITS)
 def test_what_is_not_changed_goes_on(what: str) -> None:
-    """A stream over a wire beside the change lives on, and no link is made anew but a rewired one."""
+    """A stream over a wire beside it lives on, and no link is made anew but a rewired one."""
 
     def check() -> None:
         up(LAB)

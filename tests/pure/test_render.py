@@ -111,7 +111,7 @@ SAID: dict[str, tuple[steps.Step, list[str]]] = {
     ),
     "- route host blackhole ::/0": (
         steps.RouteDel("host", Route("::/0", type="blackhole", metric=1024, protocol=110)),
-        ["ip -6 route del blackhole ::/0 proto 110"],
+        ["ip -6 route del blackhole ::/0 metric 1024 proto 110"],
     ),
     "+ rule a not priority 9 from 10.0.0.0/8 fwmark 0x1/0xff dport 80-90 lookup main": (
         steps.RuleAdd(

@@ -145,7 +145,9 @@ def _route(
     head, several, hops = _quoted(route_words(route)).partition(" nexthop ")  # they come last
     protocol = f" proto {route.protocol}" if route.protocol != 3 else ""
     scope = "" if route.scope == _usual_scope(route) else f" scope {route.scope or 'global'}"
-    words = f"{head}{protocol}{scope}{several}{hops}"
+    # Without a metric any would do for IPv6 (ip6_route_del), and the wrong one would go.
+    metric = " metric 1024" if (verb, route.family, route.metric) == ("del", 6, 1024) else ""
+    words = f"{head}{metric}{protocol}{scope}{several}{hops}"
     return f"{_ip(netns)} -{route.family} route {verb} {words}"
 
 
