@@ -16,7 +16,10 @@ from bench.rounds import Table, play
 from bench.subjects import SUBJECTS, BenchError, Subject, build_floor
 
 ROOT = Path(__file__).parents[1]
-PRIVATE = 'mount -t tmpfs run /run && mkdir /run/netns && ip link set lo up && exec "$@"'
+PRIVATE = (
+    "mount -t tmpfs run /run && mkdir /run/netns && cp -a /etc /run/etc && "
+    'mount --bind /run/etc /etc && ip link set lo up && exec "$@"'
+)
 
 
 def arguments() -> argparse.Namespace:

@@ -7,9 +7,12 @@ import sys
 import pytest
 
 
+ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+
+
 def completed(*words: str) -> list[str]:
     """Return what bash would offer for the last of `words`."""
-    environment = os.environ | {
+    environment = ENVIRONMENT | {
         "_NETLOOM_COMPLETE": "bash_complete",
         "COMP_WORDS": " ".join(("netloom", *words)),
         "COMP_CWORD": str(len(words)),
@@ -41,6 +44,7 @@ def test_a_script_is_printed_for_each_shell(shell: str) -> None:
     """`netloom completion SHELL` prints a script that asks netloom itself."""
     run = subprocess.run(
         [sys.executable, "-m", "netloom", "completion", shell],
+        env=ENVIRONMENT,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -56,6 +60,7 @@ def test_the_script_for_bash_is_good_bash() -> None:
     """Bash reads the script without a complaint, and knows a completion for `netloom` then."""
     script = subprocess.run(
         [sys.executable, "-m", "netloom", "completion", "bash"],
+        env=ENVIRONMENT,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -209,7 +209,7 @@ def test_a_mistake_is_shown_as_a_compiler_does() -> None:
             ),
         ),
         (
-            "namespaces: {a: {networks: {lan: {delay: 1ms}}}}",
+            "namespaces: {a: {networks: {lan: {delay: 1ms}}}}\nnetworks: [lan]",
             "1:35 `delay` of network `lan` of namespace `a` is not built yet",
         ),
         ("links: [[a, b, {->: {loss: 1%}}]]", "1:17 `->` of this link is not built yet"),

@@ -20,7 +20,7 @@ from netloom.host.this import ThisMachine
 from netloom.lab.drafts import Draft, draft, states
 from netloom.lab.end import refuse_foreign
 from netloom.lab.report import Report
-from netloom.model.objects import NOTHING, Desired, Veth
+from netloom.model.objects import NOTHING, Desired, Link, Veth
 from netloom.model.snapshot import Snapshot
 from netloom.plan.diff import diff
 from netloom.topology.parse import Source
@@ -77,16 +77,18 @@ def _change(  # noqa: PLR0913 - what a plan is carried out with
 ) -> None:
     """Carry out a plan with the journal around it; undo it if it is refused or interrupted."""
     past = found.pending.before if found.pending else found.record
-    before = past.desired if found.pending and past else found.snapshot.asked
-    if found.pending and past is None:
-        before = NOTHING
+    if found.pending:
+        before = past.desired if past else NOTHING
+    else:
+        before = _as_seen(found.snapshot, past)
     pending = memory.change(found.plan, past, record, found.pending)
     journal.begin(pending, record.desired.texts)
     orders = _orders(found.snapshot, record.lab, stop, progress, len(found.plan))
     refused = machine.apply(found.plan, orders)
     if not refused and not stop.pulled:
-        seen = past if found.pending else _as_seen(past, found.snapshot)
-        refused = _remember(journal, record, seen, keep=bool(found.plan))
+        if past and not found.pending:
+            past = replace(past, desired=before)
+        refused = _remember(journal, record, past, keep=bool(found.plan))
         if not refused:
             return
     left = _go_back(before, pending, machine)
@@ -132,17 +134,26 @@ def undo(lab: str, machine: Machine | None = None) -> Report | None:
         return Report(lab=lab, plan=steps, desired=past.desired, seconds=seconds)
 
 
-def _as_seen(past: Record | None, snapshot: Snapshot) -> Record | None:
-    """Return what `undo` goes back to: what was there, which need not be what was applied.
+def _as_seen(snapshot: Snapshot, past: Record | None) -> Desired:
+    """Return what there was, to go back to; it need not be what was applied.
 
-    Wires whose far end is lost cannot be made again, so then it is what was applied.
+    A wire whose far end is lost cannot be made again, and is left out.
     """
-    links = (link for netns in snapshot.netns.values() for link in netns.links.values())
-    ends = (link.kind.peer for link in links if isinstance(link.kind, Veth))
-    if past is None or any(end not in snapshot.given for end in ends):
-        return past
-    desired = snapshot.asked_by(past.desired)
-    return replace(past, desired=desired)
+    seen = snapshot.asked_by(past.desired) if past else snapshot.asked
+    return replace(
+        seen,
+        netns={
+            name: replace(
+                netns,
+                links={n: link for n, link in netns.links.items() if _is_whole(link, snapshot)},
+            )
+            for name, netns in seen.netns.items()
+        },
+    )
+
+
+def _is_whole(link: Link, snapshot: Snapshot) -> bool:
+    return not isinstance(link.kind, Veth) or link.kind.peer in snapshot.given
 
 
 def _remember(

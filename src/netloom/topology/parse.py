@@ -14,6 +14,7 @@ from netloom.topology.keys import TOPOLOGY
 from netloom.topology.lines import Lines, decode, in_order
 from netloom.topology.nodes import Node, TextNode, compose, is_nothing
 from netloom.topology.spans import span
+from netloom.topology.suggest import did_you_mean
 from netloom.topology.topology import Topology
 from netloom.topology.walk import Place, Walk
 
@@ -81,6 +82,9 @@ def parse(text: str | bytes, *, file: str = "<text>", name: str = "") -> Source:
     topology = walk.read(TOPOLOGY, Place(None, node), ())
     source = Source(Topology(name=name), lines, walk.places)
     problems += map(source.locate, _shared_names(walk.places))
+    if problems:
+        # Else `expand` finds them, who knows more; but mistakes shall be told all at once.
+        problems += map(source.locate, _unknown_networks(walk.places))
     if problems or not isinstance(topology, Topology):
         raise TopologyError(in_order(problems))
     source.topology = structs.replace(topology, name=topology.name or name)
@@ -102,6 +106,17 @@ def _shared_names(places: Places) -> Iterator[Problem]:
         if len(path) == 2 and path[0] == "hosts" and path[1] in inside:
             message = f"`{path[1]}` is in the lab, and outside of it"
             yield Problem(message, path, _ONE_SPACE, at_key=True)
+
+
+def _unknown_networks(places: Places) -> Iterator[Problem]:
+    """Find memberships in networks that nothing declares."""
+    networks = [str(path[1]) for path in places if len(path) == 2 and path[0] == "networks"]
+    for path in places:
+        if len(path) == 4 and (path[0], path[2]) == ("namespaces", "networks"):
+            name = str(path[3])
+            if name not in networks:
+                hint = did_you_mean(name, networks)
+                yield Problem(f"no network `{name}`", path, hint, at_key=True)
 
 
 def _namespaces(places: Places) -> Iterator[tuple[str, Path]]:
