@@ -6,7 +6,6 @@ import sys
 
 import pytest
 
-
 ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
 
 
