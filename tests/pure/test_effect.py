@@ -230,6 +230,14 @@ def test_what_the_kernel_refuses_is_illegal(what: str) -> None:
     assert refusal.value.reason == reason
 
 
+def test_the_host_has_addresses_that_we_do_not_know() -> None:
+    """So any source may be right there."""
+    snapshot = Snapshot(netns={"host": Netns(links={"v": link(Veth(FAR))})})
+    route = Route("10.0.0.0/8", (Nexthop("v"),), src="192.0.2.1", scope=253)
+
+    assert after([steps.RouteAdd("host", route)], snapshot).netns["host"].routes == {route}
+
+
 def test_a_primary_address_is_not_deleted_before_its_secondaries() -> None:
     """What becomes of them depends on promote_secondaries."""
     two = [steps.AddrAdd(LAN, Addr("10.1.0.2", 24, secondary=True))]

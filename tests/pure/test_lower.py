@@ -266,6 +266,13 @@ links: [[a:x, b:y, {subnet: none}]]
         "networks: {lan: {bridge: br0}}\nnamespaces: [a]\nlinks: [[host:br0, a]]",
         "`host:br0` is made twice",
     ),
+    "a route out of an interface that is a mistake": (
+        """
+networks: {lan: {bridge: br0}}
+namespaces: {host: {networks: {lan: {interface: eth2}}, routes: fd09::/64 dev eth2}}
+""",
+        "the host is on this network by its bridge `br0`, as it is",
+    ),
     "a bridge port that the host should be": (
         "networks: {lan: {bridge: br0}}\nnamespaces: {host: {networks: {lan: {mtu: 1400}}}}",
         "the host is on this network by its bridge `br0`, as it is",

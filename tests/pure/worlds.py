@@ -219,7 +219,7 @@ def worlds(draw: st.DrawFn, base: Topology | None = None, held: Held = NONE_HELD
     spaces = {
         name: draw(_with_policy(said, _links_of(desired, name, said)))
         if name != HOST
-        else replace(said, routes=draw(_routes(_links_of(desired, name, said))))
+        else replace(said, routes=draw(_routes(_links_of(desired, name, said), sourced=False)))
         for name, said in (base.namespaces or {}).items()
     }
     names = ("", "", *(name for name in spaces if name != "b"), "10.1.0.99")
@@ -253,11 +253,13 @@ def _with_policy(draw: st.DrawFn, said: Namespace, links: list[Mapping[str, Link
 
 
 @st.composite
-def _routes(draw: st.DrawFn, links: list[Mapping[str, Link]]) -> tuple[str, ...]:
+def _routes(
+    draw: st.DrawFn, links: list[Mapping[str, Link]], *, sourced: bool = True
+) -> tuple[str, ...]:
     """Draw routes, of every shape, that lead where the links lead."""
     ways = tuple(_ways(links))
     own = tuple(text for link in links[0].values() for text in _plain(link))
-    own = own if len(links) == 1 else ()
+    own = own if sourced and len(links) == 1 else ()
     texts = []
     for number in range(draw(st.integers(0, 3))):
         version = draw(st.sampled_from((4, 6)))

@@ -278,14 +278,14 @@ class _World:
         netns = self.inside(step.netns, step)
         if any(route.key == step.route.key for route in netns.routes):
             raise Illegal(step, "a route with this destination, table and metric exists")
-        if reason := netns.why_unreachable(step.route):
+        if reason := netns.why_unreachable(step.route, ours=step.netns != HOST):
             raise Illegal(step, reason)
         netns.routes.add(step.route)
 
     @carry.register
     def _(self, step: steps.RouteReplace) -> None:
         netns = self.inside(step.netns, step)
-        if reason := netns.why_unreachable(step.route):
+        if reason := netns.why_unreachable(step.route, ours=step.netns != HOST):
             raise Illegal(step, reason)
         netns.routes = {route for route in netns.routes if route.key != step.route.key}
         netns.routes.add(step.route)

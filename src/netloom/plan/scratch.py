@@ -85,8 +85,11 @@ class Scratch:
         elif before < IPV6_MIN_MTU <= now:
             self.links[name] = replace(self.links[name], ipv6_ll=self.ipv6)
 
-    def why_unreachable(self, route: Route) -> str:
-        """Return why the kernel refuses a route: link down, gateway not on it, alien source."""
+    def why_unreachable(self, route: Route, *, ours: bool) -> str:
+        """Return why the kernel refuses a route: link down, gateway not on it, alien source.
+
+        A namespace that is not `ours` may have the source all the same.
+        """
         for hop in route.nexthops:
             link = self.links.get(hop.dev)
             if link is None or not link.up:
@@ -94,7 +97,7 @@ class Scratch:
             if hop.via and not hop.onlink and not self.is_on_link(hop.dev, link, hop.via):
                 return f"the gateway {hop.via} is not on `{hop.dev}`"
         own = (addr.ip for link in self.links.values() for addr in link.addrs)
-        if route.src and route.src not in own:
+        if ours and route.src and route.src not in own:
             return f"the source {route.src} is no address of the namespace"
         return ""
 

@@ -229,7 +229,8 @@ class _Loom:
 
     def why_no_ipv6(self, end: End, mtu: int = 0) -> str:
         """Return why a link, made or of this MTU, can have no IPv6; empty if it can."""
-        mtu = mtu or (self.links[end.netns][end.link].mtu if end.link != "lo" else _LO_MTU)
+        made = self.links.get(end.netns, {}).get(end.link)  # none, if a mistake was found in it
+        mtu = mtu or (made.mtu if made else _LO_MTU)
         if mtu < _IPV6_MIN_MTU:
             return f"which needs an MTU of {_IPV6_MIN_MTU} bytes"
         member = self.fabric.members.get(end.netns)
