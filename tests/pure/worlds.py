@@ -47,7 +47,7 @@ RULES = (
     "from 10.1.0.0/24 to 10.2.0.0/24 lookup 1000",
     "to fd00:1::/64 blackhole priority 7",
     "iif lan lookup 100",
-    "oif lan unreachable",
+    "oif lan fwmark 7 unreachable",  # without a mark the kernel looks for gateways by it, too
     "not from 10.0.0.1 lookup main priority 1000",
     "tos 0x10 lookup 5",
     "ipproto tcp dport 80-90 lookup 100",
