@@ -214,3 +214,41 @@ def test_init_writes_a_file_that_works() -> None:
     netloom("init").stdout("wrote netloom.yaml; `netloom up` makes it so\n").status(0)
     netloom("up", "-q").status(0)
     netloom("init").stderr("`netloom.yaml` exists; nothing was touched\n").status(2)
+
+
+def setting(netns: str, key: str) -> str:
+    """Return a sysctl of a namespace, by sysctl(8)."""
+    return says("ip", "netns", "exec", netns, "sysctl", "-n", key).strip()
+
+
+@on_a_host
+def test_a_sysctl_that_is_asked_for_no_more_is_as_in_a_new_namespace() -> None:
+    """Taken out of the file it goes back, of a link's own too; `undo` sets it again."""
+    keys = ("net.ipv4.ip_default_ttl", "net.ipv4.conf.eth0.rp_filter")
+    spaces = f"namespaces: {{red: {{sysctls: {{{keys[0]}: 99, {keys[1]}: 1}}}}, blue: }}\n"
+    write("rb.yaml", RED_BLUE + spaces)
+    netloom("up", "-q", "rb.yaml").status(0)
+    set_once = [setting("red", key) for key in keys]
+
+    write("rb.yaml", RED_BLUE)
+    netloom("up", "-q", "rb.yaml").status(0)
+    forgotten = [setting("red", key) for key in keys]
+    netloom("verify", "rb").stdout("rb  is as it was applied\n").status(0)
+    undone = ended("undo", "rb")
+
+    assert undone.returncode == 0
+    assert (set_once, forgotten) == (["99", "1"], ["64", "0"])
+    assert [setting("red", key) for key in keys] == ["99", "1"]
+
+
+@on_a_host
+def test_ipv6_that_was_switched_off_comes_back_with_its_addresses() -> None:
+    """The setting goes first, so that the kernel takes the addresses."""
+    off = "namespaces: {red: {sysctls: {net.ipv6.conf.all.disable_ipv6: 1}}, blue: }\n"
+    write("rb.yaml", RED_BLUE + off)
+    netloom("up", "-q", "rb.yaml").status(0)
+
+    write("rb.yaml", "links: [[red:eth0 fd00::1/64, blue:eth0 fd00::2/64]]\n")
+    netloom("up", "-q", "rb.yaml").status(0)
+
+    assert "1 received" in says("ip", "netns", "exec", "red", "ping", "-c1", "fd00::2")

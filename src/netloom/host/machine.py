@@ -12,7 +12,7 @@ from netloom.errors import Refused
 from netloom.model.objects import HOST, Bridge, Desired, End, Netns, Veth
 from netloom.model.snapshot import Snapshot
 from netloom.plan.steps import Plan
-from netloom.plan.sysctls import link_of
+from netloom.plan.sysctls import default_of, link_of
 from netloom.topology.allocate import HostSubnet
 
 
@@ -23,7 +23,9 @@ class Scope(Struct, frozen=True):
     made and not marked yet is known. `unpublished`: namespaces that a killed `up` was about to
     make. `making`: namespaces that there shall be; if one is missing, `fresh` are the sysctls
     to read in a newborn namespace, and `kinds` the kinds of links to try there.
-    `hosts` are the hosts files, by their digests, that there shall be.
+    `forgotten`: whether a sysctl that was asked for once is asked for no more, and shall be as
+    in a newborn namespace again. `hosts` are the hosts files, by their digests, that there
+    shall be.
     """
 
     lab: str
@@ -34,6 +36,7 @@ class Scope(Struct, frozen=True):
     unpublished: frozenset[str] = frozenset()
     making: frozenset[str] = frozenset()
     fresh: tuple[str, ...] = ()
+    forgotten: bool = False
     kinds: frozenset[str] = frozenset()
     hosts: Mapping[str, str] = field(default_factory=dict)
 
@@ -109,6 +112,11 @@ def scope_of(
                 if isinstance(link.kind, Veth):
                     peers[f"{name}:{link_name}"] = link.kind.peer
     wanted = making.netns if making else {}
+    forgotten = {
+        default_of(key)
+        for name, netns in wanted.items()
+        for key in sysctls[name] - netns.sysctls.keys()
+    }
     return Scope(
         lab=lab,
         names=frozenset(names),
@@ -117,10 +125,15 @@ def scope_of(
         peers=peers,
         unpublished=unpublished,
         making=frozenset(wanted) - {HOST},
-        fresh=tuple(sorted({k for n in wanted.values() for k in n.sysctls if not link_of(k)})),
+        fresh=tuple(sorted(forgotten.union(*(_global_sysctls(n) for n in wanted.values())))),
+        forgotten=bool(forgotten),
         kinds=frozenset(_kinds(wanted.values())),
         hosts={name: netns.hosts for name, netns in wanted.items() if netns.hosts},
     )
+
+
+def _global_sysctls(netns: Netns) -> set[str]:
+    return {key for key in netns.sysctls if not link_of(key)}
 
 
 def _kinds(wanted: Iterable[Netns]) -> Iterator[str]:

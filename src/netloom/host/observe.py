@@ -115,7 +115,7 @@ class _Observer:
                 self.visit(name)
             if name not in self.netns and etc.hosts_of(self.scope.lab, name):
                 self.stray.add(name)
-        if not self.scope.making <= self.netns.keys():
+        if self.scope.forgotten or not self.scope.making <= self.netns.keys():
             self.visit_newborn()
         return self.joined()
 

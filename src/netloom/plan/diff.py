@@ -16,6 +16,8 @@ namespace once.
 
 from collections.abc import Iterator, Mapping
 
+from msgspec.structs import replace
+
 from netloom.model.objects import (
     HOST,
     NOTHING,
@@ -35,7 +37,7 @@ from netloom.plan import steps
 from netloom.plan.effect import after, born, is_secondary, newborn_lo
 from netloom.plan.scratch import IPV6_MIN_MTU
 from netloom.plan.steps import Plan, Step
-from netloom.plan.sysctls import NO_IPV6, link_of, to_set
+from netloom.plan.sysctls import NO_IPV6, default_of, link_of, outcome, to_set
 from netloom.values import family
 
 _EMPTY = Netns()
@@ -63,7 +65,8 @@ def _in_the_way(desired: Desired, snapshot: Snapshot) -> Iterator[Step]:
         want = desired.netns.get(name, _EMPTY)
         if name in desired.netns or name == HOST:
             if want != have or name in touched:
-                yield from _clear_inside(name, want, have, doomed)
+                whole = want if name == HOST else _with_forgotten(want, have, snapshot.newborn)
+                yield from _clear_inside(name, whole, have, doomed)
         elif have.hosts:
             yield steps.HostsDel(name)
     yield from _deletions(doomed, desired, snapshot)
@@ -108,6 +111,16 @@ def _deletions(doomed: frozenset[End], desired: Desired, snapshot: Snapshot) -> 
                 yield steps.LinkDel(end)
                 if isinstance(link.kind, Veth):
                     gone.add(link.kind.peer)
+
+
+def _with_forgotten(want: Netns, have: Netns, newborn: Mapping[str, str]) -> Netns:
+    """Return what is wanted, with sysctls that were asked for once, as a fresh `up` has them."""
+    missing = have.sysctls.keys() - want.sysctls.keys()
+    if not missing or not newborn:
+        return want
+    fresh = outcome(want.sysctls, newborn)
+    forgotten = {key: fresh[default_of(key)] for key in missing if default_of(key) in fresh}
+    return replace(want, sysctls={**want.sysctls, **forgotten}) if forgotten else want
 
 
 def _clear_inside(name: str, want: Netns, have: Netns, doomed: frozenset[End]) -> Iterator[Step]:

@@ -23,6 +23,12 @@ def link_of(key: str) -> str:
     return parts[3].replace("/", ".")
 
 
+def default_of(key: str) -> str:
+    """Return the sysctl that a link's own begins with: that of `default`; others are their own."""
+    link = link_of(key)
+    return key.replace(f".{link.replace('.', '/')}.", ".default.", 1) if link else key
+
+
 def rewritten(key: str, known: Iterable[str]) -> Iterator[str]:
     """Yield the keys of `known` that the kernel sets along with `key` (devinet.c, addrconf.c)."""
     parts = key.split(".")
@@ -55,6 +61,16 @@ def to_set(want: Mapping[str, str], known: Mapping[str, str]) -> list[tuple[str,
             values[other] = want[key]
         values[key] = want[key]
     return todo
+
+
+def outcome(want: Mapping[str, str], newborn: Mapping[str, str]) -> dict[str, str]:
+    """Return what a newborn namespace has once `want` is written, rewritten ones included."""
+    values = dict(newborn)
+    for key, value in to_set(want, newborn):
+        for other in list(rewritten(key, values)):
+            values[other] = value
+        values[key] = value
+    return values
 
 
 def _breadth(key: str) -> int:
