@@ -394,10 +394,6 @@ def edits(draw: st.DrawFn, topology: Topology, held: Held) -> Topology:
     """Draw an edit of a topology: parts of another one put in the place of its own, or left out."""
     other = draw(worlds())
     spaces = draw(_mixed(topology.namespaces or {}, other.namespaces or {}))
-    for name, said in (topology.namespaces or {}).items():
-        if name in spaces:  # what is no longer asked of /proc/sys stays as it is
-            sysctls = {**said.sysctls, **spaces[name].sysctls}
-            spaces[name] = replace(spaces[name], sysctls=sysctls)
     nets = draw(_mixed(topology.networks, other.networks))
     links = draw(_mixed(_by_place(topology), _by_place(other)))
     base = Topology(
