@@ -20,8 +20,6 @@ from collections.abc import Callable
 from functools import singledispatchmethod
 from itertools import count
 
-from msgspec.structs import replace
-
 from netloom.errors import KernelError, Refused, Unavailable
 from netloom.host import etc, sysctl
 from netloom.host.machine import Orders
@@ -41,6 +39,7 @@ from netloom.wire.rtnetlink import (
     addr_del,
     altname_add,
     altname_del,
+    bridge_mtu,
     dump_addrs,
     get_link,
     link_add,
@@ -234,15 +233,10 @@ class _Worker:
         self.send(end.netns, step, link_add(end.link, link, index=index, master=master, peer=peer))
 
     def new_bridge(self, end: End, link: Link) -> tuple[Message, ...]:
-        """Return the messages that make a bridge and hold its MTU.
-
-        A bridge follows the smallest MTU of its ports until its own has been *changed* once
-        (BROPT_MTU_SET_BY_USER, net/bridge/br_device.c), so it is born with another.
-        """
+        """Return the messages that make a bridge and hold its MTU."""
         index = self.choose_index(end)
-        other = link.mtu - 1 if link.mtu > 1280 else link.mtu + 1
-        born = link_add(end.link, replace(link, mtu=other), index=index)
-        return born, *link_set(index, "" if index else end.link, mtu=link.mtu)
+        born = link_add(end.link, link, index=index)
+        return born, *bridge_mtu(index, link.mtu, name=end.link)
 
     @carry.register
     def _(self, step: steps.LinkDel) -> None:

@@ -23,13 +23,11 @@ class GivenLink(Struct, frozen=True):
 class Foreign(Struct, frozen=True):
     """What others made, as far as it can stand in our way.
 
-    `links` are their interfaces in a namespace of ours or in `host`; `subnets` the prefixes
-    connected to such an interface; `names` the entries of /run/netns that are not ours; `stale`
-    those among them that are no namespaces at all.
+    `links` are their interfaces in a namespace of ours or in `host`; `names` the entries of
+    /run/netns that are not ours; `stale` those among them that are no namespaces at all.
     """
 
     links: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    subnets: tuple[tuple[str, str], ...] = ()
     names: frozenset[str] = frozenset()
     stale: frozenset[str] = frozenset()
 

@@ -156,14 +156,16 @@ def link_del_group(group: int) -> Message:
     return Message(RTM_DELLINK, 0, _header(0, 0, 0, 0, 0) + u32(IFLA_GROUP, group))
 
 
-def bridge_mtu(index: int, mtu: int) -> tuple[Message, Message]:
+def bridge_mtu(index: int, mtu: int, *, name: str = "") -> tuple[Message, Message]:
     """Set the MTU of a bridge for good; else it becomes the least of its ports'.
+
+    `name` tells which where the index is 0.
 
     The kernel ceases to adjust it once it was set (br_change_mtu). Neither a creating message nor a
     change to the value that it has (netif_set_mtu) counts as that: so it is set twice.
     """
     other = mtu - 1 if mtu > _LEAST_MTU else mtu + 1
-    return link_set(index, mtu=other)[0], link_set(index, mtu=mtu)[0]
+    return link_set(index, name, mtu=other)[0], link_set(index, name, mtu=mtu)[0]
 
 
 def _which(index: int, name: str, flags: int = 0, change: int = 0) -> bytes:
