@@ -145,6 +145,13 @@ static void identity(const char *name, int kind, int number) {
     attr_int(IFLA_MTU, 1500);
 }
 
+/* A veth uses no more in any case; unasked, the kernel makes one for each processor, and waits for RCU
+ * to take the others away (veth_init_queues). */
+static void one_queue(void) {
+    attr_int(IFLA_NUM_TX_QUEUES, 1);
+    attr_int(IFLA_NUM_RX_QUEUES, 1);
+}
+
 static void add_bridge(int sock, int index, const char *name) {
     begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
     link_head(index, 0);
@@ -160,12 +167,14 @@ static void add_veth(int sock, int near, const char *near_name, int master, int 
     begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
     link_head(near, 0);
     identity(near_name, 0, near);
+    one_queue();
     attr_int(IFLA_MASTER, master);
     struct rtattr *info = nest(IFLA_LINKINFO);
     attr_text(IFLA_INFO_KIND, "veth");
     struct rtattr *data = nest(IFLA_INFO_DATA), *peer = nest(VETH_INFO_PEER);
     link_head(far, 0);
     identity(far_name, 1, near);
+    one_queue();
     if (netns >= 0)
         attr_int(IFLA_NET_NS_FD, netns);
     end_nest(peer);

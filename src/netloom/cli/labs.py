@@ -1,6 +1,5 @@
 """The verbs of labs: `up down plan verify undo labs`, and what belongs to their files."""
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -265,6 +264,8 @@ def labs_command(*, as_json: bool) -> None:
     with refusals():
         rows = front.labs()
     if as_json:
+        import json
+
         keys = ("lab", "state", "namespaces", "source")
         click.echo(json.dumps([{key: getattr(row, key) for key in keys} for row in rows], indent=2))
         return
@@ -280,6 +281,8 @@ def labs_command(*, as_json: bool) -> None:
 @click.command("schema")
 def schema_command() -> None:
     """Print the JSON Schema of topology files."""
+    import json
+
     from netloom.topology.schema import json_schema
 
     click.echo(json.dumps(json_schema(), indent=2))

@@ -24,7 +24,6 @@ from netloom.errors import KernelError, Refused, Unavailable
 from netloom.host import etc, sysctl
 from netloom.host.machine import Orders
 from netloom.host.rooms import OPEN, Rooms
-from netloom.kernel import syscalls
 from netloom.model.objects import Bridge, End, Link, Route, Veth
 from netloom.netns import names as registry
 from netloom.netns.enter import aside, hop
@@ -74,7 +73,7 @@ class _Worker:
         self.plan = plan
         self.orders = orders
         self.refused: list[Refused] = []
-        self.rooms = Rooms()
+        self.rooms = Rooms(sum(isinstance(step, steps.NetnsAdd) for step in plan))
         self.indexes = {end: given.index for end, given in orders.snapshot.given.items()}
         self.fresh: dict[str, count[int]] = {}
         self.batch: list[tuple[Step, Message]] = []
@@ -182,10 +181,9 @@ class _Worker:
     @carry.register
     def _(self, step: steps.NetnsAdd) -> None:
         self.turn_to("")
-        syscalls.unshare(syscalls.CLONE_NEWNET)
-        room = self.rooms.here(step.netns)
+        room = self.rooms.new(step.netns)
         room.rt.batch(link_set(1, alias=step.alias, up=True))
-        registry.publish(step.netns)
+        registry.attach(step.netns, f"/proc/self/fd/{room.handle.fd}")
         self.indexes[End(step.netns, "lo")] = 1
         self.fresh[step.netns] = count(self.orders.snapshot.newborn_links + 1)
         self.done += 1

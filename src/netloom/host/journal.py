@@ -17,7 +17,6 @@ too: no trace.
 
 import fcntl
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -188,7 +187,7 @@ class Journal:
             self._write("pending", msgspec.json.encode(pending))
         except OSError as error:
             for digest in new:
-                shutil.rmtree(files / digest, ignore_errors=True)
+                _rmtree(files / digest)
             reason = f"cannot write below {self.dir}: {error.strerror}"
             raise Unavailable(reason, "a change begins on disk: make room there") from error
 
@@ -211,7 +210,7 @@ class Journal:
         for name in ("pending", "record", "pending.new", "record.new"):
             self._forget(name)
         for folder in ("files", "undo"):
-            shutil.rmtree(self.dir / folder, ignore_errors=True)
+            _rmtree(self.dir / folder)
 
     def _forget(self, name: str) -> None:
         with suppress(FileNotFoundError):
@@ -222,7 +221,7 @@ class Journal:
         with suppress(FileNotFoundError):
             for digest in os.listdir(self.dir / "files"):
                 if digest not in used:
-                    shutil.rmtree(self.dir / "files" / digest)
+                    _rmtree(self.dir / "files" / digest)
 
     def _write(self, name: str, data: bytes) -> None:
         beside = self.dir / f"{name}.new"
@@ -265,6 +264,15 @@ class Journal:
             return sorted(int(name) for name in os.listdir(self.dir / "undo") if name.isdecimal())
         except FileNotFoundError:
             return []
+
+
+def _rmtree(top: Path) -> None:
+    """Remove a folder of ours with all in it, as far as it goes (`shutil` takes 2 ms to load)."""
+    for folder, _, files in os.walk(top, topdown=False):
+        with suppress(OSError):
+            for file in files:
+                os.unlink(f"{folder}/{file}")
+            os.rmdir(folder)
 
 
 def _opened_dir(folder: Path) -> int:

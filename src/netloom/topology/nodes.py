@@ -35,7 +35,7 @@ Loader = type[yaml.CBaseLoader] | type[yaml.BaseLoader]
 
 LOADER: Loader = yaml.CBaseLoader if yaml.__with_libyaml__ else yaml.BaseLoader
 
-_FORBIDDEN = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _NO_TAG = "every value is text: drop the tag"
 _TAGS: dict[type, tuple[str | None, ...]] = {

@@ -31,6 +31,8 @@ from netloom.wire.constants import (
     IFLA_MASTER,
     IFLA_MTU,
     IFLA_NET_NS_FD,
+    IFLA_NUM_RX_QUEUES,
+    IFLA_NUM_TX_QUEUES,
     IFLA_PROP_LIST,
     IN6_ADDR_GEN_MODE_EUI64,
     IN6_ADDR_GEN_MODE_NONE,
@@ -98,7 +100,7 @@ def _mac(mac: str) -> bytes:
 
 
 def _peer(peer: Peer) -> bytes:
-    body = _header(0, 0, peer.index, 0, 0) + _identity(peer.name, peer.link)
+    body = _header(0, 0, peer.index, 0, 0) + _identity(peer.name, peer.link) + _ONE_QUEUE
     if peer.netns_fd >= 0:
         body += u32(IFLA_NET_NS_FD, peer.netns_fd)
     return nested(VETH_INFO_PEER, body)
@@ -138,7 +140,8 @@ def _linkinfo(name: str, link: Link, index: int, peer: Peer | None) -> bytes:
         if peer.index and not index:
             msg = f"the index of `{peer.name}` would be ignored: `{name}` has none"
             raise ValueError(msg)
-        return nested(IFLA_LINKINFO, _VETH, nested(IFLA_INFO_DATA, _peer(peer)))
+        info = nested(IFLA_LINKINFO, _VETH, nested(IFLA_INFO_DATA, _peer(peer)))
+        return _ONE_QUEUE + info
     if isinstance(link.kind, Bridge):
         stp = u32(IFLA_BR_STP_STATE, link.kind.stp)
         return nested(IFLA_LINKINFO, _BRIDGE, nested(IFLA_INFO_DATA, stp, _NO_SNOOPING))
@@ -222,6 +225,10 @@ def _stp_state(state: int) -> bytes:
     data = nested(IFLA_INFO_DATA, u32(IFLA_BR_STP_STATE, state))
     return nested(IFLA_LINKINFO, _BRIDGE, data)
 
+
+_ONE_QUEUE = u32(IFLA_NUM_TX_QUEUES, 1) + u32(IFLA_NUM_RX_QUEUES, 1)
+"""A veth uses one queue of each kind in any case (veth_init_queues). Unasked, the kernel makes as
+many as there are processors, and waits for RCU, twice a wire, to take the others away."""
 
 _WITH_LL = _gen_mode(IN6_ADDR_GEN_MODE_EUI64)
 _WITHOUT_LL = _gen_mode(IN6_ADDR_GEN_MODE_NONE)
