@@ -66,6 +66,7 @@ def present(only: list[str]) -> list[Subject]:
 
 def main() -> None:
     """Measure, print and write down."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package is compiled
     given = arguments()
     if not given.inside:
         go_private()

@@ -1,0 +1,228 @@
+"""How each step is carried out: one function for each kind, and nothing is decided in it.
+
+Mustn't: match anything by name that the step does not name.
+"""
+
+from collections.abc import Callable
+from functools import singledispatch
+from itertools import count
+
+from netloom.host import sysctl
+from netloom.host.worker import Worker
+from netloom.model.objects import Bridge, End, Link, Route, Veth
+from netloom.netns import names as registry
+from netloom.netns.enter import hop
+from netloom.plan import steps
+from netloom.plan.steps import Step
+from netloom.wire.rtnetlink import (
+    Message,
+    Peer,
+    addr_add,
+    addr_del,
+    altname_add,
+    altname_del,
+    bridge_mtu,
+    dump_addrs,
+    link_add,
+    link_del,
+    link_del_group,
+    link_group,
+    link_set,
+    read_addrs,
+    route_add,
+    route_del,
+    route_replace,
+    rule_add,
+    rule_del,
+)
+
+_GROUP = 0x6E6C6D
+"""The group (IFLA_GROUP) of links that are deleted together: one wait for RCU, not many."""
+
+_IFAPROT_KERNEL_LL = 3  # linux/if_addr.h
+
+
+@singledispatch
+def carry(step: Step, worker: Worker) -> None:
+    """Carry out one step."""
+    raise NotImplementedError(step)
+
+
+@carry.register
+def _(step: steps.NetnsAdd, worker: Worker) -> None:
+    worker.turn_to("")
+    room = worker.rooms.new(step.netns)
+    room.rt.batch(link_set(1, alias=step.alias, up=True))
+    registry.attach(step.netns, f"/proc/self/fd/{room.handle.fd}")
+    worker.indexes[End(step.netns, "lo")] = 1
+    worker.fresh[step.netns] = count(worker.orders.snapshot.newborn_links + 1)
+    worker.done += 1
+
+
+@carry.register
+def _(step: steps.NetnsDel, worker: Worker) -> None:
+    worker.turn_to("")
+    worker.rooms.forget(step.netns)
+    registry.remove(step.netns)
+    worker.done += 1
+
+
+@carry.register
+def _(step: steps.NameDel, worker: Worker) -> None:  # noqa: ARG001 - the shape of a carry
+    registry.remove(step.netns)
+
+
+@carry.register
+def _(step: steps.HostsSet, worker: Worker) -> None:
+    worker.etc.set_hosts(step.netns, step.digest)
+
+
+@carry.register
+def _(step: steps.HostsDel, worker: Worker) -> None:
+    worker.etc.del_hosts(step.netns)
+
+
+@carry.register
+def _(step: steps.SysctlSet, worker: Worker) -> None:
+    worker.turn_to(step.netns)
+    hop(worker.rooms[step.netns].handle)
+    sysctl.write(step.key, step.value)
+
+
+# ── links ─────────────────────────────────────────────────────────────────────────────────
+
+
+@carry.register
+def _(step: steps.LinkAdd, worker: Worker) -> None:
+    end, link = step.end, step.link
+    if isinstance(link.kind, Bridge):
+        worker.send(end.netns, step, *_new_bridge(end, link, worker))
+        return
+    assert isinstance(link.kind, Veth)
+    assert step.peer is not None
+    far = link.kind.peer
+    fd = -1 if far.netns == end.netns else worker.rooms[far.netns].handle.fd
+    master = worker.index(End(end.netns, link.master)) if link.master else 0
+    index = worker.choose_index(end)
+    peer = Peer(far.link, step.peer, worker.choose_index(far, beside=index), fd)
+    worker.send(end.netns, step, link_add(end.link, link, index=index, master=master, peer=peer))
+
+
+def _new_bridge(end: End, link: Link, worker: Worker) -> tuple[Message, ...]:
+    """Return the messages that make a bridge and hold its MTU."""
+    index = worker.choose_index(end)
+    born = link_add(end.link, link, index=index)
+    return born, *bridge_mtu(index, link.mtu, name=end.link)
+
+
+@carry.register
+def _(step: steps.LinkDel, worker: Worker) -> None:
+    worker.send(step.end.netns, step, link_del(worker.index(step.end)))
+    worker.indexes.pop(step.end, None)
+
+
+def delete_together(doomed: tuple[steps.LinkDel, ...], worker: Worker) -> None:
+    """Delete many links of one namespace at once, as a group of their own."""
+    where = doomed[0].end.netns
+    for step in doomed:
+        worker.send(where, step, link_group(worker.index(step.end), _GROUP))
+        worker.indexes.pop(step.end, None)
+    worker.send(where, doomed[0], link_del_group(_GROUP))
+
+
+@carry.register
+def _(step: steps.LinkSet, worker: Worker) -> None:
+    end = step.end
+    master = None
+    if step.master is not None:
+        master = worker.index(End(end.netns, step.master)) if step.master else 0
+    live = step.ipv6_ll is not None and end in worker.orders.snapshot.given
+    messages = link_set(
+        worker.index(end),
+        up=step.up,
+        mtu=step.mtu,
+        mac=step.mac,
+        master=master,
+        alias=step.alias,
+        ipv6_ll=None if live else step.ipv6_ll,
+        stp=step.stp,
+    )
+    worker.send(end.netns, step, *messages)
+    if live:
+        _switch_ll(end, worker, on=bool(step.ipv6_ll))
+
+
+def _switch_ll(end: End, worker: Worker, *, on: bool) -> None:
+    """Give a link that may be up its IPv6 link-local address, or take it away.
+
+    Netlink changes no more than the mode (inet6_set_link_af), the sysctl gives the address, too
+    (addrconf_sysctl_addr_gen_mode); neither takes it away.
+    """
+    worker.turn_to(end.netns)
+    room = worker.rooms[end.netns]
+    hop(room.handle)
+    key = f"net.ipv6.conf.{end.link.replace('.', '/')}.addr_gen_mode"
+    sysctl.write(key, "0" if on else "1")
+    if not on:
+        index = worker.index(end)
+        seen = read_addrs(room.rt.dump(dump_addrs()))
+        mine = (s.addr for s in seen if s.index == index and s.proto == _IFAPROT_KERNEL_LL)
+        room.rt.batch([addr_del(index, addr) for addr in mine])
+
+
+@carry.register
+def _(step: steps.AltnameAdd, worker: Worker) -> None:
+    worker.send(step.end.netns, step, altname_add(worker.index(step.end), step.altname))
+
+
+@carry.register
+def _(step: steps.AltnameDel, worker: Worker) -> None:
+    worker.send(step.end.netns, step, altname_del(worker.index(step.end), step.altname))
+
+
+# ── addresses, routes, rules ──────────────────────────────────────────────────────────────
+
+
+@carry.register
+def _(step: steps.AddrAdd, worker: Worker) -> None:
+    worker.send(step.end.netns, step, addr_add(worker.index(step.end), step.addr))
+
+
+@carry.register
+def _(step: steps.AddrDel, worker: Worker) -> None:
+    worker.send(step.end.netns, step, addr_del(worker.index(step.end), step.addr))
+
+
+@carry.register
+def _(step: steps.RouteAdd, worker: Worker) -> None:
+    _route(step, worker, route_add)
+
+
+@carry.register
+def _(step: steps.RouteReplace, worker: Worker) -> None:
+    _route(step, worker, route_replace)
+
+
+@carry.register
+def _(step: steps.RouteDel, worker: Worker) -> None:
+    _route(step, worker, route_del)
+
+
+def _route(
+    step: steps.RouteAdd | steps.RouteReplace | steps.RouteDel,
+    worker: Worker,
+    build: Callable[[Route, dict[str, int]], Message],
+) -> None:
+    netns, route = step.netns, step.route
+    indexes = {hop.dev: worker.index(End(netns, hop.dev)) for hop in route.nexthops}
+    worker.send(netns, step, build(route, indexes))
+
+
+@carry.register
+def _(step: steps.RuleAdd, worker: Worker) -> None:
+    worker.send(step.netns, step, rule_add(step.rule))
+
+
+@carry.register
+def _(step: steps.RuleDel, worker: Worker) -> None:
+    worker.send(step.netns, step, rule_del(step.rule))

@@ -1,0 +1,109 @@
+"""What is at hand while a plan is carried out: open namespaces, a batch of messages, index numbers.
+
+Neighbouring steps for one namespace become one batch of netlink messages, sent when the next step
+is for another namespace or is no netlink message; so what a batch costs is the kernel's own work.
+Index numbers of links in namespaces made here are chosen here, so that a message may speak of a
+link that an earlier message of the same batch makes.
+
+Rule 1: the kernel goes on with a batch after a refused message, so after a refusal nothing is known
+of the steps of that batch: whoever undoes must look again, and does.
+"""
+
+import errno
+from itertools import count  # noqa: TC003 - what a worker holds, told where it is made
+
+from netloom.errors import KernelError, Refused
+from netloom.host import etc
+from netloom.host.machine import Orders
+from netloom.host.rooms import Rooms
+from netloom.model.objects import End
+from netloom.plan import steps
+from netloom.plan.steps import Plan, Step
+from netloom.render.shell import command
+from netloom.render.text import line
+from netloom.wire.rtnetlink import Message, get_link, read_links
+
+_BATCH = 256
+"""Steps in a batch at the most, so that progress and Ctrl-C are noticed."""
+
+_REMOVALS = steps.LinkDel | steps.AltnameDel | steps.AddrDel | steps.RouteDel | steps.RuleDel
+_GONE = {errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL}
+
+
+class Worker:
+    """The hands that carry out a plan: what is open, what is gathered, what was refused."""
+
+    def __init__(self, plan: Plan, orders: Orders) -> None:
+        """Begin with nothing gathered; new namespaces are begun at once."""
+        self.orders = orders
+        self.refused: list[Refused] = []
+        self.rooms = Rooms(sum(isinstance(step, steps.NetnsAdd) for step in plan))
+        self.indexes = {end: given.index for end, given in orders.snapshot.given.items()}
+        self.fresh: dict[str, count[int]] = {}
+        self.batch: list[tuple[Step, Message]] = []
+        self.where = ""
+        self.steps_in_batch = 0
+        self.done = 0
+        self.etc = etc.Etc(orders.lab)
+
+    def note(self, step: Step, error: KernelError) -> None:
+        """Note a refusal; that what shall go is gone already is none.
+
+        The kernel takes namespaces apart in its own time: the far end of a wire may vanish between
+        our look and our word.
+        """
+        if isinstance(step, _REMOVALS) and error.errno in _GONE:
+            return
+        if self.orders.go_on or not self.refused:
+            self.refused.append(Refused(line(step), error, asked=command(step)))
+
+    def flush_or_note(self) -> None:
+        """Send what has been gathered; note what is refused."""
+        batch, self.batch = self.batch, []
+        self.steps_in_batch = 0
+        if batch:
+            rt = self.rooms[self.where].rt
+            for error in rt.batch_all([message for _, message in batch]):
+                self.note(batch[error.index][0], error)
+
+    # ── batches and indexes ───────────────────────────────────────────────────────────────────
+
+    def send(self, name: str, step: Step, *messages: Message) -> None:
+        """Put messages into the batch for a namespace."""
+        if name != self.where or self.steps_in_batch >= _BATCH:
+            self.turn_to(name)
+        self.steps_in_batch += 1
+        self.batch += [(step, message) for message in messages]
+
+    def turn_to(self, name: str) -> None:
+        """Send the batch that is gathered, and begin one for another namespace."""
+        self.done += self.steps_in_batch
+        if self.batch:
+            self.flush_or_note()
+            self.orders.progress(self.done)
+        self.where = name
+        self.steps_in_batch = 0
+
+    def index(self, end: End) -> int:
+        """Return the index of a link: known, chosen by us, or asked for."""
+        index = self.indexes.get(end, 0)
+        if not index:
+            self.turn_to(self.where)
+            answer = self.rooms[end.netns].rt.ask(get_link(end.link))
+            index = self.indexes[end] = read_links([answer])[0].index
+        return index
+
+    def choose_index(self, end: End, *, beside: int = 1) -> int:
+        """Choose the index of a link to be made, in a namespace that we made just now; else 0.
+
+        A far end's is looked at only `beside` a near one (veth_newlink). Where the kernel
+        has chosen one, we choose no more: it takes the lowest that is free, and we would
+        meet it.
+        """
+        numbers = self.fresh.get(end.netns)
+        if numbers is None or not beside:
+            self.fresh.pop(end.netns, None)
+            self.indexes.pop(end, None)
+            return 0
+        index = self.indexes[end] = next(numbers)
+        return index
