@@ -142,6 +142,22 @@ SAID: dict[str, tuple[steps.Step, list[str]]] = {
         steps.SysctlSet("a", "net.ipv4.tcp_rmem", "1 2 3"),
         ["ip netns exec a sysctl -qw 'net.ipv4.tcp_rmem=1 2 3'"],
     ),
+    "~ rules host inet netloom-lab": (
+        steps.RulesetSet("host", "inet netloom-lab", "digest", "table inet netloom-lab {\n}\n"),
+        ["nft -f - <<'END-OF-RULES'\ntable inet netloom-lab {\n}\nEND-OF-RULES"],
+    ),
+    "- rules a inet netloom-lab": (
+        steps.RulesetDel("a", "inet netloom-lab"),
+        ["ip netns exec a nft delete table inet netloom-lab"],
+    ),
+    "~ sysctl host net.ipv4.ip_forward=1 (shared; the last lab restores it)": (
+        steps.ClaimAdd("host", "net.ipv4.ip_forward", "1"),
+        ["sysctl -qw net.ipv4.ip_forward=1"],
+    ),
+    "- sysctl host net.ipv4.ip_forward (this lab's share in it)": (
+        steps.ClaimDel("host", "net.ipv4.ip_forward"),
+        [": net.ipv4.ip_forward is left as it is, others may rely on it"],
+    ),
     "~ hosts a": (steps.HostsSet("a", "digest"), ["ln -s /run/netloom/… /etc/netns/a"]),
     "- hosts a": (
         steps.HostsDel("a"),

@@ -11,7 +11,7 @@ import os
 import resource
 
 from netloom.errors import KernelError, Refused, Unavailable
-from netloom.host import etc
+from netloom.host import claims, etc
 from netloom.host.carry import carry, delete_together
 from netloom.host.machine import Orders
 from netloom.host.rooms import OPEN
@@ -80,6 +80,7 @@ def apply(plan: Plan, orders: Orders) -> list[Refused]:
     _raise_limit()
     refused = aside(_work, plan, orders)
     etc.tidy()
+    claims.tidy()
     return refused
 
 

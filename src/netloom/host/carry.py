@@ -7,13 +7,14 @@ from collections.abc import Callable
 from functools import singledispatch
 from itertools import count
 
-from netloom.host import sysctl
+from netloom.host import claims, firewall, flows, sysctl
 from netloom.host.worker import Worker
-from netloom.model.objects import Bridge, End, Link, Route, Veth
+from netloom.model.objects import HOST, Bridge, End, Link, Route, Veth
 from netloom.netns import names as registry
 from netloom.netns.enter import hop
 from netloom.plan import steps
 from netloom.plan.steps import Step
+from netloom.values import network_of
 from netloom.wire.rtnetlink import (
     Message,
     Peer,
@@ -80,6 +81,38 @@ def _(step: steps.HostsSet, worker: Worker) -> None:
 @carry.register
 def _(step: steps.HostsDel, worker: Worker) -> None:
     worker.etc.del_hosts(step.netns)
+
+
+@carry.register
+def _(step: steps.RulesetSet, worker: Worker) -> None:
+    worker.turn_to(step.netns)
+    hop(worker.rooms[step.netns].handle)
+    firewall.put(step.text)
+
+
+@carry.register
+def _(step: steps.RulesetDel, worker: Worker) -> None:
+    worker.turn_to(step.netns)
+    hop(worker.rooms[step.netns].handle)
+    firewall.remove(step.ruleset)
+    if step.netns == HOST:
+        links = worker.orders.snapshot.netns[HOST].links.values()
+        nets = {network_of(addr.ip, addr.prefixlen) for link in links for addr in link.addrs}
+        flows.forget(nets)
+
+
+@carry.register
+def _(step: steps.ClaimAdd, worker: Worker) -> None:
+    worker.turn_to(step.netns)
+    hop(worker.rooms[step.netns].handle)
+    claims.add(worker.orders.lab, step.key, step.value)
+
+
+@carry.register
+def _(step: steps.ClaimDel, worker: Worker) -> None:
+    worker.turn_to(step.netns)
+    hop(worker.rooms[step.netns].handle)
+    claims.remove(worker.orders.lab, step.key)
 
 
 @carry.register

@@ -14,6 +14,7 @@ from netloom.model.snapshot import Snapshot
 from netloom.plan.steps import Plan
 from netloom.plan.sysctls import default_of, link_of
 from netloom.topology.allocate import HostSubnet
+from netloom.topology.uplink import Outside
 
 
 class Scope(Struct, frozen=True):
@@ -25,7 +26,7 @@ class Scope(Struct, frozen=True):
     to read in a newborn namespace, and `kinds` the kinds of links to try there.
     `forgotten`: whether a sysctl that was asked for once is asked for no more, and shall be as
     in a newborn namespace again. `hosts` are the hosts files, by their digests, that there
-    shall be.
+    shall be; `rulesets` the firewall rules to look for.
     """
 
     lab: str
@@ -39,6 +40,7 @@ class Scope(Struct, frozen=True):
     forgotten: bool = False
     kinds: frozenset[str] = frozenset()
     hosts: Mapping[str, str] = field(default_factory=dict)
+    rulesets: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 class Orders(Struct, frozen=True):
@@ -76,6 +78,15 @@ class Machine(Protocol):
     def host_subnets(self, lab: str) -> tuple[HostSubnet, ...]:
         """Return the prefixes connected to the namespace `host`, without the lab's own."""
 
+    def outside(self, lab: str) -> Outside:
+        """Return what lies around the namespace `host`, without the lab's own."""
+
+    def foretell(self, rulesets: Mapping[str, str]) -> Mapping[str, str]:
+        """Return, for texts of firewall rules by digest, the digests of how they will be listed.
+
+        Raises `Unavailable` where the machine has no nftables, `NftError` for a wrong text.
+        """
+
     def observe(self, scope: Scope) -> Snapshot:
         """Return what is there within a scope."""
 
@@ -101,10 +112,13 @@ def scope_of(
     sysctls: dict[str, set[str]] = {}
     macs: set[tuple[str, str]] = set()
     peers: dict[str, End] = {}
+    rulesets: dict[str, set[str]] = {}
     every = [*states, *([making] if making else [])]
     for state in every:
         for name, netns in state.netns.items():
             names.add(name)
+            if netns.rulesets:
+                rulesets.setdefault(name, set()).update(netns.rulesets)
             sysctls.setdefault(name, set()).update(netns.sysctls)
             for link_name, link in netns.links.items():
                 if link.mac:
@@ -129,6 +143,7 @@ def scope_of(
         forgotten=bool(forgotten),
         kinds=frozenset(_kinds(wanted.values())),
         hosts={name: netns.hosts for name, netns in wanted.items() if netns.hosts},
+        rulesets={name: frozenset(found) for name, found in rulesets.items()},
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from netloom.errors import KernelError, Unavailable
-from netloom.host import etc, sysctl
+from netloom.host import claims, etc, firewall, sysctl
 from netloom.host.machine import Scope
 from netloom.kernel import syscalls
 from netloom.kernel.netlink import Rtnetlink
@@ -37,7 +37,7 @@ from netloom.netns import names as registry
 from netloom.netns.cover import REMEDY
 from netloom.netns.enter import aside, hop
 from netloom.netns.handle import Handle, NoSuchNetns, Stale, open_name
-from netloom.plan.sysctls import NO_IPV6
+from netloom.plan.sysctls import NO_IPV6, link_of
 from netloom.topology.allocate import HostSubnet
 from netloom.topology.lower import HOST_PROTOCOL
 from netloom.values import network_of
@@ -123,9 +123,21 @@ class _Observer:
         with Rtnetlink() as rt:
             look = _Look(rt)
         self.take(HOST, look, marked=False)
-        known = sysctl.read((NO_IPV6,))
+        known = sysctl.read((NO_IPV6, *self.scope.sysctls.get(HOST, ())))
         routes = frozenset(r for r in look.routes if r.protocol == HOST_PROTOCOL)
-        self.netns[HOST] = Netns(links=self.netns[HOST].links, routes=routes, sysctls=known)
+        links = self.netns[HOST].links
+        self.netns[HOST] = Netns(
+            links=links,
+            routes=routes,
+            sysctls={k: v for k, v in known.items() if not link_of(k) or link_of(k) in links},
+            rulesets=self.rulesets(HOST),
+            claims=claims.held_by(self.scope.lab),
+        )
+
+    def rulesets(self, name: str) -> dict[str, str]:
+        """Return the firewall rules of ours in the namespace that the thread is in."""
+        wanted = self.scope.rulesets.get(name)
+        return firewall.seen(self.scope.lab, wanted) if wanted else {}
 
     def visit(self, name: str) -> None:
         try:
@@ -163,6 +175,7 @@ class _Observer:
             rules=frozenset(look.rules),
             sysctls=values,
             hosts=self.hosts(name),
+            rulesets=self.rulesets(name),
         )
 
     def hosts(self, name: str) -> str:

@@ -1,11 +1,13 @@
 """The real `Machine`: the one that netloom runs on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from netloom.errors import Refused
 from netloom.host import apply as doing
+from netloom.host import firewall
 from netloom.host import observe as looking
+from netloom.host import outside as around
 from netloom.host.holders import holders
 from netloom.host.journal import boot_id
 from netloom.host.machine import Holders, Orders, Scope
@@ -13,6 +15,7 @@ from netloom.model.snapshot import Snapshot
 from netloom.netns import names as registry
 from netloom.plan.steps import Plan
 from netloom.topology.allocate import HostSubnet
+from netloom.topology.uplink import Outside
 
 
 class ThisMachine:
@@ -35,6 +38,14 @@ class ThisMachine:
     def host_subnets(self, lab: str) -> tuple[HostSubnet, ...]:
         """Return the prefixes connected to the namespace `host`, without the lab's own."""
         return looking.host_subnets(lab)
+
+    def outside(self, lab: str) -> Outside:
+        """Return what lies around the namespace `host`, without the lab's own."""
+        return around.outside(lab)
+
+    def foretell(self, rulesets: Mapping[str, str]) -> Mapping[str, str]:
+        """Return, for texts of firewall rules by digest, the digests of how they will be listed."""
+        return firewall.foretold(rulesets)
 
     def observe(self, scope: Scope) -> Snapshot:
         """Return what is there within a scope."""

@@ -16,6 +16,7 @@ from netloom.plan.steps import Plan
 from netloom.topology.allocate import Held
 from netloom.topology.lower import BASELINE, FORWARDING, Around, Lowered, lower
 from netloom.topology.parse import Source
+from netloom.topology.uplink import Outside
 
 
 class Draft(Struct, frozen=True):
@@ -69,15 +70,40 @@ def _look(
     """Return what is desired, and what is there."""
     lab = source.topology.name
     subnets = machine.host_subnets(lab)
-    around = Around(held=held, host=subnets, salt=machine.boot, ipv6=machine.ipv6)
+    uplinked = any(network.uplink for network in source.topology.networks.values())
+    around = Around(
+        held=held,
+        host=subnets,
+        salt=machine.boot,
+        ipv6=machine.ipv6,
+        outside=machine.outside(lab) if uplinked else Outside(),
+    )
     try:
         lowered = lower(source.topology, around)
     except TopologyError as error:
         raise source.error(error.problems) from None
+    lowered = _foretold(lowered, machine)
     unpublished = pending.names if pending else frozenset[str]()
     scope = scope_of(lab, states(record, pending), making=lowered.desired, unpublished=unpublished)
     scope = replace(scope, fresh=(*scope.fresh, *BASELINE))
     return lowered, machine.observe(scope)
+
+
+def _foretold(lowered: Lowered, machine: Machine) -> Lowered:
+    """Return what is desired, with firewall rules known by how they will be listed."""
+    desired = lowered.desired
+    wanted = {digest for netns in desired.netns.values() for digest in netns.rulesets.values()}
+    if not wanted:
+        return lowered
+    known = machine.foretell({digest: desired.texts[digest] for digest in wanted})
+    netns = {
+        name: replace(one, rulesets={key: known[d] for key, d in one.rulesets.items()})
+        if one.rulesets
+        else one
+        for name, one in desired.netns.items()
+    }
+    texts = {known.get(digest, digest): text for digest, text in desired.texts.items()}
+    return replace(lowered, desired=replace(desired, netns=netns, texts=texts))
 
 
 def states(record: Record | None, pending: Pending | None) -> list[Desired]:

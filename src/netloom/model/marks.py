@@ -2,8 +2,12 @@
 
 `lo` of a namespace of ours bears `netloom:LAB/NAME`; every other link of ours `netloom:LAB to
 NS:IF`, the interface that it leads to, or `netloom:LAB` where it leads nowhere. What bears no mark
-of a lab is not that lab's, whatever its name.
+of a lab is not that lab's, whatever its name. A table of nftables bears `netloom:LAB` as its
+comment.
 """
+
+import re
+from zlib import crc32
 
 from netloom.model.objects import End
 
@@ -33,3 +37,21 @@ def far_of(alias: str) -> End | None:
     """Return the interface that a marked link leads to, None where the mark names none."""
     netns, colon, link = alias.partition(" to ")[2].rpartition(":")
     return End(netns, link) if colon and lab_of(alias) else None
+
+
+_NFT_WORD = re.compile(r"[A-Za-z0-9_./-]{1,100}")
+
+
+def ruleset_of(lab: str) -> str:
+    """Return the name of a lab's table of firewall rules, `inet netloom-shop` (nft(8))."""
+    word = lab if _NFT_WORD.fullmatch(lab) else f"{crc32(lab.encode()):08x}"
+    return f"inet netloom-{word}"
+
+
+def nft_text(ruleset: str, lab: str, body: str) -> str:
+    """Return what `nft -f` puts a table of a lab in place by, at once and as a whole (nft(8))."""
+    mark = f"{_PREFIX}{lab}"
+    return (
+        f"table {ruleset} {{}}\ndelete table {ruleset}\n"
+        f'table {ruleset} {{\ncomment "{mark}"\n{body}\n}}\n'
+    )

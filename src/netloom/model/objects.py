@@ -154,7 +154,10 @@ class Netns(Struct, frozen=True):
     """A network namespace and all that is asked of it.
 
     `sysctls` are dotted names below /proc/sys; `hosts` is the digest of its hosts file (the
-    text is in `Desired.texts`), empty for none.
+    text is in `Desired.texts`), empty for none. `rulesets` are the firewall rules of ours, by
+    the name of their table (`inet netloom-shop`), each the digest of how the kernel lists them;
+    `Desired.texts` has the text by the same digest. `claims` are sysctls that the namespace
+    `host` shares with others.
     """
 
     links: Mapping[str, Link] = field(default_factory=dict)
@@ -162,13 +165,15 @@ class Netns(Struct, frozen=True):
     rules: frozenset[Rule] = frozenset()
     sysctls: Mapping[str, str] = field(default_factory=dict)
     hosts: str = ""
+    rulesets: Mapping[str, str] = field(default_factory=dict)
+    claims: Mapping[str, str] = field(default_factory=dict)
 
 
 class Desired(Struct, frozen=True):
     """What there shall be: every namespace of a lab, and its part of the namespace `host`.
 
-    `netns` always holds `host`, empty if the lab has no part there. `texts` maps a digest to
-    the text of a file; equal files of many namespaces are kept once.
+    `netns` always holds `host`, empty if the lab has no part there. `texts` maps a digest to a
+    text, that of a hosts file or of firewall rules; equal texts of many are kept once.
     """
 
     netns: Mapping[str, Netns] = field(default_factory=dict)

@@ -9,9 +9,9 @@ Rule 2: desired things are known by `(namespace, link name)`; the two sides are 
 nowhere else.
 Rule 3: what is equal costs one comparison, so a plan for a lab that is up is as cheap as looking.
 
-The order of a plan: rules, routes, addresses, links, namespaces away; namespaces, their sysctls,
-links born; then namespace by namespace what is set on its links, so that the applier talks to each
-namespace once.
+The order of a plan: rules, routes, addresses, links, namespaces away, and rules that new routes
+must not meet; namespaces, their sysctls, links born; then namespace by namespace what is set on its
+links, so that the applier talks to each namespace once.
 """
 
 from collections.abc import Iterator, Mapping
@@ -35,6 +35,7 @@ from netloom.model.objects import (
 from netloom.model.snapshot import Snapshot
 from netloom.plan import steps
 from netloom.plan.effect import after, born, is_secondary, newborn_lo
+from netloom.plan.guards import claim, guard, unclaim, unguard
 from netloom.plan.scratch import IPV6_MIN_MTU
 from netloom.plan.steps import Plan, Step
 from netloom.plan.sysctls import NO_IPV6, default_of, link_of, outcome, to_set
@@ -47,7 +48,10 @@ def diff(desired: Desired, snapshot: Snapshot) -> Plan:
     """Return the steps that turn `snapshot` into `desired`, in an order that the kernel accepts."""
     clearing = tuple(_in_the_way(desired, snapshot))
     left = after(clearing, snapshot) if clearing else snapshot
-    return clearing + tuple(_missing(desired, left))
+    barring = tuple(_barring(desired, left))
+    if barring:
+        left = after(barring, left)
+    return clearing + barring + tuple(_missing(desired, left))
 
 
 def teardown(snapshot: Snapshot) -> Plan:
@@ -61,6 +65,8 @@ def teardown(snapshot: Snapshot) -> Plan:
 def _in_the_way(desired: Desired, snapshot: Snapshot) -> Iterator[Step]:
     doomed = frozenset(_doomed_links(desired, snapshot))
     touched = {end.netns for end in doomed}
+    host, was = desired.netns.get(HOST, _EMPTY), snapshot.netns.get(HOST, _EMPTY)
+    yield from unclaim(host, was)
     for name, have in snapshot.netns.items():
         want = desired.netns.get(name, _EMPTY)
         if name in desired.netns or name == HOST:
@@ -70,6 +76,7 @@ def _in_the_way(desired: Desired, snapshot: Snapshot) -> Iterator[Step]:
         elif have.hosts:
             yield steps.HostsDel(name)
     yield from _deletions(doomed, desired, snapshot)
+    yield from unguard(HOST, host, was)
     for name in snapshot.netns:
         if name not in desired.netns and name != HOST:
             yield steps.NetnsDel(name)
@@ -137,6 +144,8 @@ def _clear_inside(name: str, want: Netns, have: Netns, doomed: frozenset[End]) -
     }
     if have.hosts and not want.hosts:
         yield steps.HostsDel(name)
+    if name != HOST:
+        yield from unguard(name, want, have)
     for rule in sorted(have.rules - want.rules, key=_rule_order):
         yield steps.RuleDel(name, rule)
     kept = {route.key: route for route in want.routes}
@@ -215,6 +224,40 @@ def _clear_link(end: End, want: Netns, have: Link, doomed: frozenset[End]) -> It
         yield steps.LinkSet(end, up=down, mtu=mtu)
 
 
+def _barring(desired: Desired, left: Snapshot) -> Iterator[Step]:
+    """Take away rules that stay, where routes are added: a fresh `up` adds the routes first.
+
+    The kernel looks for the gateway of a new route as for any destination, rules included: in IPv4
+    always (fib_check_nh_v4_gw), in IPv6 where the table of the route does not know the gateway
+    (ip6_route_check_nh). So `unreachable` for all would refuse every route with a gateway.
+    """
+    for name, want in desired.netns.items():
+        have = left.netns.get(name)
+        if have is None or not have.rules or want.routes == have.routes:
+            continue
+        sought = {
+            family(hop.via)
+            for route in want.routes - have.routes
+            for hop in route.nexthops
+            if hop.via and not hop.onlink
+        }
+        for rule in sorted(have.rules & want.rules, key=_rule_order):
+            if rule.family in sought and _may_bar(rule):
+                yield steps.RuleDel(name, rule)
+
+
+def _may_bar(rule: Rule) -> bool:
+    """Whether the kernel may meet a rule when it looks for a gateway, and find none for it.
+
+    It looks as for a packet of root's own, without a source, a mark, a TOS or a protocol. Another
+    table says no only in IPv6: IPv4 passes over all in it that does not lead straight out of a
+    link, refusals too (fib_table_lookup, `flowi4_scope`).
+    """
+    marked = rule.fwmark & rule.fwmask
+    aside = rule.src or marked or rule.tos or rule.ipproto or rule.iif not in {"", "lo"}
+    return (rule.invert or not aside) and (rule.action != "lookup" or rule.family == 6)
+
+
 # ── adding ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -228,8 +271,12 @@ def _missing(desired: Desired, left: Snapshot) -> Iterator[Step]:
         if have is None and name != HOST:
             yield from _new_netns(name, want, left)
     order = {name: number for number, name in enumerate(desired.netns)}
+    host, was = desired.netns.get(HOST, _EMPTY), left.netns.get(HOST, _EMPTY)
+    yield from guard(HOST, host, was, desired.texts)
     yield from _new_links(changed, desired, order)
     for name, want, have in changed:
+        if name != HOST:
+            yield from guard(name, want, have or _EMPTY, desired.texts)
         ipv6 = _ipv6_of(want, have, left)
         for link_name, link in want.links.items():
             end = End(name, link_name)
@@ -240,6 +287,7 @@ def _missing(desired: Desired, left: Snapshot) -> Iterator[Step]:
                     before = _as_made(link, near=near, ipv6=ipv6)
                 yield from _settle_link(end, link, before)
         yield from _settle_netns(name, want, have)
+    yield from claim(host, was)
 
 
 def _new_netns(name: str, want: Netns, left: Snapshot) -> Iterator[Step]:

@@ -153,6 +153,24 @@ class _World:
         else:
             self.inside(step.netns, step).hosts = ""
 
+    @carry.register
+    def _(self, step: steps.RulesetSet) -> None:
+        self.inside(step.netns, step).rulesets[step.ruleset] = step.digest
+
+    @carry.register
+    def _(self, step: steps.RulesetDel) -> None:
+        if self.inside(step.netns, step).rulesets.pop(step.ruleset, None) is None:
+            raise Illegal(step, "no such firewall rules")
+
+    @carry.register
+    def _(self, step: steps.ClaimAdd) -> None:
+        self.inside(step.netns, step).claims[step.key] = step.value
+
+    @carry.register
+    def _(self, step: steps.ClaimDel) -> None:
+        if self.inside(step.netns, step).claims.pop(step.key, None) is None:
+            raise Illegal(step, "no such claim")
+
     # links
 
     @carry.register

@@ -27,7 +27,7 @@ class Illegal(ValueError):
 class Scratch:
     """A namespace, thawed."""
 
-    __slots__ = ("hosts", "links", "routes", "rules", "sysctls")
+    __slots__ = ("claims", "hosts", "links", "routes", "rules", "rulesets", "sysctls")
 
     def __init__(self, netns: Netns) -> None:
         """Copy what will be changed."""
@@ -36,6 +36,8 @@ class Scratch:
         self.rules: set[Rule] = set(netns.rules)
         self.sysctls: dict[str, str] = dict(netns.sysctls)
         self.hosts = netns.hosts
+        self.rulesets: dict[str, str] = dict(netns.rulesets)
+        self.claims: dict[str, str] = dict(netns.claims)
 
     def frozen(self) -> Netns:
         """Return the namespace as it is now."""
@@ -45,6 +47,8 @@ class Scratch:
             rules=frozenset(self.rules),
             sysctls=self.sysctls,
             hosts=self.hosts,
+            rulesets=self.rulesets,
+            claims=self.claims,
         )
 
     @property

@@ -137,6 +137,37 @@ class HostsDel(Struct, frozen=True, tag="hosts-del"):
     netns: str
 
 
+class RulesetSet(Struct, frozen=True, tag="ruleset-set"):
+    """Put firewall rules in place, as a whole and at once, in the place of those of that name."""
+
+    netns: str
+    ruleset: str
+    digest: str
+    text: str
+
+
+class RulesetDel(Struct, frozen=True, tag="ruleset-del"):
+    """Take firewall rules away, and on the host what conntrack remembers of the lab."""
+
+    netns: str
+    ruleset: str
+
+
+class ClaimAdd(Struct, frozen=True, tag="claim-add"):
+    """Have a sysctl that the host shares with others at a value, as one of its holders."""
+
+    netns: str
+    key: str
+    value: str
+
+
+class ClaimDel(Struct, frozen=True, tag="claim-del"):
+    """Hold it no more; the last holder restores what was there, if nobody else relies on it."""
+
+    netns: str
+    key: str
+
+
 class NameDel(Struct, frozen=True, tag="name-del"):
     """Remove a file in /run/netns that a killed `up` made and never mounted a namespace on."""
 
@@ -161,6 +192,10 @@ Step = (
     | SysctlSet
     | HostsSet
     | HostsDel
+    | RulesetSet
+    | RulesetDel
+    | ClaimAdd
+    | ClaimDel
     | NameDel
 )
 

@@ -102,8 +102,27 @@ def _(step: steps.HostsDel) -> Iterator[str]:
 @commands.register
 def _(step: steps.SysctlSet) -> Iterator[str]:
     setting = shlex.quote(f"{step.key}={step.value}")
-    inside = "" if step.netns == HOST else f"ip netns exec {shlex.quote(step.netns)} "
-    yield f"{inside}sysctl -qw {setting}"
+    yield f"{_inside(step.netns)}sysctl -qw {setting}"
+
+
+@commands.register
+def _(step: steps.RulesetSet) -> Iterator[str]:
+    yield f"{_inside(step.netns)}nft -f - <<'END-OF-RULES'\n{step.text}END-OF-RULES"
+
+
+@commands.register
+def _(step: steps.RulesetDel) -> Iterator[str]:
+    yield f"{_inside(step.netns)}nft delete table {step.ruleset}"
+
+
+@commands.register
+def _(step: steps.ClaimAdd) -> Iterator[str]:
+    yield f"sysctl -qw {shlex.quote(f'{step.key}={step.value}')}"
+
+
+@commands.register
+def _(step: steps.ClaimDel) -> Iterator[str]:
+    yield f": {step.key} is left as it is, others may rely on it"
 
 
 @commands.register
@@ -209,6 +228,10 @@ def _(step: steps.LinkSet) -> Iterator[str]:
         yield f"{ip} link set {dev} type bridge stp_state {int(step.stp)}"
     if step.up is not None:
         yield f"{ip} link set {dev} {'up' if step.up else 'down'}"
+
+
+def _inside(netns: str) -> str:
+    return "" if netns == HOST else f"ip netns exec {shlex.quote(netns)} "
 
 
 def _ip(netns: str) -> str:

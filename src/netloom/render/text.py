@@ -85,6 +85,26 @@ def _(step: steps.HostsDel) -> str:
 
 
 @line.register
+def _(step: steps.RulesetSet) -> str:
+    return f"~ rules {step.netns} {step.ruleset}"
+
+
+@line.register
+def _(step: steps.RulesetDel) -> str:
+    return f"- rules {step.netns} {step.ruleset}"
+
+
+@line.register
+def _(step: steps.ClaimAdd) -> str:
+    return f"~ sysctl {step.netns} {step.key}={step.value} (shared; the last lab restores it)"
+
+
+@line.register
+def _(step: steps.ClaimDel) -> str:
+    return f"- sysctl {step.netns} {step.key} (this lab's share in it)"
+
+
+@line.register
 def _(step: steps.RouteAdd) -> str:
     return f"+ route {step.netns} {route_words(step.route)}"
 

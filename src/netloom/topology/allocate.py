@@ -40,6 +40,8 @@ class Held(Struct, frozen=True):
     subnets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     baseline: tuple[str, ...] = ()
+    ways: Mapping[str, str] = field(default_factory=dict)
+    closed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class HostSubnet(Struct, frozen=True):

@@ -4,7 +4,7 @@ What comes out, the `Fabric`, still has holes where addresses are derived (`allo
 interface that there will be has its name, its namespace and its place in the file.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from zlib import crc32
 
 from msgspec import Struct, field
@@ -74,8 +74,11 @@ class Fabric(Struct):
         self.problems.append(Problem(message, path, hint, at_key=at_key))
 
 
-def expand(topology: Topology) -> Fabric:
-    """Take a topology apart; mistakes are noted in the result, not raised."""
+def expand(topology: Topology, ways: Mapping[str, str] | None = None) -> Fabric:
+    """Take a topology apart; mistakes are noted in the result, not raised.
+
+    `ways` are the names of the host's interfaces on networks with an uplink.
+    """
     fabric = Fabric()
     if topology.namespaces is not None:
         for name, said in topology.namespaces.items():
@@ -84,6 +87,7 @@ def expand(topology: Topology) -> Fabric:
         for name, path in _named_by_links(topology).items():
             _add_members(fabric, name, Namespace(), path)
     _add_networks(fabric, topology)
+    _add_gateways(fabric, ways or {})
     for number, wire in enumerate(topology.links):
         _add_wires(fabric, wire, ("links", number), topology)
     _check_interfaces(fabric)
@@ -153,6 +157,21 @@ def _add_networks(fabric: Fabric, topology: Topology) -> None:
             elif member.number == 0:
                 hint = did_you_mean(network_name, topology.networks)
                 fabric.say(path, f"no network `{network_name}`", hint, at_key=True)
+
+
+def _add_gateways(fabric: Fabric, ways: Mapping[str, str]) -> None:
+    """Put the host first on every network with an uplink: the first address is the gateway's."""
+    for segment in fabric.segments:
+        if segment.network is None or segment.network.uplink is None:
+            continue
+        of_host = [port for port in segment.ports if port.end.netns == HOST]
+        others = [port for port in segment.ports if port.end.netns != HOST]
+        if not of_host:
+            link = segment.network.bridge or ways.get(segment.key) or short_name(segment.key)
+            altname = "" if link == segment.key else _altname(segment.key)
+            path: Path = (*segment.path, "uplink")
+            of_host = [Port(end=End(HOST, link), path=path, asked=None, altname=altname)]
+        segment.ports = [*of_host, *others]
 
 
 def _membership_port(

@@ -4,9 +4,17 @@ This table is the language. The reader, the writer, the JSON Schema, did-you-mea
 pages are all driven by it; what it marks `later` is known to all, and refused by the reader.
 """
 
-from netloom.topology.later import IMPAIRMENTS, INTERFACE_LATER, PAIRS, RUN, UPLINK
+from netloom.topology.later import IMPAIRMENTS, INTERFACE_LATER, PAIRS, RUN
 from netloom.topology.shapes import Anything, Choice, Key, Many, Named, Record, keyed
-from netloom.topology.topology import Interface, Membership, Namespace, Network, Topology, Wire
+from netloom.topology.topology import (
+    Interface,
+    Membership,
+    Namespace,
+    Network,
+    Topology,
+    Uplink,
+    Wire,
+)
 from netloom.topology.vocabulary import (
     ADDRESS,
     COUNT,
@@ -23,6 +31,7 @@ from netloom.topology.vocabulary import (
     OUTSIDE,
     PLACE,
     PREFIX,
+    PUBLISH,
     ROUTE,
     RULE,
     SETTING,
@@ -35,6 +44,26 @@ _ONE_SUBNET = Many(item=PREFIX, none=True, most=1, instead="`subnets` takes seve
 _SUBNETS = Many(item=PREFIX, none=True)
 _OUTSIDE = Named(key=OUTSIDE, value=Many(item=ADDRESS, least=1), bare=False)
 _TEXTS = Many(item=TEXT)
+
+UPLINK = Record(
+    noun="uplink",
+    says="How a network reaches beyond the host.",
+    make=Uplink,
+    text="mode",
+    needs="mode",
+    keys=keyed(
+        Key(
+            "mode",
+            Choice(now=("nat", "routed"), later=("user",)),
+            "`nat`: by an address of the host's; `routed`: by its own, which others must know",
+        ),
+        Key(
+            "via",
+            Many(item=IF_NAME),
+            "the interfaces of the host that lead out; absent: those of its default routes",
+        ),
+    ),
+)
 
 NETWORK = Record(
     noun="network",
@@ -56,7 +85,7 @@ NETWORK = Record(
         Key("mode", TEXT, "the mode of a macvlan or ipvlan network", later=True),
         Key("from", TEXT, "an existing segment to join: `virbr0`, `docker:NET`", later=True),
         Key("bridge", IF_NAME, "the name of the bridge device; it then stands on the host"),
-        Key("uplink", UPLINK, "the way out: `nat`, `routed` or `user`", later=True),
+        Key("uplink", UPLINK, "the way out: `nat` or `routed`"),
         Key("gateway", PLACE, "where the default route of all members leads"),
         Key("dns", _TEXTS, "the resolvers of the members", later=True),
         Key("mtu", MTU, "the MTU of the segment and its members"),
@@ -125,7 +154,7 @@ _NAMESPACE_KEYS = (
     Key("dns", _TEXTS, "its resolvers", later=True),
     Key("hosts", _OUTSIDE, "names and addresses to add to its hosts file"),
     Key("etc", Anything(), "files that stand below /etc in it", later=True),
-    Key("publish", _TEXTS, "ports that lead inwards from the host: `8080:80`", later=True),
+    Key("publish", Many(item=PUBLISH), "ports of the host that lead inwards: `8080:80`"),
     Key("run", RUN, "commands that live as long as the lab", later=True),
 )
 

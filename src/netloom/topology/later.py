@@ -40,18 +40,6 @@ _LINE = Record(noun="line", says="Impairments, one way.", keys=keyed(*IMPAIRMENT
 
 PAIRS = Named(key=TEXT, value=_LINE, bare=False)
 
-UPLINK = Record(
-    noun="uplink",
-    says="How a network reaches beyond the host.",
-    text="mode",
-    keys=keyed(
-        *_later(
-            ("mode", Choice(now=(), later=("nat", "routed", "user")), "how addresses leave"),
-            ("via", TEXT, "the interface of the host that leads out"),
-        )
-    ),
-)
-
 _COMMAND = Record(
     noun="run",
     says="A command that lives as long as the lab.",

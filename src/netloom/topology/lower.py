@@ -21,7 +21,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from netloom.errors import Path, Problem, TopologyError
-from netloom.model.marks import link_mark, lo_mark
+from netloom.model.marks import link_mark, lo_mark, nft_text, ruleset_of
 from netloom.model.objects import (
     HOST,
     Addr,
@@ -31,6 +31,7 @@ from netloom.model.objects import (
     Link,
     Loopback,
     Netns,
+    Route,
     Veth,
 )
 from netloom.topology.allocate import Held, HostSubnet, allocate
@@ -41,6 +42,7 @@ from netloom.topology.naming import Naming
 from netloom.topology.policy import HOST_PROTOCOL, Policy
 from netloom.topology.settings import contradictions, ipv6_off, settings
 from netloom.topology.topology import Topology
+from netloom.topology.uplink import Outside, Uplinks, host_names
 from netloom.values import IFNAMSIZ, family, ip_and_length, network_of
 
 SHARD = 1000
@@ -76,6 +78,7 @@ class Around(Struct, frozen=True):
     host: tuple[HostSubnet, ...] = ()
     salt: str = ""
     ipv6: bool = True
+    outside: Outside = Outside()
 
 
 class Lowered(Struct, frozen=True):
@@ -94,13 +97,17 @@ def switch_of(lab: str) -> str:
 def lower(topology: Topology, around: Around | None = None) -> Lowered:
     """Return what a topology desires of the kernel; raises `TopologyError` with every mistake."""
     around = around or Around()
-    fabric = expand(topology)
+    ways = host_names(topology, around.held.ways, around.outside)
+    fabric = expand(topology, ways)
     pool = tuple(block for block in topology.pool if around.ipv6 or family(block) == 4)
     held = allocate(fabric, pool, around.held, around.host)
     naming = Naming(fabric)
     _check_names(fabric, topology, naming)
-    loom = _Loom(topology, fabric, naming, around)
+    uplinks = Uplinks(topology, fabric, around.outside, around.held.closed)
+    uplinks.check_published()
+    loom = _Loom(topology, fabric, naming, around, uplinks)
     desired = loom.desired()
+    held = replace(held, ways=ways, closed=uplinks.closed)
     check_expects(topology, fabric, naming)
     if fabric.problems:
         raise TopologyError(_unique(fabric.problems))
@@ -135,7 +142,15 @@ def _check_names(fabric: Fabric, topology: Topology, naming: Naming) -> None:
 class _Loom:
     """Weaves links out of ports."""
 
-    def __init__(self, topology: Topology, fabric: Fabric, naming: Naming, around: Around) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        fabric: Fabric,
+        naming: Naming,
+        around: Around,
+        uplinks: Uplinks,
+    ) -> None:
+        self.uplinks = uplinks
         self.topology = topology
         self.lab = topology.name
         self.fabric = fabric
@@ -155,11 +170,11 @@ class _Loom:
                 self.wire(segment)
             else:
                 self.network(segment)
-        policy = Policy(self.topology, self.naming, self.why_no_ipv6)
+        policy = Policy(self.topology, self.naming, self.why_no_ipv6, self.uplinks.ways)
         forwarding, routes = policy.routes()
         texts: dict[str, str] = {}
         hosts = HostsFiles(self.topology, self.naming)
-        netns = {HOST: Netns(links=self.links.pop(HOST), routes=routes.get(HOST, frozenset()))}
+        netns = {HOST: self.host(routes.get(HOST, frozenset()), texts)}
         if self.switch in self.links:
             links = {"lo": self.lo(self.switch), **self.links.pop(self.switch)}
             netns[self.switch] = Netns(links=links, sysctls=self.possible(SWITCH_SYSCTLS))
@@ -177,6 +192,21 @@ class _Loom:
                 hosts=digest,
             )
         return Desired(netns=netns, texts=texts)
+
+    def host(self, routes: frozenset[Route], texts: dict[str, str]) -> Netns:
+        """Return the lab's part of the namespace `host`."""
+        rulesets: dict[str, str] = {}
+        if rules := self.uplinks.rules():
+            name = ruleset_of(self.lab)
+            text = nft_text(name, self.lab, rules)
+            texts[rulesets.setdefault(name, _digest(text))] = text
+        return Netns(
+            links=self.links.pop(HOST),
+            routes=routes,
+            sysctls=self.uplinks.sysctls(),
+            rulesets=rulesets,
+            claims=self.uplinks.claims(),
+        )
 
     def sysctls(self, said: Mapping[str, str], *, forward: bool) -> dict[str, str]:
         """Return the sysctls of a namespace: the baseline, forwarding, and what the file says."""

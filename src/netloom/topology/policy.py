@@ -14,6 +14,7 @@ from netloom.topology.naming import Naming
 from netloom.topology.routes import parse_routes, parse_rule
 from netloom.topology.static import static_routes
 from netloom.topology.topology import Topology
+from netloom.topology.uplink import Way
 
 HOST_PROTOCOL = 110
 """Protocol number of routes and rules of ours in a namespace that is not ours: their mark there."""
@@ -29,9 +30,14 @@ class Policy:
     """
 
     def __init__(
-        self, topology: Topology, naming: Naming, why_no_ipv6: Callable[[End], str]
+        self,
+        topology: Topology,
+        naming: Naming,
+        why_no_ipv6: Callable[[End], str],
+        ways: Iterable[Way] = (),
     ) -> None:
         """Keep what the routes speak of."""
+        self.ways = tuple(ways)
         self.topology = topology
         self.naming = naming
         self.fabric = naming.fabric
@@ -75,6 +81,10 @@ class Policy:
         for segment in self.fabric.segments:
             if segment.network and segment.network.gateway:
                 yield from self.gateway_texts(segment, segment.network.gateway)
+        for way in self.ways:
+            if way.segment.network and not way.segment.network.gateway:
+                for address in way.gateways():
+                    yield from self.gateway_texts(way.segment, address)
         for name, texts in derived.items():
             for text in texts:
                 yield name, text, ("routing",), False

@@ -2,9 +2,15 @@
 
 The kernel sets some along with others: a file that says one says the other too, and what is derived
 gives way. Where a file contradicts itself no kernel could obey, so that is a mistake.
+
+A value is brought to the form in which the kernel tells it, so that what was asked for and what is
+there can be compared as text. What only the kernel can judge it judges while it is set.
 """
 
+import re
 from collections.abc import Container, Iterator, Mapping
+
+from netloom.topology.words import TRUTH
 
 _PARTS = 5
 """`net`, `ipv4`, `conf`, interface, name."""
@@ -16,10 +22,29 @@ _FORWARD_ALL = "net.ipv4.conf.all.forwarding"
 _NO_IPV6_ALL = "net.ipv6.conf.all.disable_ipv6"
 _NO_IPV6 = "net.ipv6.conf.default.disable_ipv6"
 
+_BLANKS = re.compile(r"[ \t]+")
+_NUMBER = re.compile(r"-?(?:0[xX][0-9a-fA-F]{1,16}|0[0-7]{0,19}|[1-9][0-9]{0,19})")
+"""What strtoul_lenient(kernel/sysctl.c) reads in base 0; a number has at most 21 characters."""
+_PORT = "(?:0[xX][0-9a-fA-F]{1,4}|0[0-7]{0,6}|[1-9][0-9]{0,4})"
+_RANGES = re.compile(f"{_PORT}(?:-{_PORT})?(?:,{_PORT}(?:-{_PORT})?)*")
+_SETS = frozenset({"net.ipv4.ip_local_reserved_ports", "net.ipv6.icmp.ratemask"})
+"""Sets of numbers (proc_do_large_bitmap), `80,90-99`."""
+_MASKS = frozenset({"net.core.rps_default_mask"})
+"""Sets of processors (bitmap_parse): hexadecimal without `0x`, and told with zeros before."""
+_LENGTHS = {
+    "net.ipv4.ip_local_port_range": 2,
+    "net.ipv4.ping_group_range": 2,
+    "net.ipv4.tcp_rmem": 3,
+    "net.ipv4.tcp_wmem": 3,
+}
+"""Numbers that a vector has; where fewer are written, the kernel leaves the others as they are."""
+_TEXTS = ("congestion_control", "scheduler", "path_manager")
+"""Ends of the names of settings whose values are names of what somebody may have written."""
+
 
 def settings(said: Mapping[str, str]) -> dict[str, str]:
-    """Return what a file says, with white space folded, and what the kernel sets along with it."""
-    values = {_dotted(key): " ".join(value.split()) for key, value in said.items()}
+    """Return what a file says, as the kernel will tell it, and what it sets along with that."""
+    values = {_dotted(key): normal(_dotted(key), value) for key, value in said.items()}
     if _FORWARD_ALL in values:  # two names of one variable (devinet.c)
         values.setdefault(_FORWARD, values[_FORWARD_ALL])
     if _NO_IPV6_ALL in values:
@@ -27,16 +52,68 @@ def settings(said: Mapping[str, str]) -> dict[str, str]:
     return values
 
 
+def normal(key: str, value: str) -> str:
+    """Return a value as the kernel tells it: numbers decimal, sets in order, one blank between.
+
+    The kernel reads `0x10` and `020` as C does (proc_get_long); text stays as it is.
+    """
+    words = _BLANKS.sub(" ", value).strip(" ").split(" ")
+    text = " ".join(words)
+    if key in _SETS:
+        return _merged(text) if _RANGES.fullmatch(text) else text
+    if key in _MASKS or not all(_NUMBER.fullmatch(word) for word in words):
+        return text
+    return " ".join(str(_number(word)) for word in words)
+
+
+def _number(text: str) -> int:
+    digits = text.removeprefix("-")
+    if digits[:2] in {"0x", "0X"}:
+        return int(text, 16)
+    return int(text, 8 if digits.startswith("0") else 10)
+
+
+def _merged(text: str) -> str:
+    """Return a set of numbers in order, neighbours as one range."""
+    runs: list[tuple[int, int]] = []
+    pairs = (part.partition("-") for part in text.split(","))
+    for low, high in sorted((_number(low), _number(high or low)) for low, _, high in pairs):
+        if high < low:
+            return text  # which the kernel refuses
+        if runs and low <= runs[-1][1] + 1:
+            runs[-1] = runs[-1][0], max(runs[-1][1], high)
+        else:
+            runs.append((low, high))
+    return ",".join(f"{low}-{high}" if high > low else f"{low}" for low, high in runs)
+
+
 def contradictions(said: Mapping[str, str], links: Container[str]) -> Iterator[tuple[str, str]]:
     """Yield keys that cannot have their value in a namespace with these links, and why."""
-    for key in said:
-        link = link_of(_dotted(key))
+    values = settings(said)
+    for key, value in said.items():
+        dotted = _dotted(key)
+        link = link_of(dotted)
         if link and link != "lo" and link not in links:
             yield key, f"no link or network makes an interface `{link}`"
-    values = settings(said)
+        elif values[dotted] != normal(dotted, value):
+            yield key, f"`{dotted}` is given twice, with two values"
+        elif why := _no_value(dotted, values[dotted]):
+            yield key, why
     if _FORWARD_ALL in values and values[_FORWARD] != values[_FORWARD_ALL]:
         key = next(key for key in said if _dotted(key) == _FORWARD_ALL)
         yield key, f"`{_FORWARD_ALL}` and `{_FORWARD}` are one setting, with two values"
+
+
+def _no_value(key: str, value: str) -> str:
+    """Return why a value is none that the kernel takes whole, empty where that is for it to say."""
+    if not value:
+        return f"`{key}` has no value: leave it out, and it is as in a new namespace"
+    if value in TRUTH and not key.endswith(_TEXTS):
+        return f"`{value}` is no value of a setting: write `{int(TRUTH[value])}`"
+    numbers, wanted = len(value.split(" ")), _LENGTHS.get(key, 0)
+    if wanted and numbers != wanted:
+        return f"`{key}` is {wanted} numbers, and here {'is' if numbers == 1 else 'are'} {numbers}"
+    return ""
 
 
 def link_of(key: str) -> str:

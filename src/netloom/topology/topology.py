@@ -35,12 +35,29 @@ class Interface(Struct, frozen=True, kw_only=True):
     up: bool = True
 
 
+class Uplink(Struct, frozen=True, kw_only=True):
+    """How a network reaches beyond the host; `via` are interfaces of the host, empty: derived."""
+
+    mode: Literal["nat", "routed", "user"] = "nat"
+    via: tuple[str, ...] = ()
+
+
+class Publish(Struct, frozen=True, kw_only=True):
+    """A port of the host that leads inwards; `address` empty: any of the host's."""
+
+    address: str = ""
+    port: int
+    to: int
+    protocol: Literal["tcp", "udp"] = "tcp"
+
+
 class Network(Struct, frozen=True, kw_only=True):
     """One L2 segment; `bridge` names its device on the host, empty: in the switch namespace."""
 
     subnets: Addresses = None
     range: tuple[str, ...] = ()
     bridge: str = ""
+    uplink: Uplink | None = None
     gateway: str = ""
     mtu: int = 0
     stp: bool = False
@@ -57,6 +74,7 @@ class Namespace(Struct, frozen=True, kw_only=True):
     forwarding: bool | None = None
     sysctls: Mapping[str, str] = field(default_factory=dict)
     hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    publish: tuple[Publish, ...] = ()
 
 
 class WireEnd(Struct, frozen=True, kw_only=True):

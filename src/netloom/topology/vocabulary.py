@@ -7,7 +7,7 @@ reader alone decides.
 from collections.abc import Callable
 
 from netloom import values
-from netloom.topology import words
+from netloom.topology import publish, words
 from netloom.topology.shapes import Word
 
 _NAME = "[\\w\u0080-\U0010ffff][\\w.\u0080-\U0010ffff-]*"
@@ -124,6 +124,14 @@ RULE = Word(
     says="what follows `ip rule add`: `fwmark 1 lookup 100`",
     read=words.route,
     pattern=r"\S",
+)
+
+PUBLISH = Word(
+    name="[IP:]PORT:PORT[/udp]",
+    says="a port of the host, and the port in the namespace: `8080:80`, `127.0.0.1:53:53/udp`",
+    read=publish.publish,
+    write=publish.publish_text,  # type: ignore[arg-type]  # writes what `read` gave
+    pattern=r"^([0-9.]+:|\[[0-9A-Fa-f:.]+\]:)?[0-9]{1,5}:[0-9]{1,5}(/(tcp|udp))?$",
 )
 
 MAC = Word(

@@ -156,18 +156,22 @@ def _via(via: str, family: int) -> bytes:
     return raw(RTA_VIA, _FAMILY.pack(AF_INET6) + packed)
 
 
-def read_routes(payloads: Iterable[bytes], names: Mapping[int, str]) -> list[Route]:
+def read_routes(
+    payloads: Iterable[bytes],
+    names: Mapping[int, str],
+    protocols: frozenset[int] | None = ASKED_FOR,
+) -> list[Route]:
     """Return the routes that somebody asked for, from the answers to `dump_routes`.
 
     `names` tells the name of a link by its index. The kernel's own routes, cached ones, and the
-    table `local` are left out.
+    table `local` are left out; `protocols` None means all but those of `local`.
     """
     found: list[Route] = []
     for data in payloads:
         if len(data) < 12:
             msg = "a route of less than 12 bytes"
             raise Malformed(msg)
-        if data[5] in ASKED_FOR and data[0] in _DEFAULT:
+        if (protocols is None or data[5] in protocols) and data[0] in _DEFAULT:
             route = _read(data, names)
             if route is not None:
                 found.append(route)

@@ -1,0 +1,143 @@
+"""Settings of the host that several share: who holds them, and what was there before.
+
+Two labs need forwarding on the uplink; whoever goes first must not take it from the other, and what
+somebody else has come to rely on stays. So each such sysctl has a file of its own,
+/run/netloom/claims/KEY: what was found, what was set, and the labs that hold it. The last holder
+restores what was found, if the value is still ours and nobody else relies on it now.
+
+Rule 1: the file is written before the setting, and goes after it is restored.
+Rule 2: all of it happens under one lock, the folder's; no lab waits long for another.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from netloom.errors import KernelError
+from netloom.host import sysctl
+from netloom.host.journal import RUN_DIR, boot_id
+
+CLAIMS_DIR = f"{RUN_DIR}/claims"
+_FORWARD = "net.ipv4.ip_forward"
+_UNFINISHED = ".new"
+
+
+class Claim(Struct, frozen=True):
+    """One shared setting: `found` before the first lab came, `value` since, `holders` the labs."""
+
+    key: str
+    boot: str
+    found: str
+    value: str
+    holders: tuple[str, ...] = ()
+
+
+def claims() -> dict[str, Claim]:
+    """Return the settings that labs hold, by their keys."""
+    found = {}
+    with suppress(FileNotFoundError):
+        for name in os.listdir(CLAIMS_DIR):
+            claim = _read(f"{CLAIMS_DIR}/{name}")
+            if claim and not name.endswith(_UNFINISHED):
+                found[claim.key] = claim
+    return found
+
+
+def held_by(lab: str) -> dict[str, str]:
+    """Return the settings that a lab holds, with the values that they have now."""
+    keys = [claim.key for claim in claims().values() if lab in claim.holders]
+    values = sysctl.read(keys)
+    return {key: values.get(key, "") for key in keys}
+
+
+def add(lab: str, key: str, value: str) -> None:
+    """Hold a setting at a value; raises `KernelError` where the kernel refuses it."""
+    with _locked():
+        path = _path(key)
+        now = sysctl.read((key,)).get(key, "")
+        claim = _read(path) or Claim(key, boot_id(), now, value)
+        holders = tuple(sorted({*claim.holders, lab}))
+        _write(path, replace(claim, value=value, holders=holders))
+        if now != value:
+            sysctl.write(key, value)
+
+
+def remove(lab: str, key: str) -> None:
+    """Hold it no more; the last holder restores what was found, where that harms nobody."""
+    with _locked():
+        path = _path(key)
+        claim = _read(path)
+        if claim is None or lab not in claim.holders:
+            return
+        others = tuple(holder for holder in claim.holders if holder != lab)
+        if others:
+            _write(path, replace(claim, holders=others))
+            return
+        now = sysctl.read((key,)).get(key)
+        if now == claim.value != claim.found and not _relied_on(key):
+            with suppress(KernelError):  # the interface went meanwhile
+                sysctl.write(key, claim.found)
+        os.unlink(path)
+
+
+def tidy() -> None:
+    """Remove what somebody was killed over, and the folder where nothing is held."""
+    if not os.path.isdir(CLAIMS_DIR):
+        return
+    with _locked(), suppress(OSError):
+        for name in os.listdir(CLAIMS_DIR):
+            if name.endswith(_UNFINISHED):
+                os.unlink(f"{CLAIMS_DIR}/{name}")
+        os.rmdir(CLAIMS_DIR)
+
+
+def _relied_on(key: str) -> bool:
+    """Whether somebody switched forwarding on for the whole host after us (Docker does)."""
+    if not (key.startswith("net.ipv4.conf.") and key.endswith(".forwarding")):
+        return False
+    return sysctl.read((_FORWARD,)).get(_FORWARD) == "1"
+
+
+@contextmanager
+def _locked() -> Iterator[None]:
+    while True:
+        os.makedirs(CLAIMS_DIR, 0o755, exist_ok=True)
+        try:
+            folder = os.open(CLAIMS_DIR, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:  # another lab has just tidied up
+            continue
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if os.stat(CLAIMS_DIR).st_ino == os.fstat(folder).st_ino:
+                break
+        os.close(folder)
+    try:
+        yield
+    finally:
+        os.close(folder)
+
+
+def _path(key: str) -> str:
+    return f"{CLAIMS_DIR}/{key.replace('/', '%')}"
+
+
+def _read(path: str) -> Claim | None:
+    """Return a claim, unless it is none of this boot."""
+    try:
+        with open(path, "rb") as file:
+            claim = msgspec.json.decode(file.read(), type=Claim)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+    return claim if claim.boot == boot_id() else None
+
+
+def _write(path: str, claim: Claim) -> None:
+    beside = f"{path}{_UNFINISHED}"
+    with open(beside, "wb") as file:
+        file.write(msgspec.json.encode(claim))
+    os.rename(beside, path)

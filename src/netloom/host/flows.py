@@ -1,0 +1,39 @@
+"""What conntrack remembers of a lab on the host, and how it is made to forget.
+
+A connection outlives the lab by up to five days (nf_conntrack_tcp_timeout_established): a new lab
+with the same addresses would meet the old one's.
+"""
+
+import socket
+from collections.abc import Iterable
+
+from netloom.errors import KernelError
+from netloom.kernel.netlink import Rtnetlink, prepared
+from netloom.values import contains, family
+from netloom.wire.conntrack import Flow, dump_flows, flow_del, read_flow
+
+_NETLINK_NETFILTER = 12
+
+
+def forget(prefixes: Iterable[str]) -> None:
+    """Forget the connections from and to some prefixes, in the calling thread's namespace."""
+    wanted = list(prefixes)
+    try:
+        sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
+    except OSError:  # a kernel without conntrack remembers nothing
+        return
+    with Rtnetlink(prepared(sock)) as ct:
+        try:
+            flows = [flow for data in ct.dump(dump_flows()) if (flow := read_flow(data))]
+        except KernelError:
+            return
+        ct.batch_all([flow_del(flow) for flow in flows if _concerns(flow, wanted)])
+
+
+def _concerns(flow: Flow, prefixes: list[str]) -> bool:
+    return any(
+        family(prefix) == family(address) and contains(prefix, address)
+        for prefix in prefixes
+        for address in flow.addresses
+        if address
+    )

@@ -1,0 +1,38 @@
+"""Firewall rules and shared settings: what must go, and what must come.
+
+They have no cascades, only an order. What guards the host is there before there is anything to
+guard, and goes after it; forwarding begins last and ends first. Inside a namespace the rules come
+before its links are set up.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from netloom.model.objects import HOST, Netns
+from netloom.plan import steps
+from netloom.plan.steps import Step
+
+
+def unclaim(want: Netns, have: Netns) -> Iterator[Step]:
+    """Give up the host's settings that are not needed any more."""
+    for key in sorted(have.claims.keys() - want.claims.keys(), reverse=True):
+        yield steps.ClaimDel(HOST, key)
+
+
+def claim(want: Netns, have: Netns) -> Iterator[Step]:
+    """Have the host's settings that are needed; a router's advertisements are kept first."""
+    for key in sorted(want.claims, key=lambda key: (key.endswith(".forwarding"), key)):
+        if have.claims.get(key) != want.claims[key]:
+            yield steps.ClaimAdd(HOST, key, want.claims[key])
+
+
+def unguard(name: str, want: Netns, have: Netns) -> Iterator[Step]:
+    """Take away the rules that a namespace shall not have."""
+    for ruleset in sorted(have.rulesets.keys() - want.rulesets.keys()):
+        yield steps.RulesetDel(name, ruleset)
+
+
+def guard(name: str, want: Netns, have: Netns, texts: Mapping[str, str]) -> Iterator[Step]:
+    """Put the rules in place that a namespace lacks, or has otherwise."""
+    for ruleset, digest in sorted(want.rulesets.items()):
+        if have.rulesets.get(ruleset) != digest:
+            yield steps.RulesetSet(name, ruleset, digest, texts.get(digest, ""))
