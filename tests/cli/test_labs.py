@@ -86,7 +86,7 @@ def test_the_script_of_a_plan_makes_the_same_lab() -> None:
 
     assert ended("plan", "rb.yaml").stdout in {
         "no changes\n",
-        "~ hosts red\n~ hosts blue\n2 changes\n",
+        "~ etc red\n~ etc blue\n2 changes\n",
     }
 
 

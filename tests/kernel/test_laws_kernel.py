@@ -45,7 +45,7 @@ def interrupted(change: Change, steps: int) -> tuple[lab.Draft, Plan]:
         names = frozenset(step.netns for step in draft.plan if isinstance(step, NetnsAdd))
         desired = draft.lowered.desired
         pending = Pending(LAB, MACHINE.boot, draft.record, names, desired)
-        journal.begin(pending, desired.texts)
+        journal.begin(pending, desired.folders)
         begun = draft.plan[: steps % (len(draft.plan) + 1)]
         apply(begun, draft.snapshot)
     return draft, begun

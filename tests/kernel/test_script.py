@@ -117,7 +117,7 @@ def by_netloom(change: Change) -> tuple[Scripts, list[Desired], list[Look]]:
     looks, states, scripts = [], [], []
     for topology in change.topologies:
         report = lab.up(source(topology), MACHINE)
-        scripts.append(script(report.plan, report.desired.texts))
+        scripts.append(script(report.plan, report.desired.folders))
         states.append(report.desired)
         looks.append(look(report.desired))
     make, edit = scripts

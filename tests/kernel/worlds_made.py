@@ -66,8 +66,8 @@ def differing(foretold: Snapshot, found: Snapshot, where: Scope) -> list[str]:
     for name in foretold.netns.keys() & found.netns.keys():
         pair = foretold.netns[name], found.netns[name]
         words += _differing(name, *pair, where.sysctls.get(name, ()))
-    if (foretold.unnamed, foretold.stray_hosts) != (found.unnamed, found.stray_hosts):
-        words.append(f"left: {found.unnamed} {found.stray_hosts}")
+    if (foretold.unnamed, foretold.stray_etc) != (found.unnamed, found.stray_etc):
+        words.append(f"left: {found.unnamed} {found.stray_etc}")
     return words
 
 
@@ -86,7 +86,7 @@ def _differing(name: str, told: Netns, found: Netns, keys: tuple[str, ...]) -> l
         for key, value in told.sysctls.items()
         if key in keys and found.sysctls.get(key) != value
     ]
-    return words + ([] if told.hosts == found.hosts else [f"{name}: hosts"])
+    return words + ([] if told.etc == found.etc else [f"{name}: etc"])
 
 
 def ip(words: str, netns: str = "") -> list[dict[str, Any]]:

@@ -43,7 +43,7 @@ EDITS = {
     "an address": (
         "a:w 10.9.0.1/24",
         "a:w 10.9.0.7/24",
-        ["- addr a:w 10.9.0.1/24", "~ hosts a", "~ hosts b", "+ addr a:w 10.9.0.7/24"],
+        ["- addr a:w 10.9.0.1/24", "~ etc a", "~ etc b", "+ addr a:w 10.9.0.7/24"],
     ),
     "an address with a route behind it": (
         "lan: 10.1.0.2}",
@@ -52,8 +52,8 @@ EDITS = {
             "- addr a:lan 10.1.0.2/24",
             "+ addr a:lan 10.1.0.9/24",
             "+ route a 10.7.0.0/16 via 10.1.0.3 dev lan",
-            "~ hosts a",
-            "~ hosts b",
+            "~ etc a",
+            "~ etc b",
         ],
     ),
     "one more address": ("a:w 10.9.0.1/24", "a:w 10.9.0.1/24 fd00::1/64", None),
@@ -122,8 +122,8 @@ def test_a_teardown_lets_namespaces_take_what_is_in_them() -> None:
     told = [line(step) for step in teardown(snapshot())]
 
     assert sorted(told) == [
-        "- hosts a",
-        "- hosts b",
+        "- etc a",
+        "- etc b",
         "- link host:a.lan",
         "- link host:b.lan",
         "- link host:br0",
@@ -159,13 +159,13 @@ def test_a_wire_to_nowhere_is_made_anew() -> None:
 
 def test_what_a_killed_up_left_is_tidied() -> None:
     """A name without a namespace, a hosts file without a name."""
-    found = Snapshot(unnamed=frozenset({"a"}), stray_hosts=frozenset({"b"}))
+    found = Snapshot(unnamed=frozenset({"a"}), stray_etc=frozenset({"b"}))
 
     plan = diff(NOTHING, found)
 
-    assert [line(step).partition(" (")[0] for step in plan] == ["- name a", "- hosts b"]
+    assert [line(step).partition(" (")[0] for step in plan] == ["- name a", "- etc b"]
     left = after(plan, found)
-    assert (left.unnamed, left.stray_hosts) == (frozenset(), frozenset())
+    assert (left.unnamed, left.stray_etc) == (frozenset(), frozenset())
 
 
 def test_ipv6_that_is_switched_on_makes_no_link_speak_by_itself() -> None:

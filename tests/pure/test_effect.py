@@ -249,4 +249,4 @@ def test_a_primary_address_is_not_deleted_before_its_secondaries() -> None:
 def test_a_namespace_is_not_deleted_before_its_hosts_file() -> None:
     """It lies outside of it, and would be left behind."""
     with pytest.raises(Illegal, match="would be left behind"):
-        after([steps.HostsSet("b", "digest"), steps.NetnsDel("b")], world())
+        after([steps.EtcSet("b", "digest"), steps.NetnsDel("b")], world())

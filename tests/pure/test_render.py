@@ -143,8 +143,16 @@ SAID: dict[str, tuple[steps.Step, list[str]]] = {
         ["ip netns exec a sysctl -qw 'net.ipv4.tcp_rmem=1 2 3'"],
     ),
     "~ rules host inet netloom-lab": (
-        steps.RulesetSet("host", "inet netloom-lab", "digest", "table inet netloom-lab {\n}\n"),
-        ["nft -f - <<'END-OF-RULES'\ntable inet netloom-lab {\n}\nEND-OF-RULES"],
+        steps.RulesetSet("host", "inet netloom-lab", "digest", "\tchain c {}"),
+        [
+            "nft -f - <<'END-OF-RULES'\ntable inet netloom-lab {}\n"
+            "delete table inet netloom-lab\ntable inet netloom-lab {\n"
+            'comment "netloom:lab"\n\tchain c {}\n}\nEND-OF-RULES'
+        ],
+    ),
+    "~ rules a iptables": (
+        steps.RulesetSet("a", "iptables", "digest", "*filter\nCOMMIT\n"),
+        ["ip netns exec a iptables-restore <<'END-OF-RULES'\n*filter\nCOMMIT\nEND-OF-RULES"],
     ),
     "- rules a inet netloom-lab": (
         steps.RulesetDel("a", "inet netloom-lab"),
@@ -158,15 +166,10 @@ SAID: dict[str, tuple[steps.Step, list[str]]] = {
         steps.ClaimDel("host", "net.ipv4.ip_forward"),
         [": net.ipv4.ip_forward is left as it is, others may rely on it"],
     ),
-    "~ hosts a": (steps.HostsSet("a", "digest"), ["ln -s /run/netloom/… /etc/netns/a"]),
-    "- hosts a": (
-        steps.HostsDel("a"),
-        [
-            cmd(
-                "[ -L /etc/netns/a ] && rm /etc/netns/a ||",
-                "{ rm -f /etc/netns/a/hosts; rmdir /etc/netns/a 2>/dev/null || :; }",
-            )
-        ],
+    "~ etc a": (steps.EtcSet("a", "digest"), ["ln -s /run/netloom/… /etc/netns/a"]),
+    "- etc a": (
+        steps.EtcDel("a"),
+        ["rm -rf /etc/netns/a"],
     ),
 }
 
@@ -214,7 +217,7 @@ def test_nothing_to_do_is_said_so() -> None:
 def test_a_script_is_one_that_a_shell_can_read() -> None:
     """With odd names quoted, and the hosts files in it."""
     desired = lower(parse(LAB.replace(":v", ":it's"), name="lab").topology).desired
-    up = script(diff(desired, bare(desired)), desired.texts)
+    up = script(diff(desired, bare(desired)), desired.folders)
     down = script(teardown(made(desired, bare(desired))), {})
 
     for text in (up, down):

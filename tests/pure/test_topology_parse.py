@@ -193,7 +193,7 @@ def test_a_mistake_is_shown_as_a_compiler_does() -> None:
     [
         ("- a", "1:1 the file is a mapping, not a list"),
         ("~", "1:1 the file says nothing"),
-        ("networks: {lan: {dns: 1.1.1.1}}", "1:18 `dns` of network `lan` is not built yet"),
+        ("networks: {lan: {delay: 10ms}}", "1:18 `delay` of network `lan` is not built yet"),
         ("networks: {lan: {driver: ovs}}", "1:26 `driver: ovs` of network `lan` is not built yet"),
         (
             "networks: {lan: {driver: brige}}",

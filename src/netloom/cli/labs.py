@@ -202,7 +202,7 @@ def plan_command(file: str, *, form: str | None, as_json: bool) -> None:
     with refusals():
         found = front.plan(_load(file))
     if form == "ip":
-        click.echo(script(found.plan, found.lowered.desired.texts), nl=False)
+        click.echo(script(found.plan, found.lowered.desired.folders), nl=False)
     elif as_json:
         _print_plan(found.plan)
     else:

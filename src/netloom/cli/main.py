@@ -22,15 +22,21 @@ VERBS: dict[str, dict[str, tuple[str, str]]] = {
         "undo": ("netloom.cli.labs", "back to before netloom's last change"),
         "labs": ("netloom.cli.labs", "the labs that are up"),
     },
-    "Look": {"ls": ("netloom.cli.inside", "all names of namespaces, and whose they are")},
+    "Look": {
+        "ls": ("netloom.cli.byhand", "all names of namespaces, and whose they are"),
+        "identify": ("netloom.cli.who", "which names has a namespace, and whose is it?"),
+        "pids": ("netloom.cli.who", "who lives in a namespace, or holds it?"),
+    },
     "Enter": {
         "exec": ("netloom.cli.inside", "run a command in a namespace"),
         "shell": ("netloom.cli.inside", "a shell in a namespace"),
         "run": ("netloom.cli.inside", "run a command in a throw-away namespace"),
     },
     "By hand": {
-        "add": ("netloom.cli.inside", "make namespaces, with `lo` up"),
-        "del": ("netloom.cli.inside", "delete namespaces, and stale names"),
+        "add": ("netloom.cli.byhand", "make namespaces, with `lo` up"),
+        "attach": ("netloom.cli.byhand", "give a process's namespace a name"),
+        "del": ("netloom.cli.byhand", "delete namespaces, and stale names"),
+        "netns": ("netloom.cli.byhand", "word for word what `ip netns` does"),
     },
     "Other": {
         "init": ("netloom.cli.labs", "write a commented starter file"),
@@ -91,6 +97,10 @@ def cli(context: click.Context) -> None:
 
 def main() -> None:
     """Run the command line; every end has its exit status and its sentence."""
+    if _is_for_ip(sys.argv[1:]):
+        from netloom.cli.netns import main as like_ip
+
+        sys.exit(like_ip(sys.argv[1:], named=False))
     try:
         status = cli.main(prog_name="netloom", standalone_mode=False)
     except click.UsageError as error:
@@ -115,6 +125,12 @@ def main() -> None:
         _say("hint: NETLOOM_TRACEBACK=1 shows where; please report it")
         sys.exit(70)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _is_for_ip(words: list[str]) -> bool:
+    """Whether it is `netloom OPTIONS netns …`, the options being those of `ip OPTIONS netns …`."""
+    own = {"-h", "--help", "--version"}
+    return "netns" in words and words[0].startswith("-") and words[0] not in own
 
 
 def _usage(error: click.UsageError) -> str:

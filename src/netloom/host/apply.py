@@ -37,7 +37,7 @@ def _work(plan: Plan, orders: Orders) -> list[Refused]:
         worker.flush_or_note()
         return worker.refused
     finally:
-        worker.rooms.close()
+        worker.close()
 
 
 def _carry_or_note(step: Step | tuple[steps.LinkDel, ...], worker: Worker) -> None:

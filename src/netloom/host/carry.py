@@ -7,8 +7,10 @@ from collections.abc import Callable
 from functools import singledispatch
 from itertools import count
 
-from netloom.host import claims, firewall, flows, sysctl
+from netloom.host import claims, flows, sysctl
+from netloom.host.rulesets import Text
 from netloom.host.worker import Worker
+from netloom.model.marks import kind_of
 from netloom.model.objects import HOST, Bridge, End, Link, Route, Veth
 from netloom.netns import names as registry
 from netloom.netns.enter import hop
@@ -74,27 +76,27 @@ def _(step: steps.NameDel, worker: Worker) -> None:  # noqa: ARG001 - the shape 
 
 
 @carry.register
-def _(step: steps.HostsSet, worker: Worker) -> None:
-    worker.etc.set_hosts(step.netns, step.digest)
+def _(step: steps.EtcSet, worker: Worker) -> None:
+    worker.etc.set_etc(step.netns, step.digest)
 
 
 @carry.register
-def _(step: steps.HostsDel, worker: Worker) -> None:
-    worker.etc.del_hosts(step.netns)
+def _(step: steps.EtcDel, worker: Worker) -> None:
+    worker.etc.del_etc(step.netns)
 
 
 @carry.register
 def _(step: steps.RulesetSet, worker: Worker) -> None:
     worker.turn_to(step.netns)
     hop(worker.rooms[step.netns].handle)
-    firewall.put(step.text)
+    worker.rulesets.put(Text(kind_of(step.ruleset), step.text))
 
 
 @carry.register
 def _(step: steps.RulesetDel, worker: Worker) -> None:
     worker.turn_to(step.netns)
     hop(worker.rooms[step.netns].handle)
-    firewall.remove(step.ruleset)
+    worker.rulesets.remove(kind_of(step.ruleset))
     if step.netns == HOST:
         links = worker.orders.snapshot.netns[HOST].links.values()
         nets = {network_of(addr.ip, addr.prefixlen) for link in links for addr in link.addrs}

@@ -1,12 +1,13 @@
-"""A namespace's hosts file, by the convention of `ip netns`: /etc/netns/NAME/hosts.
+"""What a namespace sees in /etc, by the convention of `ip netns`: /etc/netns/NAME/hosts.
 
 /etc survives a reboot and a lab does not, so what stands there is a symbolic link into
 /run/netloom, which also tells whose it is: /etc/netns/NAME itself, or, where somebody has a folder
-of that name already, `hosts` in it. A hosts file that somebody else put there is theirs, and stays.
+of that name already, `hosts` and the others in it. What somebody else put there is theirs, and
+stays.
 Where /etc cannot be written (a plain user's user namespace) the links stand in /run/netloom/etc,
 where `netloom exec` looks too.
 
-Namespaces that see the same text share one link by its inode: on ext4 a hard link costs 0.02 ms, a
+Namespaces that see the same files share one link by its inode: on ext4 a hard link costs 0.02 ms, a
 new inode 0.4 ms.
 """
 
@@ -25,13 +26,20 @@ _MADE = f"{RUN_DIR}/made-etc-netns"
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
-def hosts_of(lab: str, netns: str) -> str:
-    """Return the digest of the hosts file that a namespace has from a lab, empty if it has none."""
+def etc_of(lab: str, netns: str) -> str:
+    """Return the digest of the folder that a namespace has from a lab, empty if it has none."""
     for folder in (ETC_DIR, OWN_ETC_DIR):
-        for path in (f"{folder}/{netns}", f"{folder}/{netns}/hosts"):
+        for path in _places(f"{folder}/{netns}"):
             if digest := _digest_at(path, lab):
                 return digest
     return ""
+
+
+def _places(path: str) -> list[str]:
+    """Return where links of ours may be: a namespace's own place, or, if it is a folder, in it."""
+    if os.path.islink(path) or not os.path.isdir(path):
+        return [path]
+    return [f"{path}/{entry}" for entry in sorted(os.listdir(path))]
 
 
 def is_taken(netns: str) -> bool:
@@ -49,7 +57,7 @@ def _digest_at(path: str, lab: str) -> str:
 
 
 class Etc:
-    """Gives namespaces of one lab their hosts files, and takes them away."""
+    """Gives namespaces of one lab their files in /etc, and takes them away."""
 
     def __init__(self, lab: str) -> None:
         """Remember which lab."""
@@ -57,8 +65,8 @@ class Etc:
         self.folder = ETC_DIR
         self._first: dict[str, str] = {}
 
-    def set_hosts(self, netns: str, digest: str) -> None:
-        """Give a namespace the text with this digest as its hosts file."""
+    def set_etc(self, netns: str, digest: str) -> None:
+        """Let a namespace see the folder with this digest."""
         target = f"{files_dir(self.lab)}/{digest}"
         try:
             self._link(target, netns)
@@ -67,7 +75,7 @@ class Etc:
                 self.folder = OWN_ETC_DIR
                 self._first.clear()
                 os.makedirs(OWN_ETC_DIR, 0o755, exist_ok=True)
-                self.set_hosts(netns, digest)
+                self.set_etc(netns, digest)
                 return
             asked = f"ln -s {target} {self.folder}/{netns}"
             raise KernelError(error.errno or 0, asked) from error
@@ -104,21 +112,26 @@ class Etc:
         if _digest_at(path, self.lab) or _is_dead(path):
             _replace(target, path, beside)
         elif os.path.isdir(path):
-            inner = f"{path}/hosts"
-            if _digest_at(inner, self.lab) or _is_dead(inner):
-                _replace(f"{target}/hosts", inner, beside)
-            else:
-                with suppress(FileExistsError):
-                    os.symlink(f"{target}/hosts", inner)
+            self._remove_from(path)
+            for entry in os.listdir(target):
+                inner = f"{path}/{entry}"
+                if _is_dead(inner):
+                    _replace(f"{target}/{entry}", inner, beside)
+                else:
+                    with suppress(FileExistsError):
+                        os.symlink(f"{target}/{entry}", inner)
 
-    def del_hosts(self, netns: str) -> None:
-        """Take away what `set_hosts` put there; what is not ours stays."""
+    def del_etc(self, netns: str) -> None:
+        """Take away what `set_etc` put there; what is not ours stays."""
         for folder in (ETC_DIR, OWN_ETC_DIR):
-            beside = f"{folder}/.{netns}.netloom-new"
-            for path in (f"{folder}/{netns}", f"{folder}/{netns}/hosts", beside):
-                if _digest_at(path, self.lab):
-                    with suppress(FileNotFoundError):
-                        os.unlink(path)
+            self._remove_from(f"{folder}/{netns}")
+            self._remove_from(f"{folder}/.{netns}.netloom-new")
+
+    def _remove_from(self, place: str) -> None:
+        for path in _places(place):
+            if _digest_at(path, self.lab):
+                with suppress(FileNotFoundError):
+                    os.unlink(path)
 
 
 def _is_dead(path: str) -> bool:

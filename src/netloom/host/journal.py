@@ -2,7 +2,7 @@
 
     record    what was applied last: the desired state, derived addresses, the file's text
     pending   what is being changed right now: what will be made, and the state before
-    files/    folders with what namespaces of the lab see in /etc (hosts), by digest
+    files/    folders with what namespaces of the lab see in /etc (hosts, resolv.conf), by digest
     undo/     states before earlier changes, newest last
 
 Rule 1: `pending` is complete before the first step, and goes only after `record` is in place.
@@ -104,7 +104,7 @@ def labs() -> list[str]:
 
 
 def files_dir(lab: str) -> str:
-    """Return the folder of the texts that namespaces of a lab see."""
+    """Return the folder of the files that namespaces of a lab see."""
     return f"{RUN_DIR}/labs/{lab}/files"
 
 
@@ -175,15 +175,14 @@ class Journal:
         except PermissionError as error:
             raise Unavailable(f"may not read {self.dir / name}", "run it as root") from error
 
-    def begin(self, pending: Pending, texts: Mapping[str, str]) -> None:
-        """Put on disk the texts that will be needed, and last what is about to be made."""
+    def begin(self, pending: Pending, folders: Mapping[str, Mapping[str, str]]) -> None:
+        """Put on disk the folders that will be needed, and last what is about to be made."""
         files = self.dir / "files"
-        new = [digest for digest in texts if not (files / digest / "hosts").exists()]
+        new = [digest for digest in folders if not (files / digest).exists()]
         try:
             files.mkdir(exist_ok=True)
             for digest in new:
-                (files / digest).mkdir(exist_ok=True)
-                self._write(f"files/{digest}/hosts", texts[digest].encode())
+                self._write_folder(f"files/{digest}", folders[digest])
             self._write("pending", msgspec.json.encode(pending))
         except OSError as error:
             for digest in new:
@@ -195,7 +194,7 @@ class Journal:
         """Put on disk what is applied now; the change is over."""
         self._write("record", msgspec.json.encode(record))
         self._forget("pending")
-        self._drop_texts(record.desired)
+        self._drop_folders(record.desired)
 
     def abort(self, record: Record | None) -> None:
         """Note that the change has been undone: what was applied before it holds again."""
@@ -203,7 +202,7 @@ class Journal:
             self.forget()
         else:
             self._forget("pending")
-            self._drop_texts(record.desired)
+            self._drop_folders(record.desired)
 
     def forget(self) -> None:
         """Forget the lab: nothing of it is left on the machine; nor of a file half written."""
@@ -216,12 +215,20 @@ class Journal:
         with suppress(FileNotFoundError):
             (self.dir / name).unlink()
 
-    def _drop_texts(self, desired: Desired) -> None:
-        used = {netns.hosts for netns in desired.netns.values()}
+    def _drop_folders(self, desired: Desired) -> None:
+        used = {netns.etc for netns in desired.netns.values()}
         with suppress(FileNotFoundError):
             for digest in os.listdir(self.dir / "files"):
                 if digest not in used:
                     _rmtree(self.dir / "files" / digest)
+
+    def _write_folder(self, name: str, texts: Mapping[str, str]) -> None:
+        beside = self.dir / f"{name}.new"
+        _rmtree(beside)
+        for path, text in texts.items():
+            (beside / path).parent.mkdir(parents=True, exist_ok=True)
+            (beside / path).write_text(text, encoding="utf-8", errors="surrogateescape")
+        beside.rename(self.dir / name)
 
     def _write(self, name: str, data: bytes) -> None:
         beside = self.dir / f"{name}.new"

@@ -9,6 +9,7 @@ from typing import Protocol
 from msgspec import Struct, field
 
 from netloom.errors import Refused
+from netloom.host.rulesets import Foretold, Text
 from netloom.model.objects import HOST, Bridge, Desired, End, Netns, Veth
 from netloom.model.snapshot import Snapshot
 from netloom.plan.steps import Plan
@@ -25,8 +26,8 @@ class Scope(Struct, frozen=True):
     make. `making`: namespaces that there shall be; if one is missing, `fresh` are the sysctls
     to read in a newborn namespace, and `kinds` the kinds of links to try there.
     `forgotten`: whether a sysctl that was asked for once is asked for no more, and shall be as
-    in a newborn namespace again. `hosts` are the hosts files, by their digests, that there
-    shall be; `rulesets` the firewall rules to look for.
+    in a newborn namespace again. `etc` are the folders of files for /etc, by their digests,
+    that there shall be; `rulesets` the firewall rules to look for.
     """
 
     lab: str
@@ -39,7 +40,7 @@ class Scope(Struct, frozen=True):
     fresh: tuple[str, ...] = ()
     forgotten: bool = False
     kinds: frozenset[str] = frozenset()
-    hosts: Mapping[str, str] = field(default_factory=dict)
+    etc: Mapping[str, str] = field(default_factory=dict)
     rulesets: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
@@ -59,6 +60,10 @@ class Orders(Struct, frozen=True):
 
 Holders = dict[str, list[tuple[int, str]]]
 """The processes that live in a namespace, (pid, command), by its name."""
+
+
+Foretellings = Mapping[Text, Foretold]
+"""What texts of firewall rules will be listed as."""
 
 
 class Machine(Protocol):
@@ -81,10 +86,11 @@ class Machine(Protocol):
     def outside(self, lab: str) -> Outside:
         """Return what lies around the namespace `host`, without the lab's own."""
 
-    def foretell(self, rulesets: Mapping[str, str]) -> Mapping[str, str]:
-        """Return, for texts of firewall rules by digest, the digests of how they will be listed.
+    def foretell(self, lab: str, texts: Iterable[Text], links: Iterable[str]) -> Foretellings:
+        """Return, for each text of firewall rules, how it will be listed, or its mistakes.
 
-        Raises `Unavailable` where the machine has no nftables, `NftError` for a wrong text.
+        `links` are names of interfaces that the texts may speak of. Raises `Unavailable` where the
+        machine has no nftables.
         """
 
     def observe(self, scope: Scope) -> Snapshot:
@@ -142,7 +148,7 @@ def scope_of(
         fresh=tuple(sorted(forgotten.union(*(_global_sysctls(n) for n in wanted.values())))),
         forgotten=bool(forgotten),
         kinds=frozenset(_kinds(wanted.values())),
-        hosts={name: netns.hosts for name, netns in wanted.items() if netns.hosts},
+        etc={name: netns.etc for name, netns in wanted.items() if netns.etc},
         rulesets={name: frozenset(found) for name, found in rulesets.items()},
     )
 

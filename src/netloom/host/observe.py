@@ -14,11 +14,12 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from netloom.errors import KernelError, Unavailable
-from netloom.host import claims, etc, firewall, sysctl
+from netloom.host import claims, etc, sysctl
 from netloom.host.machine import Scope
+from netloom.host.rulesets import Rulesets
 from netloom.kernel import syscalls
 from netloom.kernel.netlink import Rtnetlink
-from netloom.model.marks import far_of, lab_of, lo_mark
+from netloom.model.marks import IPTABLES, far_of, lab_of, lo_mark
 from netloom.model.objects import (
     HOST,
     Addr,
@@ -113,7 +114,7 @@ class _Observer:
                 continue
             if name in there:
                 self.visit(name)
-            if name not in self.netns and etc.hosts_of(self.scope.lab, name):
+            if name not in self.netns and etc.etc_of(self.scope.lab, name):
                 self.stray.add(name)
         if self.scope.forgotten or not self.scope.making <= self.netns.keys():
             self.visit_newborn()
@@ -137,7 +138,11 @@ class _Observer:
     def rulesets(self, name: str) -> dict[str, str]:
         """Return the firewall rules of ours in the namespace that the thread is in."""
         wanted = self.scope.rulesets.get(name)
-        return firewall.seen(self.scope.lab, wanted) if wanted else {}
+        if not wanted:
+            return {}
+        with Rulesets(self.scope.lab) as there:
+            found = there.observe(of_iptables=name != HOST and not wanted.isdisjoint(IPTABLES))
+        return {key: ruleset.digest for key, ruleset in found.items() if ruleset.ours}
 
     def visit(self, name: str) -> None:
         try:
@@ -174,14 +179,14 @@ class _Observer:
             routes=frozenset(look.routes),
             rules=frozenset(look.rules),
             sysctls=values,
-            hosts=self.hosts(name),
+            etc=self.etc(name),
             rulesets=self.rulesets(name),
         )
 
-    def hosts(self, name: str) -> str:
-        """Return the hosts file of a namespace; somebody else's stands in the place of ours."""
-        found = etc.hosts_of(self.scope.lab, name)
-        wanted = self.scope.hosts.get(name, "")
+    def etc(self, name: str) -> str:
+        """Return the files of a namespace in /etc; somebody else's stand in the place of ours."""
+        found = etc.etc_of(self.scope.lab, name)
+        wanted = self.scope.etc.get(name, "")
         return wanted if wanted and not found and etc.is_taken(name) else found
 
     def take(self, name: str, look: _Look, *, marked: bool) -> None:
@@ -267,7 +272,7 @@ class _Observer:
             ),
             cookies=self.cookies,
             unnamed=frozenset(self.unnamed),
-            stray_hosts=frozenset(self.stray),
+            stray_etc=frozenset(self.stray),
         )
 
     def is_joined(self, end: End, link: Link) -> bool:

@@ -1,6 +1,7 @@
 """What lies around the namespace `host`: its interfaces, and the ways that lead out of it."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from netloom.host import sysctl
 from netloom.host.claims import claims
@@ -12,6 +13,14 @@ from netloom.values import Family
 from netloom.wire.rtnetlink import SeenLink, dump_links, dump_routes, read_links, read_routes
 
 _RTPROT_RA = 9  # linux/rtnetlink.h
+_RESOLV_CONFS = (
+    "/etc/resolv.conf",
+    "/run/systemd/resolve/resolv.conf",
+    "/run/NetworkManager/no-stub-resolv.conf",
+    "/run/dnsmasq/resolv.conf",
+)
+"""The machine's own file, and those behind the resolvers that may run on its loopback."""
+
 _DEFAULTS: dict[str, Family] = {"0.0.0.0/0": 4, "::/0": 6}
 
 
@@ -24,9 +33,32 @@ def outside(lab: str) -> Outside:
     others = [link for link in links if lab_of(link.alias) != lab]
     return Outside(
         links={link.name: _is_up(link) for link in others},
+        resolvers=resolvers(),
         of_labs=frozenset(link.name for link in others if lab_of(link.alias)),
         exits=tuple(_exits(routes)),
     )
+
+
+def resolvers() -> str:
+    """Return a resolv.conf that is of use in another namespace, empty if none is to be had.
+
+    A resolver on the machine's loopback (systemd-resolved, dnsmasq) is out of reach there: what it
+    asks itself stands in a file of its own. resolv.conf(5)
+    """
+    for path in _RESOLV_CONFS:
+        with suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
+            lines = [line.split("#")[0].split() for line in file]
+            servers = [words[1] for words in lines if words[:1] == ["nameserver"] and words[1:]]
+            useful = [server for server in servers if not _is_here(server)]
+            if useful:
+                others = [words for words in lines if words[:1] in (["search"], ["options"])]
+                said = [*(["nameserver", server] for server in useful), *others]
+                return "".join(f"{' '.join(words)}\n" for words in said)
+    return ""
+
+
+def _is_here(server: str) -> bool:
+    return server.startswith("127.") or server == "::1" or "%" in server
 
 
 def _is_up(link: SeenLink) -> bool:

@@ -1,16 +1,16 @@
 """The real `Machine`: the one that netloom runs on."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from netloom.errors import Refused
 from netloom.host import apply as doing
-from netloom.host import firewall
 from netloom.host import observe as looking
 from netloom.host import outside as around
 from netloom.host.holders import holders
 from netloom.host.journal import boot_id
-from netloom.host.machine import Holders, Orders, Scope
+from netloom.host.machine import Foretellings, Holders, Orders, Scope
+from netloom.host.rulesets import Text, foretell
 from netloom.model.snapshot import Snapshot
 from netloom.netns import names as registry
 from netloom.plan.steps import Plan
@@ -43,9 +43,9 @@ class ThisMachine:
         """Return what lies around the namespace `host`, without the lab's own."""
         return around.outside(lab)
 
-    def foretell(self, rulesets: Mapping[str, str]) -> Mapping[str, str]:
-        """Return, for texts of firewall rules by digest, the digests of how they will be listed."""
-        return firewall.foretold(rulesets)
+    def foretell(self, lab: str, texts: Iterable[Text], links: Iterable[str]) -> Foretellings:
+        """Return, for each text of firewall rules, how it will be listed, or its mistakes."""
+        return foretell(lab, texts, links)
 
     def observe(self, scope: Scope) -> Snapshot:
         """Return what is there within a scope."""

@@ -16,6 +16,7 @@ from netloom.errors import KernelError, Refused
 from netloom.host import etc
 from netloom.host.machine import Orders
 from netloom.host.rooms import Rooms
+from netloom.host.rulesets import Rulesets
 from netloom.model.objects import End
 from netloom.plan import steps
 from netloom.plan.steps import Plan, Step
@@ -37,6 +38,7 @@ class Worker:
         """Begin with nothing gathered; new namespaces are begun at once."""
         self.orders = orders
         self.refused: list[Refused] = []
+        self.rulesets = Rulesets(orders.lab)
         self.rooms = Rooms(sum(isinstance(step, steps.NetnsAdd) for step in plan))
         self.indexes = {end: given.index for end, given in orders.snapshot.given.items()}
         self.fresh: dict[str, count[int]] = {}
@@ -45,6 +47,11 @@ class Worker:
         self.steps_in_batch = 0
         self.done = 0
         self.etc = etc.Etc(orders.lab)
+
+    def close(self) -> None:
+        """Let go of all that is open."""
+        self.rulesets.close()
+        self.rooms.close()
 
     def note(self, step: Step, error: KernelError) -> None:
         """Note a refusal; that what shall go is gone already is none.

@@ -17,7 +17,10 @@ import ctypes
 import errno
 import os
 import re
+import shutil
+import signal
 import socket
+import subprocess
 from functools import cache
 from threading import Lock
 from types import TracebackType
@@ -28,6 +31,7 @@ from netloom.errors import KernelError, Unavailable
 _LIBRARY = "libnftables.so.1"
 _REMEDY = "apt-get install libnftables1 (or your distribution's nftables)"
 
+_SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 _NETLINK_NETFILTER = 12  # linux/netlink.h
 
 _STATELESS = 1 << 2
@@ -66,6 +70,10 @@ class NftError(KernelError):
         ends = (each.message.rpartition(": ")[2] for each in wrong)
         number = next((_ERRNOS[end] for end in ends if end in _ERRNOS), errno.EINVAL)
         super().__init__(number, asked, wrong[0].message if wrong else "")
+
+
+class NftBroke(NftError):
+    """A text that libnftables breaks down over, with what it said at last; nothing is done."""
 
 
 class Table(NamedTuple):
@@ -173,6 +181,38 @@ class Nft:
             status = getattr(self._lib, function)(self._context, argument)
             said = self._lib.nft_ctx_get_output_buffer(self._context)
             return status, said or b"", self._lib.nft_ctx_get_error_buffer(self._context) or b""
+
+
+def rehearse(text: str) -> None:
+    """Carry out a text by a process of `nft`; raises `NftError` if refused, `NftBroke` if it dies.
+
+    libnftables 1.0.6 ends the whole process over some mistakes: a comma too many in a set, and what
+    could be read of the line is evaluated all the same, up to an assertion (intervals.c:33).
+
+    Should: be called, in a namespace without a name, for what a person wrote.
+    Mustn't: be relied on where there is no `nft`; then the library does it in our own process.
+    """
+    program = shutil.which("nft", path=f"{os.environ.get('PATH', '')}:{_SBIN}")
+    if program is None:
+        with Nft() as nft:
+            nft.run(text)
+        return
+    raw = text.encode(errors="replace")
+    done = subprocess.run(
+        (program, "-f", "-"),
+        input=raw,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "LC_ALL": "C"},
+        check=False,
+    )
+    if done.returncode < 0:
+        said = " ".join(done.stderr.decode(errors="replace").split()) or signal.strsignal(
+            -done.returncode
+        )
+        raise NftBroke((Wrong(0, 0, 0, f"libnftables breaks down over this: {said}"),))
+    if done.returncode:
+        raise NftError(_mistakes(done.stderr, b"/dev/stdin", raw))
 
 
 @cache

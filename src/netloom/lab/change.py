@@ -82,7 +82,7 @@ def _change(  # noqa: PLR0913 - what a plan is carried out with
     else:
         before = _as_seen(found.snapshot, past)
     pending = memory.change(found.plan, past, record, found.pending)
-    journal.begin(pending, record.desired.texts)
+    journal.begin(pending, record.desired.folders)
     orders = _orders(found.snapshot, record.lab, stop, progress, len(found.plan))
     refused = machine.apply(found.plan, orders)
     if not refused and not stop.pulled:
@@ -116,7 +116,7 @@ def undo(lab: str, machine: Machine | None = None) -> Report | None:
         if memory.empty(past.desired):
             refuse_foreign(lab, snapshot)
         found = memory.change(steps, record, replace(past, boot=machine.boot), unfinished)
-        journal.begin(found, past.desired.texts)
+        journal.begin(found, past.desired.folders)
         refused = machine.apply(steps, _orders(snapshot, lab, stop))
         too_late = not refused and not stop.pulled
         if too_late and not memory.empty(past.desired):

@@ -9,6 +9,8 @@ from netloom.errors import Problem, TopologyError
 from netloom.host.journal import Journal, Pending, Record
 from netloom.host.machine import Machine, scope_of
 from netloom.host.this import ThisMachine
+from netloom.lab.files import read_files
+from netloom.lab.firewalls import foretold
 from netloom.model.objects import Desired
 from netloom.model.snapshot import Snapshot
 from netloom.plan.diff import diff
@@ -77,33 +79,17 @@ def _look(
         salt=machine.boot,
         ipv6=machine.ipv6,
         outside=machine.outside(lab) if uplinked else Outside(),
+        files=read_files(source),
     )
     try:
         lowered = lower(source.topology, around)
     except TopologyError as error:
         raise source.error(error.problems) from None
-    lowered = _foretold(lowered, machine)
+    lowered = foretold(source, lowered, machine)
     unpublished = pending.names if pending else frozenset[str]()
     scope = scope_of(lab, states(record, pending), making=lowered.desired, unpublished=unpublished)
     scope = replace(scope, fresh=(*scope.fresh, *BASELINE))
     return lowered, machine.observe(scope)
-
-
-def _foretold(lowered: Lowered, machine: Machine) -> Lowered:
-    """Return what is desired, with firewall rules known by how they will be listed."""
-    desired = lowered.desired
-    wanted = {digest for netns in desired.netns.values() for digest in netns.rulesets.values()}
-    if not wanted:
-        return lowered
-    known = machine.foretell({digest: desired.texts[digest] for digest in wanted})
-    netns = {
-        name: replace(one, rulesets={key: known[d] for key, d in one.rulesets.items()})
-        if one.rulesets
-        else one
-        for name, one in desired.netns.items()
-    }
-    texts = {known.get(digest, digest): text for digest, text in desired.texts.items()}
-    return replace(lowered, desired=replace(desired, netns=netns, texts=texts))
 
 
 def states(record: Record | None, pending: Pending | None) -> list[Desired]:

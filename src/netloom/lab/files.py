@@ -1,11 +1,15 @@
 """Topology files, and the names of the labs that are made from them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from netloom.errors import TopologyError, Unavailable
+from netloom.errors import Path as ProblemPath
+from netloom.errors import Problem, TopologyError, Unavailable
 from netloom.host import journal as memory
 from netloom.host.journal import Journal
+from netloom.topology.etc import Files
 from netloom.topology.parse import Source, parse
+from netloom.topology.topology import Text
 
 DEFAULT_FILE = "netloom.yaml"
 
@@ -50,3 +54,42 @@ def lab_name(text: str) -> str:
         return load(text).topology.name
     except (TopologyError, Unavailable):
         return default_name(path)
+
+
+def read_files(source: Source) -> Files:
+    """Return what stands in the files that a topology names, from the folder of its own file.
+
+    Raises `TopologyError` with every file that cannot be read.
+    """
+    found: dict[str, str | dict[str, str]] = {}
+    problems = []
+    folder = Path(source.file).parent
+    for path, said in _named(source):
+        if not said.file or said.file in found:
+            continue
+        try:
+            found[said.file] = _content(folder / said.file)
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            problems.append(Problem(f"cannot read `{said.file}`: {reason}", path))
+    if problems:
+        raise source.error(problems)
+    return found
+
+
+def _named(source: Source) -> Iterator[tuple[ProblemPath, Text]]:
+    for name, namespace in (source.topology.namespaces or {}).items():
+        start: ProblemPath = ("namespaces", name)
+        for key in ("firewall", "iptables", "ip6tables"):
+            said = getattr(namespace, key)
+            if said is not None:
+                yield (*start, key), said
+        for path, said in namespace.etc.items():
+            yield (*start, "etc", path), said
+
+
+def _content(path: Path) -> str | dict[str, str]:
+    if not path.is_dir():
+        return path.read_text(encoding="utf-8")
+    files = (file for file in sorted(path.rglob("*")) if file.is_file())
+    return {str(file.relative_to(path)): file.read_text(encoding="utf-8") for file in files}

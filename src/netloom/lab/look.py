@@ -53,5 +53,5 @@ def labs(machine: Machine | None = None) -> list[Running]:
 
 
 def _is_member(netns: Netns) -> bool:
-    """Whether the user named a namespace: then it has a hosts file, the lab's own has none."""
-    return bool(netns.hosts)
+    """Whether the user named a namespace: then it has files in /etc, the lab's own has none."""
+    return bool(netns.etc)

@@ -7,6 +7,7 @@ comment.
 """
 
 import re
+from typing import Literal
 from zlib import crc32
 
 from netloom.model.objects import End
@@ -39,6 +40,10 @@ def far_of(alias: str) -> End | None:
     return End(netns, link) if colon and lab_of(alias) else None
 
 
+RulesetKind = Literal["nft", "iptables", "ip6tables"]
+IPTABLES: frozenset[str] = frozenset({"iptables", "ip6tables"})
+"""Rulesets that are not a table of the lab's own, but all rules of a namespace of the lab."""
+
 _NFT_WORD = re.compile(r"[A-Za-z0-9_./-]{1,100}")
 
 
@@ -48,9 +53,16 @@ def ruleset_of(lab: str) -> str:
     return f"inet netloom-{word}"
 
 
-def nft_text(ruleset: str, lab: str, body: str) -> str:
+def kind_of(ruleset: str) -> RulesetKind:
+    """Return what a ruleset is written in, by its name."""
+    if ruleset == "iptables":
+        return "iptables"
+    return "ip6tables" if ruleset == "ip6tables" else "nft"
+
+
+def nft_text(ruleset: str, body: str) -> str:
     """Return what `nft -f` puts a table of a lab in place by, at once and as a whole (nft(8))."""
-    mark = f"{_PREFIX}{lab}"
+    mark = _PREFIX + ruleset.partition("netloom-")[2]
     return (
         f"table {ruleset} {{}}\ndelete table {ruleset}\n"
         f'table {ruleset} {{\ncomment "{mark}"\n{body}\n}}\n'

@@ -153,18 +153,18 @@ class Rule(Struct, frozen=True):
 class Netns(Struct, frozen=True):
     """A network namespace and all that is asked of it.
 
-    `sysctls` are dotted names below /proc/sys; `hosts` is the digest of its hosts file (the
-    text is in `Desired.texts`), empty for none. `rulesets` are the firewall rules of ours, by
-    the name of their table (`inet netloom-shop`), each the digest of how the kernel lists them;
-    `Desired.texts` has the text by the same digest. `claims` are sysctls that the namespace
-    `host` shares with others.
+    `sysctls` are dotted names below /proc/sys; `etc` is the digest of the folder that
+    it sees in /etc (`Desired.folders` has it), empty for none. `rulesets` are the firewall
+    rules of ours, by the name of their table (`inet netloom-shop`) or as `iptables`, each the
+    digest of how the kernel lists them; `Desired.texts` has the text by the same digest.
+    `claims` are sysctls that the namespace `host` shares with others.
     """
 
     links: Mapping[str, Link] = field(default_factory=dict)
     routes: frozenset[Route] = frozenset()
     rules: frozenset[Rule] = frozenset()
     sysctls: Mapping[str, str] = field(default_factory=dict)
-    hosts: str = ""
+    etc: str = ""
     rulesets: Mapping[str, str] = field(default_factory=dict)
     claims: Mapping[str, str] = field(default_factory=dict)
 
@@ -172,11 +172,13 @@ class Netns(Struct, frozen=True):
 class Desired(Struct, frozen=True):
     """What there shall be: every namespace of a lab, and its part of the namespace `host`.
 
-    `netns` always holds `host`, empty if the lab has no part there. `texts` maps a digest to a
-    text, that of a hosts file or of firewall rules; equal texts of many are kept once.
+    `netns` always holds `host`, empty if the lab has no part there. `folders` maps a
+    digest to files, each a path below /etc and a text, `texts` to the text of firewall rules;
+    what many have alike is kept once.
     """
 
     netns: Mapping[str, Netns] = field(default_factory=dict)
+    folders: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
 
 

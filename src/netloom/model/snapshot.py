@@ -39,7 +39,7 @@ class Snapshot(Struct, frozen=True):
     namespaces inherit the IPv4 settings of the initial one, net/ipv4/devinet.c),
     `newborn_links` the highest index of its links; `given` and `foreign` the rest. `unnamed`
     are files in /run/netns that a killed `up` made and never mounted a namespace on;
-    `stray_hosts` names whose hosts file of ours outlived their namespace.
+    `stray_etc` names whose files of ours in /etc outlived their namespace.
     """
 
     netns: Mapping[str, Netns] = field(default_factory=dict)
@@ -49,13 +49,12 @@ class Snapshot(Struct, frozen=True):
     foreign: Foreign = Foreign()
     cookies: Mapping[str, int] = field(default_factory=dict)
     unnamed: frozenset[str] = frozenset()
-    stray_hosts: frozenset[str] = frozenset()
-    texts: Mapping[str, str] = field(default_factory=dict)
+    stray_etc: frozenset[str] = frozenset()
 
     @property
     def asked(self) -> Desired:
         """The asked facts alone: what would have to be desired to leave all as it is."""
-        return Desired(netns=self.netns, texts=self.texts)
+        return Desired(netns=self.netns)
 
     def asked_by(self, desired: Desired) -> Desired:
         """Return the asked facts without the sysctls that `desired` says nothing of."""
@@ -71,5 +70,6 @@ class Snapshot(Struct, frozen=True):
                 )
                 for name, netns in self.netns.items()
             },
+            folders=desired.folders,
             texts=desired.texts,
         )

@@ -73,15 +73,15 @@ def _in_the_way(desired: Desired, snapshot: Snapshot) -> Iterator[Step]:
             if want != have or name in touched:
                 whole = want if name == HOST else _with_forgotten(want, have, snapshot.newborn)
                 yield from _clear_inside(name, whole, have, doomed)
-        elif have.hosts:
-            yield steps.HostsDel(name)
+        elif have.etc:
+            yield steps.EtcDel(name)
     yield from _deletions(doomed, desired, snapshot)
     yield from unguard(HOST, host, was)
     for name in snapshot.netns:
         if name not in desired.netns and name != HOST:
             yield steps.NetnsDel(name)
     yield from (steps.NameDel(name) for name in sorted(snapshot.unnamed))
-    yield from (steps.HostsDel(name) for name in sorted(snapshot.stray_hosts))
+    yield from (steps.EtcDel(name) for name in sorted(snapshot.stray_etc))
 
 
 def _doomed_links(desired: Desired, snapshot: Snapshot) -> Iterator[End]:
@@ -142,8 +142,8 @@ def _clear_inside(name: str, want: Netns, have: Netns, doomed: frozenset[End]) -
         for link_name, link in have.links.items()
         if _is_shaken(End(name, link_name), want, link, doomed)
     }
-    if have.hosts and not want.hosts:
-        yield steps.HostsDel(name)
+    if have.etc and not want.etc:
+        yield steps.EtcDel(name)
     if name != HOST:
         yield from unguard(name, want, have)
     for rule in sorted(have.rules - want.rules, key=_rule_order):
@@ -341,7 +341,7 @@ def _as_made(link: Link, *, near: bool, ipv6: bool) -> Link:
 
 
 def _settle_netns(name: str, want: Netns, have: Netns | None) -> Iterator[Step]:
-    """Set what is left to set in one namespace beside its links: routes, rules, sysctls, hosts."""
+    """Set what is left to set in one namespace beside its links: routes, rules, sysctls, /etc."""
     found = have or _EMPTY
     keys = {route.key for route in found.routes}
     for route in sorted(want.routes - found.routes, key=_route_order):
@@ -351,8 +351,8 @@ def _settle_netns(name: str, want: Netns, have: Netns | None) -> Iterator[Step]:
     late = {key: value for key, value in want.sysctls.items() if have is not None or link_of(key)}
     for key, value in to_set(late, found.sysctls):
         yield steps.SysctlSet(name, key, value)
-    if want.hosts != found.hosts:
-        yield steps.HostsSet(name, want.hosts)
+    if want.etc != found.etc:
+        yield steps.EtcSet(name, want.etc)
 
 
 def _ipv6_of(want: Netns, have: Netns | None, left: Snapshot) -> bool:

@@ -78,7 +78,7 @@ class _World:
         self.snapshot = snapshot
         self.netns: dict[str, Netns | Scratch] = {HOST: Netns(), **snapshot.netns}
         self.unnamed = set(snapshot.unnamed)
-        self.stray_hosts = set(snapshot.stray_hosts)
+        self.stray_etc = set(snapshot.stray_etc)
 
     def frozen(self) -> Snapshot:
         return replace(
@@ -88,7 +88,7 @@ class _World:
                 for name, netns in self.netns.items()
             },
             unnamed=frozenset(self.unnamed),
-            stray_hosts=frozenset(self.stray_hosts),
+            stray_etc=frozenset(self.stray_etc),
         )
 
     def inside(self, name: str, step: steps.Step) -> Scratch:
@@ -129,8 +129,8 @@ class _World:
         netns = self.netns.get(step.netns)
         if netns is None or step.netns == HOST:
             raise Illegal(step, "no such namespace of ours")
-        if netns.hosts:
-            raise Illegal(step, "its hosts file would be left behind")
+        if netns.etc:
+            raise Illegal(step, "its files in /etc would be left behind")
         for link in netns.links.values():
             if isinstance(link.kind, Veth) and link.kind.peer.netns != step.netns:
                 self.vanish(link.kind.peer, step)
@@ -143,15 +143,15 @@ class _World:
         self.unnamed.discard(step.netns)
 
     @carry.register
-    def _(self, step: steps.HostsSet) -> None:
-        self.inside(step.netns, step).hosts = step.digest
+    def _(self, step: steps.EtcSet) -> None:
+        self.inside(step.netns, step).etc = step.digest
 
     @carry.register
-    def _(self, step: steps.HostsDel) -> None:
-        if step.netns in self.stray_hosts:
-            self.stray_hosts.discard(step.netns)
+    def _(self, step: steps.EtcDel) -> None:
+        if step.netns in self.stray_etc:
+            self.stray_etc.discard(step.netns)
         else:
-            self.inside(step.netns, step).hosts = ""
+            self.inside(step.netns, step).etc = ""
 
     @carry.register
     def _(self, step: steps.RulesetSet) -> None:

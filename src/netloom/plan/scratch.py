@@ -27,7 +27,7 @@ class Illegal(ValueError):
 class Scratch:
     """A namespace, thawed."""
 
-    __slots__ = ("claims", "hosts", "links", "routes", "rules", "rulesets", "sysctls")
+    __slots__ = ("claims", "etc", "links", "routes", "rules", "rulesets", "sysctls")
 
     def __init__(self, netns: Netns) -> None:
         """Copy what will be changed."""
@@ -35,7 +35,7 @@ class Scratch:
         self.routes: set[Route] = set(netns.routes)
         self.rules: set[Rule] = set(netns.rules)
         self.sysctls: dict[str, str] = dict(netns.sysctls)
-        self.hosts = netns.hosts
+        self.etc = netns.etc
         self.rulesets: dict[str, str] = dict(netns.rulesets)
         self.claims: dict[str, str] = dict(netns.claims)
 
@@ -46,7 +46,7 @@ class Scratch:
             routes=frozenset(self.routes),
             rules=frozenset(self.rules),
             sysctls=self.sysctls,
-            hosts=self.hosts,
+            etc=self.etc,
             rulesets=self.rulesets,
             claims=self.claims,
         )

@@ -124,15 +124,15 @@ class SysctlSet(Struct, frozen=True, tag="sysctl-set"):
     value: str
 
 
-class HostsSet(Struct, frozen=True, tag="hosts-set"):
-    """Give a namespace its hosts file, the text with this digest."""
+class EtcSet(Struct, frozen=True, tag="etc-set"):
+    """Let a namespace see files of its own in /etc, the folder with this digest."""
 
     netns: str
     digest: str
 
 
-class HostsDel(Struct, frozen=True, tag="hosts-del"):
-    """Take its hosts file away."""
+class EtcDel(Struct, frozen=True, tag="etc-del"):
+    """Let it see the machine's own again."""
 
     netns: str
 
@@ -190,8 +190,8 @@ Step = (
     | RuleAdd
     | RuleDel
     | SysctlSet
-    | HostsSet
-    | HostsDel
+    | EtcSet
+    | EtcDel
     | RulesetSet
     | RulesetDel
     | ClaimAdd

@@ -18,6 +18,8 @@ DOCKER_USER = "DOCKER-USER"
 POLICY = -1
 """In place of a rule's number: the policy of the chain."""
 
+Values = tuple[str, ...]
+
 Ours = Callable[[str, WallRule], bool]
 """Whether a rule of a chain is one of the exceptions themselves, which are not there yet."""
 
@@ -113,20 +115,25 @@ class _Walk:
         return None
 
 
-def ends_at(table: WallTable, name: str, flow: Flow, ours: Ours) -> int:
-    """Return the number of the first rule of a chain after which nothing of it is gone through.
+def place_for(table: WallTable, name: str, flow: Flow, ours: Ours) -> int:
+    """Return the number of the rule that an exception for a flow must stand before in a chain.
 
-    There an exception must stand before it; `POLICY` where it may stand at the end.
+    That is the first that certainly drops it or leaves the chain with it, so that all that is
+    decided earlier stays decided; `POLICY` where it may stand at the end.
     """
-    walks = [_Walk(table, probe, ours) for probe in probes(flow)]
-    for number, rule in enumerate(table.chains[name].rules):
-        if ours(name, rule) or not rule.verdict:
+    numbers = [_end_of(_Walk(table, probe, ours), name) for probe in probes(flow)]
+    return min((number for number in numbers if number != POLICY), default=POLICY)
+
+
+def _end_of(walk: _Walk, name: str) -> int:
+    for number, rule in enumerate(walk.table.chains[name].rules):
+        if walk.ours(name, rule) or covers(rule, walk.probe) is not True:
             continue
-        for walk in walks:
-            if covers(rule, walk.probe) is True and (
-                rule.verdict != "jump" or walk.through(rule.target, 1) is not None
-            ):
-                return number
+        end = walk.through(rule.target, 1) if rule.verdict in {"jump", "goto"} else None
+        if end is True or rule.verdict == "accept":
+            return POLICY
+        if rule.verdict in {"drop", "return", "goto"} or end is not None:
+            return number
     return POLICY
 
 
@@ -143,74 +150,55 @@ def covers(rule: WallRule, probe: Probe) -> bool | None:
 
 def _answer(match: Match, probe: Probe) -> bool | None:
     """Return whether one of the values is what the flow has, negation left aside."""
-    flow = probe.flow
-    match match.key:
-        case "iif":
-            return _interface(match, flow.iif)
-        case "oif":
-            return _interface(match, flow.oif)
-        case "src":
-            return _address(match, flow.src, flow.family)
-        case "dst":
-            return _address(match, flow.dst, flow.family)
-        case "proto":
-            return flow.proto in match.values if flow.proto else _any_protocol(match)
-        case "dport":
-            return _within(match, flow.port)
-        case "icmp":
-            return probe.icmp in match.values if flow.proto else None
-        case _:
-            return _other(match, probe)
+    answer = _ANSWERS.get(match.key)
+    return answer(match.values, probe) if answer else None
 
 
-def _other(match: Match, probe: Probe) -> bool | None:
-    values = match.values
-    match match.key:
-        case "state":
-            return probe.state in values or (probe.dnat and "dnat" in values)
-        case "status":
-            return ("dnat" in values and probe.dnat) or (False if values == ("dnat",) else None)
-        case "family":
-            return str(probe.flow.family) in values
-        case "dsttype":
-            return ("local" if probe.flow.hook == "input" else "unicast") in _lower(values)
-        case _:
-            return None
+def _protocol(values: Values, probe: Probe) -> bool | None:
+    if not probe.flow.proto:
+        return True if "all" in values else None
+    return probe.flow.proto in values
 
 
-def _lower(values: tuple[str, ...]) -> set[str]:
-    return {value.lower() for value in values}
+def _state(values: Values, probe: Probe) -> bool:
+    return probe.state in values or (probe.dnat and "dnat" in values)
 
 
-def _any_protocol(match: Match) -> bool | None:
-    return True if "all" in match.values else None
+def _status(values: Values, probe: Probe) -> bool | None:
+    if probe.dnat and "dnat" in values:
+        return True
+    return False if values == ("dnat",) else None
 
 
-def _interface(match: Match, name: str) -> bool | None:
+def _kind_of_address(values: Values, probe: Probe) -> bool:
+    kind = "local" if probe.flow.hook == "input" else "unicast"
+    return kind in {value.lower() for value in values}
+
+
+def _interface(values: Values, name: str) -> bool | None:
     if not name:
         return None
     return any(
-        name.startswith(value[:-1]) if value.endswith("*") else name == value
-        for value in match.values
+        name.startswith(value[:-1]) if value.endswith("*") else name == value for value in values
     )
 
 
-def _within(match: Match, port: int) -> bool | None:
+def _within(values: Values, port: int) -> bool | None:
     if not port:
         return None
-    ranges = (value.partition("-") for value in match.values)
+    ranges = (value.partition("-") for value in values)
     try:
         return any(int(first) <= port <= int(last or first) for first, _, last in ranges)
     except ValueError:  # the name of a service
         return None
 
 
-def _address(match: Match, prefix: str, family: int) -> bool | None:
+def _address(values: Values, prefix: str, family: int) -> bool | None:
     """Compare address ranges: within one of them, apart from all of them, or neither."""
     like = "::" if family == 6 else "0.0.0.0"  # noqa: S104 - an address to count from
     asked = bounds(prefix) if prefix else (0, (1 << width(like)) - 1)
     perhaps = False
-    for value in match.values:
+    for value in values:
         if (":" in value) != (family == 6):
             continue
         first, last = _range(value)
@@ -223,3 +211,18 @@ def _address(match: Match, prefix: str, family: int) -> bool | None:
 def _range(value: str) -> tuple[int, int]:
     first, dash, last = value.partition("-")
     return (to_int(first), to_int(last)) if dash else bounds(value)
+
+
+_ANSWERS: dict[str, Callable[[Values, Probe], bool | None]] = {
+    "iif": lambda values, probe: _interface(values, probe.flow.iif),
+    "oif": lambda values, probe: _interface(values, probe.flow.oif),
+    "src": lambda values, probe: _address(values, probe.flow.src, probe.flow.family),
+    "dst": lambda values, probe: _address(values, probe.flow.dst, probe.flow.family),
+    "proto": _protocol,
+    "dport": lambda values, probe: _within(values, probe.flow.port),
+    "icmp": lambda values, probe: probe.icmp in values if probe.flow.proto else None,
+    "state": _state,
+    "status": _status,
+    "family": lambda values, probe: str(probe.flow.family) in values,
+    "dsttype": _kind_of_address,
+}

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from functools import singledispatch
 
+from netloom.model.marks import IPTABLES, nft_text
 from netloom.model.objects import HOST, Bridge, End, Link, Route, Veth
 from netloom.plan import steps
 from netloom.plan.steps import Plan, Step
@@ -19,23 +20,25 @@ def command(step: Step) -> str:
     return "; ".join(commands(step))
 
 
-def script(plan: Plan, texts: Mapping[str, str]) -> str:
-    """Return a plan as a script for sh; `texts` are the hosts files by digest."""
+def script(plan: Plan, folders: Mapping[str, Mapping[str, str]]) -> str:
+    """Return a plan as a script for sh; `folders` are files for /etc, by digest."""
     lines = ["#!/bin/sh", "set -e"]
     for step in plan:
-        if isinstance(step, steps.HostsSet):
-            lines += _hosts(step, texts)
+        if isinstance(step, steps.EtcSet):
+            lines += _etc(step, folders.get(step.digest, {}))
         else:
             lines += commands(step)
     return "\n".join(lines) + "\n"
 
 
-def _hosts(step: steps.HostsSet, texts: Mapping[str, str]) -> Iterator[str]:
+def _etc(step: steps.EtcSet, files: Mapping[str, str]) -> Iterator[str]:
     folder = shlex.quote(f"/etc/netns/{step.netns}")
     # What netloom put there is a link to a text that others share: it is not written through.
     yield f"[ ! -L {folder} ] || rm {folder}"
-    yield f"mkdir -p {folder}; rm -f {folder}/hosts"
-    yield f"cat >{folder}/hosts <<'END-OF-HOSTS'\n{texts.get(step.digest, '')}END-OF-HOSTS"
+    for path, text in sorted(files.items()):
+        file = shlex.quote(f"/etc/netns/{step.netns}/{path}")
+        yield f"mkdir -p $(dirname {file}); rm -f {file}"
+        yield f"cat >{file} <<'END-OF-FILE'\n{text}END-OF-FILE"
 
 
 @singledispatch
@@ -88,15 +91,14 @@ def _(step: steps.AddrDel) -> Iterator[str]:
 
 
 @commands.register
-def _(step: steps.HostsSet) -> Iterator[str]:
+def _(step: steps.EtcSet) -> Iterator[str]:
     yield f"ln -s /run/netloom/… /etc/netns/{shlex.quote(step.netns)}"
 
 
 @commands.register
-def _(step: steps.HostsDel) -> Iterator[str]:
+def _(step: steps.EtcDel) -> Iterator[str]:
     folder = shlex.quote(f"/etc/netns/{step.netns}")
-    rest = f"{{ rm -f {folder}/hosts; rmdir {folder} 2>/dev/null || :; }}"
-    yield f"[ -L {folder} ] && rm {folder} || {rest}"
+    yield f"rm -rf {folder}"
 
 
 @commands.register
@@ -107,12 +109,19 @@ def _(step: steps.SysctlSet) -> Iterator[str]:
 
 @commands.register
 def _(step: steps.RulesetSet) -> Iterator[str]:
-    yield f"{_inside(step.netns)}nft -f - <<'END-OF-RULES'\n{step.text}END-OF-RULES"
+    if step.ruleset in IPTABLES:
+        program, text = f"{step.ruleset}-restore", step.text
+    else:
+        program, text = "nft -f -", nft_text(step.ruleset, step.text)
+    yield f"{_inside(step.netns)}{program} <<'END-OF-RULES'\n{text}END-OF-RULES"
 
 
 @commands.register
 def _(step: steps.RulesetDel) -> Iterator[str]:
-    yield f"{_inside(step.netns)}nft delete table {step.ruleset}"
+    if step.ruleset in IPTABLES:
+        yield f"{_inside(step.netns)}{step.ruleset} -F"
+    else:
+        yield f"{_inside(step.netns)}nft delete table {step.ruleset}"
 
 
 @commands.register

@@ -75,13 +75,13 @@ def _(step: steps.SysctlSet) -> str:
 
 
 @line.register
-def _(step: steps.HostsSet) -> str:
-    return f"~ hosts {step.netns}"
+def _(step: steps.EtcSet) -> str:
+    return f"~ etc {step.netns}"
 
 
 @line.register
-def _(step: steps.HostsDel) -> str:
-    return f"- hosts {step.netns}"
+def _(step: steps.EtcDel) -> str:
+    return f"- etc {step.netns}"
 
 
 @line.register
@@ -171,9 +171,9 @@ def told(plan: Plan) -> list[tuple[Step, str]]:
         match step:
             case steps.LinkSet() if step.end in made:
                 continue
-            case steps.SysctlSet() | steps.HostsSet() if step.netns in new:
+            case steps.SysctlSet() | steps.EtcSet() if step.netns in new:
                 continue
-            case steps.HostsDel() if step.netns in gone:
+            case steps.EtcDel() if step.netns in gone:
                 continue
         found.append((step, line(step)))
     return found

@@ -5,12 +5,13 @@ pages are all driven by it; what it marks `later` is known to all, and refused b
 """
 
 from netloom.topology.later import IMPAIRMENTS, INTERFACE_LATER, PAIRS, RUN
-from netloom.topology.shapes import Anything, Choice, Key, Many, Named, Record, keyed
+from netloom.topology.shapes import Choice, Key, Many, Named, Record, keyed
 from netloom.topology.topology import (
     Interface,
     Membership,
     Namespace,
     Network,
+    Text,
     Topology,
     Uplink,
     Wire,
@@ -19,10 +20,12 @@ from netloom.topology.vocabulary import (
     ADDRESS,
     COUNT,
     END,
+    ETC_PATH,
     FLOW,
     IF_NAME,
     INTERFACE_ADDRESS,
     LAB,
+    LINES,
     MAC,
     MEMBER_ADDRESS,
     MTU,
@@ -43,7 +46,18 @@ from netloom.topology.vocabulary import (
 _ONE_SUBNET = Many(item=PREFIX, none=True, most=1, instead="`subnets` takes several")
 _SUBNETS = Many(item=PREFIX, none=True)
 _OUTSIDE = Named(key=OUTSIDE, value=Many(item=ADDRESS, least=1), bare=False)
-_TEXTS = Many(item=TEXT)
+_DNS = Many(item=PLACE, none=True)
+
+_FILE = Record(
+    noun="file",
+    says="A text, or a file that holds it.",
+    make=Text,
+    text="text",
+    keys=keyed(
+        Key("text", LINES, "the text itself"),
+        Key("file", TEXT, "the path of a file, from the folder of the topology file"),
+    ),
+)
 
 UPLINK = Record(
     noun="uplink",
@@ -87,7 +101,7 @@ NETWORK = Record(
         Key("bridge", IF_NAME, "the name of the bridge device; it then stands on the host"),
         Key("uplink", UPLINK, "the way out: `nat` or `routed`"),
         Key("gateway", PLACE, "where the default route of all members leads"),
-        Key("dns", _TEXTS, "the resolvers of the members", later=True),
+        Key("dns", _DNS, "the resolvers of the members; `none`: the machine's own file"),
         Key("mtu", MTU, "the MTU of the segment and its members"),
         Key("stp", TRUTH, "whether the bridge speaks the spanning tree protocol"),
         *IMPAIRMENTS,
@@ -150,10 +164,16 @@ _NAMESPACE_KEYS = (
     Key("rules", Many(item=RULE), "its routing rules, as `ip rule add` takes them"),
     Key("forwarding", TRUTH, "whether it forwards; true where some `via` or `gateway` leads to it"),
     Key("sysctls", Named(key=SYSCTL, value=SETTING, bare=False), "its settings below `net`"),
-    Key("firewall", TEXT, "nft text inside the lab's own table", later=True),
-    Key("dns", _TEXTS, "its resolvers", later=True),
+    Key("firewall", _FILE, "chains and sets, as nft(8) takes them inside `table inet … { }`"),
+    Key("iptables", _FILE, "IPv4 rules, as `iptables-restore` takes them"),
+    Key("ip6tables", _FILE, "IPv6 rules, as `ip6tables-restore` takes them"),
+    Key("dns", _DNS, "its resolvers; `none`: the machine's own file"),
     Key("hosts", _OUTSIDE, "names and addresses to add to its hosts file"),
-    Key("etc", Anything(), "files that stand below /etc in it", later=True),
+    Key(
+        "etc",
+        Named(key=ETC_PATH, value=_FILE, bare=False),
+        "files that stand below /etc in it: `motd: hello`, `nginx: {file: conf.d}`",
+    ),
     Key("publish", Many(item=PUBLISH), "ports of the host that lead inwards: `8080:80`"),
     Key("run", RUN, "commands that live as long as the lab", later=True),
 )

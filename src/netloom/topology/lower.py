@@ -21,7 +21,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from netloom.errors import Path, Problem, TopologyError
-from netloom.model.marks import link_mark, lo_mark, nft_text, ruleset_of
+from netloom.model.marks import link_mark, lo_mark, ruleset_of
 from netloom.model.objects import (
     HOST,
     Addr,
@@ -35,13 +35,13 @@ from netloom.model.objects import (
     Veth,
 )
 from netloom.topology.allocate import Held, HostSubnet, allocate
+from netloom.topology.etc import EtcFolders, Files, contents, digest_of
 from netloom.topology.expand import DEFAULT_MTU, Fabric, Port, Segment, expand, short_name
 from netloom.topology.expects import check_expects
-from netloom.topology.hosts import HostsFiles
 from netloom.topology.naming import Naming
 from netloom.topology.policy import HOST_PROTOCOL, Policy
 from netloom.topology.settings import contradictions, ipv6_off, settings
-from netloom.topology.topology import Topology
+from netloom.topology.topology import Namespace, Topology
 from netloom.topology.uplink import Outside, Uplinks, host_names
 from netloom.values import IFNAMSIZ, family, ip_and_length, network_of
 
@@ -79,6 +79,7 @@ class Around(Struct, frozen=True):
     salt: str = ""
     ipv6: bool = True
     outside: Outside = Outside()
+    files: Files = field(default_factory=dict)
 
 
 class Lowered(Struct, frozen=True):
@@ -151,6 +152,7 @@ class _Loom:
         uplinks: Uplinks,
     ) -> None:
         self.uplinks = uplinks
+        self.files = around.files
         self.topology = topology
         self.lab = topology.name
         self.fabric = fabric
@@ -173,7 +175,8 @@ class _Loom:
         policy = Policy(self.topology, self.naming, self.why_no_ipv6, self.uplinks.ways)
         forwarding, routes = policy.routes()
         texts: dict[str, str] = {}
-        hosts = HostsFiles(self.topology, self.naming)
+        folders: dict[str, Mapping[str, str]] = {}
+        etc = EtcFolders(self.topology, self.naming, self.uplinks, self.files)
         netns = {HOST: self.host(routes.get(HOST, frozenset()), texts)}
         if self.switch in self.links:
             links = {"lo": self.lo(self.switch), **self.links.pop(self.switch)}
@@ -181,25 +184,37 @@ class _Loom:
         for name, member in self.fabric.members.items():
             if name == HOST:
                 continue
-            text = hosts.text(name, member.said.hosts)
-            digest = _digest(text)
-            texts[digest] = text
+            folder = etc.folder(name, member)
+            digest = digest_of(folder)
+            folders[digest] = folder
             netns[name] = Netns(
                 links={"lo": self.lo(name), **self.links[name]},
                 routes=routes.get(name, frozenset()),
                 rules=policy.rules(name),
                 sysctls=self.sysctls(member.said.sysctls, forward=forwarding.get(name, False)),
-                hosts=digest,
+                etc=digest,
+                rulesets=self.rulesets(member.said, texts),
             )
-        return Desired(netns=netns, texts=texts)
+        return Desired(netns=netns, folders=folders, texts=texts)
+
+    def rulesets(self, said: Namespace, texts: dict[str, str]) -> dict[str, str]:
+        """Return the firewall rules of a namespace by their digests; the texts are collected."""
+        found = {}
+        table = ruleset_of(self.lab)
+        kinds = ((table, said.firewall), ("iptables", said.iptables), ("ip6tables", said.ip6tables))
+        for kind, text in kinds:
+            if text is not None:
+                whole = "".join(part for _, part in contents(text, self.files))
+                digest = found[kind] = _digest(whole)
+                texts[digest] = whole
+        return found
 
     def host(self, routes: frozenset[Route], texts: dict[str, str]) -> Netns:
         """Return the lab's part of the namespace `host`."""
         rulesets: dict[str, str] = {}
         if rules := self.uplinks.rules():
             name = ruleset_of(self.lab)
-            text = nft_text(name, self.lab, rules)
-            texts[rulesets.setdefault(name, _digest(text))] = text
+            texts[rulesets.setdefault(name, _digest(rules))] = rules
         return Netns(
             links=self.links.pop(HOST),
             routes=routes,

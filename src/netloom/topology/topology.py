@@ -51,6 +51,13 @@ class Publish(Struct, frozen=True, kw_only=True):
     protocol: Literal["tcp", "udp"] = "tcp"
 
 
+class Text(Struct, frozen=True, kw_only=True):
+    """A text: as it stands in the topology, or in a file (or folder) beside it."""
+
+    text: str = ""
+    file: str = ""
+
+
 class Network(Struct, frozen=True, kw_only=True):
     """One L2 segment; `bridge` names its device on the host, empty: in the switch namespace."""
 
@@ -59,6 +66,7 @@ class Network(Struct, frozen=True, kw_only=True):
     bridge: str = ""
     uplink: Uplink | None = None
     gateway: str = ""
+    dns: tuple[str, ...] | None = None
     mtu: int = 0
     stp: bool = False
 
@@ -74,6 +82,11 @@ class Namespace(Struct, frozen=True, kw_only=True):
     forwarding: bool | None = None
     sysctls: Mapping[str, str] = field(default_factory=dict)
     hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    firewall: Text | None = None
+    iptables: Text | None = None
+    ip6tables: Text | None = None
+    dns: tuple[str, ...] | None = None
+    etc: Mapping[str, Text] = field(default_factory=dict)
     publish: tuple[Publish, ...] = ()
 
 

@@ -41,11 +41,13 @@ class Exit(Struct, frozen=True):
 class Outside(Struct, frozen=True):
     """What lies around the namespace `host`: its interfaces, whether each is up, its ways out.
 
-    `of_labs` are those interfaces that other labs made.
+    `of_labs` are those interfaces that other labs made; `resolvers` the text of a resolv.conf
+    with the resolvers that are behind the machine's own.
     """
 
     links: Mapping[str, bool] = field(default_factory=dict)
     of_labs: frozenset[str] = frozenset()
+    resolvers: str = ""
     exits: tuple[Exit, ...] = ()
 
 

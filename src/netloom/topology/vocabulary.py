@@ -188,7 +188,16 @@ def later(name: str, says: str = "", read: Callable[[str], object] = str) -> Wor
     return Word(name=name, says=says or name, read=read, typed=("number", "boolean"))
 
 
-TEXT = later("TEXT", "a text")
+ETC_PATH = Word(
+    name="PATH",
+    says="a path below /etc: `motd`, `nginx/nginx.conf`",
+    read=words.etc_path,
+    pattern=r"^[^/\s][^\s]*$",
+)
+
+LINES = Word(name="TEXT", says="a text, of several lines perhaps", read=str, pattern="")
+
+TEXT = Word(name="TEXT", says="a text", read=str, typed=("number", "boolean"))
 PORT = later("PORT", "`tcp/80`, `udp/53` or `icmp`", words.port)
 DELAY = later("TIME", "a time with its unit: `10ms`", words.delay)
 RATE = later("RATE", "a rate with its unit: `100mbit`", words.rate)

@@ -236,3 +236,12 @@ def rate(text: str) -> str:
 def share(text: str) -> str:
     """Return a share of the packets: `1%`."""
     return quantity(text, ("%",))
+
+
+def etc_path(text: str) -> str:
+    """Return a path below /etc."""
+    parts = text.removeprefix("/etc/").split("/")
+    if any(part in {"", ".", ".."} for part in parts) or "\0" in text:
+        msg = f"`{text}` is no path below /etc, such as `motd` or `nginx/nginx.conf`"
+        raise ValueError(msg)
+    return "/".join(parts)

@@ -1,0 +1,181 @@
+"""Namespaces made by hand: `ls add attach del`, and `netns` for scripts that speak to `ip netns`.
+
+They end with 2 before anything is touched, with 1 after undoing.
+"""
+
+from collections.abc import Iterable
+
+import click
+
+from netloom.cli.named import namespaces, or_stop, reason, rows
+from netloom.cli.output import REFUSED, TRIED, Stop, printable, tell
+from netloom.errors import KernelError, NetloomError
+from netloom.netns.handle import NoSuchNetns, path_of
+
+_WORDS = ("add", "attach", "delete", "exec", "help", "identify", "list", "list-id", "monitor")
+
+
+@click.command("ls")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def ls_command(as_json: bool) -> None:
+    """List the names of namespaces, each with the lab that it belongs to, or `stale`."""
+    import json
+
+    from netloom.cli.who import tell_traps
+    from netloom.netns import names
+
+    found = rows(names.names())
+    if as_json:
+        click.echo(json.dumps([row._asdict() for row in found], indent=2))
+    else:
+        width = max((len(printable(row.name)) for row in found), default=0)
+        for name, lab, stale in found:
+            note = "stale" if stale else lab or ""
+            click.echo(f"{printable(name):{width}}  {note}".rstrip())
+    tell_traps([row.name for row in found])
+
+
+@click.command("add")
+@click.argument("wanted", metavar="NAME...", nargs=-1, required=True)
+def add_command(wanted: tuple[str, ...]) -> None:
+    """Make namespaces as `ip netns add` does, but with `lo` up."""
+    from netloom.netns import names
+
+    for name in wanted:
+        _check_free(name, wanted)
+    or_stop(names.prepare, REFUSED)
+    made: list[str] = []
+    for name in wanted:
+        try:
+            names.create(name)
+        except (NetloomError, KernelError) as error:
+            for done in made:
+                names.remove(done)
+            message = f"cannot make namespace `{name}`: {error}"
+            raise Stop(message, TRIED) from error
+        made.append(name)
+    _tell_private()
+
+
+@click.command("attach")
+@click.argument("name")
+@click.argument("what", metavar="PID|PATH")
+def attach_command(name: str, what: str) -> None:
+    """Give a namespace a name: that of a process, or one that is mounted on a path.
+
+    Unlike a symbolic link in /run/netns to /proc/PID/ns/net, the name stays when the process ends.
+    """
+    from netloom.cli.who import opened
+    from netloom.netns import names
+    from netloom.netns.links import trap
+
+    or_stop(lambda: path_of(name), REFUSED)
+    if found := trap(name, path_of(name)):
+        message = "\nhint: ".join(found)
+        raise Stop(message, REFUSED)
+    _check_free(name, (name,))
+    with opened(what) as netns:
+        or_stop(names.prepare, REFUSED)
+        try:
+            names.attach(name, f"/proc/thread-self/fd/{netns.fd}")
+        except (NetloomError, KernelError) as error:
+            message = f"cannot attach `{name}` to {what}: {error}"
+            raise Stop(message, TRIED) from error
+    _tell_private()
+
+
+def _tell_private() -> None:
+    from netloom.netns import names
+
+    if names.private():
+        tell(f"note: {names.NETNS_DIR} is not shared with the machine: seen from here only")
+
+
+def _check_free(name: str, wanted: tuple[str, ...]) -> None:
+    from netloom.netns import names
+    from netloom.values import RESERVED
+
+    message = ""
+    or_stop(lambda: path_of(name), REFUSED)
+    if name in RESERVED:
+        message = f"`{name}` is a word of netloom's own language, not a name"
+    elif wanted.count(name) > 1:
+        message = f"`{name}` is named twice"
+    elif name in names.names():
+        there = "a namespace" if names.is_netns(path_of(name)) else "a stale name"
+        message = f"there is {there} `{name}` already\nhint: netloom del {name}"
+    if message:
+        raise Stop(message, REFUSED)
+
+
+@click.command("del")
+@click.option("--force", is_flag=True, help="Delete a namespace of a lab, too.")
+@click.option("--kill", is_flag=True, help="End the processes that live there, and tell which.")
+@click.option("--wait", is_flag=True, help="Return when the namespace itself is gone.")
+@click.option("--timeout", default=10.0, help="Seconds that --wait waits (10).")
+@click.argument("wanted", metavar="NAME...", nargs=-1, required=True, shell_complete=namespaces)
+def del_command(
+    wanted: tuple[str, ...], force: bool, kill: bool, wait: bool, timeout: float
+) -> None:
+    """Delete namespaces by name, as `ip netns del` does; stale names, too.
+
+    A namespace lives as long as anybody holds it, and who does is told.
+    """
+    from netloom.cli.delete import delete
+    from netloom.netns import names
+
+    there = set(names.names())
+    for name in wanted:
+        if name not in there:
+            raise Stop(reason(NoSuchNetns(name, f"no namespace `{name}`")), REFUSED)
+    if not force:
+        _check_no_labs(wanted)
+    delete(tuple(dict.fromkeys(wanted)), kill=kill, timeout=timeout if wait else None)
+
+
+def _check_no_labs(wanted: Iterable[str]) -> None:
+    for name, lab, _ in rows(wanted):
+        if lab:
+            hint = f"netloom down {lab}, or netloom del --force {name}"
+            message = f"`{name}` belongs to lab `{lab}`\nhint: {hint}"
+            raise Stop(message, REFUSED)
+
+
+def _words(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Return what a word of `netns` may become: a verb, then names."""
+    given = [word for word in ctx.params.get("words") or () if not word.startswith("-")]
+    if given:
+        return namespaces(ctx, param, incomplete)
+    return [word for word in (*_WORDS, "pids", "set") if word.startswith(incomplete)]
+
+
+class _Verbatim(click.Command):
+    """A command whose words are not netloom's to parse; only a lone `--help` is for netloom."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args in (["-h"], ["--help"]) and not ctx.resilient_parsing:
+            return super().parse_args(ctx, args)
+        ctx.params["words"] = tuple(args)
+        return []
+
+
+@click.command("netns", cls=_Verbatim)
+@click.argument("words", nargs=-1, metavar="[COMMAND]", shell_complete=_words)
+def netns_command(words: tuple[str, ...]) -> int:
+    """Do word for word what `ip [OPTIONS] netns [COMMAND]` does, with its output and statuses.
+
+    Options may also stand where ip has them: `netloom -j netns list`.
+    """
+    from netloom.cli.netns import main
+
+    return main(words)
+
+
+COMMANDS: tuple[click.Command, ...] = (
+    ls_command,
+    add_command,
+    attach_command,
+    del_command,
+    netns_command,
+)
+"""The verbs of this file, to be hung into the command line."""

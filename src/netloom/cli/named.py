@@ -1,0 +1,72 @@
+"""What the verbs about names share: completion, what was perhaps meant, and whose a name is."""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import click
+
+from netloom.cli.output import Stop
+from netloom.errors import KernelError, NetloomError, Unavailable
+from netloom.netns.handle import NoSuchNetns, Stale, open_name, path_of
+
+
+def namespaces(
+    ctx: click.Context,  # noqa: ARG001 - the shape of a completion
+    param: click.Parameter,  # noqa: ARG001
+    incomplete: str,
+) -> list[str]:
+    """Return the names that a word may become."""
+    from netloom.netns import names
+
+    return [name for name in names.names() if name.startswith(incomplete)]
+
+
+def reason(error: NetloomError) -> str:
+    """Return what went wrong, with the name that was perhaps meant."""
+    from netloom.netns import names
+    from netloom.topology.suggest import did_you_mean
+
+    if not isinstance(error, NoSuchNetns) or isinstance(error, Stale):
+        return str(error)
+    meant = did_you_mean(error.name, names.names())
+    return f"{error.reason}: {meant}" if meant else str(error)
+
+
+def or_stop(call: Callable[[], object], status: int) -> None:
+    """Make a call; what it refuses ends the verb with `status`."""
+    try:
+        call()
+    except NetloomError as error:
+        raise Stop(reason(error), status) from error
+
+
+class Row(NamedTuple):
+    """A name, its lab (empty for none, None where one may not look inside), whether it is stale."""
+
+    name: str
+    lab: str | None
+    stale: bool
+
+
+def rows(wanted: Iterable[str]) -> list[Row]:
+    """Look at each namespace, all on one thread that hops from one to the next."""
+    from netloom.netns.enter import aside
+
+    return aside(lambda: [_row(name) for name in wanted])
+
+
+def _row(name: str) -> Row:
+    from netloom.netns.belonging import lab_here
+    from netloom.netns.enter import hop
+    from netloom.netns.links import link_of
+
+    try:
+        with open_name(name) as netns:
+            hop(netns)
+    except Stale:
+        return Row(name, "", stale=True)
+    except NoSuchNetns:
+        return Row(name, "", stale=bool(link_of(path_of(name))))
+    except (Unavailable, KernelError):
+        return Row(name, None, stale=False)
+    return Row(name, lab_here(), stale=False)

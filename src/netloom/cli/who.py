@@ -1,0 +1,132 @@
+"""`identify` and `pids`: whose a namespace is, and who lives in it or holds it."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from netloom.cli.named import namespaces, reason
+from netloom.cli.output import NO, REFUSED, Stop, answer, printable, tell
+from netloom.errors import NetloomError
+from netloom.netns.handle import NETNS_DIR, Handle, open_name, open_path, open_pid
+
+if TYPE_CHECKING:
+    from netloom.netns.belonging import Owner
+    from netloom.netns.holding import Holder
+
+
+@contextmanager
+def opened(what: str) -> Iterator[Handle]:
+    """Open the namespace of a process id, a path or a name; what is none of them ends the verb."""
+    try:
+        if what.isascii() and what.isdigit():
+            netns = open_pid(int(what))
+        elif "/" in what:
+            netns = open_path(what)
+        else:
+            netns = open_name(what)
+    except NetloomError as error:
+        raise Stop(reason(error), REFUSED) from error
+    with netns:
+        yield netns
+
+
+def tell_traps(names: list[str]) -> None:
+    """Tell of each name that is only a symbolic link, and what to do instead."""
+    from netloom.netns.links import trap
+
+    for name in names:
+        if found := trap(name, f"{NETNS_DIR}/{name}"):
+            worth, remedy = found
+            tell(f"note: {worth}\nhint: {remedy}")
+
+
+@click.command("identify")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.argument("what", metavar="[PID|PATH]", default="")
+def identify_command(what: str, as_json: bool) -> None:
+    """Print all names of a namespace, and whose it is; without an argument, of this one."""
+    from netloom.netns.belonging import names_of, owner
+    from netloom.netns.holding import identity
+
+    with opened(what or str(os.getpid())) as netns:
+        wanted = identity(netns.fd)
+        names = names_of(wanted)
+        whose = owner(netns)
+    if as_json:
+        facts = {"names": names, "inode": wanted.inode, "owner": _facts(whose)}
+        click.echo(json.dumps(facts, indent=2))
+    for name in [] if as_json else names:
+        answer(f"{name}  {_words(whose)}")
+    tell_traps(names)
+    if not names:
+        what = what or "this"
+        whole = f"the namespace of process {what}" if what.isdigit() else f"`{what}`"
+        whole = "this namespace" if what == "this" else whole
+        remedy = f"netloom attach NAME {os.getppid() if what == 'this' else what}"
+        message = f"{whole} has no name: {_words(whose)}\nhint: {remedy}"
+        raise Stop(message, NO)
+
+
+def _words(whose: "Owner") -> str:
+    match whose.kind:
+        case "lab":
+            return f"lab {whose.lab}"
+        case "host":
+            return "where netloom runs"
+        case "process":
+            within = f", {whose.group}" if whose.group else ""
+            return f"process {whose.pid} ({whose.command}){within}"
+        case _:
+            return "no process lives in it"
+
+
+def _facts(whose: "Owner") -> dict[str, object]:
+    return {key: value for key, value in whose._asdict().items() if value}
+
+
+@click.command("pids")
+@click.option("--threads", is_flag=True, help="Also threads that moved there alone.")
+@click.option("--fds", is_flag=True, help="Also who holds it open by a descriptor.")
+@click.option("--sockets", is_flag=True, help="Also who has sockets in it, wherever he lives.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with the commands' names.")
+@click.argument("ns", metavar="NAME", shell_complete=namespaces)
+def pids_command(ns: str, threads: bool, fds: bool, sockets: bool, as_json: bool) -> None:
+    """Print the ids of the processes in a namespace; with options, all that hold it, in words."""
+    from netloom.netns.holding import holders, identity
+
+    try:
+        with open_name(ns) as netns:
+            wanted = identity(netns.fd)
+            found = list(holders(wanted, threads=threads, fds=fds, sockets=sockets))
+    except NetloomError as error:
+        raise Stop(reason(error), REFUSED) from error
+    asked = [
+        key for key, flag in (("threads", threads), ("fds", fds), ("sockets", sockets)) if flag
+    ]
+    if as_json:
+        click.echo(json.dumps([_row(holder, asked) for holder in found], indent=2))
+        return
+    for holder in found:
+        click.echo(printable(_line(holder)) if asked else str(holder.pid))
+
+
+def _row(holder: "Holder", asked: list[str]) -> dict[str, object]:
+    row: dict[str, object] = {"pid": holder.pid, "command": holder.command}
+    if asked:
+        row["inside"] = holder.inside
+    return row | {key: sorted(getattr(holder, key)) for key in asked}
+
+
+def _line(holder: "Holder") -> str:
+    ways = ["lives there"] if holder.inside else []
+    kinds = (("thread", holder.threads), ("fd", holder.fds), ("socket fd", holder.sockets))
+    ways += [f"{word} {' '.join(map(str, sorted(found)))}" for word, found in kinds if found]
+    return f"{holder.pid:7}  {holder.command:15}  {', '.join(ways)}"
+
+
+COMMANDS: tuple[click.Command, ...] = (identify_command, pids_command)
+"""The verbs of this file, to be hung into the command line."""

@@ -1,0 +1,358 @@
+"""The rulesets of a lab: a table of nftables of its own, and texts of iptables.
+
+The table is `inet netloom-LAB`, with a body that a person wrote, and is replaced as a whole in one
+transaction. Its comment is the mark of its owner. What is there is told by its *listing*, without
+what changes by itself: values of counters, and elements that packets add or time takes away. What
+a text will look like is foretold by loading it in a namespace without a name, which checks it, too.
+
+The body is a person's, so nothing in it may reach beyond the table: its braces close within it, and
+it includes no file. That it is so is seen in the text, and once more in what was loaded.
+
+Should: be called on a thread that is in the namespace it is about.
+Mustn't: put iptables texts into a namespace that is not the lab's: they replace all rules.
+"""
+
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from hashlib import sha256
+from types import TracebackType
+from typing import Literal, Self
+
+from msgspec import Struct
+
+from netloom.errors import Unavailable
+from netloom.kernel import iptables, nft, syscalls
+from netloom.kernel.netlink import Rtnetlink
+from netloom.kernel.nft import Nft, NftError, Table, Wrong
+from netloom.model.objects import End, Link, Veth
+from netloom.netns.enter import aside
+from netloom.values import Family
+from netloom.wire.links import Peer, link_add
+from netloom.wire.message import Message
+
+Kind = Literal["nft", "iptables", "ip6tables"]
+
+_FAMILIES: dict[Kind, Family] = {"iptables": 4, "ip6tables": 6}
+_MARK_MAX = 120
+"""Bytes of a table's comment; the library takes 127 (NFTNL_UDATA_COMMENT_MAXLEN)."""
+
+_PLAIN = re.compile(r"[\w.-]{1,200}", re.ASCII)
+_HEAD_LINES = 2
+_SPARE = "netloom-spare"
+_OPEN = 32
+"""Contexts of nftables that are open at once: a descriptor each."""
+
+
+class Text(Struct, frozen=True):
+    """A text as a person wrote it: the body of a lab's table, or one of `iptables-restore`."""
+
+    kind: Kind
+    text: str
+
+
+class Ruleset(Struct, frozen=True):
+    """What a text has come to: its listing, a digest of that, and whether it bears our mark."""
+
+    listing: str
+    digest: str
+    ours: bool = True
+
+
+def table_of(lab: str) -> Table:
+    """Return the name of a lab's table; nft has no words but of ASCII, of at most 255 bytes."""
+    name = lab if _PLAIN.fullmatch(lab) else sha256(lab.encode()).hexdigest()[:16]
+    return Table("inet", f"netloom-{name}")
+
+
+def key_of(lab: str, kind: Kind) -> str:
+    """Return what a ruleset is known by in `observe`: `inet netloom-LAB`, `iptables`."""
+    return str(table_of(lab)) if kind == "nft" else kind
+
+
+def _mark(lab: str) -> str:
+    mark = f"netloom:{lab}"
+    if len(mark.encode()) <= _MARK_MAX:
+        return mark
+    return f"netloom:{sha256(lab.encode()).hexdigest()}"
+
+
+_TOKEN = re.compile(r'"[^"]*"|#[^\n]*|[A-Za-z_.][\w./-]*|[{}"]', re.ASCII)
+"""What can hide a brace, as libnftables has it (scanner.l): strings without escapes, comments."""
+
+
+def outside(body: str) -> tuple[Wrong, ...]:
+    """Return the places where a body would leave its table, and where it does not end."""
+    opened: list[int] = []
+    found: list[Wrong] = []
+    for hit in _TOKEN.finditer(body):
+        word, place = hit[0], hit.start()
+        if word == "{":
+            opened.append(place)
+        elif word == "}" and opened:
+            opened.pop()
+        elif word == "}":
+            found.append(_at(body, place, 1, "this `}` would end the lab's own table"))
+        elif word == '"':
+            found.append(_at(body, place, 1, "this quote is never closed"))
+        elif word == "include":
+            found.append(_at(body, place, len(word), "no file can be included here"))
+    found += [_at(body, place, 1, "this `{` is never closed") for place in opened]
+    return tuple(sorted(found))
+
+
+def _at(body: str, place: int, length: int, message: str) -> Wrong:
+    line = body.count("\n", 0, place) + 1
+    return Wrong(line, place - body.rfind("\n", 0, place), length, message)
+
+
+def _wrapped(lab: str, body: str, *, anew: bool) -> str:
+    """Return the transaction that makes a body the lab's table, in the place of one that is there.
+
+    To delete a table costs its user 15 ms, sooner or later: the kernel waits for RCU before the
+    socket is closed (nft_rcv_nl_event). So it is deleted only where it is there.
+    """
+    table = table_of(lab)
+    away = "" if anew else f"delete table {table}"
+    return f'{away}\ntable {table} {{ comment "{_mark(lab)}";\n{body}\n}}\n'
+
+
+def _within(body: str, wrong: Wrong) -> Wrong:
+    """Return a mistake in a wrapped body with its place in the body."""
+    line = wrong.line - _HEAD_LINES
+    lines = body.split("\n")
+    if line < 1:
+        return Wrong(0, 0, 0, wrong.message)
+    if line > len(lines):
+        return Wrong(len(lines), len(lines[-1]) + 1, 1, wrong.message)
+    return wrong._replace(line=line)
+
+
+_BLANKED = re.compile(r"[^\n]")
+_COMMENT = re.compile(r'("[^"]*")|[ \t]*#[^\n]*')
+_SET = re.compile(r"^\t(?:set|map) .*?^\t\}$", re.DOTALL | re.MULTILINE)
+_CHANGING = re.compile(r"^\t\tflags .*\b(?:dynamic|timeout)\b", re.MULTILINE)
+_ELEMENTS = re.compile(r"^\t\telements = \{.*(?=^\t\}$)", re.DOTALL | re.MULTILINE)
+
+
+def canonical(listing: str) -> str:
+    """Return the listing of a table without what changes by itself."""
+    plain = _COMMENT.sub(lambda hit: hit[1] or "", listing)
+    steady = _SET.sub(_steady, plain)
+    return steady.strip("\n") + "\n"
+
+
+def _steady(hit: re.Match[str]) -> str:
+    """Return a set without its elements where packets add them or time takes them away."""
+    return _ELEMENTS.sub("", hit[0]) if _CHANGING.search(hit[0]) else hit[0]
+
+
+def _ruleset(listing: str, *, ours: bool = True) -> Ruleset:
+    return Ruleset(listing, sha256(listing.encode()).hexdigest()[:16], ours)
+
+
+def _listed(context: Nft, lab: str) -> Ruleset | None:
+    listing = context.list_table(table_of(lab))
+    if listing is None:
+        return None
+    ours = f'\n\tcomment "{_mark(lab)}"\n' in listing
+    return _ruleset(canonical(listing), ours=ours)
+
+
+class Rulesets:
+    """The rulesets of a lab in one namespace after another: wherever the calling thread is.
+
+    Contexts of nftables are closed later, since a kernel that has deleted something in one makes
+    whoever closes it wait; when many are open, it has long been done with the first.
+    """
+
+    __slots__ = ("_open", "lab")
+
+    def __init__(self, lab: str) -> None:
+        """Remember which lab."""
+        self.lab = lab
+        self._open: deque[Nft] = deque()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close what is open."""
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the namespaces; at most 15 ms, where something has just been replaced."""
+        while self._open:
+            self._open.popleft().close()
+
+    def _context(self) -> Nft:
+        while len(self._open) >= _OPEN:
+            self._open.popleft().close()
+        self._open.append(Nft())
+        return self._open[-1]
+
+    def observe(self, *, of_iptables: bool = True) -> dict[str, Ruleset]:
+        """Return what is there, each by its `key_of`.
+
+        `of_iptables`: whether all rules of iptables there are the lab's, and shall be told.
+        """
+        found: dict[str, Ruleset] = {}
+        with Nft() as context:
+            there = context.tables()
+            table = table_of(self.lab)
+            if table in there and (ruleset := _listed(context, self.lab)):
+                found[str(table)] = ruleset
+        if of_iptables:
+            for kind, family in _FAMILIES.items():
+                if text := _saved(there, family):
+                    found[kind] = _ruleset(text)
+        return found
+
+    def put(self, text: Text) -> None:
+        """Make a text all that there is of its kind.
+
+        Raises `NftError` or `IptablesError` for its mistakes, `Unavailable` where a table of that
+        name is somebody else's; then nothing has changed.
+        """
+        if text.kind != "nft":
+            iptables.restore(text.text, _FAMILIES[text.kind], iptables.flavour())
+            return
+        if wrong := outside(text.text):
+            raise NftError(wrong)
+        context = self._context()
+        _load(context, self.lab, text.text, anew=not _is_there(context, self.lab))
+
+    def remove(self, kind: Kind) -> None:
+        """Take away what there is of a kind; none is no harm."""
+        if kind != "nft":
+            _remove_iptables(_FAMILIES[kind])
+            return
+        context = self._context()
+        if _is_there(context, self.lab):
+            context.run(f"delete table {table_of(self.lab)}")
+
+
+def _is_there(context: Nft, lab: str) -> bool:
+    """Return whether the lab's table is there; refuse where one of its name is not ours."""
+    there = _listed(context, lab)
+    if there and not there.ours:
+        table = table_of(lab)
+        reason = f"a table `{table}` is there that netloom has not made"
+        raise Unavailable(reason, f"nft delete table {table}")
+    return there is not None
+
+
+def _load(context: Nft, lab: str, body: str, *, anew: bool) -> None:
+    try:
+        context.run(_wrapped(lab, body, anew=anew))
+    except NftError as error:
+        raise NftError(tuple(_within(body, each) for each in error.wrong)) from None
+
+
+def _saved(there: list[Table], family: Family) -> str:
+    with suppress(Unavailable):  # nobody has put rules there by a program that is not there
+        if iptables.tables_among(there, family):
+            return iptables.save(family, "nft")
+        if iptables.tables(family, "legacy"):
+            return iptables.save(family, "legacy")
+    return ""
+
+
+def _remove_iptables(family: Family) -> None:
+    for flavour in iptables.FLAVOURS:
+        if iptables.tables(family, flavour):
+            iptables.restore("", family, flavour)
+
+
+Foretold = Ruleset | tuple[Wrong, ...]
+"""What a text will be listed as, or what is wrong with it."""
+
+_Pair = tuple[Text, Foretold]
+
+
+def foretell(lab: str, texts: Iterable[Text], links: Iterable[str] = ()) -> dict[Text, Foretold]:
+    """Return for each text what it will come to, or its mistakes; nothing is touched.
+
+    `links` are the names of interfaces that rules may speak of by index (`iif eth0`).
+    """
+    return aside(lambda: dict(_foretold(lab, tuple(dict.fromkeys(texts)), tuple(links))))
+
+
+def _foretold(lab: str, texts: tuple[Text, ...], links: tuple[str, ...]) -> Iterator[_Pair]:
+    for text in texts:
+        if text.kind == "nft":
+            yield text, outside(text.text) or _foretold_nft(lab, text.text, links)
+        else:
+            yield text, _foretold_iptables(text)
+
+
+def _foretold_nft(lab: str, body: str, links: tuple[str, ...]) -> Foretold:
+    _new_namespace([name for name in links if name in body])
+    try:
+        nft.rehearse(_wrapped(lab, body, anew=True))
+    except nft.NftBroke as error:
+        return tuple(_found_alone(lab, body)) or error.wrong
+    except NftError as error:
+        return tuple(_within(body, each) for each in error.wrong)
+    with Nft() as context:
+        there, ruleset = context.tables(), _listed(context, lab)
+    if not there and (owner := re.search(r"\bowner\b", body)):
+        message = "a table with an owner goes with the process that made it"
+        return (_at(body, owner.start(), len("owner"), message),)
+    if ruleset is None or there != [table_of(lab)]:
+        return (Wrong(0, 0, 0, "it changes more than the lab's own table"),)
+    return ruleset
+
+
+def _found_alone(lab: str, body: str) -> Iterator[Wrong]:
+    """Yield the mistakes of grammar in each part of a body, where the whole breaks the library."""
+    for begin, end in _parts(body):
+        part = _BLANKED.sub(" ", body[:begin]) + body[begin:end]
+        try:
+            nft.rehearse(_wrapped(lab, part, anew=True))
+        except NftError as error:
+            found = (_within(body, each) for each in error.wrong)
+            yield from (each for each in found if each.message.startswith("syntax error"))
+
+
+def _parts(body: str) -> Iterator[tuple[int, int]]:
+    """Yield where each chain, set and map of a body begins and ends."""
+    begin = depth = 0
+    for hit in _TOKEN.finditer(body):
+        depth += {"{": 1, "}": -1}.get(hit[0], 0)
+        if hit[0] == "}" and depth == 0:
+            yield begin, hit.end()
+            begin = hit.end()
+
+
+def _foretold_iptables(text: Text) -> Foretold:
+    family, flavour = _FAMILIES[text.kind], iptables.flavour()
+    _new_namespace([])
+    try:
+        iptables.restore(text.text, family, flavour)
+    except iptables.IptablesError as error:
+        return error.wrong
+    return _ruleset(iptables.save(family, flavour))
+
+
+def _new_namespace(links: Sequence[str]) -> None:
+    """Move the calling thread into a new namespace that has links of these names, all down."""
+    syscalls.unshare(syscalls.CLONE_NEWNET)
+    names = [name for name in dict.fromkeys(links) if name != "lo"]
+    if len(names) % 2:
+        names.append(_SPARE)
+    if names:
+        with Rtnetlink() as rt:
+            rt.batch([_wire(names[at], names[at + 1]) for at in range(0, len(names), 2)])
+
+
+def _wire(name: str, peer: str) -> Message:
+    near = Link(Veth(End("", peer)), mac="", mtu=1500)
+    return link_add(name, near, peer=Peer(peer, Link(Veth(End("", name)), mac="", mtu=1500)))

@@ -1,0 +1,69 @@
+"""Firewall rules on their way from text to what the machine will list them as.
+
+A text is checked, and its listing foretold, before anything is touched; so a mistake in it is told
+with its line in the topology.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from msgspec.structs import replace
+
+from netloom.errors import Path, Problem
+from netloom.host.machine import Machine
+from netloom.host.rulesets import Foretold, Text
+from netloom.model.marks import kind_of
+from netloom.topology.lower import Lowered
+from netloom.topology.parse import Source
+
+
+def foretold(source: Source, lowered: Lowered, machine: Machine) -> Lowered:
+    """Return what is desired, with firewall rules known by the digests of their listings.
+
+    Raises `TopologyError` for mistakes in a text, `Unavailable` where the machine has no nftables.
+    """
+    desired = lowered.desired
+    texts: dict[tuple[str, str], Text] = {}
+    for netns in desired.netns.values():
+        for key, digest in netns.rulesets.items():
+            texts.setdefault((key, digest), Text(kind_of(key), desired.texts[digest]))
+    if not texts:
+        return lowered
+    links = {name for netns in desired.netns.values() for name in netns.links}
+    answers = machine.foretell(source.topology.name, texts.values(), sorted(links))
+    problems = list(_mistakes(lowered, texts, answers))
+    if problems:
+        raise source.error(problems)
+    digests: dict[tuple[str, str], str] = {}
+    known: dict[str, str] = {}
+    for place, text in texts.items():
+        answer = answers[text]
+        assert not isinstance(answer, tuple)
+        digests[place] = answer.digest
+        known[answer.digest] = text.text
+    every = {
+        name: replace(one, rulesets={key: digests[key, d] for key, d in one.rulesets.items()})
+        if one.rulesets
+        else one
+        for name, one in desired.netns.items()
+    }
+    return replace(lowered, desired=replace(desired, netns=every, texts=known))
+
+
+def _mistakes(
+    lowered: Lowered, texts: Mapping[tuple[str, str], Text], answers: Mapping[Text, Foretold]
+) -> Iterator[Problem]:
+    told = set()
+    for name, netns in lowered.desired.netns.items():
+        for place in netns.rulesets.items():
+            answer = answers[texts[place]]
+            if not isinstance(answer, tuple) or place in told:
+                continue
+            told.add(place)
+            path: Path = (*lowered.places.get(name, ("namespaces", name)), _key(place[0]))
+            for wrong in answer:
+                where = f"line {wrong.line}: " if wrong.line else ""
+                yield Problem(f"the rules of `{name}`: {where}{wrong.message}", path)
+
+
+def _key(ruleset: str) -> str:
+    return ruleset if kind_of(ruleset) != "nft" else "firewall"

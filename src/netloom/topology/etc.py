@@ -1,0 +1,107 @@
+"""What the namespaces of a lab see in /etc: `hosts`, `resolv.conf`, and what the file says.
+
+Who has no resolver of his own sees the machine's file, which is of no use where its resolver
+listens on the machine's loopback: so a network with a way out gets those that the machine asks
+itself.
+"""
+
+from collections.abc import Iterator, Mapping
+from hashlib import blake2b
+
+from netloom.errors import Path
+from netloom.model.objects import HOST
+from netloom.topology.expand import Fabric, Member
+from netloom.topology.hosts import HostsFiles
+from netloom.topology.naming import Naming
+from netloom.topology.topology import Text, Topology
+from netloom.topology.uplink import Uplinks
+from netloom.values import Family, ip
+
+Files = Mapping[str, str | Mapping[str, str]]
+"""What stands in the files that a topology names: texts, or, of a folder, texts by path."""
+
+_FAMILIES: tuple[Family, Family] = (4, 6)
+
+
+class EtcFolders:
+    """Makes the folder of each namespace; mistakes are noted in the fabric."""
+
+    def __init__(self, topology: Topology, naming: Naming, uplinks: Uplinks, files: Files) -> None:
+        """Prepare what many namespaces share."""
+        self.topology = topology
+        self.naming = naming
+        self.fabric: Fabric = naming.fabric
+        self.uplinks = uplinks
+        self.files = files
+        self.hosts = HostsFiles(topology, naming)
+        self.outward = {port.end.netns for way in uplinks.ways for port in way.segment.ports} - {
+            HOST
+        }
+
+    def folder(self, name: str, member: Member) -> dict[str, str]:
+        """Return the files of a namespace by their paths below /etc."""
+        found = {"hosts": self.hosts.text(name, member.said.hosts)}
+        resolvers = self._resolvers(name, member)
+        if resolvers is not None:
+            found["resolv.conf"] = resolvers
+        for path, said in member.said.etc.items():
+            for below, text in contents(said, self.files):
+                found[f"{path}/{below}" if below else path] = text
+        return found
+
+    def _resolvers(self, name: str, member: Member) -> str | None:
+        """Return the text of resolv.conf, None where the machine's own shall be seen."""
+        said, path = self._said(name, member)
+        if said is not None:
+            servers = [self._address(name, text, (*path, n)) for n, text in enumerate(said)]
+            return "".join(f"nameserver {server}\n" for server in servers) if said else None
+        if name in self.outward and self.uplinks.outside.resolvers:
+            return self.uplinks.outside.resolvers
+        return None
+
+    def _said(self, name: str, member: Member) -> tuple[tuple[str, ...] | None, Path]:
+        """Return what the file says of its resolvers: its own, else those of its networks."""
+        if member.said.dns is not None:
+            return member.said.dns, (*member.path, "dns")
+        for segment, _ in self.naming.ports.get(name, ()):
+            if segment.network and segment.network.dns is not None:
+                return segment.network.dns, (*segment.path, "dns")
+        return None, ()
+
+    def _address(self, viewer: str, text: str, path: Path) -> str:
+        """Return the address of a resolver: one that both share, else the only one there is."""
+        try:
+            return ip(text)
+        except ValueError:
+            pass
+        name = text.partition(":")[0]
+        for version in _FAMILIES:
+            shared = [address for _, _, address in self.naming.shared(viewer, name, version)]
+            every = [address for _, address in self.naming.addresses(name, version)]
+            if found := shared or every:
+                return found[0]
+        outside = self.topology.hosts.get(name)
+        if outside:
+            return outside[0]
+        self.fabric.say(path, f"`{text}` is neither an address nor a name here with one")
+        return ""
+
+
+def contents(said: Text, files: Files) -> Iterator[tuple[str, str]]:
+    """Yield the texts that a text stands for: one, or those of a folder with their paths."""
+    if not said.file:
+        yield "", said.text if said.text.endswith("\n") else f"{said.text}\n"
+        return
+    found = files.get(said.file, "")
+    if isinstance(found, str):
+        yield "", found
+    else:
+        yield from found.items()
+
+
+def digest_of(folder: Mapping[str, str]) -> str:
+    """Return by what a folder is known."""
+    hashed = blake2b(digest_size=12)
+    for path, text in sorted(folder.items()):
+        hashed.update(f"{len(path)} {len(text)} {path}{text}".encode(errors="surrogateescape"))
+    return hashed.hexdigest()

@@ -1,0 +1,48 @@
+"""What a command is ready by: the words of `ready:`."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netloom.model.ready import PORT_MAX, Ready, ready
+
+PORTS = st.builds(
+    Ready, st.sampled_from(["tcp", "udp"]), port=st.integers(min_value=1, max_value=PORT_MAX)
+)
+TEXTS = st.text(st.characters(exclude_characters="\0"), min_size=1)
+LOGS = st.builds(Ready, st.just("log"), text=TEXTS)
+PATHS = st.builds(
+    lambda first, rest: Ready("unix", text=first + rest), st.sampled_from("/@"), TEXTS
+)
+
+
+@given(PORTS | LOGS | PATHS)
+def test_what_is_written_is_read_again(wanted: Ready) -> None:
+    """Writing and reading lead back to the same value."""
+    assert ready(str(wanted)) == wanted
+
+
+def test_a_colon_is_read_too() -> None:
+    """`tcp:80` is `tcp/80`, as elsewhere in the language."""
+    assert ready("tcp:80") == Ready("tcp", port=80)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "80", "tcp", "tcp/", "tcp/0", "tcp/65536", "tcp/-1", "tcp/８", "sctp/80", "icmp"]
+    + ["unix/", "unix/@", "unix/run/x", "log/", "log", "unix//a\0b", "log:x"],
+)
+def test_other_words_are_refused(text: str) -> None:
+    """What cannot be waited for is refused with a sentence."""
+    with pytest.raises(ValueError, match="`"):
+        ready(text)
+
+
+@given(st.text())
+def test_any_text_is_read_or_refused(text: str) -> None:
+    """Whatever the text, the answer is a value or a `ValueError`."""
+    try:
+        found = ready(text)
+    except ValueError:
+        return
+    assert ready(str(found)) == found
