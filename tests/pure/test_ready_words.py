@@ -4,15 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netloom.model.ready import PORT_MAX, Ready, ready
+from netloom.model.ready import PORT_MAX, Kind, Ready, ready
 
-PORTS = st.builds(
-    Ready, st.sampled_from(["tcp", "udp"]), port=st.integers(min_value=1, max_value=PORT_MAX)
-)
+_KINDS: tuple[Kind, ...] = ("tcp", "udp")
 TEXTS = st.text(st.characters(exclude_characters="\0"), min_size=1)
-LOGS = st.builds(Ready, st.just("log"), text=TEXTS)
-PATHS = st.builds(
-    lambda first, rest: Ready("unix", text=first + rest), st.sampled_from("/@"), TEXTS
+PORTS = st.tuples(st.sampled_from(_KINDS), st.integers(1, PORT_MAX)).map(
+    lambda drawn: Ready(drawn[0], port=drawn[1])
+)
+LOGS = TEXTS.map(lambda text: Ready("log", text=text))
+PATHS = st.tuples(st.sampled_from("/@"), TEXTS).map(
+    lambda drawn: Ready("unix", text="".join(drawn))
 )
 
 
@@ -29,8 +30,10 @@ def test_a_colon_is_read_too() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "80", "tcp", "tcp/", "tcp/0", "tcp/65536", "tcp/-1", "tcp/８", "sctp/80", "icmp"]
-    + ["unix/", "unix/@", "unix/run/x", "log/", "log", "unix//a\0b", "log:x"],
+    [
+        *("", "80", "tcp", "tcp/", "tcp/0", "tcp/65536", "tcp/-1", "tcp/\uff18", "sctp/80", "icmp"),
+        *("unix/", "unix/@", "unix/run/x", "log/", "log", "unix//a\0b", "log:x"),
+    ],
 )
 def test_other_words_are_refused(text: str) -> None:
     """What cannot be waited for is refused with a sentence."""

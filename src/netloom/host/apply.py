@@ -28,13 +28,15 @@ def _work(plan: Plan, orders: Orders) -> list[Refused]:
     """Carry out all steps; stop at the first refusal unless told to go on."""
     worker = Worker(plan, orders)
     try:
-        for step in _grouped(plan):
+        for done, step in enumerate(_grouped(plan)):
             if orders.stopped():
                 break
+            orders.progress(done)
             _carry_or_note(step, worker)
             if worker.refused and not orders.go_on:
                 return worker.refused
         worker.flush_or_note()
+        orders.progress(len(plan))
         return worker.refused
     finally:
         worker.close()

@@ -59,7 +59,6 @@ def _(step: steps.NetnsAdd, worker: Worker) -> None:
     registry.attach(step.netns, f"/proc/self/fd/{room.handle.fd}")
     worker.indexes[End(step.netns, "lo")] = 1
     worker.fresh[step.netns] = count(worker.orders.snapshot.newborn_links + 1)
-    worker.done += 1
 
 
 @carry.register
@@ -67,7 +66,6 @@ def _(step: steps.NetnsDel, worker: Worker) -> None:
     worker.turn_to("")
     worker.rooms.forget(step.netns)
     registry.remove(step.netns)
-    worker.done += 1
 
 
 @carry.register

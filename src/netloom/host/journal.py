@@ -187,6 +187,7 @@ class Journal:
         except OSError as error:
             for digest in new:
                 _rmtree(files / digest)
+                _rmtree(files / f"{digest}.new")
             reason = f"cannot write below {self.dir}: {error.strerror}"
             raise Unavailable(reason, "a change begins on disk: make room there") from error
 

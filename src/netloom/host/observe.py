@@ -116,7 +116,8 @@ class _Observer:
                 self.visit(name)
             if name not in self.netns and etc.etc_of(self.scope.lab, name):
                 self.stray.add(name)
-        if self.scope.forgotten or not self.scope.making <= self.netns.keys():
+        new = not self.scope.making <= self.netns.keys() or not self.scope.kinds <= self.kinds()
+        if self.scope.forgotten or new:
             self.visit_newborn()
         return self.joined()
 
@@ -241,6 +242,11 @@ class _Observer:
         if seen.kind == "bridge":
             return Bridge(stp=seen.stp)
         return Veth(far_of(seen.alias) or self.scope.peers.get(str(end), UNKNOWN))
+
+    def kinds(self) -> set[str]:
+        """Return the kinds of links that there are, so that the kernel has them."""
+        links = (link for netns in self.netns.values() for link in netns.links.values())
+        return {"bridge" if isinstance(link.kind, Bridge) else "veth" for link in links}
 
     def visit_newborn(self) -> None:
         """Make a nameless namespace, see what it begins with, try there what will be made."""

@@ -35,7 +35,7 @@ def write(key: str, value: str) -> None:
     try:
         file = os.open(path_of(key), os.O_WRONLY | os.O_CLOEXEC)
         try:
-            os.write(file, value.encode())
+            os.write(file, value.encode() + b"\n")  # an empty value is a line, too
         finally:
             os.close(file)
     except OSError as error:

@@ -45,7 +45,6 @@ class Worker:
         self.batch: list[tuple[Step, Message]] = []
         self.where = ""
         self.steps_in_batch = 0
-        self.done = 0
         self.etc = etc.Etc(orders.lab)
 
     def close(self) -> None:
@@ -84,10 +83,8 @@ class Worker:
 
     def turn_to(self, name: str) -> None:
         """Send the batch that is gathered, and begin one for another namespace."""
-        self.done += self.steps_in_batch
         if self.batch:
             self.flush_or_note()
-            self.orders.progress(self.done)
         self.where = name
         self.steps_in_batch = 0
 

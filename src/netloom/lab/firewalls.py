@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from netloom.errors import Path, Problem
 from netloom.host.machine import Machine
 from netloom.host.rulesets import Foretold, Text
+from netloom.kernel.nft import Wrong
 from netloom.model.marks import kind_of
 from netloom.topology.lower import Lowered
 from netloom.topology.parse import Source
@@ -61,8 +62,15 @@ def _mistakes(
             told.add(place)
             path: Path = (*lowered.places.get(name, ("namespaces", name)), _key(place[0]))
             for wrong in answer:
-                where = f"line {wrong.line}: " if wrong.line else ""
-                yield Problem(f"the rules of `{name}`: {where}{wrong.message}", path)
+                yield _mistake(name, path, wrong)
+
+
+def _mistake(name: str, path: Path, wrong: Wrong) -> Problem:
+    """Return a mistake with its place in the topology; in a file beside it, the line is told."""
+    where = f"line {wrong.line}: " if wrong.line else ""
+    place = ("text", "at", wrong.line, wrong.column, wrong.length) if wrong.line else ()
+    message = f"the rules of `{name}`: {where}{wrong.message}"
+    return Problem(message, (*path, *place))
 
 
 def _key(ruleset: str) -> str:

@@ -5,7 +5,7 @@ wrong later (an unknown name, an overlap, a lack of rights) knows its path only,
 for the place.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from msgspec import structs
 
@@ -13,12 +13,10 @@ from netloom.errors import Mark, Path, Problem, TopologyError
 from netloom.topology.keys import TOPOLOGY
 from netloom.topology.lines import Lines, decode, in_order
 from netloom.topology.nodes import Node, TextNode, compose, is_nothing
-from netloom.topology.spans import span
-from netloom.topology.suggest import did_you_mean
+from netloom.topology.spans import place_in, span
 from netloom.topology.topology import Topology
+from netloom.topology.unknown import Places, namespaces, unknown_names
 from netloom.topology.walk import Place, Walk
-
-Places = Mapping[Path, Place]
 
 
 class Source:
@@ -59,7 +57,12 @@ class Source:
         return self._lines.mark(start, end)
 
     def _inside(self, node: Node, rest: Path) -> tuple[int, int]:
-        """Return where in the text of an END, a FLOW or a route the rest of a path is meant."""
+        """Return where in the text of an END, a FLOW or a route the rest of a path is meant.
+
+        `("at", line, column, length)` is a place in a text of several lines.
+        """
+        if rest[:1] == ("at",) and isinstance(node, TextNode):
+            return place_in(self._lines.text, node, *(int(number) for number in rest[1:]))
         found = span(node.value, rest) if rest and isinstance(node, TextNode) else None
         if found is None or not isinstance(node, TextNode):
             return node.start, node.end
@@ -83,8 +86,8 @@ def parse(text: str | bytes, *, file: str = "<text>", name: str = "") -> Source:
     source = Source(Topology(name=name), lines, walk.places)
     problems += map(source.locate, _shared_names(walk.places))
     if problems:
-        # Else `expand` finds them, who knows more; but mistakes shall be told all at once.
-        problems += map(source.locate, _unknown_networks(walk.places))
+        # Else `lower` finds them, who knows more; but mistakes shall be told all at once.
+        problems += map(source.locate, unknown_names(walk.places))
     if problems or not isinstance(topology, Topology):
         raise TopologyError(in_order(problems))
     source.topology = structs.replace(topology, name=topology.name or name)
@@ -98,7 +101,7 @@ def _shared_names(places: Places) -> Iterator[Problem]:
     """Find names that stand for two things: networks, namespaces, outside things share a space."""
     networks = {path[1] for path in places if len(path) == 2 and path[0] == "networks"}
     inside = set(networks)
-    for name, path in _namespaces(places):
+    for name, path in namespaces(places):
         inside.add(name)
         if name in networks:
             yield Problem(f"`{name}` is a network and a namespace", path, _ONE_SPACE, at_key=True)
@@ -106,27 +109,3 @@ def _shared_names(places: Places) -> Iterator[Problem]:
         if len(path) == 2 and path[0] == "hosts" and path[1] in inside:
             message = f"`{path[1]}` is in the lab, and outside of it"
             yield Problem(message, path, _ONE_SPACE, at_key=True)
-
-
-def _unknown_networks(places: Places) -> Iterator[Problem]:
-    """Find memberships in networks that nothing declares."""
-    networks = [str(path[1]) for path in places if len(path) == 2 and path[0] == "networks"]
-    for path in places:
-        if len(path) == 4 and (path[0], path[2]) == ("namespaces", "networks"):
-            name = str(path[3])
-            if name not in networks:
-                hint = did_you_mean(name, networks)
-                yield Problem(f"no network `{name}`", path, hint, at_key=True)
-
-
-def _namespaces(places: Places) -> Iterator[tuple[str, Path]]:
-    """Return the namespaces that a text declares: by `namespaces`, or else by its links."""
-    declared = [path for path in places if len(path) == 2 and path[0] == "namespaces"]
-    if declared:
-        return ((str(path[1]), path) for path in declared)
-    ends = ((path, place.value) for path, place in places.items() if path[2:3] == ("ends",))
-    return (
-        (node.value.partition(":")[0].split()[0], (*path, "netns"))
-        for path, node in ends
-        if len(path) == 4 and isinstance(node, TextNode) and node.value.partition(":")[0].strip()
-    )

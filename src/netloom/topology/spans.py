@@ -3,6 +3,7 @@
 import re
 
 from netloom.errors import Path
+from netloom.topology.nodes import TextNode
 
 Span = tuple[int, int]
 
@@ -41,3 +42,23 @@ def _nth(pattern: re.Pattern[str], text: str, number: int, begin: int = 0) -> Sp
 def _arrow(text: str) -> Span:
     found = _ARROW.search(text)
     return found.span() if found else (len(text), len(text))
+
+
+def place_in(text: str, node: TextNode, line: int, column: int, length: int) -> tuple[int, int]:
+    """Return where in the file a place in a node's value stands, lines and columns from 1.
+
+    A block scalar (`|`) begins on the line below its sign and is indented; what is folded or quoted
+    is searched for, and the whole node is meant where it is not found as it is.
+    """
+    written = text[node.start : node.end].split("\n")
+    wanted = node.value.split("\n")[line - 1 : line]
+    if not wanted:
+        return node.start, node.end
+    first = int(written[0][:1] in {"|", ">"})
+    start = node.start
+    for number, raw in enumerate(written):
+        if number >= first and wanted[0] in raw and (not first or number == line):
+            begin = start + raw.index(wanted[0]) + column - 1
+            return begin, min(begin + max(length, 1), start + len(raw))
+        start += len(raw) + 1
+    return node.start, node.end
