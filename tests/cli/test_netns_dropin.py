@@ -4,18 +4,26 @@ Each case runs on two machines of its own that were prepared alike, by ip on one
 the other; what is printed, the status and what is left behind must be the same.
 """
 
+import ctypes
+import json
 import os
 import pty
+import select
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from netloom.cli.netns_words import whole_number
 from netloom.netns import names
 from netloom.netns.enter import aside
 from tests.cli.host import command
@@ -24,7 +32,10 @@ from tests.kernel.machines import (
     SRC,
     become_a_machine,
     etc_file,
+    mount_points,
     on_a_machine,
+    python,
+    ran,
 )
 
 FAST = "from netloom.cli.netns import main; sys.exit(main(sys.argv[1:], named=False))"
@@ -41,7 +52,8 @@ class Ended(NamedTuple):
 
 def run(argv: Sequence[str], stdin: str = "") -> Ended:
     """Run a command to its end."""
-    done = subprocess.run(argv, input=os.fsencode(stdin), capture_output=True, timeout=60)
+    text = os.fsencode(stdin)
+    done = subprocess.run(argv, input=text, capture_output=True, check=False, timeout=60)
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
@@ -57,12 +69,39 @@ def by_netloom(*words: str, stdin: str = "") -> Ended:
     return run((sys.executable, "-S", "-c", code, *words), stdin)
 
 
+SERVE = """
+import json, os, sys, tempfile
+from netloom.cli.netns import main
+for line in sys.stdin.buffer:
+    files = [tempfile.TemporaryFile(), tempfile.TemporaryFile()]
+    child = os.fork()
+    if not child:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        for number, file in enumerate(files, 1):
+            os.dup2(file.fileno(), number)
+        os._exit(main(json.loads(line), named=False))
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    said = [file.seek(0) or file.read().hex() for file in files]
+    print(json.dumps([status, *said]), flush=True)
+"""
+
+
+def all_by_netloom(lines: Sequence[Sequence[str]]) -> list[Ended]:
+    """Run netloom with the words of each line, all forked off one process that has started."""
+    asked = "".join(f"{json.dumps(words)}\n" for words in lines)
+    said = ran(*python(SERVE), stdin=asked).stdout.splitlines()
+    return [
+        Ended(status, bytes.fromhex(out), bytes.fromhex(err))
+        for status, out, err in map(json.loads, said)
+    ]
+
+
 def nothing() -> None:
-    """A machine without names."""
+    """Prepare a machine without names."""
 
 
 def names_of_all_kinds() -> None:
-    """Two with ids, one without, one that knows others itself, and one that is no text."""
+    """Make two with ids, one without, one that knows others itself, and one that is no text."""
     batch = """
     netns add red
     netns add blue
@@ -79,7 +118,7 @@ def names_of_all_kinds() -> None:
 
 
 def a_stale_name() -> None:
-    """One that leads nowhere, between two that do."""
+    """Make one that leads nowhere, between two that do."""
     by_ip("netns", "add", "red")
     Path("/run/netns/old").touch(mode=0)
     by_ip("netns", "add", "blue")
@@ -87,7 +126,7 @@ def a_stale_name() -> None:
 
 
 def odd_files() -> None:
-    """A folder and a link that leads nowhere among the names, and files for /etc."""
+    """Put a folder and a dead link among the names, and files for /etc."""
     by_ip("netns", "add", "red")
     Path("/run/netns/folder").mkdir()
     Path("/run/netns/link").symlink_to("/nowhere")
@@ -202,7 +241,6 @@ LOOKS = {
         -I netns
         -e netns
         -f any netns
-        -fa
         -rc ten netns
         -color=pink netns
         -b /no-such-file netns
@@ -300,7 +338,8 @@ def left() -> list[object]:
         if words[4].startswith(b"/run/netns")
     ]
     ids = [by_ip("netns", "list-id"), by_ip("-n", "red", "netns", "list-id")]
-    return [*files, *mounts, *ids]
+    named = [line for end in ids for line in end.stdout.splitlines() if b"name:" in line]
+    return [*files, *mounts, *named]  # an id without a name is of one that is dying
 
 
 def on_another(prepare: Callable[[], None], body: Callable[[], object]) -> object:
@@ -318,12 +357,15 @@ def both(prepare: Callable[[], None], options: str, stdin: str = "") -> tuple[ob
     """Return how ip and netloom ended with the same words, and what each left."""
     words = shlex.split(options)
     with ThreadPoolExecutor(2) as pool:
-        done = [
-            pool.submit(on_another, prepare, lambda tool=tool: (tool(*words, stdin=stdin), left()))
+        its, ours = (
+            pool.submit(on_another, prepare, partial(_done, tool, words, stdin))
             for tool in (by_ip, by_netloom)
-        ]
-    its, ours = (future.result() for future in done)
-    return ours, its
+        )
+        return ours.result(), its.result()
+
+
+def _done(tool: Callable[..., Ended], words: Sequence[str], stdin: str) -> tuple[Ended, object]:
+    return tool(*words, stdin=stdin), left()
 
 
 @pytest.mark.parametrize("prepare", LOOKS)
@@ -334,7 +376,7 @@ def test_what_looks_looks_alike(prepare: Callable[[], None]) -> None:
     lines = [shlex.split(line) for line in LOOKS[prepare].strip().splitlines()]
 
     its = [by_ip(*words) for words in lines]
-    ours = [by_netloom(*words) for words in lines]
+    ours = all_by_netloom(lines)
 
     differ = [row for row in zip(lines, ours, its, strict=True) if row[1] != row[2]]
     assert differ == [], "\n".join(map(str, differ))
@@ -356,3 +398,153 @@ def test_a_batch_is_read_alike(prepare: Callable[[], None], options: str, lines:
     ours, its = both(prepare, f"{options} -b - netns", stdin=lines)
 
     assert ours == its
+
+
+def whole(*words: str, stdin: str = "") -> Ended:
+    """Run netloom as its users do."""
+    return run(command(*words), stdin)
+
+
+@on_a_machine
+def test_options_stand_where_ip_has_them_or_behind_netns() -> None:
+    """`ip -j netns` becomes `netloom -j netns`, and `netloom netns -j` is the same."""
+    names_of_all_kinds()
+    its = by_ip("-j", "netns", "list-id", "nsid", "7")
+
+    assert whole("-j", "netns", "list-id", "nsid", "7") == its
+    assert whole("netns", "-j", "list-id", "nsid", "7") == its
+    assert whole("netns", "-j", "-b", "-", stdin="netns list-id nsid 7\n") == its
+    assert whole("netns", "pids", "no-such") == by_ip("netns", "pids", "no-such")
+    assert whole("netns", "list", "..").status == 255
+
+
+@on_a_machine
+def test_what_is_not_alike_is_so_on_purpose() -> None:
+    """Help and version are netloom's, other objects are ip's, a usage speaks of netns only."""
+    assert whole("netns", "--help").stdout.startswith(b"Usage: netloom netns")
+    assert b"netloom" in by_netloom("-V", "netns").stdout
+    assert b"Usage: netloom" in by_netloom("-f").stderr
+    assert by_netloom("-f").status == by_ip("-f").status
+    its_alone = by_netloom("-b", "-", "netns", stdin="link show\n")
+    words = b'Object "link" is of ip alone, not of netloom.'
+    assert its_alone == (1, b"", words + b"\nCommand failed -:1\n")
+
+
+@on_a_machine
+def test_a_stale_name_makes_nothing_run_twice() -> None:
+    """In ip the child that could not enter goes on with the rest, beside its parent."""
+    a_stale_name()
+    words = ("-all", "netns", "exec", "echo", "run")
+    lines = "netns exec old true\nnetns exec red echo run\n"
+
+    its, ours = by_ip(*words), by_netloom(*words)
+    batched = by_netloom("-force", "-b", "-", "netns", stdin=lines)
+
+    assert (ours.status, ours.stderr) == (its.status, its.stderr)
+    assert its.stdout.count(b"run") == 3
+    assert ours.stdout == b"\nnetns: blue\nrun\n\nnetns: old\n\nnetns: red\nrun\n"
+    assert (batched.status, batched.stdout) == (1, b"run\n")
+
+
+@on_a_machine
+def test_what_one_makes_the_other_deletes() -> None:
+    """Freely mixed: names, ids and processes of one are the other's."""
+    for maker, user in ((by_ip, by_netloom), (by_netloom, by_ip)):
+        assert maker("netns", "add", "red") == (0, b"", b"")
+        assert maker("netns", "attach", "me", str(os.getpid())) == (0, b"", b"")
+        assert user("netns", "set", "red", "12") == (0, b"", b"")
+        assert maker("netns", "list-id").stdout == b"nsid 12 (iproute2 netns name: red)\n"
+        assert user("netns", "exec", "red", "ip", "netns", "identify").stdout == b"red\n"
+        assert user("netns", "add", "red").status == 1
+        assert user("netns", "del", "red") == (0, b"", b"")
+        assert user("-all", "netns", "del") == (0, b"", b"")
+        assert maker("netns") == (0, b"", b"")
+
+
+@on_a_machine
+def test_first_users_at_once_mount_the_directory_once() -> None:
+    """Both hold the same lock, so /run/netns is mounted on itself once."""
+    words = [command("netns", "add", "a"), ["ip", "netns", "add", "b"]] * 2
+    started = [
+        subprocess.Popen([*argv[:-1], f"{argv[-1]}{at}"], stderr=subprocess.DEVNULL)
+        for at, argv in enumerate(words)
+    ]
+
+    assert [process.wait(60) for process in started] == [0, 0, 0, 0]
+    assert mount_points("/run/netns ") == ["/run/netns tmpfs"]
+    assert names.names() == ["a0", "a2", "b1", "b3"]
+
+
+@on_a_machine
+def test_monitors_tell_the_same_of_both_tools() -> None:
+    """A name made or deleted by either, a link, a folder; a new name for a file is not told."""
+    watchers = [Watcher(("ip", "netns", "monitor")), Watcher(command("netns", "monitor"))]
+    for watcher in watchers:
+        watcher.wait_until_it_watches()
+
+    by_ip("netns", "add", "red")
+    by_netloom("netns", "add", "ö ü")
+    by_netloom("netns", "del", "red")
+    by_ip("netns", "del", "ö ü")
+    Path("/run/netns/link").symlink_to("/nowhere")
+    Path("/run/netns/link").rename("/run/netns/other")
+    Path("/run/netns/folder").mkdir()
+    told = [watcher.told_until("add folder") for watcher in watchers]
+
+    expected = ["add red", "add ö ü", "delete red", "delete ö ü", "add link", "add folder"]
+    assert told == [expected, expected]
+
+
+class Watcher:
+    """A monitor on a terminal: into a pipe, ip would keep what it has to tell to itself."""
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        """Start it."""
+        self._terminal, end = pty.openpty()
+        self._process = subprocess.Popen(argv, stdout=end, stdin=end)
+        os.close(end)
+        self._read = ""
+
+    def wait_until_it_watches(self) -> None:
+        """Make and remove a file until it is told of: there is no other sign."""
+        probe = Path("/run/netns/probe")
+        while not select.select([self._terminal], [], [], 0.01)[0]:
+            probe.parent.mkdir(exist_ok=True)
+            probe.touch()
+            probe.unlink()
+
+    def told_until(self, last: str) -> list[str]:
+        """Return the lines up to one, those about the probe left out; and end it."""
+        while last not in self._lines():
+            assert select.select([self._terminal], [], [], 30)[0], self._read
+            self._read += os.read(self._terminal, 4096).decode()
+        self._process.terminate()
+        assert self._process.wait(30) == -signal.SIGTERM
+        os.close(self._terminal)
+        return [line for line in self._lines() if line and not line.endswith("probe")]
+
+    def _lines(self) -> list[str]:
+        return self._read.split("\r\n")
+
+
+@given(st.text("0123456789abxX+- \t_fé", max_size=12))
+def test_numbers_are_read_as_strtol_reads_them(text: str) -> None:
+    """Blanks before, a sign, 0x and 0; and nothing behind."""
+    end = ctypes.c_char_p()
+    strtol = ctypes.CDLL(None).strtol
+    strtol.restype = ctypes.c_long
+    number = strtol(text.encode(), ctypes.byref(end), 0)
+    whole = bool(text) and not end.value and any(sign.isalnum() for sign in text)
+
+    assert whole_number(text) == (number if whole else None)
+
+
+def test_it_starts_with_little() -> None:
+    """What needs no socket imports none: neither click nor msgspec."""
+    code = "import netloom.cli.netns, netloom.netns.view, netloom.netns.run\nprint(*sys.modules)"
+    paths = [str(SRC), *LIBRARIES]
+    done = run((sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {paths}\n{code}"))
+
+    assert {"click", "msgspec", "socket", "threading", "typing"} & {
+        *done.stdout.decode().split()
+    } == set()

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from netloom.model.objects import Addr, Bridge, End, Link, Nexthop, Route, Rule, Veth
+from netloom.model.objects import Addr, Bridge, Command, End, Link, Nexthop, Route, Rule, Veth
 from netloom.plan import steps
 from netloom.plan.diff import diff, teardown
 from netloom.render.shell import commands, script
@@ -166,6 +166,23 @@ SAID: dict[str, tuple[steps.Step, list[str]]] = {
         steps.ClaimDel("host", "net.ipv4.ip_forward"),
         [": net.ipv4.ip_forward is left as it is, others may rely on it"],
     ),
+    "+ run a nginx: nginx -g 'daemon off;'": (
+        steps.RunStart(
+            "a",
+            "nginx",
+            "digest",
+            Command(
+                ("sh", "-c", "nginx -g 'daemon off;'"), env={"A": "1"}, user="www-data", cwd="/srv"
+            ),
+        ),
+        [
+            cmd(
+                "(cd /srv && exec ip netns exec a setpriv --reuid=www-data --init-groups env A=1",
+                "sh -c 'nginx -g '\"'\"'daemon off;'\"'\"'') </dev/null &",
+            )
+        ],
+    ),
+    "- run a nginx": (steps.RunStop("a", "nginx"), [": end nginx in a"]),
     "~ etc a": (steps.EtcSet("a", "digest"), ["ln -s /run/netloom/… /etc/netns/a"]),
     "- etc a": (
         steps.EtcDel("a"),

@@ -202,7 +202,7 @@ def test_a_mistake_is_shown_as_a_compiler_does() -> None:
             "1:26 `driver` cannot be `brige` (did you mean `bridge`?)",
         ),
         ("namespaces: {a: docker:web}", "1:17 `from` of namespace `a` is not built yet"),
-        ("namespaces: {a: {run: nginx}}", "1:18 `run` of namespace `a` is not built yet"),
+        ("namespaces: {a: {from: pid}}", "1:18 `from` of namespace `a` is not built yet"),
         (
             "namespaces: {a: {interfaces: {e: dummy}}}",
             (

@@ -46,12 +46,19 @@ def _load(file: str) -> Source:
 @_FILE
 @click.option("-v", "--verbose", is_flag=True, help="Tell every change.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing.")
-def up_command(file: str, *, verbose: bool, quiet: bool) -> None:
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    default=front.TIMEOUT,
+    metavar="SECONDS",
+    help=f"How long commands may take to become ready; {front.TIMEOUT:g} unless said.",
+)
+def up_command(file: str, *, verbose: bool, quiet: bool, timeout: float) -> None:
     """Make it so; twice does nothing."""
     with refusals():
         source = _load(file)
         with progress("up") as shown:
-            report = front.up(source, progress=shown)
+            report = front.up(source, progress=shown, timeout=timeout)
     if quiet:
         return
     if verbose and report.plan:

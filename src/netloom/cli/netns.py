@@ -203,6 +203,8 @@ def _batch(asked: Asked) -> int:
             return 1
         os.dup2(fd, 0)  # as freopen(3): a command in the file reads on where we are
         os.close(fd)
+    if os.path.isdir(0):  # noqa: PTH112 - a descriptor; ip takes a folder for an empty file
+        return 0
     status = 0
     for number, line in _lines():
         words = _words(line)
@@ -218,7 +220,7 @@ def _lines() -> "Iterator[tuple[int, str]]":
     """Yield the lines of standard input with their numbers; a backslash at the end joins two."""
     number = 0
     with open(0, "rb", closefd=False) as file:
-        for raw in _readable(file):
+        for raw in file:
             number += 1
             line = _uncommented(raw)
             while "\\\n" in line:
@@ -229,13 +231,6 @@ def _lines() -> "Iterator[tuple[int, str]]":
                 number += 1
                 line = line.partition("\\\n")[0] + _uncommented(more)
             yield number, line
-
-
-def _readable(file: "Iterator[bytes]") -> "Iterator[bytes]":
-    try:
-        yield from file
-    except IsADirectoryError:  # ip, too, takes it for an empty file
-        return
 
 
 def _uncommented(line: bytes) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netloom.errors import Interrupted, NetloomError, Refused, TopologyError, Unavailable
+from netloom.errors import Interrupted, NetloomError, NotReady, Refused, TopologyError, Unavailable
 
 if TYPE_CHECKING:
     from netloom.lab import Progress
@@ -66,6 +66,9 @@ def refusals() -> Iterator[None]:
         raise Stop(_mistakes(error), REFUSED) from error
     except Refused as error:
         raise Stop(str(error), TRIED) from error
+    except NotReady as error:
+        message = f"{error}\nthe lab stays up, as it is"
+        raise Stop(message, TRIED) from error
     except Interrupted as error:
         raise Stop(str(error), 130) from error
     except Unavailable as error:

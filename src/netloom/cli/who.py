@@ -46,7 +46,7 @@ def tell_traps(names: list[str]) -> None:
 
 @click.command("identify")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.argument("what", metavar="[PID|PATH]", default="")
+@click.argument("what", metavar="[PID|PATH]", default="", shell_complete=namespaces)
 def identify_command(what: str, as_json: bool) -> None:
     """Print all names of a namespace, and whose it is; without an argument, of this one."""
     from netloom.netns.belonging import names_of, owner

@@ -9,10 +9,13 @@ Mustn't: be called twice at once for one lab.
 import errno
 import os
 import resource
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from typing import Any
 
 from netloom.errors import KernelError, Refused, Unavailable
 from netloom.host import claims, etc
-from netloom.host.carry import carry, delete_together
+from netloom.host.carry import carry, delete_together, start_together, stop_together
 from netloom.host.machine import Orders
 from netloom.host.rooms import OPEN
 from netloom.host.worker import Worker
@@ -23,52 +26,66 @@ from netloom.plan.steps import Plan, Step
 from netloom.render.shell import command
 from netloom.render.text import line
 
+_AT_ONCE: dict[type[Step], Callable[[Any, Worker], None]] = {
+    steps.LinkDel: delete_together,
+    steps.RunStart: start_together,
+    steps.RunStop: stop_together,
+}
+"""How neighbouring steps of one kind are carried out at once."""
+
 
 def _work(plan: Plan, orders: Orders) -> list[Refused]:
     """Carry out all steps; stop at the first refusal unless told to go on."""
     worker = Worker(plan, orders)
+    done = 0
     try:
-        for done, step in enumerate(_grouped(plan)):
+        for together in _grouped(plan):
             if orders.stopped():
                 break
             orders.progress(done)
-            _carry_or_note(step, worker)
+            _carry_or_note(together, worker)
+            done += len(together)
             if worker.refused and not orders.go_on:
                 return worker.refused
         worker.flush_or_note()
-        orders.progress(len(plan))
+        orders.progress(done)
         return worker.refused
     finally:
         worker.close()
 
 
-def _carry_or_note(step: Step | tuple[steps.LinkDel, ...], worker: Worker) -> None:
-    """Carry out a step, or note that it was refused."""
+def _carry_or_note(together: tuple[Step, ...], worker: Worker) -> None:
+    """Carry out steps, or note that they were refused."""
+    first = together[0]
     try:
-        if isinstance(step, tuple):
-            delete_together(step, worker)
+        if len(together) > 1 or not isinstance(first, steps.LinkDel):
+            _AT_ONCE.get(type(first), _carry_each)(together, worker)
         else:
-            carry(step, worker)
+            carry(first, worker)
     except KernelError as error:
-        worker.note(step[0] if isinstance(step, tuple) else step, error)
+        worker.note(first, error)
     except Unavailable as error:
-        worker.note(step[0] if isinstance(step, tuple) else step, _as_kernel_error(error))
+        worker.note(first, _as_kernel_error(error))
 
 
-def _grouped(plan: Plan) -> list[Step | tuple[steps.LinkDel, ...]]:
-    """Return the steps, neighbouring deletions of links of one namespace taken together."""
-    found: list[Step | tuple[steps.LinkDel, ...]] = []
-    run: list[steps.LinkDel] = []
-    for step in (*plan, None):
-        if isinstance(step, steps.LinkDel) and (not run or run[0].end.netns == step.end.netns):
-            run.append(step)
-            continue
-        if run:
-            found.append(run[0] if len(run) == 1 else tuple(run))
-        run = [step] if isinstance(step, steps.LinkDel) else []
-        if step is not None and not run:
-            found.append(step)
-    return found
+def _carry_each(together: tuple[Step, ...], worker: Worker) -> None:
+    for step in together:
+        carry(step, worker)
+
+
+def _grouped(plan: Plan) -> Iterator[tuple[Step, ...]]:
+    """Yield the steps, neighbours that are carried out at once taken together."""
+    for (kind, _), group in groupby(plan, key=_company):
+        if kind in _AT_ONCE:
+            yield tuple(group)
+        else:
+            yield from ((step,) for step in group)
+
+
+def _company(step: Step) -> tuple[type[Step], str]:
+    """Return what steps must have in common; links are deleted together in one namespace."""
+    kind = type(step)
+    return kind, step.end.netns if isinstance(step, steps.LinkDel) else ""
 
 
 def apply(plan: Plan, orders: Orders) -> list[Refused]:

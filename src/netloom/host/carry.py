@@ -3,15 +3,17 @@
 Mustn't: match anything by name that the step does not name.
 """
 
+import errno
 from collections.abc import Callable
 from functools import singledispatch
 from itertools import count
 
-from netloom.host import claims, flows, sysctl
+from netloom.errors import KernelError
+from netloom.host import claims, ending, flows, processes, sysctl
 from netloom.host.rulesets import Text
 from netloom.host.worker import Worker
 from netloom.model.marks import kind_of
-from netloom.model.objects import HOST, Bridge, End, Link, Route, Veth
+from netloom.model.objects import HOST, Bridge, Command, End, Link, Route, Veth
 from netloom.netns import names as registry
 from netloom.netns.enter import hop
 from netloom.plan import steps
@@ -152,6 +154,36 @@ def _new_bridge(end: End, link: Link, worker: Worker) -> tuple[Message, ...]:
 def _(step: steps.LinkDel, worker: Worker) -> None:
     worker.send(step.end.netns, step, link_del(worker.index(step.end)))
     worker.indexes.pop(step.end, None)
+
+
+def stop_together(stops: tuple[steps.RunStop, ...], worker: Worker) -> None:
+    """End commands, all at once; raises `KernelError` where something of them is left."""
+    which = frozenset((step.netns, step.name) for step in stops)
+    left = ending.stop(worker.orders.lab, which)
+    if left:
+        those = ", ".join(f"{one.command} (pid {one.pid})" for one in left)
+        raise KernelError(errno.EBUSY, "kill", f"still there after SIGKILL: {those}")
+
+
+def start_together(starts: tuple[steps.RunStart, ...], worker: Worker) -> None:
+    """Start commands, all at once."""
+    worker.turn_to(HOST)
+    hop(worker.rooms[HOST].handle)
+    lab = worker.orders.lab
+    processes.start(lab, [(as_process(s.netns, s.name, s.command), s.digest) for s in starts])
+
+
+def as_process(netns: str, name: str, command: Command) -> processes.Command:
+    """Return a command as those take it who start it and wait for it."""
+    return processes.Command(
+        netns,
+        name,
+        command.argv,
+        ready=command.ready,
+        env=command.env,
+        user=command.user,
+        cwd=command.cwd,
+    )
 
 
 def delete_together(doomed: tuple[steps.LinkDel, ...], worker: Worker) -> None:

@@ -5,33 +5,19 @@ from collections.abc import Iterable
 
 from netloom.host.machine import Holders
 from netloom.netns.handle import path_of
+from netloom.netns.holding import Identity, residents
 
 
 def holders(names: Iterable[str]) -> Holders:
     """Return the processes that live in namespaces of these names: (pid, command), by name."""
-    inodes: dict[int, str] = {}
+    wanted: dict[Identity, str] = {}
     for name in names:
         try:
-            inodes[os.stat(path_of(name)).st_ino] = name
+            facts = os.stat(path_of(name))
         except OSError:
             continue
+        wanted[Identity(facts.st_dev, facts.st_ino)] = name
     found: Holders = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdecimal() and (name := _lives_in(entry, inodes)):
-            found.setdefault(name, []).append((int(entry), _command(entry)))
+    for holder in residents(wanted):
+        found.setdefault(wanted[holder.netns], []).append((holder.pid, holder.command))
     return found
-
-
-def _lives_in(pid: str, inodes: dict[int, str]) -> str:
-    try:
-        return inodes.get(os.stat(f"/proc/{pid}/ns/net").st_ino, "")
-    except OSError:
-        return ""
-
-
-def _command(pid: str) -> str:
-    try:
-        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
-            return file.read().strip()
-    except OSError:
-        return "?"

@@ -209,7 +209,7 @@ class Journal:
         """Forget the lab: nothing of it is left on the machine; nor of a file half written."""
         for name in ("pending", "record", "pending.new", "record.new"):
             self._forget(name)
-        for folder in ("files", "undo"):
+        for folder in ("files", "undo", "logs"):
             _rmtree(self.dir / folder)
 
     def _forget(self, name: str) -> None:

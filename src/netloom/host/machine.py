@@ -93,6 +93,12 @@ class Machine(Protocol):
         machine has no nftables.
         """
 
+    def check(self, desired: Desired) -> None:
+        """Raise `Unavailable` for a command that could not be started here."""
+
+    def wait_ready(self, lab: str, desired: Desired, timeout: float) -> None:
+        """Return when all commands are ready; raise `NotReady` after `timeout` seconds."""
+
     def observe(self, scope: Scope) -> Snapshot:
         """Return what is there within a scope."""
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from netloom.errors import KernelError, Unavailable
-from netloom.host import claims, etc, sysctl
+from netloom.host import claims, etc, processes, sysctl
 from netloom.host.machine import Scope
 from netloom.host.rulesets import Rulesets
 from netloom.kernel import syscalls
@@ -102,6 +102,7 @@ class _Observer:
         self.stale: set[str] = set()
         self.unnamed: set[str] = set()
         self.stray: set[str] = set()
+        self.stray_commands: set[tuple[str, str]] = set()
         self.newborn: dict[str, str] = {}
         self.newborn_links = 0
 
@@ -116,6 +117,7 @@ class _Observer:
                 self.visit(name)
             if name not in self.netns and etc.etc_of(self.scope.lab, name):
                 self.stray.add(name)
+        self.look_at_commands()
         new = not self.scope.making <= self.netns.keys() or not self.scope.kinds <= self.kinds()
         if self.scope.forgotten or new:
             self.visit_newborn()
@@ -257,6 +259,18 @@ class _Observer:
             for kind in sorted(self.scope.kinds):
                 _try_kind(rt, kind)
 
+    def look_at_commands(self) -> None:
+        """Take what became of the lab's commands; one that does not run is as no other."""
+        found: dict[str, dict[str, str]] = {}
+        for (netns, name), run in processes.running(self.scope.lab).items():
+            if netns in self.netns:
+                digest = run.digest if run.state == "running" else ""
+                found.setdefault(netns, {})[name] = digest
+            else:
+                self.stray_commands.add((netns, name))
+        for netns, commands in found.items():
+            self.netns[netns] = replace(self.netns[netns], commands=commands)
+
     def joined(self) -> Snapshot:
         """Return the snapshot; a wire whose two ends do not name each other leads nowhere."""
         for name, netns in self.netns.items():
@@ -279,6 +293,7 @@ class _Observer:
             cookies=self.cookies,
             unnamed=frozenset(self.unnamed),
             stray_etc=frozenset(self.stray),
+            stray_commands=frozenset(self.stray_commands),
         )
 
     def is_joined(self, end: End, link: Link) -> bool:

@@ -16,9 +16,9 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from hashlib import sha256
+from hashlib import blake2b
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 from msgspec import Struct
 
@@ -26,19 +26,14 @@ from netloom.errors import Unavailable
 from netloom.kernel import iptables, nft, syscalls
 from netloom.kernel.netlink import Rtnetlink
 from netloom.kernel.nft import Nft, NftError, Table, Wrong
+from netloom.model.marks import RulesetKind, ruleset_of
 from netloom.model.objects import End, Link, Veth
 from netloom.netns.enter import aside
 from netloom.values import Family
 from netloom.wire.links import Peer, link_add
 from netloom.wire.message import Message
 
-Kind = Literal["nft", "iptables", "ip6tables"]
-
-_FAMILIES: dict[Kind, Family] = {"iptables": 4, "ip6tables": 6}
-_MARK_MAX = 120
-"""Bytes of a table's comment; the library takes 127 (NFTNL_UDATA_COMMENT_MAXLEN)."""
-
-_PLAIN = re.compile(r"[\w.-]{1,200}", re.ASCII)
+_FAMILIES: dict[RulesetKind, Family] = {"iptables": 4, "ip6tables": 6}
 _HEAD_LINES = 2
 _SPARE = "netloom-spare"
 _OPEN = 32
@@ -48,12 +43,15 @@ _OPEN = 32
 class Text(Struct, frozen=True):
     """A text as a person wrote it: the body of a lab's table, or one of `iptables-restore`."""
 
-    kind: Kind
+    kind: RulesetKind
     text: str
 
 
 class Ruleset(Struct, frozen=True):
-    """What a text has come to: its listing, a digest of that, and whether it bears our mark."""
+    """What a text has come to: its listing, a digest of that, and whether it bears our mark.
+
+    The listing of a text of iptables is empty where it does nothing, and `observe` has none then.
+    """
 
     listing: str
     digest: str
@@ -61,24 +59,21 @@ class Ruleset(Struct, frozen=True):
 
 
 def table_of(lab: str) -> Table:
-    """Return the name of a lab's table; nft has no words but of ASCII, of at most 255 bytes."""
-    name = lab if _PLAIN.fullmatch(lab) else sha256(lab.encode()).hexdigest()[:16]
-    return Table("inet", f"netloom-{name}")
+    """Return the table of a lab."""
+    return Table(*ruleset_of(lab).split())
 
 
-def key_of(lab: str, kind: Kind) -> str:
+def key_of(lab: str, kind: RulesetKind) -> str:
     """Return what a ruleset is known by in `observe`: `inet netloom-LAB`, `iptables`."""
-    return str(table_of(lab)) if kind == "nft" else kind
+    return ruleset_of(lab) if kind == "nft" else kind
 
 
 def _mark(lab: str) -> str:
-    mark = f"netloom:{lab}"
-    if len(mark.encode()) <= _MARK_MAX:
-        return mark
-    return f"netloom:{sha256(lab.encode()).hexdigest()}"
+    """Return the comment of a lab's table; one of 127 bytes is the longest (libnftnl, udata.h)."""
+    return f"netloom:{table_of(lab).name.removeprefix('netloom-')}"
 
 
-_TOKEN = re.compile(r'"[^"]*"|#[^\n]*|[A-Za-z_.][\w./-]*|[{}"]', re.ASCII)
+_SYNTAX = r'(?a:"[^"]*"|#[^\n]*|[A-Za-z_.][\w./-]*|[{}"])'
 """What can hide a brace, as libnftables has it (scanner.l): strings without escapes, comments."""
 
 
@@ -86,7 +81,7 @@ def outside(body: str) -> tuple[Wrong, ...]:
     """Return the places where a body would leave its table, and where it does not end."""
     opened: list[int] = []
     found: list[Wrong] = []
-    for hit in _TOKEN.finditer(body):
+    for hit in re.finditer(_SYNTAX, body):
         word, place = hit[0], hit.start()
         if word == "{":
             opened.append(place)
@@ -129,27 +124,27 @@ def _within(body: str, wrong: Wrong) -> Wrong:
     return wrong._replace(line=line)
 
 
-_BLANKED = re.compile(r"[^\n]")
-_COMMENT = re.compile(r'("[^"]*")|[ \t]*#[^\n]*')
-_SET = re.compile(r"^\t(?:set|map) .*?^\t\}$", re.DOTALL | re.MULTILINE)
-_CHANGING = re.compile(r"^\t\tflags .*\b(?:dynamic|timeout)\b", re.MULTILINE)
-_ELEMENTS = re.compile(r"^\t\telements = \{.*(?=^\t\}$)", re.DOTALL | re.MULTILINE)
+_BLANKED = r"[^\n]"
+_COMMENT = r'("[^"]*")|[ \t]*#[^\n]*'
+_SET = r"(?ms:^\t(?:set|map) .*?^\t\}$)"
+_CHANGING = r"(?m:^\t\tflags .*\b(?:dynamic|timeout)\b)"
+_ELEMENTS = r"(?ms:^\t\telements = \{.*(?=^\t\}$))"
 
 
 def canonical(listing: str) -> str:
     """Return the listing of a table without what changes by itself."""
-    plain = _COMMENT.sub(lambda hit: hit[1] or "", listing)
-    steady = _SET.sub(_steady, plain)
+    plain = re.sub(_COMMENT, lambda hit: hit[1] or "", listing)
+    steady = re.sub(_SET, _steady, plain)
     return steady.strip("\n") + "\n"
 
 
 def _steady(hit: re.Match[str]) -> str:
     """Return a set without its elements where packets add them or time takes them away."""
-    return _ELEMENTS.sub("", hit[0]) if _CHANGING.search(hit[0]) else hit[0]
+    return re.sub(_ELEMENTS, "", hit[0]) if re.search(_CHANGING, hit[0]) else hit[0]
 
 
 def _ruleset(listing: str, *, ours: bool = True) -> Ruleset:
-    return Ruleset(listing, sha256(listing.encode()).hexdigest()[:16], ours)
+    return Ruleset(listing, blake2b(listing.encode(), digest_size=12).hexdigest(), ours)
 
 
 def _listed(context: Nft, lab: str) -> Ruleset | None:
@@ -218,6 +213,8 @@ class Rulesets:
     def put(self, text: Text) -> None:
         """Make a text all that there is of its kind.
 
+        Should: be given what was foretold: over some mistakes libnftables ends the process.
+
         Raises `NftError` or `IptablesError` for its mistakes, `Unavailable` where a table of that
         name is somebody else's; then nothing has changed.
         """
@@ -229,7 +226,7 @@ class Rulesets:
         context = self._context()
         _load(context, self.lab, text.text, anew=not _is_there(context, self.lab))
 
-    def remove(self, kind: Kind) -> None:
+    def remove(self, kind: RulesetKind) -> None:
         """Take away what there is of a kind; none is no harm."""
         if kind != "nft":
             _remove_iptables(_FAMILIES[kind])
@@ -257,12 +254,13 @@ def _load(context: Nft, lab: str, body: str, *, anew: bool) -> None:
 
 
 def _saved(there: list[Table], family: Family) -> str:
+    text = ""
     with suppress(Unavailable):  # nobody has put rules there by a program that is not there
         if iptables.tables_among(there, family):
-            return iptables.save(family, "nft")
-        if iptables.tables(family, "legacy"):
-            return iptables.save(family, "legacy")
-    return ""
+            text = iptables.save(family, "nft")
+        if not text and iptables.tables(family, "legacy"):
+            text = iptables.save(family, "legacy")
+    return text
 
 
 def _remove_iptables(family: Family) -> None:
@@ -314,7 +312,7 @@ def _foretold_nft(lab: str, body: str, links: tuple[str, ...]) -> Foretold:
 def _found_alone(lab: str, body: str) -> Iterator[Wrong]:
     """Yield the mistakes of grammar in each part of a body, where the whole breaks the library."""
     for begin, end in _parts(body):
-        part = _BLANKED.sub(" ", body[:begin]) + body[begin:end]
+        part = re.sub(_BLANKED, " ", body[:begin]) + body[begin:end]
         try:
             nft.rehearse(_wrapped(lab, part, anew=True))
         except NftError as error:
@@ -325,7 +323,7 @@ def _found_alone(lab: str, body: str) -> Iterator[Wrong]:
 def _parts(body: str) -> Iterator[tuple[int, int]]:
     """Yield where each chain, set and map of a body begins and ends."""
     begin = depth = 0
-    for hit in _TOKEN.finditer(body):
+    for hit in re.finditer(_SYNTAX, body):
         depth += {"{": 1, "}": -1}.get(hit[0], 0)
         if hit[0] == "}" and depth == 0:
             yield begin, hit.end()

@@ -1,16 +1,19 @@
 """The real `Machine`: the one that netloom runs on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from netloom.errors import Refused
 from netloom.host import apply as doing
 from netloom.host import observe as looking
 from netloom.host import outside as around
+from netloom.host import processes, ready
+from netloom.host.carry import as_process
 from netloom.host.holders import holders
 from netloom.host.journal import boot_id
 from netloom.host.machine import Foretellings, Holders, Orders, Scope
 from netloom.host.rulesets import Text, foretell
+from netloom.model.objects import Desired
 from netloom.model.snapshot import Snapshot
 from netloom.netns import names as registry
 from netloom.plan.steps import Plan
@@ -47,6 +50,15 @@ class ThisMachine:
         """Return, for each text of firewall rules, how it will be listed, or its mistakes."""
         return foretell(lab, texts, links)
 
+    def check(self, desired: Desired) -> None:
+        """Raise `Unavailable` for a command that could not be started here."""
+        processes.check(list(_commands(desired)))
+
+    def wait_ready(self, lab: str, desired: Desired, timeout: float) -> None:
+        """Return when all commands are ready; raise `NotReady` after `timeout` seconds."""
+        if wanted := [command for command in _commands(desired) if command.ready]:
+            ready.wait_ready(lab, wanted, timeout)
+
     def observe(self, scope: Scope) -> Snapshot:
         """Return what is there within a scope."""
         return looking.observe(scope)
@@ -62,3 +74,9 @@ class ThisMachine:
     def holders(self, names: Iterable[str]) -> Holders:
         """Return the processes that live in namespaces of these names."""
         return holders(names)
+
+
+def _commands(desired: Desired) -> Iterator[processes.Command]:
+    for netns, one in desired.netns.items():
+        for name, digest in one.commands.items():
+            yield as_process(netns, name, desired.commands[digest])

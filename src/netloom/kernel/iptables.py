@@ -37,13 +37,13 @@ CHAINS = {
 _WORDS: dict[Family, tuple[str, str]] = {4: ("iptables", "ip"), 6: ("ip6tables", "ip6")}
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 _TIMEOUT = 60
-_LINE = re.compile(r"line:? (\d+)")
-_NOISE = re.compile(
+_LINE = r"line:? (\d+)"
+_NOISE = (
     r"^ip6?tables\S*-restore( v[\d.]+ \([^)]*\))?:\s*|^Error occurred.*"
     r"|(at )?\bline:? \d+( failed)?(: |$)"
 )
 """What a message of the programs begins and ends with."""
-_COUNTERS = re.compile(r"\s*\[\d+:\d+\]\s*$|^\[\d+:\d+\]\s*")
+_COUNTERS = r"\s*\[\d+:\d+\]\s*$|^\[\d+:\d+\]\s*"
 
 
 class IptablesError(KernelError):
@@ -110,17 +110,25 @@ def save(family: Family, kind: Flavour) -> str:
 def completed(text: str, there: frozenset[str]) -> tuple[str, list[int]]:
     """Return a text with all that it leaves out, and for each line its number in the text, or 0.
 
-    `there` are the tables that will not stay as they are.
+    `there` are the tables that will not stay as they are. In others a policy of ACCEPT is not set,
+    since they are born with it: after setting one, the kernel makes the program wait 12 ms for RCU.
     """
     lines: list[tuple[str, int]] = []
-    named = set()
+    touched = set(there)
+    born: tuple[str, ...] = ()
     asked = text.removesuffix("\n").split("\n") if text else []
     for number, line in enumerate(asked, 1):
-        lines.append((line, number))
         table = line.strip().removeprefix("*")
         if line.startswith("*") and table in CHAINS:
-            named.add(table)
-            lines += [(each, 0) for each in _births(table, asked[number:])]
+            born = () if table in touched else CHAINS[table]
+            lines.append((line, number))
+            if table in touched:
+                lines += [(each, 0) for each in _births(table, asked[number:])]
+            touched.add(table)
+        else:
+            idle = line.startswith(":") and line[1:].split()[1:2] == ["ACCEPT"]
+            lines.append(("#" if idle and line[1:].split()[0] in born else line, number))
+    named = {line.strip().removeprefix("*") for line in asked if line.startswith("*")}
     for table in sorted(there - named):
         lines += [(each, 0) for each in (f"*{table}", *_births(table, []), "COMMIT")]
     return "".join(f"{line}\n" for line, _ in lines), [number for _, number in lines]
@@ -143,7 +151,7 @@ def canonical(text: str) -> str:
             found[table] = []
         elif line and not line.startswith("#") and line != "COMMIT":
             counted = line.startswith((":", "["))
-            found.setdefault(table, []).append(_COUNTERS.sub("", line) if counted else line)
+            found.setdefault(table, []).append(re.sub(_COUNTERS, "", line) if counted else line)
     return "".join(
         "".join(f"{line}\n" for line in (name, *found[name], "COMMIT"))
         for name in sorted(found)
@@ -189,11 +197,11 @@ def _ran(program: str, text: str) -> subprocess.CompletedProcess[str]:
 
 def _mistakes(said: str, text: str, numbers: list[int]) -> tuple[Wrong, ...]:
     """Return the one mistake that a program of iptables tells, with its line in the user's text."""
-    hit = _LINE.search(said)
+    hit = re.search(_LINE, said)
     place = min(int(hit[1]), len(numbers)) if hit else 0
     # What is wrong in a line that we added is wrong with what stands before it.
     number = next((each for each in reversed(numbers[:place]) if each), 0)
-    lines = [_NOISE.sub("", line).strip() for line in said.splitlines()]
+    lines = [re.sub(_NOISE, "", line).strip() for line in said.splitlines()]
     told = [line for line in lines if line and not line.startswith("Try ")]
     length = len(text.split("\n")[number - 1]) if number else 0
     return (Wrong(number, min(number, 1), length, told[0] if told else "not understood"),)

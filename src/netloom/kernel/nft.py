@@ -32,6 +32,10 @@ _LIBRARY = "libnftables.so.1"
 _REMEDY = "apt-get install libnftables1 (or your distribution's nftables)"
 
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
+_TIMEOUT = 60
+_REHEARSAL = 'ulimit -c 0; exec "$0" -f -'
+"""What is run in place of `nft -f -`: one that dies leaves no core file behind."""
+
 _NETLINK_NETFILTER = 12  # linux/netlink.h
 
 _STATELESS = 1 << 2
@@ -45,7 +49,7 @@ _NO_DNS = 1 << 0
 
 _alone = Lock()
 
-_ERROR = re.compile(
+_ERROR = (
     rb"^(?:(?P<file>[^\n]*?):(?P<line>\d+):(?P<first>\d+)-(?P<last>\d+): )?"
     rb"(?P<kind>Error: )?(?P<message>.+)$"
 )
@@ -198,19 +202,22 @@ def rehearse(text: str) -> None:
             nft.run(text)
         return
     raw = text.encode(errors="replace")
-    done = subprocess.run(
-        (program, "-f", "-"),
-        input=raw,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "LC_ALL": "C"},
-        check=False,
-    )
-    if done.returncode < 0:
-        said = " ".join(done.stderr.decode(errors="replace").split()) or signal.strsignal(
-            -done.returncode
+    try:
+        done = subprocess.run(
+            ("/bin/sh", "-c", _REHEARSAL, program),
+            input=raw,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "LC_ALL": "C"},
+            timeout=_TIMEOUT,
+            check=False,
         )
-        raise NftBroke((Wrong(0, 0, 0, f"libnftables breaks down over this: {said}"),))
+    except subprocess.TimeoutExpired as error:
+        raise KernelError(errno.ETIMEDOUT, "nft -f -") from error
+    if done.returncode < 0:
+        said = " ".join(done.stderr.decode(errors="replace").split())
+        cause = said or signal.strsignal(-done.returncode)
+        raise NftBroke((Wrong(0, 0, 0, f"libnftables breaks down over this: {cause}"),))
     if done.returncode:
         raise NftError(_mistakes(done.stderr, b"/dev/stdin", raw))
 
@@ -250,7 +257,7 @@ def _mistakes(refused: bytes, path: bytes, text: bytes) -> tuple[Wrong, ...]:
     starts: list[int] = []
     found: dict[Wrong, None] = {}
     for line in refused.split(b"\n"):
-        match = _ERROR.match(line)
+        match = re.match(_ERROR, line)
         if not match or not (match["file"] or match["kind"]):
             continue
         message = match["message"].decode(errors="replace")
@@ -274,12 +281,12 @@ def _probe() -> None:
         raise KernelError(error.errno or errno.EIO, "nft list tables") from error
 
 
-_NEWLINES = re.compile(rb'"[^"]*"|#[^\n]*|\n')
+_NEWLINES = rb'"[^"]*"|#[^\n]*|\n'
 
 
 def _line_starts(text: bytes) -> list[int]:
     """Return where the library's lines begin: it does not count a line's end within quotes."""
-    ends = (hit.end() for hit in _NEWLINES.finditer(text) if hit[0] == b"\n")
+    ends = (hit.end() for hit in re.finditer(_NEWLINES, text) if hit[0] == b"\n")
     return [0, *ends]
 
 

@@ -7,7 +7,7 @@ One algorithm; what differs is what is desired, and what follows a refusal. `up`
 undoes, and says so; `down` goes on and tells all that it could not remove.
 """
 
-from netloom.lab.change import Progress, undo, up
+from netloom.lab.change import TIMEOUT, Progress, undo, up
 from netloom.lab.drafts import Draft, draft, plan
 from netloom.lab.end import down
 from netloom.lab.files import DEFAULT_FILE, default_name, lab_name, load
@@ -16,6 +16,7 @@ from netloom.lab.report import Past, Report, Running
 
 __all__ = [
     "DEFAULT_FILE",
+    "TIMEOUT",
     "Draft",
     "Past",
     "Progress",

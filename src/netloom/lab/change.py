@@ -25,6 +25,9 @@ from netloom.model.snapshot import Snapshot
 from netloom.plan.diff import diff
 from netloom.topology.parse import Source
 
+TIMEOUT = 30.0
+"""Seconds that commands may take to become ready."""
+
 Progress = Callable[[int, int], None]
 """Is told how many steps of how many are done."""
 
@@ -35,11 +38,13 @@ def up(
     *,
     progress: Progress | None = None,
     command: str = "up",
+    timeout: float = TIMEOUT,
 ) -> Report:
-    """Make a lab as its topology says; twice does nothing.
+    """Make a lab as its topology says, and wait until it is ready; twice does nothing.
 
     Raises `TopologyError` or `Unavailable` before anything is touched, `Refused` or `Interrupted`
-    after all that had been done was undone.
+    after all that had been done was undone; and `NotReady` after `timeout` seconds: then the lab
+    stays as it is.
     """
     machine = machine or ThisMachine()
     begun = time.monotonic()
@@ -61,9 +66,10 @@ def up(
         elif found.record != record and (refused := _remember(journal, record)):
             raise refused[0]
         desired = found.lowered.desired
-        seconds = time.monotonic() - begun
         notes = tuple(walls.notes(desired)) if found.plan else ()
-        return Report(lab=lab, plan=found.plan, desired=desired, seconds=seconds, notes=notes)
+    machine.wait_ready(lab, desired, timeout)
+    seconds = time.monotonic() - begun
+    return Report(lab=lab, plan=found.plan, desired=desired, seconds=seconds, notes=notes)
 
 
 def _change(  # noqa: PLR0913 - what a plan is carried out with

@@ -1,6 +1,7 @@
 """What `up` would do: a topology, lowered and held against what is there."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -80,11 +81,13 @@ def _look(
         ipv6=machine.ipv6,
         outside=machine.outside(lab) if uplinked else Outside(),
         files=read_files(source),
+        folder=str(Path(source.file).absolute().parent),
     )
     try:
         lowered = lower(source.topology, around)
     except TopologyError as error:
         raise source.error(error.problems) from None
+    machine.check(lowered.desired)
     lowered = foretold(source, lowered, machine)
     unpublished = pending.names if pending else frozenset[str]()
     scope = scope_of(lab, states(record, pending), making=lowered.desired, unpublished=unpublished)

@@ -15,7 +15,7 @@ from netloom.lab.report import Report
 from netloom.model.objects import HOST, Desired, End, Netns, Veth
 from netloom.model.snapshot import Snapshot
 from netloom.plan.diff import teardown
-from netloom.plan.steps import LinkDel, NetnsDel, Plan
+from netloom.plan.steps import LinkDel, NetnsDel, Plan, RunStop
 
 
 def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Report | None:
@@ -41,13 +41,15 @@ def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Re
         if not force:
             refuse_foreign(lab, snapshot)
         plan_ = teardown(snapshot)
-        held = machine.holders(name for name in snapshot.netns if name != HOST)
-        plan_ = _cut_wires(held, snapshot, plan_)
         orders = Orders(lab=lab, snapshot=snapshot, go_on=True)
         ending = Record(lab=lab, boot=machine.boot)
         with suppress(Unavailable):  # without room on disk, too, what is there must go
             journal.begin(memory.change(plan_, None, ending, pending), {})
-        refused = machine.apply(plan_, orders)
+        stops = tuple(step for step in plan_ if isinstance(step, RunStop))
+        refused = machine.apply(stops, orders) if stops else []
+        held = machine.holders(name for name in snapshot.netns if name != HOST)
+        rest = tuple(step for step in plan_ if not isinstance(step, RunStop))
+        refused += machine.apply(_cut_wires(held, snapshot, rest), orders)
         if refused:
             left = tuple(error.step for error in refused)
             raise Refused(

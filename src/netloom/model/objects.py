@@ -150,6 +150,20 @@ class Rule(Struct, frozen=True):
     protocol: int = 3
 
 
+class Command(Struct, frozen=True):
+    """A command that lives as long as the lab, in one of its namespaces.
+
+    `env` is added to the environment; `user` empty is who runs netloom; `cwd` an absolute folder;
+    `ready` what it is ready by (`ready.py`), empty if nobody asks.
+    """
+
+    argv: tuple[str, ...]
+    ready: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
+    user: str = ""
+    cwd: str = "/"
+
+
 class Netns(Struct, frozen=True):
     """A network namespace and all that is asked of it.
 
@@ -157,7 +171,8 @@ class Netns(Struct, frozen=True):
     it sees in /etc (`Desired.folders` has it), empty for none. `rulesets` are the firewall
     rules of ours, by the name of their table (`inet netloom-shop`) or as `iptables`, each the
     digest of how the kernel lists them; `Desired.texts` has the text by the same digest.
-    `claims` are sysctls that the namespace `host` shares with others.
+    `claims` are sysctls that the namespace `host` shares with others. `commands` are those that
+    live in it, by their names, each by its digest (`Desired.commands` has it).
     """
 
     links: Mapping[str, Link] = field(default_factory=dict)
@@ -167,6 +182,7 @@ class Netns(Struct, frozen=True):
     etc: str = ""
     rulesets: Mapping[str, str] = field(default_factory=dict)
     claims: Mapping[str, str] = field(default_factory=dict)
+    commands: Mapping[str, str] = field(default_factory=dict)
 
 
 class Desired(Struct, frozen=True):
@@ -180,6 +196,7 @@ class Desired(Struct, frozen=True):
     netns: Mapping[str, Netns] = field(default_factory=dict)
     folders: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
+    commands: Mapping[str, Command] = field(default_factory=dict)
 
 
 NOTHING = Desired(netns={HOST: Netns()})

@@ -39,7 +39,8 @@ class Snapshot(Struct, frozen=True):
     namespaces inherit the IPv4 settings of the initial one, net/ipv4/devinet.c),
     `newborn_links` the highest index of its links; `given` and `foreign` the rest. `unnamed`
     are files in /run/netns that a killed `up` made and never mounted a namespace on;
-    `stray_etc` names whose files of ours in /etc outlived their namespace.
+    `stray_etc` names whose files of ours in /etc outlived their namespace, `stray_commands`
+    namespaces and names of commands that did.
     """
 
     netns: Mapping[str, Netns] = field(default_factory=dict)
@@ -50,6 +51,7 @@ class Snapshot(Struct, frozen=True):
     cookies: Mapping[str, int] = field(default_factory=dict)
     unnamed: frozenset[str] = frozenset()
     stray_etc: frozenset[str] = frozenset()
+    stray_commands: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def asked(self) -> Desired:
@@ -57,19 +59,25 @@ class Snapshot(Struct, frozen=True):
         return Desired(netns=self.netns)
 
     def asked_by(self, desired: Desired) -> Desired:
-        """Return the asked facts without the sysctls that `desired` says nothing of."""
-        return Desired(
-            netns={
-                name: replace(
-                    netns,
-                    sysctls={
-                        key: value
-                        for key, value in netns.sysctls.items()
-                        if name in desired.netns and key in desired.netns[name].sysctls
-                    },
-                )
-                for name, netns in self.netns.items()
-            },
-            folders=desired.folders,
-            texts=desired.texts,
-        )
+        """Return the asked facts as far as `desired` has words for them.
+
+        Without the sysctls that it says nothing of, and the commands that it does not know; with
+        its own rules where what is there is nothing that it knows.
+        """
+        netns = {name: _known(one, desired, name) for name, one in self.netns.items()}
+        return replace(desired, netns=netns)
+
+
+def _known(netns: Netns, desired: Desired, name: str) -> Netns:
+    said = desired.netns.get(name, Netns())
+    rulesets = {
+        key: digest if digest in desired.texts else said.rulesets[key]
+        for key, digest in netns.rulesets.items()
+        if digest in desired.texts or key in said.rulesets
+    }
+    return replace(
+        netns,
+        sysctls={key: value for key, value in netns.sysctls.items() if key in said.sysctls},
+        rulesets=rulesets,
+        commands={key: d for key, d in netns.commands.items() if d in desired.commands},
+    )

@@ -35,7 +35,7 @@ from netloom.model.objects import (
 from netloom.model.snapshot import Snapshot
 from netloom.plan import steps
 from netloom.plan.effect import after, born, is_secondary, newborn_lo
-from netloom.plan.guards import claim, guard, unclaim, unguard
+from netloom.plan.guards import claim, guard, start, stop, unclaim, unguard
 from netloom.plan.scratch import IPV6_MIN_MTU
 from netloom.plan.steps import Plan, Step
 from netloom.plan.sysctls import NO_IPV6, default_of, link_of, outcome, to_set
@@ -66,6 +66,7 @@ def _in_the_way(desired: Desired, snapshot: Snapshot) -> Iterator[Step]:
     doomed = frozenset(_doomed_links(desired, snapshot))
     touched = {end.netns for end in doomed}
     host, was = desired.netns.get(HOST, _EMPTY), snapshot.netns.get(HOST, _EMPTY)
+    yield from stop(desired, snapshot)
     yield from unclaim(host, was)
     for name, have in snapshot.netns.items():
         want = desired.netns.get(name, _EMPTY)
@@ -288,6 +289,7 @@ def _missing(desired: Desired, left: Snapshot) -> Iterator[Step]:
                 yield from _settle_link(end, link, before)
         yield from _settle_netns(name, want, have)
     yield from claim(host, was)
+    yield from start(desired, left)
 
 
 def _new_netns(name: str, want: Netns, left: Snapshot) -> Iterator[Step]:

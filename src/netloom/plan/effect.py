@@ -79,6 +79,7 @@ class _World:
         self.netns: dict[str, Netns | Scratch] = {HOST: Netns(), **snapshot.netns}
         self.unnamed = set(snapshot.unnamed)
         self.stray_etc = set(snapshot.stray_etc)
+        self.stray_commands = set(snapshot.stray_commands)
 
     def frozen(self) -> Snapshot:
         return replace(
@@ -89,6 +90,7 @@ class _World:
             },
             unnamed=frozenset(self.unnamed),
             stray_etc=frozenset(self.stray_etc),
+            stray_commands=frozenset(self.stray_commands),
         )
 
     def inside(self, name: str, step: steps.Step) -> Scratch:
@@ -131,6 +133,8 @@ class _World:
             raise Illegal(step, "no such namespace of ours")
         if netns.etc:
             raise Illegal(step, "its files in /etc would be left behind")
+        if netns.commands:
+            raise Illegal(step, "its commands would live on")
         for link in netns.links.values():
             if isinstance(link.kind, Veth) and link.kind.peer.netns != step.netns:
                 self.vanish(link.kind.peer, step)
@@ -170,6 +174,20 @@ class _World:
     def _(self, step: steps.ClaimDel) -> None:
         if self.inside(step.netns, step).claims.pop(step.key, None) is None:
             raise Illegal(step, "no such claim")
+
+    @carry.register
+    def _(self, step: steps.RunStart) -> None:
+        netns = self.inside(step.netns, step)
+        if step.name in netns.commands:
+            raise Illegal(step, "it is there already")
+        netns.commands[step.name] = step.digest
+
+    @carry.register
+    def _(self, step: steps.RunStop) -> None:
+        if (step.netns, step.name) in self.stray_commands:
+            self.stray_commands.discard((step.netns, step.name))
+        elif self.inside(step.netns, step).commands.pop(step.name, None) is None:
+            raise Illegal(step, "no such command")
 
     # links
 

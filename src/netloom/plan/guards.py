@@ -1,13 +1,14 @@
-"""Firewall rules and shared settings: what must go, and what must come.
+"""Firewall rules, shared settings, commands: what must go, and what must come.
 
 They have no cascades, only an order. What guards the host is there before there is anything to
 guard, and goes after it; forwarding begins last and ends first. Inside a namespace the rules come
-before its links are set up.
+before its links are set up. Commands are the first to go and the last to come.
 """
 
 from collections.abc import Iterator, Mapping
 
-from netloom.model.objects import HOST, Netns
+from netloom.model.objects import HOST, Desired, Netns
+from netloom.model.snapshot import Snapshot
 from netloom.plan import steps
 from netloom.plan.steps import Step
 
@@ -36,3 +37,23 @@ def guard(name: str, want: Netns, have: Netns, texts: Mapping[str, str]) -> Iter
     for ruleset, digest in sorted(want.rulesets.items()):
         if have.rulesets.get(ruleset) != digest:
             yield steps.RulesetSet(name, ruleset, digest, texts.get(digest, ""))
+
+
+def stop(desired: Desired, snapshot: Snapshot) -> Iterator[Step]:
+    """End the commands that shall not run, or otherwise: before anything else goes."""
+    for netns, name in sorted(snapshot.stray_commands):
+        yield steps.RunStop(netns, name)
+    for netns, have in snapshot.netns.items():
+        want = desired.netns.get(netns)
+        for name, digest in have.commands.items():
+            if want is None or want.commands.get(name) != digest:
+                yield steps.RunStop(netns, name)
+
+
+def start(desired: Desired, left: Snapshot) -> Iterator[Step]:
+    """Start the commands that shall run: when all else is there."""
+    for netns, want in desired.netns.items():
+        have = left.netns.get(netns)
+        for name, digest in want.commands.items():
+            if have is None or name not in have.commands:
+                yield steps.RunStart(netns, name, digest, desired.commands[digest])

@@ -54,6 +54,7 @@ def flows(through: Through) -> tuple[Flow, ...]:
 
 
 def _forwarded(through: Through, family: int, subnet: str) -> Iterator[Flow]:
+    """Yield what is forwarded; members come by a published port of the host's, too, and return."""
     lan, out = through.link, through.uplink
     version = _version(family)
     yield Flow(version, iif=lan, oif=out, src=subnet)
@@ -62,6 +63,8 @@ def _forwarded(through: Through, family: int, subnet: str) -> Iterator[Flow]:
         if (":" in ip) == (family == 6):
             dst = f"{ip}/{128 if family == 6 else 32}"
             yield Flow(version, iif=out, oif=lan, dst=dst, proto=proto, port=port)
+            yield Flow(version, iif=lan, oif=lan, dst=dst, proto=proto, port=port)
+            yield Flow(version, iif=lan, oif=lan, dst=subnet, established=True)
 
 
 def _to_host(through: Through, family: int, subnet: str) -> Iterator[Flow]:

@@ -27,7 +27,7 @@ class Illegal(ValueError):
 class Scratch:
     """A namespace, thawed."""
 
-    __slots__ = ("claims", "etc", "links", "routes", "rules", "rulesets", "sysctls")
+    __slots__ = ("claims", "commands", "etc", "links", "routes", "rules", "rulesets", "sysctls")
 
     def __init__(self, netns: Netns) -> None:
         """Copy what will be changed."""
@@ -38,6 +38,7 @@ class Scratch:
         self.etc = netns.etc
         self.rulesets: dict[str, str] = dict(netns.rulesets)
         self.claims: dict[str, str] = dict(netns.claims)
+        self.commands: dict[str, str] = dict(netns.commands)
 
     def frozen(self) -> Netns:
         """Return the namespace as it is now."""
@@ -49,6 +50,7 @@ class Scratch:
             etc=self.etc,
             rulesets=self.rulesets,
             claims=self.claims,
+            commands=self.commands,
         )
 
     @property

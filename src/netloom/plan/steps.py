@@ -6,7 +6,7 @@ how. How it looks to a person is `render/text.py`, as a command `render/shell.py
 
 from msgspec import Struct
 
-from netloom.model.objects import Addr, End, Link, Route, Rule
+from netloom.model.objects import Addr, Command, End, Link, Route, Rule
 
 
 class NetnsAdd(Struct, frozen=True, tag="netns-add"):
@@ -168,6 +168,22 @@ class ClaimDel(Struct, frozen=True, tag="claim-del"):
     key: str
 
 
+class RunStart(Struct, frozen=True, tag="run-start"):
+    """Start a command that lives as long as the lab."""
+
+    netns: str
+    name: str
+    digest: str
+    command: Command
+
+
+class RunStop(Struct, frozen=True, tag="run-stop"):
+    """End a command with all that it started: SIGTERM, and SIGKILL for those who stay."""
+
+    netns: str
+    name: str
+
+
 class NameDel(Struct, frozen=True, tag="name-del"):
     """Remove a file in /run/netns that a killed `up` made and never mounted a namespace on."""
 
@@ -196,6 +212,8 @@ Step = (
     | RulesetDel
     | ClaimAdd
     | ClaimDel
+    | RunStart
+    | RunStop
     | NameDel
 )
 

@@ -135,6 +135,20 @@ def _(step: steps.ClaimDel) -> Iterator[str]:
 
 
 @commands.register
+def _(step: steps.RunStart) -> Iterator[str]:
+    run = step.command
+    env = [f"{key}={value}" for key, value in sorted(run.env.items())]
+    user = ["setpriv", f"--reuid={run.user}", "--init-groups"] if run.user else []
+    words = shlex.join([*user, *(["env", *env] if env else []), *run.argv])
+    yield f"(cd {shlex.quote(run.cwd)} && exec {_inside(step.netns)}{words}) </dev/null &"
+
+
+@commands.register
+def _(step: steps.RunStop) -> Iterator[str]:
+    yield f": end {shlex.quote(step.name)} in {shlex.quote(step.netns)}"
+
+
+@commands.register
 def _(step: steps.RouteAdd) -> Iterator[str]:
     yield _route("add", step.netns, step)
 

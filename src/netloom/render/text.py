@@ -105,6 +105,16 @@ def _(step: steps.ClaimDel) -> str:
 
 
 @line.register
+def _(step: steps.RunStart) -> str:
+    return f"+ run {step.netns} {step.name}: {_words(step.command.argv)}"
+
+
+@line.register
+def _(step: steps.RunStop) -> str:
+    return f"- run {step.netns} {step.name}"
+
+
+@line.register
 def _(step: steps.RouteAdd) -> str:
     return f"+ route {step.netns} {route_words(step.route)}"
 
@@ -127,6 +137,12 @@ def _(step: steps.RuleAdd) -> str:
 @line.register
 def _(step: steps.RuleDel) -> str:
     return f"- rule {step.netns} {rule_words(step.rule)}"
+
+
+def _words(argv: tuple[str, ...]) -> str:
+    """Return a command as a person writes it, on one line."""
+    text = argv[2] if argv[:2] == ("sh", "-c") else " ".join(argv)
+    return " ".join(text.split())
 
 
 def _wire(step: steps.LinkAdd) -> str:

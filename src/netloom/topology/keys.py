@@ -4,13 +4,14 @@ This table is the language. The reader, the writer, the JSON Schema, did-you-mea
 pages are all driven by it; what it marks `later` is known to all, and refused by the reader.
 """
 
-from netloom.topology.later import IMPAIRMENTS, INTERFACE_LATER, PAIRS, RUN
+from netloom.topology.later import IMPAIRMENTS, INTERFACE_LATER, PAIRS
 from netloom.topology.shapes import Choice, Key, Many, Named, Record, keyed
 from netloom.topology.topology import (
     Interface,
     Membership,
     Namespace,
     Network,
+    Run,
     Text,
     Topology,
     Uplink,
@@ -35,6 +36,7 @@ from netloom.topology.vocabulary import (
     PLACE,
     PREFIX,
     PUBLISH,
+    READY,
     ROUTE,
     RULE,
     SETTING,
@@ -76,6 +78,22 @@ UPLINK = Record(
             Many(item=IF_NAME),
             "the interfaces of the host that lead out; absent: those of its default routes",
         ),
+    ),
+)
+
+RUN = Record(
+    noun="run",
+    says="A command that lives as long as the lab.",
+    make=Run,
+    text="command",
+    needs="command",
+    keys=keyed(
+        Key("command", Many(item=LINES, least=1), "text for `sh -c`, or a list of arguments"),
+        Key("ready", READY, "what shows that it is ready: `tcp/80`, `unix/PATH`, `log/TEXT`"),
+        Key("name", LAB, "its name in the logs; the program's unless said otherwise"),
+        Key("env", Named(key=TEXT, value=LINES, bare=False), "what is added to its environment"),
+        Key("user", TEXT, "the user it runs as"),
+        Key("cwd", TEXT, "the folder it runs in; the topology file's unless said otherwise"),
     ),
 )
 
@@ -175,7 +193,7 @@ _NAMESPACE_KEYS = (
         "files that stand below /etc in it: `motd: hello`, `nginx: {file: conf.d}`",
     ),
     Key("publish", Many(item=PUBLISH), "ports of the host that lead inwards: `8080:80`"),
-    Key("run", RUN, "commands that live as long as the lab", later=True),
+    Key("run", Many(item=RUN), "commands that live as long as the lab"),
 )
 
 NAMESPACE = Record(

@@ -11,7 +11,6 @@ from netloom.topology.vocabulary import (
     IF_NAME,
     INTERFACE,
     LAB,
-    PORT,
     RATE,
     SHARE,
     TEXT,
@@ -39,24 +38,6 @@ IMPAIRMENTS = _later(
 _LINE = Record(noun="line", says="Impairments, one way.", keys=keyed(*IMPAIRMENTS))
 
 PAIRS = Named(key=TEXT, value=_LINE, bare=False)
-
-_COMMAND = Record(
-    noun="run",
-    says="A command that lives as long as the lab.",
-    text="command",
-    keys=keyed(
-        *_later(
-            ("command", Many(item=TEXT), "text for `sh -c`, or a list of arguments"),
-            ("ready", PORT, "what shows that it is ready: PORT, `unix/PATH`, `log/TEXT`"),
-            ("name", LAB, "its name in the logs"),
-            ("env", Named(key=TEXT, value=TEXT, bare=False), "its environment"),
-            ("user", TEXT, "the user it runs as"),
-            ("cwd", TEXT, "the folder it runs in"),
-        )
-    ),
-)
-
-RUN = Many(item=_COMMAND)
 
 _PEER = Record(
     noun="peer",

@@ -13,6 +13,8 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from netloom.model.ready import Ready
+
 Addresses = tuple[str, ...] | None
 """`10.0.0.1/24` or, on a network, `10.0.0.1`; canonical. None: derived; (): no address."""
 
@@ -58,6 +60,17 @@ class Text(Struct, frozen=True, kw_only=True):
     file: str = ""
 
 
+class Run(Struct, frozen=True, kw_only=True):
+    """A command that lives as long as the lab: one text for `sh -c`, or several arguments."""
+
+    command: tuple[str, ...]
+    ready: Ready | None = None
+    name: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
+    user: str = ""
+    cwd: str = ""
+
+
 class Network(Struct, frozen=True, kw_only=True):
     """One L2 segment; `bridge` names its device on the host, empty: in the switch namespace."""
 
@@ -88,6 +101,7 @@ class Namespace(Struct, frozen=True, kw_only=True):
     dns: tuple[str, ...] | None = None
     etc: Mapping[str, Text] = field(default_factory=dict)
     publish: tuple[Publish, ...] = ()
+    run: tuple[Run, ...] = ()
 
 
 class WireEnd(Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ reader alone decides.
 from collections.abc import Callable
 
 from netloom import values
+from netloom.model import ready
 from netloom.topology import publish, words
 from netloom.topology.shapes import Word
 
@@ -132,6 +133,13 @@ PUBLISH = Word(
     read=publish.publish,
     write=publish.publish_text,  # type: ignore[arg-type]  # writes what `read` gave
     pattern=r"^([0-9.]+:|\[[0-9A-Fa-f:.]+\]:)?[0-9]{1,5}:[0-9]{1,5}(/(tcp|udp))?$",
+)
+
+READY = Word(
+    name="READY",
+    says="what a command is ready by: `tcp/80`, `udp/53`, `unix/PATH`, `log/TEXT`",
+    read=ready.ready,
+    pattern=r"^((tcp|udp)[/:][0-9]{1,5}|unix/[/@].+|log/(.|\n)+)$",
 )
 
 MAC = Word(

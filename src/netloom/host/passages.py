@@ -1,0 +1,216 @@
+"""Exceptions in the firewalls of the host: reading what there is, opening, closing.
+
+Looking changes nothing: iptables-legacy is asked only where its tables are (its `-S` would make
+them), iptables-nft only where nftables has tables of those names. ufw's and firewalld's files are
+read as they stand; a program of theirs costs a tenth of a second.
+
+What is removed is removed by the comment that it bears and by what it means, so rules of others
+stay to the letter as they were, and one that is gone already is no harm.
+
+Should: be called on a thread that is in the namespace it is about.
+Mustn't: decide what is needed; that is `plan/passages.py`.
+"""
+
+import errno
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+
+from msgspec import Struct
+
+from netloom.errors import KernelError, Unavailable
+from netloom.model.walls import Noted, Passage, Tool, WallRule, Walls, WallTable
+from netloom.plan.openings import Command, closing, opening, program
+from netloom.plan.passages import is_firewalld, place, standing, there
+from netloom.values import Family
+from netloom.wire import iptsave, nftables, ufwrules
+
+_SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
+_TIMEOUT = 60
+_LOCK = "/run/xtables.lock"
+_TABLES = {"filter", "mangle", "raw", "security"}
+"""Tables of iptables in which packets can be dropped (iptables(8))."""
+
+_WORDS: tuple[tuple[Family, str, str], ...] = ((4, "ip", "iptables"), (6, "ip6", "ip6tables"))
+_UFW: tuple[tuple[Family, str], ...] = ((4, "/etc/ufw/user.rules"), (6, "/etc/ufw/user6.rules"))
+_ZONES = ("/usr/lib/firewalld/zones", "/etc/firewalld/zones")
+_BOUND = re.compile(r'<interface\s+name="([^"]+)"')
+_REMEDIES = {"firewall-cmd": "firewalld", "ufw": "ufw", "nft": "nftables"}
+_ERRNOS = {os.strerror(number): number for number in sorted(errno.errorcode, reverse=True)}
+
+
+class Read(Struct, frozen=True):
+    """What was read of the host: its firewalls, and the lab's exceptions among them."""
+
+    walls: Walls
+    passages: tuple[Passage, ...]
+
+
+def read(lab: str, links: Collection[str] = ()) -> Read:
+    """Return the firewalls of the calling thread's namespace, and the exceptions of a lab.
+
+    `links` are the lab's interfaces on the host; firewalld has no comments, so they tell there.
+    Raises `Unavailable` where a program is missing that could read what is there.
+    """
+    found = _walls()
+    return Read(found, there(found, lab, links))
+
+
+def put(passage: Passage) -> None:
+    """Open an exception; one that is open stays as it is.
+
+    Raises `KernelError` where its chain or its program is gone, or the program refuses.
+    """
+    walls = _walls()
+    if _is_open(walls, passage):
+        return
+    at: tuple[int, WallRule | None] | None = (0, None)
+    if passage.chain and passage.tool != "firewall-cmd":
+        at = place(walls, passage)
+    if at is None:
+        raise KernelError(errno.ENOENT, " ".join(opening(passage)), "its chain is gone")
+    _change(opening(passage, at))
+
+
+def remove(passage: Passage) -> None:
+    """Close an exception, however often it is there; none is no harm."""
+    walls = _walls()
+    if passage.tool in {"ufw", "firewall-cmd"}:
+        if _is_open(walls, passage):
+            _change(closing(passage))
+        return
+    for rule in standing(walls, passage):
+        _change(closing(passage, rule))
+
+
+def _is_open(walls: Walls, passage: Passage) -> bool:
+    lab = passage.comment.partition(":")[2]
+    return passage in there(walls, lab, {passage.flow.iif})
+
+
+# ── reading ───────────────────────────────────────────────────────────────────────────────
+
+
+def _walls() -> Walls:
+    tables = tuple(_tables())
+    zones, bound = _firewalld() if any(map(is_firewalld, tables)) else (frozenset(), frozenset())
+    return Walls(tables, tuple(_noted()), zones, bound)
+
+
+def _tables() -> Iterator[WallTable]:
+    # Not in process: libnftables 1.0.6 writes past its buffer for a table with flags.
+    said = _run(("nft", "-j", "list", "ruleset"))
+    of_nft = {table.name: table for table in nftables.tables(said)}
+    for name in nftables.flagged(said):
+        if name in of_nft and "dormant" in _flags(name):
+            del of_nft[name]
+    for family, word, iptables in _WORDS:
+        save = f"{iptables}-nft-save"
+        if any(f"{word} {name}" in of_nft for name in _TABLES) and _found(save):
+            for table in _saved(save, "iptables-nft", family):
+                name = f"{word} {table.name}"
+                own, of_nft[name] = iptsave.parted(table, of_nft[name])
+                yield own
+        if _has_legacy(word):
+            yield from _saved(f"{iptables}-legacy-save", "iptables-legacy", family)
+    yield from of_nft.values()
+
+
+def _flags(table: str) -> list[str]:
+    lines = _run(("nft", "-t", "list", "table", *table.split())).splitlines()
+    return [word for line in lines if line.startswith("\tflags ") for word in _words(line)]
+
+
+def _words(line: str) -> list[str]:
+    return line.replace(",", " ").split()[1:]
+
+
+def _saved(name: str, tool: Tool, family: Family) -> tuple[WallTable, ...]:
+    return iptsave.tables(_run((name,)), tool, family)
+
+
+def _has_legacy(word: str) -> bool:
+    try:
+        with open(f"/proc/thread-self/net/{word}_tables_names", encoding="ascii") as file:
+            return not _TABLES.isdisjoint(file.read().split())
+    except (FileNotFoundError, PermissionError):  # the module is not loaded, or a user's namespace
+        return False
+
+
+def _noted() -> Iterator[Noted]:
+    for family, path in _UFW:
+        with suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
+            yield from ufwrules.noted(file.read(), family)
+
+
+def _firewalld() -> tuple[frozenset[str], frozenset[str]]:
+    """Return firewalld's zones, and the interfaces that its lasting configuration binds."""
+    zones, bound = set[str](), set[str]()
+    for folder in _ZONES:
+        with suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(".xml"):
+                    zones.add(entry.name.removesuffix(".xml"))
+                    with open(entry.path, encoding="utf-8", errors="replace") as file:
+                        bound.update(_BOUND.findall(file.read()))
+    return frozenset(zones), frozenset(bound)
+
+
+# ── programs ──────────────────────────────────────────────────────────────────────────────
+
+
+def check(passage: Passage) -> None:
+    """Raise `Unavailable` where the program that would open an exception is missing."""
+    _path(program(passage))
+
+
+def _found(name: str) -> str | None:
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:{_SBIN}")
+
+
+def _path(name: str) -> str:
+    path = _found(name)
+    if path is None:
+        msg = f"no program `{name}`, which the firewall of this host needs"
+        raise Unavailable(msg, f"apt-get install {_REMEDIES.get(name, 'iptables')}")
+    return path
+
+
+def _change(command: Command) -> None:
+    try:
+        _run(command)
+    except Unavailable as error:  # too late for that: steps of a plan are being carried out
+        raise KernelError(errno.ENOENT, " ".join(command), error.reason) from error
+
+
+def _environment() -> dict[str, str]:
+    env = {**os.environ, "LC_ALL": "C"}
+    if not os.path.exists(_LOCK):  # nobody else takes it, and iptables-legacy would leave it there
+        env["XTABLES_LOCKFILE"] = "/dev/null"
+    return env
+
+
+def _run(command: Command) -> str:
+    """Return what a program prints; raises `KernelError` with its words where it refuses."""
+    asked = " ".join(command)
+    try:
+        done = subprocess.run(
+            (_path(command[0]), *command[1:]),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=_environment(),
+            timeout=_TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise KernelError(errno.ETIMEDOUT, asked) from error
+    if done.returncode:
+        said = " ".join((done.stderr or done.stdout).split("\n")[0].split())
+        number = next((_ERRNOS[end] for end in _ERRNOS if said.endswith(end)), errno.EINVAL)
+        raise KernelError(number, asked, said)
+    return done.stdout

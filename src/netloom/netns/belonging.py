@@ -1,0 +1,103 @@
+"""Whose a namespace is: all its names, the lab that marked it, or else what holds it.
+
+A process tells more than its command: its control groups name the container or the systemd unit
+that it belongs to (systemd.unit(5), and the names that container engines give their groups).
+"""
+
+import os
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from netloom.errors import KernelError
+from netloom.kernel.netlink import Rtnetlink
+from netloom.model.marks import lab_of
+from netloom.netns import handle, names
+from netloom.netns.enter import enter
+from netloom.netns.holding import Holder, Identity, identity, residents
+from netloom.wire.rtnetlink import get_link, read_links
+
+_GROUPS = (
+    ("docker container", re.compile(r"/docker[-/]([0-9a-f]{64})(?:\.scope)?(?:/|$)")),
+    ("podman container", re.compile(r"/libpod-([0-9a-f]{64})(?:\.scope)?(?:/|$)")),
+    ("container", re.compile(r"/(?:cri-containerd|crio|kubepods.*)[-/]([0-9a-f]{64})(?:\W|$)")),
+    ("LXC container", re.compile(r"/lxc(?:\.payload\.|/)([^/]+)(?:/|$)")),
+    ("machine", re.compile(r"/machine-([^/]+?)\.scope(?:/|$)")),
+    ("systemd unit", re.compile(r"/((?!user@)[^/]+\.service)(?:/|$)")),
+    ("systemd unit", re.compile(r"/((?!user@)[^/]+\.scope)(?:/|$)")),
+)
+_SHORT = 12  # as engines show the numbers of their containers
+
+
+class Owner(NamedTuple):
+    """Whose a namespace is.
+
+    `kind` is `lab`, `host` (the one that netloom runs in), `process` (one that lives there, with
+    the container or unit that it belongs to in `group`), or `nobody`.
+    """
+
+    kind: str
+    lab: str = ""
+    pid: int = 0
+    command: str = ""
+    group: str = ""
+
+
+def names_of(wanted: Identity) -> list[str]:
+    """Return all names of a namespace in order, symbolic links too."""
+    found = []
+    for name in names.names():
+        try:
+            facts = os.stat(f"{handle.NETNS_DIR}/{name}")
+        except OSError:
+            continue
+        if Identity(facts.st_dev, facts.st_ino) == wanted:
+            found.append(name)
+    return found
+
+
+def owner(netns: handle.Handle) -> Owner:
+    """Return whose a namespace is."""
+    wanted = identity(netns.fd)
+    with handle.open_self() as own:
+        if identity(own.fd) == wanted:
+            return Owner("host")
+    try:
+        lab = enter(netns, lab_here)
+    except KernelError:  # not ours to enter
+        lab = ""
+    if lab:
+        return Owner("lab", lab=lab)
+    return _eldest(residents({wanted}))
+
+
+def _eldest(found: Iterable[Holder]) -> Owner:
+    for holder in found:
+        group = group_of(_groups(holder.pid))
+        return Owner("process", pid=holder.pid, command=holder.command, group=group)
+    return Owner("nobody")
+
+
+def lab_here() -> str:
+    """Return the lab whose mark the namespace of the calling thread bears, empty for none."""
+    with Rtnetlink() as route:
+        return lab_of(read_links([route.ask(get_link("lo"))])[0].alias)
+
+
+def group_of(text: str) -> str:
+    """Return the container or systemd unit that /proc/PID/cgroup speaks of, empty for none."""
+    paths = [line.split(":", 2)[2] for line in text.splitlines() if line.count(":") >= 2]
+    for kind, pattern in _GROUPS:
+        for path in paths:
+            if found := pattern.search(path):
+                name = found[1]
+                return f"{kind} {name[:_SHORT] if len(name) == 64 else name}"
+    return ""
+
+
+def _groups(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except OSError:
+        return ""

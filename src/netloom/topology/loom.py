@@ -1,0 +1,205 @@
+"""Weaving: the ports of segments become links, of the kinds that the kernel has.
+
+The bridges of a lab stand in its *switch namespace* `LAB.switch`, in which IPv6 is off, so that no
+port of a bridge ever speaks by itself. A bridge takes 1,023 ports: the first thousand members of a
+network are on its root bridge, each further thousand on a bridge of its own that hangs on the root,
+so a network that grows moves nobody.
+"""
+
+from collections.abc import Iterable
+from hashlib import blake2b
+
+from msgspec.structs import replace
+
+from netloom.errors import Path  # noqa: TC001 - one name for all that tells a place
+from netloom.model.marks import link_mark, lo_mark
+from netloom.model.objects import HOST, Addr, Bridge, End, Link, Loopback, Veth
+from netloom.topology.expand import Fabric, Port, Segment, short_name
+from netloom.topology.settings import ipv6_off
+from netloom.values import IFNAMSIZ, family, ip_and_length, network_of
+
+SHARD = 1000
+"""Members on one bridge; the rest of its 1,023 ports is for the bridges that hang on it."""
+
+MAX_MEMBERS = SHARD * 24
+_IPV6_MIN_MTU = 1280
+_LO_MTU = 65536
+
+
+def switch_of(lab: str) -> str:
+    """Return the name of the namespace that a lab's bridges stand in."""
+    return f"{lab}.switch"
+
+
+class Loom:
+    """Weaves links out of ports; mistakes are noted in the fabric.
+
+    `links` are the links by namespace and name, `places` where in the file each was said.
+    """
+
+    def __init__(self, lab: str, fabric: Fabric, salt: str) -> None:
+        """Begin with no links; `salt` goes into the MAC addresses."""
+        self.lab = lab
+        self.fabric = fabric
+        self.salt = salt
+        self.switch = switch_of(lab)
+        self.links: dict[str, dict[str, Link]] = {name: {} for name in fabric.members}
+        self.links.setdefault(HOST, {})
+        self.places: dict[str, Path] = {}
+
+    def weave(self) -> None:
+        """Make all links."""
+        for segment in self.fabric.segments:
+            if segment.network is None:
+                self.wire(segment)
+            else:
+                self.network(segment)
+
+    def lo(self, name: str) -> Link:
+        """Return `lo` of a namespace of the lab."""
+        addrs = _addrs(self.fabric.loopbacks.get(name, ()))
+        off = self.why_no_ipv6(End(name, "lo"), _LO_MTU)
+        if off and any(family(addr.ip) == 6 for addr in addrs):
+            path = (*self.fabric.members[name].path, "interfaces", "lo")
+            self.fabric.say(path, f"`{name}:lo` has an IPv6 address, {off}")
+        alias = lo_mark(self.lab, name)
+        return Link(kind=Loopback(), mac="", mtu=_LO_MTU, alias=alias, addrs=addrs)
+
+    def mac(self, end: End) -> str:
+        """Return the MAC address of an interface: its own on this machine, the same at every run.
+
+        It is part of the message that makes the link, and so marks it as ours from birth.
+        """
+        raw = blake2b(f"{self.salt}/{self.lab}/{end}".encode(), digest_size=5).digest()
+        return "02:" + raw.hex(":")
+
+    def port_link(self, port: Port, far: End, mtu: int, *, ipv6: bool) -> Link:
+        """Return the link that a port of a segment becomes."""
+        mtu = port.mtu or mtu
+        off = self.why_no_ipv6(port.end, mtu)
+        if off and any(family(text) == 6 for text in port.addresses):
+            self.fabric.say(port.path, f"`{port.end}` has an IPv6 address, {off}")
+        self.places[str(port.end)] = port.path
+        return Link(
+            kind=Veth(far),
+            mac=port.mac or self.mac(port.end),
+            mtu=mtu,
+            up=port.up,
+            alias=link_mark(self.lab, far),
+            ipv6_ll=ipv6 and not off and port.up,
+            altnames=(port.altname,) if port.altname else (),
+            addrs=_addrs(port.addresses),
+        )
+
+    def why_no_ipv6(self, end: End, mtu: int = 0) -> str:
+        """Return why a link, made or of this MTU, can have no IPv6; empty if it can."""
+        made = self.links.get(end.netns, {}).get(end.link)  # none, if a mistake was found in it
+        mtu = mtu or (made.mtu if made else _LO_MTU)
+        if mtu < _IPV6_MIN_MTU:
+            return f"which needs an MTU of {_IPV6_MIN_MTU} bytes"
+        member = self.fabric.members.get(end.netns)
+        key = ipv6_off(member.said.sysctls, end.link) if member else ""
+        return f"which the setting `{key}` forbids" if key else ""
+
+    def add(self, end: End, link: Link) -> None:
+        """Put a link into its namespace, where no other of its name is."""
+        links = self.links.setdefault(end.netns, {})
+        if end.link in links or end.link == "lo":
+            path = self.places.get(str(end), ("networks",))
+            self.fabric.say(path, f"`{end}` is made twice", "give one of them another name")
+        links[end.link] = link
+
+    def wire(self, segment: Segment) -> None:
+        """Make a wire's two ends; where their MTUs differ each keeps its own."""
+        one, two = segment.ports
+        ipv6 = _has_ipv6(segment)
+        self.add(one.end, self.port_link(one, two.end, segment.mtu, ipv6=ipv6))
+        self.add(two.end, self.port_link(two, one.end, segment.mtu, ipv6=ipv6))
+
+    def network(self, segment: Segment) -> None:
+        """Make a network: its bridges, and for each member a wire to one of them."""
+        network = segment.network
+        assert network is not None
+        if len(segment.ports) > MAX_MEMBERS:
+            self.fabric.say(
+                segment.path, f"{len(segment.ports)} members: {MAX_MEMBERS} is the limit"
+            )
+            return
+        where = HOST if network.bridge else self.switch
+        names = _bridge_names(network.bridge or short_name(segment.key), len(segment.ports))
+        ipv6 = _has_ipv6(segment)
+        for number, name in enumerate(names):
+            self.places[f"{where}:{name}"] = segment.path
+            self.add(End(where, name), self.bridge(End(where, name), segment))
+            if number:
+                self.trunk(where, names[0], name, segment.mtu)
+        for number, port in enumerate(segment.ports):
+            if network.bridge and port.end.netns == HOST:
+                self.on_bridge(End(where, names[0]), port, ipv6=ipv6)
+            else:
+                self.member(where, names[number // SHARD], segment, port, ipv6=ipv6)
+
+    def bridge(self, end: End, segment: Segment) -> Link:
+        """Return a bridge of a network."""
+        stp = bool(segment.network and segment.network.stp)
+        mac, alias = self.mac(end), link_mark(self.lab)
+        return Link(kind=Bridge(stp=stp), mac=mac, mtu=segment.mtu, alias=alias)
+
+    def on_bridge(self, end: End, port: Port, *, ipv6: bool) -> None:
+        """Give the host its address on a bridge that stands on the host."""
+        bridge = self.links[HOST][end.link]
+        ipv6 = ipv6 and bridge.mtu >= _IPV6_MIN_MTU
+        addrs = _addrs(port.addresses)
+        self.links[HOST][end.link] = replace(bridge, ipv6_ll=ipv6, addrs=addrs)
+        if port.end.link != end.link or port.mac or port.mtu or not port.up:
+            message = f"the host is on this network by its bridge `{end.link}`, as it is"
+            self.fabric.say(port.path, message, "set `mtu` and `bridge` in the network itself")
+
+    def member(self, where: str, bridge: str, segment: Segment, port: Port, *, ipv6: bool) -> None:
+        """Make the wire from a member to its bridge."""
+        near = End(where, self.port_name(where, port.end.netns, segment.key))
+        self.add(port.end, self.port_link(port, near, segment.mtu, ipv6=ipv6))
+        self.add(near, self.bridge_port(near, port.end, bridge, port.mtu or segment.mtu))
+
+    def bridge_port(self, end: End, far: End, bridge: str, mtu: int) -> Link:
+        """Return the bridge's end of a wire."""
+        alias = link_mark(self.lab, far)
+        return Link(kind=Veth(far), mac=self.mac(end), mtu=mtu, master=bridge, alias=alias)
+
+    def trunk(self, where: str, root: str, branch: str, mtu: int) -> None:
+        """Hang a further bridge of a network on its root."""
+        down, up = End(where, short_name(f"{branch}.down")), End(where, short_name(f"{branch}.up"))
+        self.add(down, self.bridge_port(down, up, root, mtu))
+        self.add(up, self.bridge_port(up, down, branch, mtu))
+
+    def port_name(self, where: str, netns: str, network: str) -> str:
+        """Return a free name for a bridge's end of a wire: `web.lan`, or a digest of that."""
+        taken = self.links.setdefault(where, {})
+        name = f"{netns}.{network}"
+        tries = 0
+        while len(name.encode()) >= IFNAMSIZ or name in taken:
+            name = short_name(f"{netns}.{network} as port {tries}")
+            tries += 1
+        return name
+
+
+def _bridge_names(root: str, members: int) -> list[str]:
+    extra = max(0, members - 1) // SHARD
+    return [root, *(short_name(f"{root}.{number}") for number in range(1, extra + 1))]
+
+
+def _has_ipv6(segment: Segment) -> bool:
+    texts = (*segment.subnets, *(text for port in segment.ports for text in port.addresses))
+    return any(family(text) == 6 for text in texts)
+
+
+def _addrs(texts: Iterable[str]) -> tuple[Addr, ...]:
+    """Return addresses as the kernel has them: the second in an IPv4 subnet is secondary."""
+    found: list[Addr] = []
+    seen: set[str] = set()
+    for text in texts:
+        address, length = ip_and_length(text)
+        net = network_of(address, length)
+        found.append(Addr(address, length, secondary=family(address) == 4 and net in seen))
+        seen.add(net)
+    return tuple(sorted(found))

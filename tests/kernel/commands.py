@@ -1,0 +1,93 @@
+"""Commands of a lab for tests: a machine with a namespace `web`, and nothing left behind."""
+
+import functools
+import os
+import select
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from netloom.host import ending, processes
+from netloom.host.processes import Command
+from netloom.host.ready import wait_ready
+from tests.kernel.machines import on_a_machine, says
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+LAB = "lab"
+SOON = 10.0
+PYTHON = (sys.executable, "-I", "-S", "-c")
+
+
+def in_a_lab(test: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Run a test on a machine with a namespace `web`; end what it started, and see that it went."""
+
+    @functools.wraps(test)
+    def run(*args: _P.args, **keys: _P.kwargs) -> _T:
+        says("ip", "netns", "add", "web")
+        says("ip", "-n", "web", "link", "set", "lo", "up")
+        try:
+            return test(*args, **keys)
+        finally:
+            assert ending.stop(LAB, grace=0) == []
+            processes.forget_logs(LAB)
+            assert not list(Path("/run/netloom").rglob("run/*"))
+
+    return on_a_machine(run)
+
+
+def command(
+    *argv: str,
+    name: str = "it",
+    netns: str = "web",
+    ready: str = "",
+    env: Mapping[str, str] | None = None,
+    user: str = "",
+    cwd: str = "/",
+) -> Command:
+    """Return a command: one word is a text for `sh`."""
+    words = argv if len(argv) > 1 else ("sh", "-c", *argv)
+    return Command(netns, name, words, ready=ready, env=env or {}, user=user, cwd=cwd)
+
+
+def begin(*commands: Command, wait: bool = True) -> None:
+    """Start commands, and wait until they are ready."""
+    processes.check(commands)
+    processes.start(LAB, [(each, "digest") for each in commands])
+    if wait:
+        wait_ready(LAB, commands, SOON)
+
+
+def printed(name: str = "it", netns: str = "web") -> list[str]:
+    """Return all lines that a command has printed since it started."""
+    return processes.tail(LAB, netns, name, lines=1000)
+
+
+def run_whole(text: str, **keys: str) -> list[str]:
+    """Return what a command printed from its start to its end."""
+    begin(command(f"{text}\necho done", ready="log/done\n", **keys))  # type: ignore[arg-type]
+    return printed()[:-1]
+
+
+def lives(pid: int) -> bool:
+    """Whether a process is there and is no zombie."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return "State:\tZ" not in status and "State:\tX" not in status
+
+
+def wait_for_end(pid: int) -> None:
+    """Return when a process has ended; one that does not fails the test."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    ended = poll.poll(SOON * 1000)
+    os.close(fd)
+    assert ended

@@ -1,0 +1,327 @@
+"""Which exceptions are needed, by laws over random walls and by walls that people have."""
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netloom.model.walls import (
+    Flow,
+    Match,
+    Passage,
+    Published,
+    Through,
+    Verdict,
+    WallChain,
+    WallRule,
+    Walls,
+    WallTable,
+    comment_of,
+)
+from netloom.plan.openings import closing, opening, program
+from netloom.plan.passages import flows, missing, passages, place, standing, there
+from netloom.plan.verdicts import DOCKER_USER, dropped, probes
+
+LAB = Through("red", "lan", "eth0", ("10.100.0.0/24",), (Published("10.100.0.2", "tcp", 80),))
+BOTH = msgspec.structs.replace(LAB, subnets=("10.100.0.0/24", "fd00::/64"))
+MARK = "netloom:red"
+
+DROP = WallRule("drop")
+OUT = Flow(4, iif="lan", oif="eth0", src="10.100.0.0/24")
+BACK = Flow(4, iif="eth0", oif="lan", dst="10.100.0.0/24", established=True)
+IN = Flow(4, iif="eth0", oif="lan", dst="10.100.0.2/32", proto="tcp", port=80)
+ROUND = msgspec.structs.replace(IN, iif="lan")
+ROUND_BACK = msgspec.structs.replace(BACK, iif="lan")
+ALL = [OUT, BACK, IN, ROUND, ROUND_BACK]
+
+
+def rule(verdict: Verdict, target: str = "", *, clear: bool = True, **said: str) -> WallRule:
+    """Return a rule with conditions by their names; several values stand between commas."""
+    matches = tuple(Match(key, tuple(text.split(","))) for key, text in said.items())
+    return WallRule(verdict, target, matches, clear)
+
+
+def forward(*rules: WallRule, policy: Verdict = "accept", **chains: WallChain) -> Walls:
+    """Return walls that are one chain FORWARD of iptables, and the chains that it calls."""
+    base = WallChain(rules, "forward", 0, policy)
+    named = {name.replace("_", "-"): chain for name, chain in chains.items()}
+    return Walls((WallTable("iptables-nft", 4, "filter", {"FORWARD": base, **named}),))
+
+
+def opened(walls: Walls) -> list[Flow]:
+    """Return the flows that are to be opened."""
+    return [passage.flow for passage in passages(walls, LAB)]
+
+
+# ── laws ──────────────────────────────────────────────────────────────────────────────────
+
+CONDITIONS = {
+    "iif": ("lan", "eth0", "docker0", "l*"),
+    "oif": ("lan", "eth0", "virbr0"),
+    "src": ("10.100.0.0/24", "10.0.0.0/8", "10.100.0.7/32", "192.0.2.0/24", "0.0.0.0/0"),
+    "dst": ("10.100.0.0/24", "10.100.0.2/32", "10.100.0.1-10.100.0.9", "0.0.0.0/0"),
+    "proto": ("tcp", "udp", "icmp"),
+    "dport": ("80", "50-90", "443"),
+    "state": ("new", "established", "related", "invalid"),
+    "status": ("dnat",),
+    "icmp": ("8", "0"),
+    "unheard": ("of",),
+}
+CHAINS = ("A", "B", DOCKER_USER)
+
+
+@st.composite
+def _matches(draw: st.DrawFn) -> Match:
+    key = draw(st.sampled_from(sorted(CONDITIONS)))
+    values = draw(st.lists(st.sampled_from(CONDITIONS[key]), min_size=1, max_size=2))
+    return Match(key, tuple(values), draw(st.booleans()))
+
+
+def _rules(targets: tuple[str, ...]) -> st.SearchStrategy[WallRule]:
+    plain: list[Verdict] = ["accept", "drop", "return", ""]
+    jumps: list[Verdict] = ["jump", "goto"]
+    matches = st.lists(_matches(), max_size=2).map(tuple)
+    one = st.builds(WallRule, st.sampled_from(plain), matches=matches, clear=st.booleans())
+    if not targets:
+        return one
+    other = st.builds(WallRule, st.sampled_from(jumps), st.sampled_from(targets), matches)
+    return one | other
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> Walls:
+    """Draw walls of a few tables, whose chains call those that come after them."""
+    tables = []
+    for name in draw(st.sampled_from((("filter",), ("filter", "mangle")))):
+        chains = {
+            each: WallChain(tuple(draw(st.lists(_rules(CHAINS[at + 1 :]), max_size=4))))
+            for at, each in enumerate(CHAINS)
+        }
+        for hook in ("forward", "input", "output"):
+            rules = tuple(draw(st.lists(_rules(CHAINS), max_size=4)))
+            policy: Verdict = draw(st.sampled_from(("accept", "drop")))
+            chains[hook.upper()] = WallChain(rules, hook, 0, policy)
+        tables.append(WallTable("iptables-nft", 4, name, chains))
+    return Walls(tuple(tables))
+
+
+def put(walls: Walls, passage: Passage) -> Walls:
+    """Return the walls with an exception in its place, as its tool would put it."""
+    at = place(walls, passage)
+    assert at is not None
+    conditions = {
+        "iif": passage.flow.iif,
+        "oif": passage.flow.oif,
+        "src": passage.flow.src,
+        "dst": passage.flow.dst,
+        "proto": passage.flow.proto,
+        "dport": str(passage.flow.port or ""),
+        "state": "related,established" if passage.flow.established else "",
+    }
+    said = ((key, tuple(text.split(","))) for key, text in conditions.items() if text)
+    matches = tuple(Match(key, values) for key, values in said)
+    new = WallRule("accept", matches=matches, comment=passage.comment)
+    tables = []
+    for table in walls.tables:
+        chains = dict(table.chains)
+        if table.name == passage.table:
+            old = chains[passage.chain]
+            number = at[0] - 1 if at[0] else len(old.rules)
+            rules = (*old.rules[:number], new, *old.rules[number:])
+            chains[passage.chain] = msgspec.structs.replace(old, rules=rules)
+        tables.append(msgspec.structs.replace(table, chains=chains))
+    return msgspec.structs.replace(walls, tables=tuple(tables))
+
+
+@given(worlds())
+def test_what_is_opened_lets_all_pass_that_was_dropped(walls: Walls) -> None:
+    """With all exceptions in place nothing that must pass certainly ends in any chain."""
+    for passage in passages(walls, LAB):
+        walls = put(walls, passage)
+
+    ends = [
+        dropped(table, name, probe, lambda *_: False)
+        for table in walls.tables
+        for name, chain in table.chains.items()
+        for flow in flows(LAB)
+        if chain.hook == flow.hook
+        for probe in probes(flow)
+    ]
+    assert set(ends) <= {None}
+
+
+@given(worlds())
+def test_what_is_needed_does_not_depend_on_what_is_open(walls: Walls) -> None:
+    """Exceptions are looked through, so converged walls ask for the same, and nothing is missing.
+
+    Each is told as open, and found by what removes it.
+    """
+    needed = passages(walls, LAB)
+    for number, passage in enumerate(needed):
+        assert missing(needed, there(walls, "red")) == needed[number:]
+        walls = put(walls, passage)
+
+    assert passages(walls, LAB) == needed
+    assert set(there(walls, "red")) == set(needed)
+    assert there(walls, "blue") == ()
+    assert all(len(standing(walls, passage)) == 1 for passage in needed)
+
+
+@given(worlds())
+def test_an_exception_is_its_own_json(walls: Walls) -> None:
+    """Exceptions are values: hashable, ordered, and as JSON what they were."""
+    needed = passages(walls, LAB)
+
+    text = msgspec.json.encode(needed)
+
+    assert msgspec.json.decode(text, type=tuple[Passage, ...]) == needed
+    assert len({*needed}) == len(sorted(needed)) == len(needed)
+
+
+# ── walls that people have ────────────────────────────────────────────────────────────────
+
+
+def test_nothing_is_opened_where_nothing_drops() -> None:
+    """A chain that accepts, or drops what is not ours, needs no exception."""
+    assert passages(Walls(), LAB) == ()
+    assert opened(forward()) == []
+    assert opened(forward(rule("drop", oif="virbr0"), rule("drop", state="invalid"))) == []
+    assert opened(forward(rule("accept"), policy="drop")) == []
+
+
+def test_a_drop_of_some_packets_is_somebodys_intent() -> None:
+    """What is dropped only in part, or by conditions that nobody understands, stays dropped."""
+    assert opened(forward(rule("drop", proto="udp"), rule("drop", clear=False))) == []
+    assert opened(forward(rule("drop", dst="192.0.2.0/24"))) == []
+
+
+def test_an_accept_that_is_not_understood_hides_no_drop() -> None:
+    """A policy counts, and a final drop, whatever stands before them in part."""
+    doubtful = rule("accept", clear=False)
+
+    assert opened(forward(doubtful, policy="drop")) == ALL
+    assert opened(forward(doubtful, rule("accept", proto="tcp", dport="443"), DROP)) == ALL
+
+
+def test_only_what_is_dropped_is_opened() -> None:
+    """Where replies pass already, or DNATed packets, no exception is made for them."""
+    replies = rule("accept", state="established,related")
+
+    assert opened(forward(replies, policy="drop")) == [OUT, IN, ROUND]
+    assert opened(forward(replies, rule("accept", status="dnat"), policy="drop")) == [OUT]
+
+
+def test_an_exception_stands_behind_what_is_dropped_on_purpose() -> None:
+    """It goes in right before the drop that ends all, after the drops of some packets."""
+    walls = forward(rule("drop", proto="tcp", dport="25"), rule("accept", iif="wg0"), DROP)
+    [passage, *_] = passages(walls, LAB)
+
+    at = place(walls, passage)
+
+    assert at == (3, DROP)
+    assert opening(passage, at)[:6] == ("iptables-nft", "-w", "-t", "filter", "-I", "FORWARD")
+
+
+def test_a_drop_in_a_called_chain_is_opened_there() -> None:
+    """Jumps are followed; the exception stands in the chain that drops."""
+    walls = forward(rule("jump", "REST"), REST=WallChain((rule("return", iif="wg0"), DROP)))
+
+    assert {passage.chain for passage in passages(walls, LAB)} == {"REST"}
+
+
+def test_docker_has_a_chain_for_exceptions() -> None:
+    """Where packets came by DOCKER-USER it is used, before the return at its end."""
+    walls = forward(
+        rule("jump", DOCKER_USER),
+        rule("jump", "DOCKER-FORWARD"),
+        policy="drop",
+        DOCKER_USER=WallChain((rule("drop", src="192.0.2.66/32"), rule("return"))),
+        DOCKER_FORWARD=WallChain((rule("accept", iif="docker0"),)),
+    )
+    needed = passages(walls, LAB)
+
+    assert {(passage.chain, passage.owner) for passage in needed} == {(DOCKER_USER, "docker")}
+    assert place(walls, needed[0]) == (2, rule("return"))
+
+
+def test_each_base_chain_that_drops_gets_its_own() -> None:
+    """Base chains of one hook are all traversed, whatever their priorities and their tools."""
+    chain = WallChain((), "forward", 0, "drop")
+    walls = Walls(
+        (
+            WallTable("iptables-legacy", 4, "filter", {"FORWARD": chain}),
+            WallTable("nft", 0, "inet filter", {"forward": chain}),
+            WallTable("nft", 6, "ip6 filter", {"forward": chain}),
+            WallTable("nft", 0, "inet netloom-red", {"guard": chain}),
+        )
+    )
+
+    found = {(p.tool, p.table, p.flow.family) for p in passages(walls, BOTH)}
+
+    assert found == {
+        ("iptables-legacy", "filter", 4),
+        ("nft", "inet filter", 4),
+        ("nft", "inet filter", 6),
+        ("nft", "ip6 filter", 6),
+    }
+
+
+def test_members_may_ask_the_host_for_names_and_neighbours() -> None:
+    """The host's own chains get replies, ICMP and its services, and let the host answer."""
+    chain = WallChain((), "input", 0, "drop")
+    walls = Walls((WallTable("nft", 0, "inet filter", {"input": chain}),))
+
+    found = [p.flow for p in passages(walls, BOTH) if p.flow.family == 6]
+
+    assert found == [
+        Flow(6, iif="lan", src="fd00::/64", established=True),
+        Flow(6, iif="lan", proto="ipv6-icmp"),
+        Flow(6, iif="lan", src="fd00::/64", proto="udp", port=53),
+        Flow(6, iif="lan", src="fd00::/64", proto="tcp", port=53),
+    ]
+
+
+def test_two_networks_of_a_lab_share_what_they_both_need() -> None:
+    """One interface and two ways out: what the host itself lets in is one set of exceptions."""
+    chain = WallChain((), "input", 0, "drop")
+    walls = Walls((WallTable("nft", 4, "ip filter", {"input": chain}),))
+
+    other = msgspec.structs.replace(LAB, uplink="eth1")
+
+    assert passages(walls, LAB) == passages(walls, other)
+
+
+def test_commands_are_what_a_person_would_type() -> None:
+    """Each tool's own words, with the comment; to close it, the same without."""
+    said = {
+        tool: (opening(passage), closing(passage))
+        for tool, passage in {
+            "iptables": Passage("iptables-legacy", "filter", "FORWARD", BACK, MARK),
+            "nft": Passage("nft", "inet filter", "forward", IN, MARK),
+            "ufw": Passage("ufw", "", "", IN, MARK),
+            "host": Passage("ufw", "", "", Flow(4, iif="lan", proto="udp", port=53), MARK),
+            "firewalld": Passage("firewall-cmd", "", "trusted", Flow(0, iif="lan"), MARK),
+        }.items()
+    }
+
+    assert {tool: " ".join(put) for tool, (put, _) in said.items()} == {
+        "iptables": "iptables-legacy -w -t filter -A FORWARD -i eth0 -o lan -d 10.100.0.0/24 "
+        "-m conntrack --ctstate RELATED,ESTABLISHED -m comment --comment netloom:red -j ACCEPT",
+        "nft": 'nft add rule inet filter forward iifname "eth0" oifname "lan" '
+        'ip daddr 10.100.0.2/32 tcp dport 80 accept comment "netloom:red"',
+        "ufw": "ufw route allow in on eth0 out on lan from any to 10.100.0.2/32 "
+        "port 80 proto tcp comment netloom:red",
+        "host": "ufw allow in on lan from any to any port 53 proto udp comment netloom:red",
+        "firewalld": "firewall-cmd --zone=trusted --add-interface=lan",
+    }
+    assert " ".join(said["iptables"][1]).startswith("iptables-legacy -w -t filter -D FORWARD -i ")
+    assert " ".join(said["ufw"][1]).startswith("ufw route delete allow in on eth0 out on lan")
+    assert program(Passage("nft", "ip a", "b", OUT, MARK)) == "nft"
+
+
+def test_comments_of_long_names_are_short_and_differ() -> None:
+    """Rules of nft take 127 bytes; labs whose names begin alike have comments of their own."""
+    one, other = (comment_of("x" * 200 + end) for end in "ab")
+
+    assert one != other
+    assert len(one.encode()) <= 127 >= len(other.encode())
+    assert comment_of("red") == MARK
