@@ -28,6 +28,7 @@ ABILITIES = {
     "bridge": Ability(("unshare", "-Urn", "sh", "-c", BRIDGE), "modprobe bridge"),
     "ping": Ability(("ping", "-V"), "apt-get install iputils-ping"),
     "nft": Ability(("nft", "--version"), "apt-get install nftables"),
+    "iptables": Ability(("iptables", "--version"), "apt-get install iptables"),
     "strace": Ability(("strace", "-o", "/dev/null", "true"), "apt-get install strace"),
     "cc": Ability(("gcc", "--version"), "apt-get install gcc libc6-dev"),
 }

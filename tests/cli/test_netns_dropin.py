@@ -32,6 +32,7 @@ from tests.kernel.machines import (
     SRC,
     become_a_machine,
     etc_file,
+    in_own_root,
     mount_points,
     on_a_machine,
     python,
@@ -459,6 +460,33 @@ def test_what_one_makes_the_other_deletes() -> None:
         assert user("netns", "del", "red") == (0, b"", b"")
         assert user("-all", "netns", "del") == (0, b"", b"")
         assert maker("netns") == (0, b"", b"")
+
+
+@pytest.mark.needs("userns")
+def test_in_a_user_namespace_it_does_what_ip_refuses() -> None:
+    """There /run belongs to somebody else: one of our own is laid over it, as by `netloom add`."""
+    script = '"$@" netns add web && "$@" netns exec web "$@" netns identify && "$@" netns del web'
+
+    done = ran(*in_own_root(["sh", "-c", script, "sh", *command()]))
+
+    assert done.stdout == "web\n"
+
+
+@on_a_machine
+def test_an_answer_that_cannot_be_written_is_told() -> None:
+    """A reader that went is no trouble; a full disk is."""
+    a_stale_name()
+    gone = subprocess.Popen(command("netns", "monitor"), stdout=subprocess.PIPE, stderr=-1)
+    assert gone.stdout is not None
+    gone.stdout.close()
+    while gone.poll() is None:
+        by_ip("netns", "add", "more")
+        by_ip("netns", "del", "more")
+    full = run(["sh", "-c", '"$@" >/dev/full', "sh", *command("netns", "identify")])
+
+    assert gone.wait() == 141
+    assert gone.communicate()[1] == b""
+    assert (full.status, full.stderr) == (1, b"[Errno 28] No space left on device\n")
 
 
 @on_a_machine

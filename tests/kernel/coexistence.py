@@ -148,7 +148,8 @@ def forwarding() -> None:
 class Reached(NamedTuple):
     """Which ways TCP finds: out, in by the published port, in past it.
 
-    `back` is the member's own way to that port of the host, and by it to itself; `resolver` is port 53 of the host, `private` another port of it, both asked by the member.
+    `back` is the member's own way to that port of the host, and by it to itself; `resolver` is port
+    53 of the host, `private` another port of it, both asked by the member.
     """
 
     out: bool

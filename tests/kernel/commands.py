@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from netloom.host import ending, processes
+from netloom.host import ending, launch, processes
 from netloom.host.processes import Command
 from netloom.host.ready import wait_ready
 from tests.kernel.machines import on_a_machine, says
@@ -54,8 +54,8 @@ def command(
 
 def begin(*commands: Command, wait: bool = True) -> None:
     """Start commands, and wait until they are ready."""
-    processes.check(commands)
-    processes.start(LAB, [(each, "digest") for each in commands])
+    launch.check(commands)
+    launch.start(LAB, [(each, "digest") for each in commands])
     if wait:
         wait_ready(LAB, commands, SOON)
 

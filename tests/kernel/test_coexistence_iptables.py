@@ -2,14 +2,17 @@
 
 import pytest
 
-from netloom.errors import KernelError
-from netloom.host.passages import put, read, remove
+from netloom.errors import KernelError, Unavailable
+from netloom.host.passages import check, put, read, remove
+from netloom.kernel.nft import Nft
 from netloom.model.walls import Flow, Passage, comment_of
+from netloom.plan.passages import passages
 from tests.kernel.coexistence import (
     ALL,
     LAB,
     NONE,
     OPEN,
+    THROUGH,
     closed,
     forwarding,
     lacking,
@@ -251,8 +254,28 @@ def test_a_chain_that_is_gone_is_told() -> None:
     """An exception for a chain that somebody removed is refused, with what was asked."""
     gone = Passage("nft", "inet filter", "forward", Flow(4, "lan", "eth0"), comment_of(LAB))
 
-    with pytest.raises(KernelError, match="^nft add rule inet filter forward .* is gone"):
+    with pytest.raises(KernelError, match=r"^nft add rule inet filter forward .* is gone"):
         put(gone)
+
+
+OWNED = """add table inet owned {
+  flags owner
+  chain forward {
+    type filter hook forward priority 0; policy drop;
+  }
+}
+"""
+
+
+@on_a_walled_host()
+def test_a_table_that_its_owner_keeps_is_told_beforehand() -> None:
+    """A table of a running process cannot be changed by others: that is said before any step."""
+    with Nft() as nft:
+        nft.run(OWNED)
+        seen = read(LAB)
+
+        with pytest.raises(Unavailable, match="`inet owned` drops what must pass"):
+            check(seen.walls, passages(seen.walls, THROUGH))
 
 
 @pytest.mark.needs("iptables")

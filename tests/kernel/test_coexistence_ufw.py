@@ -25,7 +25,9 @@ RULES = ("/etc/ufw/user.rules", "/etc/ufw/user6.rules")
 SAVES = ("iptables-save", "ip6tables-save")
 SHUT = ALL._replace(out=False, published=False, back=False, resolver=False)
 
-LESS = msgspec.structs.replace(THROUGH, services=(Port("tcp", 53),))
+LESS = msgspec.structs.replace(
+    THROUGH, services=(Port("tcp", 53),), published=THROUGH.published[:1]
+)
 """A network that asks for less: each rule costs ufw a tenth of a second."""
 
 OUT = ("route", "delete", "allow", "in", "on", "lan", "out", "on", "eth0", "from", "10.100.0.0/24")
@@ -56,7 +58,7 @@ def test_ufw_opens_what_it_drops_and_closes_it_to_the_letter() -> None:
     found = opened(LESS)
 
     assert tools(found) == {("ufw", "")}
-    assert reached(4, 6) == [ALL, ALL]
+    assert reached(4, 6) == [ALL, ALL._replace(published=False, back=False)]
     assert lacking(LESS) == ()
     status = says("ufw", "status")
     assert status.count("# netloom:my.lab") == len(found)

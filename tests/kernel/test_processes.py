@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from netloom.errors import Unavailable
-from netloom.host import ending, processes
+from netloom.host import ending, launch, processes
 from netloom.host.journal import boot_id
 from netloom.host.keeper import KEEPER
 from netloom.host.ready import wait_ready
@@ -55,7 +55,7 @@ FORKS = {
 
 AS_A_PLAIN_USER = """
 import os
-from netloom.host import ending, processes, ready
+from netloom.host import ending, launch, processes, ready
 from netloom.netns import names
 from netloom.netns.cover import make_run_writable
 make_run_writable()
@@ -63,7 +63,7 @@ names.prepare()
 names.create('web')
 text = "(setsid sleep 1000 &) & sleep 0.05; echo done; sleep 1000"
 command = processes.Command('web', 'it', ('sh', '-c', text), ready='log/done')
-processes.start('lab', [(command, '')])
+launch.start('lab', [(command, '')])
 ready.wait_ready('lab', [command], 10)
 print(processes.running('lab')['web', 'it'].state)
 print(*processes.tail('lab', 'web', 'it'))
@@ -290,6 +290,14 @@ def test_many_stubborn_commands_take_one_grace() -> None:
 
 
 @in_a_lab
+def test_who_belongs_to_a_command_is_known_before() -> None:
+    """So `down` can tell what it will end from what users started in the same namespace."""
+    begin(command("sleep 1000 & echo pid $!; echo pid $$; echo done; wait", ready="log/done"))
+
+    assert ending.members(LAB) == dict.fromkeys(pids(), ("web", "it"))
+
+
+@in_a_lab
 def test_only_those_named_are_ended() -> None:
     """The other commands of the lab go on, and so does a command of another lab."""
     begin(command("exec sleep 1000", name="one"), command("exec sleep 1000", name="two"))
@@ -394,9 +402,9 @@ def test_a_number_that_is_used_again_proves_nothing(other: str) -> None:
 @in_a_lab
 def test_what_was_only_announced_is_forgotten() -> None:
     """Killed between the note and the fork: nothing runs, and nothing stays."""
-    processes.start(LAB, [])
+    launch.start(LAB, [])
     os.makedirs(processes.runs_dir(LAB))
-    processes._order(LAB, command("sleep 1000"), "digest", "boot")
+    launch._order(LAB, command("sleep 1000"), "digest", "boot")
     Path(processes.runs_dir(LAB), "half").mkdir()
 
     assert processes.running(LAB)["web", "it"].state == "not started"
@@ -410,10 +418,10 @@ def test_a_keeper_that_comes_late_starts_nothing() -> None:
     """Whoever forgets a start first moves its folder away: a straggler finds none, and ends."""
     os.makedirs(processes.logs_dir(LAB))
     os.makedirs(processes.runs_dir(LAB))
-    order = processes._order(LAB, command("touch /run/started"), "digest", "boot")
+    order = launch._order(LAB, command("touch /run/started"), "digest", "boot")
     assert ending.stop(LAB) == []
 
-    trouble = processes._launch(LAB, marshal.dumps([order]))
+    trouble = launch._launch(LAB, marshal.dumps([order]))
 
     assert trouble == ""
     assert not os.path.exists("/run/started")
@@ -432,13 +440,13 @@ def test_killed_anywhere_nothing_is_lost(call: str, when: int) -> None:
     """Launcher, keeper and command are each killed as they make a call: what is left is ended."""
     os.makedirs(processes.logs_dir(LAB))
     os.makedirs(processes.runs_dir(LAB))
-    order = processes._order(LAB, command("sleep 1000 & sleep 1000"), "d", boot_id())
+    order = launch._order(LAB, command("sleep 1000 & sleep 1000"), "d", boot_id())
     os.mkfifo("/run/report")  # opened inside: strace itself would hold an inherited pipe
     Path("/run/orders").write_bytes(marshal.dumps([order]))
     inject = ("-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={when}")
     shell = ("sh", "-c", 'exec "$@" </run/orders >/run/report 2>&1', "sh")
-    launch = (*PYTHON, processes._PROGRAM, str(SRC))
-    with subprocess.Popen(("strace", "-f", "-o", "/dev/null", *inject, *shell, *launch)) as traced:
+    program = (*PYTHON, launch._PROGRAM, str(SRC))
+    with subprocess.Popen(("strace", "-f", "-o", "/dev/null", *inject, *shell, *program)) as traced:
         Path("/run/report").read_bytes()  # until nobody is between fork and exec
 
         assert ending.stop(LAB, grace=0.5) == []

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from netloom.errors import NotReady, Unavailable
-from netloom.host import ending, processes
+from netloom.host import ending, launch, processes
 from netloom.host.ready import wait_ready
 from netloom.kernel import sockets
 from netloom.netns.enter import enter
@@ -224,7 +224,7 @@ def test_what_was_never_started_is_told_so() -> None:
     assert "was not started" in told(SOON, command("true", ready="tcp/80"))
 
     os.makedirs(processes.runs_dir(LAB))
-    processes._order(LAB, command("true"), "digest", "boot")
+    launch._order(LAB, command("true"), "digest", "boot")
     assert "was not started" in told(SOON, command("true", ready="tcp/80"))
 
 

@@ -61,10 +61,7 @@ def add_command(wanted: tuple[str, ...]) -> None:
 @click.argument("name")
 @click.argument("what", metavar="PID|PATH")
 def attach_command(name: str, what: str) -> None:
-    """Give a namespace a name: that of a process, or one that is mounted on a path.
-
-    Unlike a symbolic link in /run/netns to /proc/PID/ns/net, the name stays when the process ends.
-    """
+    """Give the namespace of a process, or one at a path, a name that stays when they go."""
     from netloom.cli.who import opened
     from netloom.netns import names
     from netloom.netns.links import trap
@@ -112,15 +109,12 @@ def _check_free(name: str, wanted: tuple[str, ...]) -> None:
 @click.option("--force", is_flag=True, help="Delete a namespace of a lab, too.")
 @click.option("--kill", is_flag=True, help="End the processes that live there, and tell which.")
 @click.option("--wait", is_flag=True, help="Return when the namespace itself is gone.")
-@click.option("--timeout", default=10.0, help="Seconds that --wait waits (10).")
+@click.option("--timeout", default=10.0, metavar="SECONDS", help="How long --wait waits (10).")
 @click.argument("wanted", metavar="NAME...", nargs=-1, required=True, shell_complete=namespaces)
 def del_command(
     wanted: tuple[str, ...], force: bool, kill: bool, wait: bool, timeout: float
 ) -> None:
-    """Delete namespaces by name, as `ip netns del` does; stale names, too.
-
-    A namespace lives as long as anybody holds it, and who does is told.
-    """
+    """Delete namespaces by name, as `ip netns del` does, stale names too; tell who holds them."""
     from netloom.cli.delete import delete
     from netloom.netns import names
 
@@ -162,10 +156,7 @@ class _Verbatim(click.Command):
 @click.command("netns", cls=_Verbatim)
 @click.argument("words", nargs=-1, metavar="[COMMAND]", shell_complete=_words)
 def netns_command(words: tuple[str, ...]) -> int:
-    """Do word for word what `ip [OPTIONS] netns [COMMAND]` does, with its output and statuses.
-
-    Options may also stand where ip has them: `netloom -j netns list`.
-    """
+    """Do word for word what `ip [OPTIONS] netns [COMMAND]` does, for scripts written for it."""
     from netloom.cli.netns import main
 
     return main(words)

@@ -12,11 +12,16 @@ from netloom.cli.named import reason
 from netloom.cli.output import REFUSED, TRIED, Stop, tell
 from netloom.errors import NetloomError
 from netloom.netns import names
-from netloom.netns.belonging import names_of
+from netloom.netns.belonging import named
 from netloom.netns.handle import NETNS_DIR, Handle, open_name, open_self
 from netloom.netns.holding import Identity, holders, identity, mounts
 
 _SHOWN = 5
+_OTHER_FILES = 100
+_UNSEEN = (
+    "nobody who can be seen holds it, perhaps a descriptor on its way between processes, or a "
+    "connection that is still closing"
+)
 
 
 class _Live(NamedTuple):
@@ -27,36 +32,44 @@ class _Live(NamedTuple):
 
 def delete(wanted: tuple[str, ...], *, kill: bool, timeout: float | None) -> None:
     """Take names away; `kill` who lives there; wait `timeout` seconds for their ends if any."""
+    _make_room(len(wanted))
     with ExitStack() as stack:
         live = _live(wanted, stack)
         if kill:
             _check_killable(live, wanted)
             _kill(live)
-        gone = None
-        if timeout is not None and live:
-            from netloom.netns.gone import Gone
-
-            gone = stack.enter_context(Gone([each.netns for each in live]))
-        for name in wanted:
-            try:
-                names.remove(name)
-            except NetloomError as error:
-                raise Stop(reason(error), TRIED) from error
-        own = _own()
-        if gone is None:
-            for each in live:  # still open: its inode can be nobody else's
-                _tell_why(each, own)
+        if timeout is None or not live:
+            _remove(wanted)
+            _tell_why(live)  # they are open still: their inodes are nobody else's
             return
+        from netloom.netns.gone import Gone
+
+        gone = stack.enter_context(Gone([each.netns for each in live]))
+        _remove(wanted)
         for each in live:
             each.netns.close()
-        left = gone.wait(timeout or 0)
-        for place in sorted(left):
-            _tell_why(live[place], own, wholly=True)
+        left = [live[place] for place in sorted(gone.wait(timeout))]
         if left:
-            message = (
-                f"not gone after {timeout:g} s: {', '.join(live[at].name for at in sorted(left))}"
-            )
-            raise Stop(message, TRIED)
+            _tell_why(left, wholly=True)
+            names_left = ", ".join(each.name for each in left)
+            raise Stop(f"not gone after {timeout:g} s: {names_left}", TRIED)
+
+
+def _make_room(number: int) -> None:
+    """Let this process have as many files open as there are namespaces to be held."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < number + _OTHER_FILES:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _remove(wanted: tuple[str, ...]) -> None:
+    for name in wanted:
+        try:
+            names.remove(name)
+        except NetloomError as error:
+            raise Stop(reason(error), TRIED) from error
 
 
 def _live(wanted: tuple[str, ...], stack: ExitStack) -> list[_Live]:
@@ -83,13 +96,17 @@ def _own() -> Identity:
 def _check_killable(live: list[_Live], wanted: tuple[str, ...]) -> None:
     going = {f"{NETNS_DIR}/{name}" for name in wanted}
     own = _own()
+    staying = {
+        mount.netns: mount.path
+        for mount in mounts({each.identity for each in live})
+        if mount.here and mount.path not in going
+    }
     for each in live:
         if each.identity == own:
             message = f"`{each.name}` is the namespace that netloom runs in: nobody there is ended"
             raise Stop(f"{message}\nhint: netloom del {each.name}", REFUSED)
-        here = {mount.path for mount in mounts(each.identity) if mount.here}
-        if others := sorted(here - going):
-            message = f"`{each.name}` is also mounted on {others[0]}: nobody there is ended"
+        if path := staying.get(each.identity):
+            message = f"`{each.name}` is also mounted on {path}: nobody there is ended"
             raise Stop(f"{message}\nhint: netloom del {each.name}, without --kill", REFUSED)
 
 
@@ -101,20 +118,29 @@ def _kill(live: list[_Live]) -> None:
         tell(f"process {pid} ({command}) {word} by {signal}")
 
 
-def _tell_why(each: _Live, own: Identity, *, wholly: bool = False) -> None:
-    """Say who holds a namespace that has lost its name; `wholly` looks for sockets and mounts."""
-    if each.identity == own:
-        tell(f"note: what was `{each.name}` is the namespace that netloom runs in")
+def _tell_why(live: list[_Live], *, wholly: bool = False) -> None:
+    """Say who holds what has lost its name; `wholly` looks for sockets and mounts, too."""
+    own = _own()
+    for each in live:
+        if each.identity == own:
+            tell(f"note: what was `{each.name}` is the namespace that netloom runs in")
+    wanted = {each.identity for each in live} - {own}
+    why: dict[Identity, list[str]] = {which: [] for which in wanted}
+    if not wanted:
         return
-    found = [f"it is also named `{name}`" for name in names_of(each.identity)]
-    found += [str(holder) for holder in holders(each.identity, sockets=wholly)]
-    if wholly:
-        found += [str(mount) for mount in mounts(each.identity)]
-    more = [f"and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
-    for line in [*found[:_SHOWN], *more]:
-        tell(f"note: what was `{each.name}` lives on: {line}")
-    if wholly and not found:
-        tell(
-            f"note: what was `{each.name}` lives on: nobody who can be seen holds it, perhaps a "
-            "descriptor on its way between processes, or a connection that is still closing"
-        )
+    for which, still in named().items():
+        if which in why:
+            why[which] += [f"it is also named `{name}`" for name in still]
+    for holder in holders(wanted, sockets=wholly):
+        why[holder.netns].append(str(holder))
+    for mount in mounts(wanted) if wholly else ():
+        why[mount.netns].append(str(mount))
+    for each in live:
+        if each.identity in why:
+            _tell(each.name, why[each.identity] or ([_UNSEEN] if wholly else []))
+
+
+def _tell(name: str, why: list[str]) -> None:
+    more = [f"and {len(why) - _SHOWN} more"] if len(why) > _SHOWN else []
+    for line in [*why[:_SHOWN], *more]:
+        tell(f"note: what was `{name}` lives on: {line}")

@@ -21,6 +21,7 @@ VERBS: dict[str, dict[str, tuple[str, str]]] = {
         "verify": ("netloom.cli.labs", "is it still what was applied?"),
         "undo": ("netloom.cli.labs", "back to before netloom's last change"),
         "labs": ("netloom.cli.labs", "the labs that are up"),
+        "logs": ("netloom.cli.logs", "what the commands of a namespace printed"),
     },
     "Look": {
         "ls": ("netloom.cli.byhand", "all names of namespaces, and whose they are"),

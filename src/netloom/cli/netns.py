@@ -75,9 +75,25 @@ def main(arguments: "Sequence[str]", *, named: bool = True) -> int:
 
     `arguments` follow the word `netns` if that was `named` already, else `netloom`.
     """
+    try:
+        try:
+            return _ended(list(arguments), named=named)
+        finally:
+            flush()
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+    except OSError as error:  # the disk is full
+        complain(str(error))
+        return 1
+
+
+def _ended(arguments: list[str], *, named: bool) -> int:
     asked = Asked()
     try:
-        words = _options(list(arguments), asked)
+        words = _options(arguments, asked)
         if asked.batch is not None:
             return _batch(asked)
         if named:
@@ -85,13 +101,6 @@ def main(arguments: "Sequence[str]", *, named: bool = True) -> int:
         return _object(words, asked) if words else _usage()
     except End as end:
         return end.status
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 141
-    finally:
-        flush()
 
 
 def _options(words: list[str], asked: Asked) -> list[str]:

@@ -5,7 +5,6 @@ Bytes go through as they are: a name is a file's, and need be no text.
 
 import os
 import sys
-from contextlib import suppress
 
 from netloom.netns.handle import NETNS_DIR
 
@@ -67,8 +66,7 @@ def complain(line: str) -> None:
 
 def flush() -> None:
     """Let go of what was said; others write now."""
-    with suppress(BrokenPipeError):
-        sys.stdout.flush()
+    sys.stdout.flush()
 
 
 def invalid(word: str, reason: str) -> End:

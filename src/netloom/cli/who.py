@@ -101,7 +101,7 @@ def pids_command(ns: str, threads: bool, fds: bool, sockets: bool, as_json: bool
     try:
         with open_name(ns) as netns:
             wanted = identity(netns.fd)
-            found = list(holders(wanted, threads=threads, fds=fds, sockets=sockets))
+            found = list(holders({wanted}, threads=threads, fds=fds, sockets=sockets))
     except NetloomError as error:
         raise Stop(reason(error), REFUSED) from error
     asked = [

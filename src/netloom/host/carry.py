@@ -9,7 +9,7 @@ from functools import singledispatch
 from itertools import count
 
 from netloom.errors import KernelError
-from netloom.host import claims, ending, flows, processes, sysctl
+from netloom.host import claims, ending, flows, launch, processes, sysctl
 from netloom.host.rulesets import Text
 from netloom.host.worker import Worker
 from netloom.model.marks import kind_of
@@ -170,7 +170,7 @@ def start_together(starts: tuple[steps.RunStart, ...], worker: Worker) -> None:
     worker.turn_to(HOST)
     hop(worker.rooms[HOST].handle)
     lab = worker.orders.lab
-    processes.start(lab, [(as_process(s.netns, s.name, s.command), s.digest) for s in starts])
+    launch.start(lab, [(as_process(s.netns, s.name, s.command), s.digest) for s in starts])
 
 
 def as_process(netns: str, name: str, command: Command) -> processes.Command:

@@ -5,17 +5,20 @@ somebody else has come to rely on stays. So each such sysctl has a file of its o
 /run/netloom/claims/KEY: what was found, what was set, and the labs that hold it. The last holder
 restores what was found, if the value is still ours and nobody else relies on it now.
 
+The one switch for IPv6 (`conf.all.forwarding`) rewrites every interface's, so what stood there is
+kept with it.
+
 Rule 1: the file is written before the setting, and goes after it is restored.
 Rule 2: all of it happens under one lock, the folder's; no lab waits long for another.
 """
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from netloom.errors import KernelError
@@ -24,17 +27,27 @@ from netloom.host.journal import RUN_DIR, boot_id
 
 CLAIMS_DIR = f"{RUN_DIR}/claims"
 _FORWARD = "net.ipv4.ip_forward"
+_ALL_IPV6 = "net.ipv6.conf.all.forwarding"
 _UNFINISHED = ".new"
 
 
 class Claim(Struct, frozen=True):
-    """One shared setting: `found` before the first lab came, `value` since, `holders` the labs."""
+    """One shared setting: `found` before the first lab came, `value` since, `holders` the labs.
+
+    `beside` are settings that hang together with it, as they were then.
+    """
 
     key: str
     boot: str
     found: str
     value: str
     holders: tuple[str, ...] = ()
+    beside: Mapping[str, str] = field(default_factory=dict)
+
+    def is_relied_on(self, ip_forward: str) -> bool:
+        """Whether somebody switched forwarding on for the whole host after us (Docker does)."""
+        before = self.beside.get(_FORWARD)
+        return before is not None and before != "1" == ip_forward
 
 
 def claims() -> dict[str, Claim]:
@@ -60,7 +73,7 @@ def add(lab: str, key: str, value: str) -> None:
     with _locked():
         path = _path(key)
         now = sysctl.read((key,)).get(key, "")
-        claim = _read(path) or Claim(key, boot_id(), now, value)
+        claim = _read(path) or Claim(key, boot_id(), now, value, beside=_beside(key, now))
         holders = tuple(sorted({*claim.holders, lab}))
         _write(path, replace(claim, value=value, holders=holders))
         if now != value:
@@ -79,9 +92,9 @@ def remove(lab: str, key: str) -> None:
             _write(path, replace(claim, holders=others))
             return
         now = sysctl.read((key,)).get(key)
-        if now == claim.value != claim.found and not _relied_on(key):
-            with suppress(KernelError):  # the interface went meanwhile
-                sysctl.write(key, claim.found)
+        whole = sysctl.read((_FORWARD,)).get(_FORWARD, "")
+        if now == claim.value != claim.found and not claim.is_relied_on(whole):
+            _restore(claim)
         os.unlink(path)
 
 
@@ -96,11 +109,25 @@ def tidy() -> None:
         os.rmdir(CLAIMS_DIR)
 
 
-def _relied_on(key: str) -> bool:
-    """Whether somebody switched forwarding on for the whole host after us (Docker does)."""
-    if not (key.startswith("net.ipv4.conf.") and key.endswith(".forwarding")):
-        return False
-    return sysctl.read((_FORWARD,)).get(_FORWARD) == "1"
+def _beside(key: str, found: str) -> dict[str, str]:
+    """Return the settings that tell later who relies on one, or that are rewritten with it."""
+    if key.startswith("net.ipv4.conf.") and key.endswith(".forwarding"):
+        return sysctl.read((_FORWARD,))
+    if key != _ALL_IPV6:
+        return {}
+    links = (name.replace(".", "/") for name in os.listdir("/proc/sys/net/ipv6/conf"))
+    each = sysctl.read(f"net.ipv6.conf.{name}.forwarding" for name in links if name != "all")
+    return {other: value for other, value in each.items() if value != found}
+
+
+def _restore(claim: Claim) -> None:
+    rewritten = {key: old for key, old in claim.beside.items() if key != _FORWARD}
+    kept = sysctl.read(rewritten)
+    with suppress(KernelError):  # the interface went meanwhile
+        sysctl.write(claim.key, claim.found)
+    for key in kept:
+        with suppress(KernelError):
+            sysctl.write(key, rewritten[key])
 
 
 @contextmanager

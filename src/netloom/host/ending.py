@@ -65,18 +65,23 @@ def stop(lab: str, which: frozenset[Key] | None = None, grace: float = GRACE) ->
     """
     boot = boot_id()
     left: list[Left] = []
-    doomed = _doomed(lab, which)
-    while doomed:
-        left = _end_all(doomed, boot, grace)
-        unfinished = {left_one[:2] for left_one in left}
+    unfinished: set[Key] = set()
+    # Again, since a keeper may have noted itself between our look and our forgetting.
+    while doomed := [run for run in _doomed(lab, which) if run.key not in unfinished]:
+        left += _end_all(doomed, boot, grace)
+        unfinished = {(each.netns, each.name) for each in left}
         for run in doomed:
             if run.key not in unfinished:
                 _forget(run)
-        # Somebody may have noted a first process between our look and our forgetting.
-        doomed = [run for run in _doomed(lab, which) if run.key not in unfinished]
     with suppress(OSError):
         os.rmdir(runs_dir(lab))
     return left
+
+
+def members(lab: str) -> dict[int, Key]:
+    """Return whom `stop` would end, by number, and of which command: the rest is a user's."""
+    found = _look(runs(lab), boot_id())
+    return {pid: found.whose[pid] for pid in found.members}
 
 
 def _doomed(lab: str, which: frozenset[Key] | None) -> list[Run]:
@@ -216,7 +221,7 @@ def _forget(run: Run) -> None:
     ends. Whoever was quicker is seen, and is still to be ended: then all stays.
     """
     folder = run.folder.removesuffix(GOING) + GOING
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError):  # somebody else forgets it, too
         os.rename(run.folder, folder)
         now = read_run(folder)
         if (now.keeper, now.command) != (run.keeper, run.command) and not now.over:

@@ -3,7 +3,7 @@
 `ThisMachine` (`this.py`) is the real one.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from msgspec import Struct, field
@@ -83,8 +83,11 @@ class Machine(Protocol):
     def host_subnets(self, lab: str) -> tuple[HostSubnet, ...]:
         """Return the prefixes connected to the namespace `host`, without the lab's own."""
 
-    def outside(self, lab: str) -> Outside:
-        """Return what lies around the namespace `host`, without the lab's own."""
+    def outside(self, lab: str, ports: Collection[tuple[str, int]] = ()) -> Outside:
+        """Return what lies around the namespace `host`, without the lab's own.
+
+        `ports` are protocols and ports of which it shall be known whether they are taken.
+        """
 
     def foretell(self, lab: str, texts: Iterable[Text], links: Iterable[str]) -> Foretellings:
         """Return, for each text of firewall rules, how it will be listed, or its mistakes.

@@ -39,9 +39,7 @@ from netloom.netns.cover import REMEDY
 from netloom.netns.enter import aside, hop
 from netloom.netns.handle import Handle, NoSuchNetns, Stale, open_name
 from netloom.plan.sysctls import NO_IPV6, link_of
-from netloom.topology.allocate import HostSubnet
 from netloom.topology.lower import HOST_PROTOCOL
-from netloom.values import network_of
 from netloom.wire.netconf import FORWARDING, netconf_get, read_forwarding
 from netloom.wire.rtnetlink import (
     Peer,
@@ -369,45 +367,3 @@ def _unavailable(error: KernelError) -> Unavailable:
         reason = f"this kernel has no network namespaces (CONFIG_NET_NS): {error}"
         return Unavailable(reason, "boot a kernel that has them")
     return Unavailable(f"cannot look: {error}", "is the machine out of memory or of open files?")
-
-
-def host_subnets(lab: str) -> tuple[HostSubnet, ...]:
-    """Return the prefixes connected to interfaces of the host that are not the lab's."""
-    with Rtnetlink() as rt:
-        links = {link.index: link for link in read_links(rt.dump(dump_links()))}
-        addrs = read_addrs(rt.dump(dump_addrs()))
-    found = []
-    for entry in addrs:
-        link = links.get(entry.index)
-        if link is None or lab_of(link.alias) == lab or entry.addr.ip.startswith("fe80:"):
-            continue
-        prefix = network_of(entry.addr.ip, entry.addr.prefixlen)
-        owner = f"the lab `{lab_of(link.alias)}`" if lab_of(link.alias) else ""
-        found.append(HostSubnet(prefix, link.name, owner))
-    return tuple(found)
-
-
-def marked(lab: str) -> frozenset[str]:
-    """Return the names of all namespaces that bear a lab's mark."""
-    return frozenset(name for name, owner in owners().items() if owner == lab)
-
-
-def owners() -> dict[str, str]:
-    """Return every name in /run/netns with the lab whose namespace it is, empty for nobody's."""
-    return aside(_owners)
-
-
-def _owners() -> dict[str, str]:
-    found = {}
-    for name in registry.names():
-        try:
-            handle = open_name(name)
-        except (NoSuchNetns, Unavailable):
-            found[name] = ""
-            continue
-        with handle:
-            hop(handle)
-            with Rtnetlink() as rt:
-                links = read_links(rt.dump(dump_links()))
-        found[name] = next((lab_of(link.alias) for link in links if link.index == 1), "")
-    return found

@@ -1,18 +1,33 @@
 """What lies around the namespace `host`: its interfaces, and the ways that lead out of it."""
 
-from collections.abc import Iterable
+import os
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 
+from netloom.errors import KernelError, TopologyError, Unavailable
 from netloom.host import sysctl
-from netloom.host.claims import claims
+from netloom.host.claims import Claim, claims
+from netloom.host.journal import Journal, boot_id, labs
 from netloom.kernel.netlink import Rtnetlink
+from netloom.kernel.sockets import diag_socket, listeners
 from netloom.model.marks import lab_of
-from netloom.model.objects import MAIN_TABLE, Route
-from netloom.topology.uplink import Exit, Outside
-from netloom.values import Family
-from netloom.wire.rtnetlink import SeenLink, dump_links, dump_routes, read_links, read_routes
+from netloom.model.objects import HOST, MAIN_TABLE, Desired, Route
+from netloom.topology.parse import parse
+from netloom.topology.uplink import Exit, Outside, Taken
+from netloom.values import Family, family
+from netloom.wire.rtnetlink import (
+    SeenAddr,
+    SeenLink,
+    dump_addrs,
+    dump_links,
+    dump_routes,
+    read_addrs,
+    read_links,
+    read_routes,
+)
 
 _RTPROT_RA = 9  # linux/rtnetlink.h
+_PERMANENT = 0x80  # IFA_F_PERMANENT
 _RESOLV_CONFS = (
     "/etc/resolv.conf",
     "/run/systemd/resolve/resolv.conf",
@@ -22,21 +37,43 @@ _RESOLV_CONFS = (
 """The machine's own file, and those behind the resolvers that may run on its loopback."""
 
 _DEFAULTS: dict[str, Family] = {"0.0.0.0/0": 4, "::/0": 6}
+_IP_FORWARD = "net.ipv4.ip_forward"
+_ALL_IPV6 = "net.ipv6.conf.all.forwarding"
 
 
-def outside(lab: str) -> Outside:
-    """Return the interfaces of the host that are not the lab's, and its default routes."""
+def outside(lab: str, ports: Collection[tuple[str, int]] = ()) -> Outside:
+    """Return the interfaces of the host that are not the lab's, and its default routes.
+
+    `ports` are protocols and ports of the host of which it shall be known whether they are taken.
+    """
     with Rtnetlink() as rt:
         links = read_links(rt.dump(dump_links()))
         names = {link.index: link.name for link in links}
         routes = read_routes(rt.dump(dump_routes()), names, protocols=None)
+        addrs = read_addrs(rt.dump(dump_addrs()))
     others = [link for link in links if lab_of(link.alias) != lab]
+    free = [link.name for link in others if not lab_of(link.alias)]
+    held = claims()
+    forwarding = _Forwarding(held)
     return Outside(
-        links={link.name: _is_up(link) for link in others},
+        links={link.name: _trouble(link) for link in others},
         resolvers=resolvers(),
         of_labs=frozenset(link.name for link in others if lab_of(link.alias)),
         exits=tuple(_exits(routes)),
+        forwards=frozenset(name for name in free if forwarding.of(name)),
+        forwards_ipv6=forwarding.of_ipv6(),
+        learners=frozenset(_learners(free, routes, addrs, names, held)),
+        taken=tuple(_taken(lab, ports)) if ports else (),
     )
+
+
+def _trouble(link: SeenLink) -> str:
+    if not link.up:
+        return "is down"
+    return "" if link.carrier else "has no carrier"
+
+
+# ── resolvers ─────────────────────────────────────────────────────────────────────────────
 
 
 def resolvers() -> str:
@@ -61,8 +98,7 @@ def _is_here(server: str) -> bool:
     return server.startswith("127.") or server == "::1" or "%" in server
 
 
-def _is_up(link: SeenLink) -> bool:
-    return link.up and link.carrier
+# ── routes and forwarding ─────────────────────────────────────────────────────────────────
 
 
 def _exits(routes: Iterable[Route]) -> Iterable[Exit]:
@@ -71,20 +107,99 @@ def _exits(routes: Iterable[Route]) -> Iterable[Exit]:
     for dst, version in _DEFAULTS.items():
         mine = [route for route in defaults if route.dst == dst and route.type == "unicast"]
         least = min((route.metric for route in mine), default=0)
-        for link in dict.fromkeys(
-            hop.dev for route in mine if route.metric == least for hop in route.nexthops
-        ):
-            ra = any(r.protocol == _RTPROT_RA for r in mine if link in _devs(r))
-            yield Exit(link, version, forwarding=_forwards(link, version), ra=ra)
+        best = (hop.dev for route in mine if route.metric == least for hop in route.nexthops)
+        yield from (Exit(link, version) for link in dict.fromkeys(best))
 
 
-def _devs(route: Route) -> set[str]:
-    return {hop.dev for hop in route.nexthops}
+class _Forwarding:
+    """What the host forwards without any lab."""
+
+    def __init__(self, held: dict[str, Claim]) -> None:
+        """Look at the switches that are for all interfaces."""
+        self.held = held
+        self.whole = sysctl.read((_IP_FORWARD, _ALL_IPV6))
+
+    def of(self, link: str) -> bool:
+        """Whether an interface forwards IPv4: it did before us, or somebody wants it by now."""
+        key = f"net.ipv4.conf.{link.replace('.', '/')}.forwarding"
+        claim = self.held.get(key)
+        if claim is None:
+            return sysctl.read((key,)).get(key) == "1"
+        return claim.found == "1" or claim.is_relied_on(self.whole.get(_IP_FORWARD, ""))
+
+    def of_ipv6(self) -> bool:
+        """Whether all interfaces forward IPv6."""
+        claim = self.held.get(_ALL_IPV6)
+        return (claim.found if claim else self.whole.get(_ALL_IPV6)) == "1"
 
 
-def _forwards(link: str, version: Family) -> bool:
-    """Whether an interface forwards without any lab."""
-    which = link.replace(".", "/") if version == 4 else "all"
-    key = f"net.ipv{version}.conf.{which}.forwarding"
-    claim = claims().get(key)
-    return (claim.found if claim else sysctl.read((key,)).get(key)) == "1"
+def _learners(
+    links: Iterable[str],
+    routes: Iterable[Route],
+    addrs: Iterable[SeenAddr],
+    names: dict[int, str],
+    held: dict[str, Claim],
+) -> Iterator[str]:
+    """Yield the interfaces whose routes or addresses come from router advertisements.
+
+    Where a program of the host's listens to them in the kernel's place, `accept_ra` is 0, and
+    stays.
+    """
+    learned = {hop.dev for r in routes if r.protocol == _RTPROT_RA for hop in r.nexthops}
+    for seen in addrs:
+        if not seen.flags & _PERMANENT and family(seen.addr.ip) == 6:
+            learned.add(names.get(seen.index, ""))
+    for link in links:
+        key = f"net.ipv6.conf.{link.replace('.', '/')}.accept_ra"
+        if key in held or (link in learned and sysctl.read((key,)).get(key) == "1"):
+            yield link
+
+
+# ── ports that are taken ──────────────────────────────────────────────────────────────────
+
+
+def _taken(lab: str, ports: Collection[tuple[str, int]]) -> Iterator[Taken]:
+    """Yield those of the ports that somebody listens on, or that another lab publishes."""
+    kinds = sorted({protocol for protocol, _ in ports})
+    with suppress(KernelError), diag_socket() as diag:
+        for kind in kinds:
+            for seen in listeners(diag, kind):
+                if (kind, seen.port) in ports:
+                    owner = f"{_process_of(seen.inode)} listens on {_spot(seen.address, seen.port)}"
+                    yield Taken(kind, seen.address, seen.port, owner)
+    for other in labs():
+        if other != lab:
+            yield from _published(other)
+
+
+def _published(lab: str) -> Iterator[Taken]:
+    """Yield the ports that a lab publishes."""
+    with suppress(TopologyError, Unavailable):
+        record = Journal(lab).record()
+        if record is None or record.boot != boot_id() or not _has_rules(record.desired):
+            return
+        topology = parse(record.text, file=record.source, name=lab).topology
+        for said in (topology.namespaces or {}).values():
+            for port in said.publish:
+                owner = f"the lab `{lab}` publishes it"
+                yield Taken(port.protocol, port.address, port.port, owner)
+
+
+def _has_rules(desired: Desired) -> bool:
+    return HOST in desired.netns and bool(desired.netns[HOST].rulesets)
+
+
+def _spot(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _process_of(inode: int) -> str:
+    """Return who has a socket open, in a word for people."""
+    wanted = f"socket:[{inode}]"
+    for pid in filter(str.isdecimal, os.listdir("/proc")):
+        with suppress(OSError):
+            for fd in os.listdir(f"/proc/{pid}/fd"):
+                if os.readlink(f"/proc/{pid}/fd/{fd}") == wanted:
+                    with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+                        return f"`{file.read().strip()}` (pid {pid})"
+    return "somebody"

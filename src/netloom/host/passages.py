@@ -16,10 +16,10 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from netloom.errors import KernelError, Unavailable
 from netloom.model.walls import Noted, Passage, Tool, WallRule, Walls, WallTable
@@ -64,7 +64,7 @@ def put(passage: Passage) -> None:
 
     Raises `KernelError` where its chain or its program is gone, or the program refuses.
     """
-    walls = _walls()
+    walls = _walls_around(passage)
     if _is_open(walls, passage):
         return
     at: tuple[int, WallRule | None] | None = (0, None)
@@ -77,7 +77,7 @@ def put(passage: Passage) -> None:
 
 def remove(passage: Passage) -> None:
     """Close an exception, however often it is there; none is no harm."""
-    walls = _walls()
+    walls = _walls_around(passage)
     if passage.tool in {"ufw", "firewall-cmd"}:
         if _is_open(walls, passage):
             _change(closing(passage))
@@ -100,22 +100,53 @@ def _walls() -> Walls:
     return Walls(tables, tuple(_noted()), zones, bound)
 
 
+def _walls_around(passage: Passage) -> Walls:
+    """Return as much of the walls as opening or closing an exception takes."""
+    match passage.tool:
+        case "ufw":
+            return Walls(ufw=tuple(_noted()))
+        case "firewall-cmd":
+            return _walls()
+        case "nft":
+            try:
+                said = _run(("nft", "-j", "list", "table", *passage.table.split()))
+            except KernelError as error:
+                if error.errno == errno.ENOENT:
+                    return Walls()
+                raise
+            return Walls(nftables.tables(said))
+        case _:
+            return Walls(_saved_table(passage))
+
+
+def _saved_table(passage: Passage) -> tuple[WallTable, ...]:
+    family, word, iptables = next(each for each in _WORDS if each[0] == passage.flow.family)
+    if passage.tool == "iptables-legacy" and not _has_legacy(word):
+        return ()
+    flavour = passage.tool.removeprefix("iptables")
+    save = (f"{iptables}{flavour}-save", "-t", passage.table)
+    return _saved(save, passage.tool, family)
+
+
 def _tables() -> Iterator[WallTable]:
     # Not in process: libnftables 1.0.6 writes past its buffer for a table with flags.
     said = _run(("nft", "-j", "list", "ruleset"))
     of_nft = {table.name: table for table in nftables.tables(said)}
     for name in nftables.flagged(said):
-        if name in of_nft and "dormant" in _flags(name):
-            del of_nft[name]
+        if name in of_nft:
+            flags = _flags(name)
+            of_nft[name] = structs.replace(of_nft[name], owned="owner" in flags)
+            if "dormant" in flags:
+                del of_nft[name]
     for family, word, iptables in _WORDS:
         save = f"{iptables}-nft-save"
         if any(f"{word} {name}" in of_nft for name in _TABLES) and _found(save):
-            for table in _saved(save, "iptables-nft", family):
+            for table in _saved((save,), "iptables-nft", family):
                 name = f"{word} {table.name}"
                 own, of_nft[name] = iptsave.parted(table, of_nft[name])
                 yield own
         if _has_legacy(word):
-            yield from _saved(f"{iptables}-legacy-save", "iptables-legacy", family)
+            yield from _saved((f"{iptables}-legacy-save",), "iptables-legacy", family)
     yield from of_nft.values()
 
 
@@ -128,8 +159,8 @@ def _words(line: str) -> list[str]:
     return line.replace(",", " ").split()[1:]
 
 
-def _saved(name: str, tool: Tool, family: Family) -> tuple[WallTable, ...]:
-    return iptsave.tables(_run((name,)), tool, family)
+def _saved(command: Command, tool: Tool, family: Family) -> tuple[WallTable, ...]:
+    return iptsave.tables(_run(command), tool, family)
 
 
 def _has_legacy(word: str) -> bool:
@@ -162,9 +193,19 @@ def _firewalld() -> tuple[frozenset[str], frozenset[str]]:
 # ── programs ──────────────────────────────────────────────────────────────────────────────
 
 
-def check(passage: Passage) -> None:
-    """Raise `Unavailable` where the program that would open an exception is missing."""
-    _path(program(passage))
+def check(walls: Walls, passages: Iterable[Passage]) -> None:
+    """Raise `Unavailable` where one of these exceptions cannot be opened here, before any is.
+
+    Its program is missing, or a running process keeps the table for itself.
+    """
+    owned = {table.name for table in walls.tables if table.owned}
+    for passage in passages:
+        _path(program(passage))
+        if passage.table in owned:
+            reason = (
+                f"table `{passage.table}` drops what must pass, and only its owner may change it"
+            )
+            raise Unavailable(reason, "have the program that made it let the network through")
 
 
 def _found(name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The commands of a lab (`run:`): started, remembered and looked at.
+"""The commands of a lab (`run:`): what is remembered of each start, and what became of it.
 
     run/MARK/asked      what is about to be started; written before anything is
     run/MARK/keeper     the keeper: number, start, and where in the log this start begins
@@ -14,30 +14,16 @@ an earlier one can take a later one's place. It is in the environment of the com
 `:` between namespace and name, since both may hold a `.`.
 """
 
-import fcntl
-import marshal
 import os
-import pwd
-import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
-import netloom
-from netloom.errors import KernelError, Unavailable
 from netloom.host.journal import RUN_DIR, boot_id
-from netloom.kernel import process, procfs
-from netloom.model.objects import HOST
-from netloom.values import NAME_MAX
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from netloom.host.keeper import Order
+from netloom.kernel import process
 
 MARK = "NETLOOM_RUN"
 """The variable that bears the mark of a start."""
@@ -47,9 +33,6 @@ Key = tuple[str, str]
 
 State = Literal["running", "ended", "lost", "not started"]
 
-_PROGRAM = (
-    "import sys; sys.path.append(sys.argv[1]); from netloom.host.keeper import launch; launch()"
-)
 _TAIL = 64 * 1024
 
 
@@ -147,129 +130,6 @@ def logs_dir(lab: str) -> str:
 def log_path(lab: str, netns: str, name: str) -> str:
     """Return the file that a command's output goes to."""
     return f"{logs_dir(lab)}/{netns}:{name}.log"
-
-
-# ── starting ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def check(commands: Sequence[Command]) -> None:
-    """Raise `Unavailable` for the first command that could not be started; change nothing."""
-    for command in commands:
-        label = f"`{command.name}` in `{command.netns}`"
-        if not command.argv or "\0" in "".join(command.argv):
-            raise Unavailable(f"{label} has no command that could be run")
-        if len(os.fsencode(f"{command.netns}:{command.name}.log")) > NAME_MAX:
-            raise Unavailable(f"{label} has too long a name", "call it by another `name:`")
-        if not os.path.isdir(command.cwd):
-            raise Unavailable(f"{label}: no folder `{command.cwd}`", "name another as its `cwd`")
-        _identity(command.user)
-
-
-def start(lab: str, commands: Sequence[tuple[Command, str]]) -> None:
-    """Start commands, each with the digest it shall be told by; return when all are under way.
-
-    Should: be preceded by `check`, and by `ending.stop` where one of that name is left.
-    Mustn't: be called without the lab's lock. One that could not become its command has `ended`.
-    """
-    if not commands:
-        return
-    try:
-        os.makedirs(runs_dir(lab), 0o755, exist_ok=True)
-        os.makedirs(logs_dir(lab), 0o755, exist_ok=True)
-        boot = boot_id()
-        orders = [_order(lab, command, digest, boot) for command, digest in commands]
-    except OSError as error:
-        reason = f"cannot write below {runs_dir(lab)}: {error.strerror}"
-        raise Unavailable(reason, "a start begins on disk: make room there") from error
-    if trouble := _launch(lab, marshal.dumps(orders)):
-        raise Unavailable(f"cannot start commands: {trouble.splitlines()[-1]}")
-
-
-def _order(lab: str, command: Command, digest: str, boot: str) -> "Order":
-    """Write down one start, and return what its keeper is told."""
-    mark = os.urandom(8).hex()
-    folder = f"{runs_dir(lab)}/{mark}"
-    asked = Asked(boot, command.netns, command.name, digest, command.argv, time.time())
-    os.mkdir(folder, 0o755)
-    Path(f"{folder}/asked.new").write_bytes(msgspec.json.encode(asked))
-    os.rename(f"{folder}/asked.new", f"{folder}/asked")
-    user, whose = _identity(command.user)
-    names = {"NETLOOM_LAB": lab, "NETLOOM_NAME": command.netns, "PWD": command.cwd}
-    return {
-        "folder": folder,
-        "log": log_path(lab, command.netns, command.name),
-        "netns": "" if command.netns == HOST else command.netns,
-        "argv": list(command.argv),
-        "env": whose | names | dict(command.env) | {MARK: mark},
-        "user": user,
-        "cwd": command.cwd,
-    }
-
-
-def _identity(user: str) -> tuple[tuple[int, int, list[int]] | None, dict[str, str]]:
-    """Return the numbers of a user and what their environment says, none for who we are."""
-    if not user:
-        return None, {}
-    try:
-        who = pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
-    except (KeyError, OverflowError):
-        raise Unavailable(f"no user `{user}` here", "name one that /etc/passwd has") from None
-    whose = {"HOME": who.pw_dir, "USER": who.pw_name, "LOGNAME": who.pw_name}
-    if who.pw_uid == os.geteuid():
-        return None, whose
-    if os.geteuid() != 0 or procfs.in_user_namespace():
-        reason = f"may not become user `{user}` here"
-        raise Unavailable(reason, "run netloom as root, outside of user namespaces")
-    return (who.pw_uid, who.pw_gid, os.getgrouplist(who.pw_name, who.pw_gid)), whose
-
-
-def _launch(lab: str, orders: bytes) -> str:
-    """Spawn the launcher, and return what it and its keepers complain about, empty if nothing."""
-    source = os.path.dirname(os.path.dirname(os.path.abspath(netloom.__file__)))
-    argv = [sys.executable, "-I", "-S", "-c", _PROGRAM, source, lab]
-    env = dict(os.environ)
-    if b"LC_CTYPE" not in procfs.initial_environment():  # Python's own (PEP 538)
-        env.pop("LC_CTYPE", None)
-    reading, writing = _pipe()
-    report, told = _pipe()
-    status = 0
-    try:
-        places = [(os.POSIX_SPAWN_DUP2, fd, at) for at, fd in enumerate((reading, told, told))]
-        try:
-            pid = os.posix_spawn(
-                argv[0], argv, env, file_actions=places, setsid=True, setsigmask=()
-            )
-        except OSError as error:
-            raise KernelError(error.errno or 0, argv[0]) from error
-        finally:
-            os.close(reading)
-            os.close(told)
-        with suppress(BrokenPipeError), os.fdopen(writing, "wb", closefd=False) as pipe:
-            pipe.write(orders)
-        os.close(writing)
-        writing = -1
-        trouble = b"".join(iter(lambda: os.read(report, 4096), b""))
-        with suppress(ChildProcessError):  # somebody's SIGCHLD handler was quicker
-            status = os.waitpid(pid, 0)[1]
-    finally:
-        os.close(report)
-        if writing >= 0:
-            os.close(writing)
-    killed = f"the launcher ended with {status}" if status else ""
-    return trouble.decode(errors="replace").strip() or killed
-
-
-def _pipe() -> tuple[int, int]:
-    """Return the ends of a pipe, both above 2: netloom may have been started without a stdin."""
-    ends = os.pipe()
-    moved = (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 3) for end in ends)
-    reading, writing = moved
-    for end in ends:
-        os.close(end)
-    return reading, writing
-
-
-# ── looking ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def runs(lab: str) -> list[Run]:

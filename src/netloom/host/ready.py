@@ -46,7 +46,7 @@ def wait_ready(lab: str, commands: Sequence[Command], timeout: float) -> None:
 
     `timeout` is in seconds. A command without `ready` is ready when it has begun.
 
-    Should: come after `processes.start`.
+    Should: come after `launch.start`.
     Mustn't: end anything: who looks for the reason finds everything as it is.
     """
     began = time.monotonic()

@@ -1,18 +1,19 @@
 """The real `Machine`: the one that netloom runs on."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from netloom.errors import Refused
 from netloom.host import apply as doing
+from netloom.host import launch, owners, processes, ready
 from netloom.host import observe as looking
 from netloom.host import outside as around
-from netloom.host import processes, ready
 from netloom.host.carry import as_process
 from netloom.host.holders import holders
 from netloom.host.journal import boot_id
 from netloom.host.machine import Foretellings, Holders, Orders, Scope
 from netloom.host.rulesets import Text, foretell
+from netloom.host.subnets import host_subnets
 from netloom.model.objects import Desired
 from netloom.model.snapshot import Snapshot
 from netloom.netns import names as registry
@@ -40,11 +41,11 @@ class ThisMachine:
 
     def host_subnets(self, lab: str) -> tuple[HostSubnet, ...]:
         """Return the prefixes connected to the namespace `host`, without the lab's own."""
-        return looking.host_subnets(lab)
+        return host_subnets(lab)
 
-    def outside(self, lab: str) -> Outside:
-        """Return what lies around the namespace `host`, without the lab's own."""
-        return around.outside(lab)
+    def outside(self, lab: str, ports: Collection[tuple[str, int]] = ()) -> Outside:
+        """Return what lies around the namespace `host`, and which of these ports are taken."""
+        return around.outside(lab, ports)
 
     def foretell(self, lab: str, texts: Iterable[Text], links: Iterable[str]) -> Foretellings:
         """Return, for each text of firewall rules, how it will be listed, or its mistakes."""
@@ -52,7 +53,7 @@ class ThisMachine:
 
     def check(self, desired: Desired) -> None:
         """Raise `Unavailable` for a command that could not be started here."""
-        processes.check(list(_commands(desired)))
+        launch.check(list(_commands(desired)))
 
     def wait_ready(self, lab: str, desired: Desired, timeout: float) -> None:
         """Return when all commands are ready; raise `NotReady` after `timeout` seconds."""
@@ -69,7 +70,7 @@ class ThisMachine:
 
     def marked(self, lab: str) -> frozenset[str]:
         """Return the names of all namespaces that bear the mark of a lab."""
-        return looking.marked(lab)
+        return owners.marked(lab)
 
     def holders(self, names: Iterable[str]) -> Holders:
         """Return the processes that live in namespaces of these names."""

@@ -19,7 +19,7 @@ from netloom.plan.steps import Plan
 from netloom.topology.allocate import Held
 from netloom.topology.lower import BASELINE, FORWARDING, Around, Lowered, lower
 from netloom.topology.parse import Source
-from netloom.topology.uplink import Outside
+from netloom.topology.uplink import Outside, published_ports
 
 
 class Draft(Struct, frozen=True):
@@ -79,7 +79,7 @@ def _look(
         host=subnets,
         salt=machine.boot,
         ipv6=machine.ipv6,
-        outside=machine.outside(lab) if uplinked else Outside(),
+        outside=machine.outside(lab, published_ports(source.topology)) if uplinked else Outside(),
         files=read_files(source),
         folder=str(Path(source.file).absolute().parent),
     )

@@ -39,15 +39,19 @@ def foretold(source: Source, lowered: Lowered, machine: Machine) -> Lowered:
     for place, text in texts.items():
         answer = answers[text]
         assert not isinstance(answer, tuple)
+        if not answer.listing:  # rules of iptables that are none
+            continue
         digests[place] = answer.digest
         known[answer.digest] = text.text
     every = {
-        name: replace(one, rulesets={key: digests[key, d] for key, d in one.rulesets.items()})
-        if one.rulesets
-        else one
+        name: replace(one, rulesets=_found(one.rulesets, digests)) if one.rulesets else one
         for name, one in desired.netns.items()
     }
     return replace(lowered, desired=replace(desired, netns=every, texts=known))
+
+
+def _found(rulesets: Mapping[str, str], digests: Mapping[tuple[str, str], str]) -> dict[str, str]:
+    return {key: digests[key, d] for key, d in rulesets.items() if (key, d) in digests}
 
 
 def _mistakes(

@@ -161,12 +161,16 @@ class WallChain(Struct, frozen=True):
 
 
 class WallTable(Struct, frozen=True):
-    """A table, and the tool that changes it; family 0 sees both IPv4 and IPv6 (nft's `inet`)."""
+    """A table, and the tool that changes it; family 0 sees both IPv4 and IPv6 (nft's `inet`).
+
+    `owned`: only the process that made it may change it (nft(8), `flags owner`).
+    """
 
     tool: Tool
     family: Literal[0, 4, 6]
     name: str
     chains: Mapping[str, WallChain] = field(default_factory=dict)
+    owned: bool = False
 
 
 class Noted(NamedTuple):

@@ -45,14 +45,18 @@ class Owner(NamedTuple):
 
 def names_of(wanted: Identity) -> list[str]:
     """Return all names of a namespace in order, symbolic links too."""
-    found = []
+    return named().get(wanted, [])
+
+
+def named() -> dict[Identity, list[str]]:
+    """Return the names of every namespace that has any."""
+    found: dict[Identity, list[str]] = {}
     for name in names.names():
         try:
             facts = os.stat(f"{handle.NETNS_DIR}/{name}")
         except OSError:
             continue
-        if Identity(facts.st_dev, facts.st_ino) == wanted:
-            found.append(name)
+        found.setdefault(Identity(facts.st_dev, facts.st_ino), []).append(name)
     return found
 
 

@@ -12,6 +12,7 @@ import select
 import socket
 import time
 from collections.abc import Sequence
+from errno import ENOBUFS
 from struct import Struct
 from types import TracebackType
 from typing import Self
@@ -20,7 +21,7 @@ from netloom.kernel import syscalls
 from netloom.kernel.netlink import SOL_NETLINK, Rtnetlink, netlink_socket
 from netloom.netns.enter import aside
 from netloom.netns.handle import Handle, open_self
-from netloom.netns.nsid import assign
+from netloom.netns.nsid import assign, known
 from netloom.wire.attributes import number, offsets
 from netloom.wire.constants import NETNSA_NSID
 
@@ -52,6 +53,8 @@ class Gone:
         try:
             for nsid, netns in enumerate(wanted):
                 assign(self._orders, netns.fd, nsid)
+            # Only now: that each got its id would be told as well.
+            self._events.setsockopt(SOL_NETLINK, _ADD_MEMBERSHIP, _RTNLGRP_NSID)
         except OSError:
             self.close()
             raise
@@ -102,14 +105,18 @@ class Gone:
             left = deadline - time.monotonic()
             if not poll.poll(max(0, left * 1000)):
                 return
-            ids -= _dead(self._events.recv(_ROOM))
+            try:
+                ids -= _dead(self._events.recv(_ROOM))
+            except OSError as error:
+                if error.errno != ENOBUFS:
+                    raise
+                # More went at once than the kernel kept for us: look who is there still.
+                ids &= {one.nsid for one in known(self._orders)}
 
 
 def _listeners() -> tuple[Rtnetlink, socket.socket]:
     syscalls.unshare(syscalls.CLONE_NEWNET)
-    events = netlink_socket()
-    events.setsockopt(SOL_NETLINK, _ADD_MEMBERSHIP, _RTNLGRP_NSID)
-    return Rtnetlink(), events
+    return Rtnetlink(), netlink_socket()
 
 
 def _dead(data: bytes) -> set[int]:

@@ -21,7 +21,7 @@ from netloom.kernel import procfs
 
 _SIOCGSKNS = 0x894C  # linux/sockios.h; of sockets, and of /dev/net/tun
 _SYS_PIDFD_GETFD = 438  # the same on all architectures (asm-generic/unistd.h); Linux 5.6
-_PLAIN = ("pipe:", "anon_inode:", "/dev/", "/proc/", "/sys/", "/memfd:")
+_PLAIN = ("/dev/", "/proc/", "/sys/", "/memfd:")  # a path that no namespace is mounted on
 _syscall = CDLL(None, use_errno=True).syscall
 _syscall.restype = c_long
 
@@ -68,6 +68,7 @@ class Mounted(NamedTuple):
     path: str
     pid: int
     command: str
+    netns: Identity
     here: bool
 
     def __str__(self) -> str:
@@ -90,36 +91,39 @@ def residents(wanted: Collection[Identity]) -> Iterator[Holder]:
 
 
 def holders(
-    wanted: Identity, *, threads: bool = True, fds: bool = True, sockets: bool = True
+    wanted: Collection[Identity], *, threads: bool = True, fds: bool = True, sockets: bool = True
 ) -> Iterator[Holder]:
-    """Yield the processes that hold a namespace in any of the ways that are asked for, but us."""
+    """Yield the processes that hold any of these namespaces in the ways asked for, us left out."""
+    asked = {"threads": (_threads, threads), "fds": (_fds, fds), "sockets": (_sockets, sockets)}
+    ways = {key: look for key, (look, flag) in asked.items() if flag}
     for pid in _pids():
-        found = Holder(
-            pid,
-            "",
-            wanted,
-            inside=_at(f"/proc/{pid}/ns/net") == wanted,
-            threads=tuple(_threads(pid, wanted)) if threads else (),
-            fds=tuple(_fds(pid, wanted)) if fds else (),
-            sockets=tuple(_sockets(pid, wanted)) if sockets else (),
-        )
-        if found.inside or found.threads or found.fds or found.sockets:
-            yield found._replace(command=command_of(pid))
+        home = _at(f"/proc/{pid}/ns/net")
+        found: dict[Identity, dict[str, tuple[int, ...]]] = {}
+        if home in wanted and home:
+            found[home] = {}
+        for key, look in ways.items():
+            for number, netns in look(pid, home):
+                if netns in wanted:
+                    kinds = found.setdefault(netns, {})
+                    kinds[key] = (*kinds.get(key, ()), number)
+        for netns, kinds in found.items():
+            yield Holder(pid, command_of(pid), netns, netns == home, **kinds)
 
 
-def mounts(wanted: Identity) -> Iterator[Mounted]:
-    """Yield where a namespace is mounted, in every mount namespace that a process lives in."""
-    root = f" net:[{wanted.inode}] ".encode()
+def mounts(wanted: Collection[Identity]) -> Iterator[Mounted]:
+    """Yield where namespaces are mounted, in every mount namespace that a process lives in."""
+    roots = {f"net:[{netns.inode}]".encode(): netns for netns in wanted}
+    own = os.getpid()
     seen: set[str] = set()
-    for pid in [os.getpid(), *_pids()]:
+    for pid in [own, *_pids()]:
         with suppress(OSError):
             space = os.readlink(f"/proc/{pid}/ns/mnt")
             if space in seen:
                 continue
             seen.add(space)
             for line in procfs.mountinfo(pid).splitlines():
-                if root in line:
-                    yield Mounted(_point(line), pid, command_of(pid), here=pid == os.getpid())
+                if b" net:[" in line and (netns := roots.get(line.split(b" ")[3])):
+                    yield Mounted(_point(line), pid, command_of(pid), netns, here=pid == own)
 
 
 def command_of(pid: int) -> str:
@@ -157,27 +161,32 @@ def _entries(path: str) -> list[str]:
         return []
 
 
-def _threads(pid: int, wanted: Identity) -> Iterator[int]:
+_Found = Iterator[tuple[int, Identity]]
+
+
+def _threads(pid: int, home: Identity | None) -> _Found:
+    """Yield the threads of a process that live elsewhere than it does."""
     tasks = _entries(f"/proc/{pid}/task")
-    if len(tasks) > 1 and _at(f"/proc/{pid}/ns/net") != wanted:
-        for task in tasks:
-            if _at(f"/proc/{pid}/task/{task}/ns/net") == wanted:
-                yield int(task)
+    for task in tasks if len(tasks) > 1 else ():
+        netns = _at(f"/proc/{pid}/task/{task}/ns/net")
+        if netns and netns != home:
+            yield int(task), netns
 
 
-def _fds(pid: int, wanted: Identity) -> Iterator[int]:
+def _fds(pid: int, home: Identity | None) -> _Found:  # noqa: ARG001 - the shape of a way
     """Yield descriptors on a namespace: one that was opened by a name shows the name's path."""
     for fd in _entries(f"/proc/{pid}/fd"):
         path = f"/proc/{pid}/fd/{fd}"
         with suppress(OSError):
             link = os.readlink(path)
-            other = link.startswith(_PLAIN) or (link[0] != "/" and not link.startswith("net:"))
-            if not other and _at(path) == wanted:
-                yield int(fd)
+            if link.startswith(("/", "net:")) and not link.startswith(_PLAIN):
+                netns = _at(path)
+                if netns:
+                    yield int(fd), netns
 
 
-def _sockets(pid: int, wanted: Identity) -> Iterator[int]:
-    """Yield descriptors of sockets in a namespace, of any kind: each is asked where it belongs."""
+def _sockets(pid: int, home: Identity | None) -> _Found:  # noqa: ARG001
+    """Yield descriptors of sockets of any kind: each is asked where it belongs."""
     found = [fd for fd in _entries(f"/proc/{pid}/fd") if _is_socket(f"/proc/{pid}/fd/{fd}")]
     if not found:
         return
@@ -187,8 +196,9 @@ def _sockets(pid: int, wanted: Identity) -> Iterator[int]:
         return
     try:
         for fd in map(int, found):
-            if _home_of(pidfd, fd) == wanted:
-                yield fd
+            netns = _home_of(pidfd, fd)
+            if netns:
+                yield fd, netns
     finally:
         os.close(pidfd)
 

@@ -3,8 +3,8 @@
 /sys/class/net shows the interfaces of the namespace that sysfs was *mounted* in, so a command gets
 a mount namespace with a fresh one. `ip netns exec` loses by that what was mounted on the old one
 (cgroups, bpf, tracing); here it is put back. And each file in /etc/netns/NAME lies over its
-namesake in /etc. A plain user cannot write /etc, so a lab's files may also be in
-/run/netloom/etc/NAME.
+namesake in /etc, be that a symbolic link, too. A plain user cannot write /etc, so a lab's files may
+also be in /run/netloom/etc/NAME.
 """
 
 import os
@@ -109,7 +109,27 @@ def _entries(directory: str) -> list[str]:
 
 def _bind(source: str, target: str) -> str:
     try:
-        syscalls.bind(source, target)
+        if os.path.islink(target):
+            _cover_link(source, target)
+        else:
+            syscalls.bind(source, target)
     except KernelError as error:
         return f"Bind {source} -> {target} failed: {error.strerror}"
     return ""
+
+
+def _cover_link(source: str, target: str) -> None:
+    """Lay a file over a symbolic link itself, not over what it leads to.
+
+    systemd-resolved replaces the file that /etc/resolv.conf leads to (rename(2)), and the kernel
+    detaches what is mounted on a file that goes. The link stays. mount(2) always follows it.
+    """
+    try:
+        tree = syscalls.clone_tree(source)
+    except KernelError:  # a kernel before 5.2
+        syscalls.bind(source, target)
+        return
+    try:
+        syscalls.attach_tree(tree, target)
+    finally:
+        os.close(tree)

@@ -1,14 +1,12 @@
 """Ways out: what a network with an `uplink:` asks of the host.
 
 The host stands on such a network with one interface, which has the first address and is the gateway
-of all members. Beyond that it is asked for: forwarding on that interface and on those that lead out
-(shared with others: a claim), and one table of nftables, which
+of all members. Beyond that it is asked for forwarding on that interface and on those that lead out
+(shared with others: a claim), and for one table of nftables (`gate.py`).
 
-* guards: nothing new comes in, nothing goes from one network to another, and what our forwarding
-  would newly permit between other interfaces stays forbidden;
-* hides: the lab's addresses leave as the host's own (`nat`);
-* clamps: TCP's segment size, both ways, to the path's MTU (RFC 4459, 3.2);
-* publishes: exactly the ports that the file says.
+IPv6 has one switch for all interfaces, and a host that forwards ignores router advertisements. So
+it is thrown only where a default route of IPv6 leads out, and whoever learns from advertisements is
+told before to go on listening (`accept_ra` 2).
 
 Everything else that a host may have in the way is not known here, but where the machine is.
 """
@@ -19,57 +17,68 @@ from msgspec import Struct, field
 
 from netloom.errors import Path
 from netloom.model.objects import HOST
-from netloom.topology.expand import Fabric, Port, Segment, short_name
+from netloom.topology.expand import Fabric, Segment, short_name
+from netloom.topology.gate import ALL_IPV6, Inward, Way, table
 from netloom.topology.suggest import did_you_mean
 from netloom.topology.topology import Publish, Topology
 from netloom.values import Family, family
 
+__all__ = ["Exit", "Outside", "Taken", "Uplinks", "Way", "host_names", "published_ports"]
+
+_ANY = frozenset({"", "::"})
+_ALL_FORWARD = "net.ipv6.conf.all.forwarding"
+
 
 class Exit(Struct, frozen=True):
-    """An interface of the host that a default route leads out of, in one family.
-
-    `forwarding`: whether it forwards without us; `ra`: whether the route was learned from router
-    advertisements, which the kernel ignores where it forwards, unless `accept_ra` is 2.
-    """
+    """An interface of the host that a default route leads out of, in one family."""
 
     link: str
     family: Family
-    forwarding: bool = False
-    ra: bool = False
+
+
+class Taken(Struct, frozen=True):
+    """A port of the host that is taken; `owner` says by whom, empty if that is not known."""
+
+    protocol: str
+    address: str
+    port: int
+    owner: str = ""
+
+    def clashes(self, port: Publish) -> bool:
+        """Whether a port cannot be published beside it."""
+        if (self.protocol, self.port) != (port.protocol, port.port):
+            return False
+        if self.address in _ANY or not port.address:
+            return True
+        return port.address == self.address or (
+            self.address == "0.0.0.0" and family(port.address) == 4  # noqa: S104 - not bound
+        )
 
 
 class Outside(Struct, frozen=True):
-    """What lies around the namespace `host`: its interfaces, whether each is up, its ways out.
+    """What lies around the namespace `host`.
 
-    `of_labs` are those interfaces that other labs made; `resolvers` the text of a resolv.conf
-    with the resolvers that are behind the machine's own.
+    `links` are its interfaces, each with what keeps packets from it (`is down`), empty for nothing;
+    `of_labs` those that other labs made. `exits` are the ways out by default routes. `forwards` are
+    interfaces that forward IPv4 without any lab, `forwards_ipv6` whether all of them do IPv6, and
+    `learners` those that have learned something from router advertisements. `resolvers` is the text
+    of a resolv.conf with the resolvers behind the machine's own, `taken` ports that are in use.
     """
 
-    links: Mapping[str, bool] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
     of_labs: frozenset[str] = frozenset()
     resolvers: str = ""
     exits: tuple[Exit, ...] = ()
+    forwards: frozenset[str] = frozenset()
+    forwards_ipv6: bool = False
+    learners: frozenset[str] = frozenset()
+    taken: tuple[Taken, ...] = ()
 
 
-class Way(Struct, frozen=True):
-    """A network's way out: by which interface of the host in, by which out, in which families."""
-
-    segment: Segment
-    link: str
-    out: tuple[str, ...]
-    families: frozenset[Family]
-    routed: bool = False
-
-    def gateways(self) -> Iterator[str]:
-        """Yield the host's addresses on the network that members can leave by, one a family."""
-        port = next(port for port in self.segment.ports if port.end.netns == HOST)
-        for version in sorted(self.families):
-            plain = (text.partition("/")[0] for text in port.addresses)
-            yield from [address for address in plain if family(address) == version][:1]
-
-    def subnets(self) -> Iterator[str]:
-        """Yield the subnets that can leave."""
-        return (prefix for prefix in self.segment.subnets if family(prefix) in self.families)
+def published_ports(topology: Topology) -> frozenset[tuple[str, int]]:
+    """Return the protocols and ports of the host that a topology publishes."""
+    every = (topology.namespaces or {}).values()
+    return frozenset((port.protocol, port.port) for said in every for port in said.publish)
 
 
 def host_names(topology: Topology, held: Mapping[str, str], outside: Outside) -> dict[str, str]:
@@ -101,15 +110,18 @@ class Uplinks:
         self.fabric = fabric
         self.outside = outside
         self.ways = [way for segment in fabric.segments if (way := self._way(segment))]
-        out = {link for way in self.ways for link in way.out}
-        self.closed = {link: closed.get(link, self._newly_open(link)) for link in sorted(out)}
+        self.closed = dict(self._closed(closed))
+        self.inward = list(self._inward())
 
-    def _newly_open(self, link: str) -> tuple[str, ...]:
-        """Return where packets from an exit could not go so far."""
-        exits = [exit_ for exit_ in self.outside.exits if exit_.link == link]
-        if exits and all(exit_.forwarding for exit_ in exits):
-            return ()
-        return tuple(sorted(self.outside.links.keys() - self.outside.of_labs - {"lo"}))
+    def _closed(self, held: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield where packets could not go before any lab came, so that they still cannot."""
+        others = tuple(sorted(self.outside.links.keys() - self.outside.of_labs - {"lo"}))
+        for link in sorted({link for way in self.ways for link in way.out}):
+            open_ = link in self.outside.forwards
+            yield link, () if open_ else held.get(link) or others
+        if self._forwards_ipv6:
+            open_ = self.outside.forwards_ipv6
+            yield ALL_IPV6, () if open_ else held.get(ALL_IPV6) or others
 
     def _way(self, segment: Segment) -> Way | None:
         uplink = segment.network.uplink if segment.network else None
@@ -125,158 +137,107 @@ class Uplinks:
                 self.fabric.say(path, "the host has no default route, so no way out", hint)
             return None
         families = {exit_.family for exit_ in exits if exit_.link in out} or {4}
-        for link in out:
-            self._check(link, (*path, "via"))
+        for number, link in enumerate(out):
+            self._check(link, (*path, "via", number) if uplink.via else path)
         routed = uplink.mode == "routed"
         return Way(segment, port.end.link, out, frozenset(families), routed=routed)
 
     def _check(self, link: str, path: Path) -> None:
-        up = self.outside.links.get(link)
-        if up is None:
+        trouble = self.outside.links.get(link)
+        if trouble is None:
             hint = did_you_mean(link, self.outside.links)
             self.fabric.say(path, f"the host has no interface `{link}`", hint)
-        elif not up:
-            self.fabric.say(path, f"`{link}` of the host is down", f"ip link set {link} up")
+        elif trouble:
+            hint = f"ip link set {link} up" if "down" in trouble else "is the cable plugged in?"
+            self.fabric.say(path, f"`{link}` of the host {trouble}", hint)
+
+    @property
+    def notes(self) -> Iterator[str]:
+        """Yield what is as the file says, and may surprise."""
+        led = {exit_.link for exit_ in self.outside.exits}
+        for way in self.ways:
+            if led and not led & set(way.out):
+                name = way.segment.key
+                yield (
+                    f"the host's default route leads out of {_listed(led)}, and `{name}` may leave "
+                    f"by {_listed(way.out)} alone: it reaches what the host reaches there"
+                )
 
     # ── what it asks of the host ──────────────────────────────────────────────────────────────
 
+    @property
+    def _forwards_ipv6(self) -> bool:
+        return any(6 in way.families for way in self.ways)
+
     def sysctls(self) -> dict[str, str]:
-        """Return the settings of the host's interfaces that are ours."""
+        """Return the settings of the host's interfaces that are ours.
+
+        A member that plays a router must not give the host a default route: hence `accept_ra`.
+        """
         values = {}
         for way in self.ways:
             ipv4, ipv6 = (f"net.ipv{v}.conf.{way.link.replace('.', '/')}" for v in (4, 6))
             values[f"{ipv4}.forwarding"] = "1"
-            if any(family(prefix) == 6 for prefix in way.segment.subnets):
-                values[f"{ipv6}.accept_ra"] = "0"
-            if self.published:
+            values[f"{ipv6}.accept_ra"] = "0"
+            if self.inward:
                 values[f"{ipv4}.route_localnet"] = "1"
         return values
 
     def claims(self) -> dict[str, str]:
         """Return the settings of the host that others share."""
         values = {}
-        out = {link: way for way in self.ways for link in way.out}
-        for link, way in out.items():
-            if 4 in way.families:
+        for way in self.ways:
+            for link in way.out if 4 in way.families else ():
                 values[f"net.ipv4.conf.{link.replace('.', '/')}.forwarding"] = "1"
-            if 6 in way.families:
-                values["net.ipv6.conf.all.forwarding"] = "1"
-        for exit_ in self.outside.exits:
-            if exit_.ra and "net.ipv6.conf.all.forwarding" in values:
-                values[f"net.ipv6.conf.{exit_.link.replace('.', '/')}.accept_ra"] = "2"
+        if self._forwards_ipv6:
+            values[_ALL_FORWARD] = "1"
+            for link in self.outside.learners:
+                values[f"net.ipv6.conf.{link.replace('.', '/')}.accept_ra"] = "2"
         return values
 
-    @property
-    def published(self) -> list[tuple[Publish, Way, Port, Path]]:
-        """The ports that lead inwards; mistakes in them are noted by `check_published`."""
-        found = []
+    def rules(self) -> str:
+        """Return the chains of the lab's table on the host, empty if it needs none."""
+        return table(self.ways, self.inward, self.closed)
+
+    # ── ports that lead inwards ───────────────────────────────────────────────────────────────
+
+    def _inward(self) -> Iterator[Inward]:
         for name, member in self.fabric.members.items():
             for number, port in enumerate(member.said.publish):
                 for way in self.ways:
                     place = next((p for p in way.segment.ports if p.end.netns == name), None)
                     if place is not None:
-                        path = (*member.path, "publish", number)
-                        found.append((port, way, place, path))
+                        yield Inward(port, way, place, (*member.path, "publish", number))
                         break
-        return found
 
     def check_published(self) -> None:
-        """Find ports that are published twice, or from where nothing leads in."""
-        taken: dict[tuple[int, str], tuple[str, str]] = {}
-        for port, _, place, path in self.published:
-            key = (port.port, port.protocol)
-            address, owner = taken.setdefault(key, (port.address, str(place.end.netns)))
-            clash = not address or not port.address or address == port.address
-            if clash and owner != place.end.netns:
-                message = f"port {port.port} of the host is published by `{owner}`, too"
-                self.fabric.say(path, message)
-        reached = {place.end.netns for _, _, place, _ in self.published}
+        """Find ports that are taken, published twice, or from where nothing leads in."""
+        earlier: list[Taken] = []
+        for one in self.inward:
+            port = one.port
+            for other in (*earlier, *self.outside.taken):
+                if other.clashes(port):
+                    message = f"port {port.port} of the host is taken: {other.owner}"
+                    self.fabric.say(one.path, message, "publish another port")
+                    break
+            if not list(one.targets()):
+                which = f"IPv{family(port.address)} address" if port.address else "address"
+                self.fabric.say(one.path, f"`{one.netns}` has no {which} there to lead to")
+            owner = f"`{one.netns}` publishes it"
+            earlier.append(Taken(port.protocol, port.address, port.port, owner))
+        reached = {one.netns for one in self.inward}
         for name, member in self.fabric.members.items():
-            if member.said.publish and name not in reached:
+            if member.said.publish and name not in reached and self._complete:
                 message = f"`{name}` is on no network with an uplink, so no port leads there"
-                self.fabric.say((*member.path, "publish"), message)
-
-    # ── rules ─────────────────────────────────────────────────────────────────────────────────
-
-    def rules(self) -> str:
-        """Return the chains of the lab's table on the host, empty if it needs none."""
-        if not self.ways:
-            return ""
-        chains = [
-            _chain("guard", "filter hook forward priority filter - 5", self._guard()),
-            _chain("clamp", "filter hook forward priority mangle", self._clamp()),
-        ]
-        if hidden := list(self._hide()):
-            chains.append(_chain("hide", "nat hook postrouting priority srcnat", hidden))
-        if inward := list(self._publish()):
-            no_localnet = f"iifname {self._links} ip daddr 127.0.0.0/8 drop"
-            chains += [
-                _chain("localnet", "filter hook prerouting priority raw", [no_localnet]),
-                _chain("publish", "nat hook prerouting priority dstnat", inward),
-                _chain("publish-here", "nat hook output priority -100", inward),
-            ]
-        return "\n".join(chains)
+                hint = "give one of its networks `uplink: nat`"
+                self.fabric.say((*member.path, "publish"), message, hint)
 
     @property
-    def _links(self) -> str:
-        return _set(way.link for way in self.ways)
-
-    def _guard(self) -> Iterator[str]:
-        for word in ("iifname", "oifname"):
-            yield f"{word} {self._links} ct state established,related accept"
-        for way in self.ways:
-            yield f"iifname {_set([way.link])} oifname {_set(way.out)} accept"
-            if way.routed:
-                yield f"iifname {_set(way.out)} oifname {_set([way.link])} accept"
-        if self.published:
-            yield f"oifname {self._links} ct status dnat accept"
-        yield f"iifname {self._links} drop"
-        yield f"oifname {self._links} drop"
-        for link, closed in self.closed.items():
-            if closed:
-                yield f"iifname {_set([link])} oifname {_set(closed)} drop"
-
-    def _clamp(self) -> Iterator[str]:
-        for word in ("iifname", "oifname"):
-            clamp = "tcp option maxseg size set rt mtu"
-            yield f"{word} {self._links} tcp flags & (syn | rst) == syn {clamp}"
-
-    def _hide(self) -> Iterator[str]:
-        for way in self.ways:
-            for prefix in way.subnets():
-                match = f"{_ip(prefix)} saddr {prefix} oifname"
-                if not way.routed:
-                    yield f"{match} {_set(way.out)} masquerade"
-                if self.published:
-                    yield f"{match} {_set([way.link])} ct status dnat masquerade"
-            if self.published:
-                yield f"ip saddr 127.0.0.0/8 oifname {_set([way.link])} masquerade"
-
-    def _publish(self) -> Iterator[str]:
-        for port, _, place, _ in self.published:
-            for text in place.addresses:
-                inner = text.partition("/")[0]
-                if port.address and family(port.address) != family(inner):
-                    continue
-                here = f"{_ip(inner)} daddr {port.address}" if port.address else _local(inner)
-                to = f"[{inner}]:{port.to}" if ":" in inner else f"{inner}:{port.to}"
-                yield f"{here} {port.protocol} dport {port.port} dnat {_ip(inner)} to {to}"
+    def _complete(self) -> bool:
+        """Whether every network with an uplink has found its way: else that is the mistake."""
+        wanted = sum(bool(network.uplink) for network in self.topology.networks.values())
+        return len(self.ways) == wanted
 
 
-def _local(address: str) -> str:
-    """Return a match for all addresses of the host, in the family of one."""
-    return f"meta nfproto ipv{family(address)} fib daddr type local"
-
-
-def _ip(text: str) -> str:
-    return "ip6" if family(text) == 6 else "ip"
-
-
-def _set(names: Iterable[str]) -> str:
-    quoted = [f'"{name}"' for name in sorted(set(names))]
-    return quoted[0] if len(quoted) == 1 else f"{{ {', '.join(quoted)} }}"
-
-
-def _chain(name: str, hook: str, rules: Iterable[str]) -> str:
-    lines = "".join(f"\t\t{rule}\n" for rule in rules)
-    return f"\tchain {name} {{\n\t\ttype {hook}; policy accept;\n{lines}\t}}"
+def _listed(names: Iterable[str]) -> str:
+    return " and ".join(f"`{name}`" for name in sorted(names))

@@ -1,0 +1,87 @@
+"""`netloom logs`: what the commands of a namespace printed."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from netloom.cli.output import REFUSED, Stop
+from netloom.host.journal import labs
+from netloom.host.processes import logs as logs_of
+from netloom.topology.suggest import did_you_mean
+
+
+def _every() -> dict[str, list[tuple[str, str]]]:
+    """Return the logs of all labs: name and path of each, by the namespace."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for lab in labs():
+        for (netns, name), path in logs_of(lab):
+            found.setdefault(netns, []).append((name, path))
+    return found
+
+
+def _namespaces(
+    ctx: click.Context,  # noqa: ARG001 - the shape of a completion
+    param: click.Parameter,  # noqa: ARG001
+    incomplete: str,
+) -> list[str]:
+    """Return the namespaces with logs that a word may become."""
+    return [name for name in _every() if name.startswith(incomplete)]
+
+
+@click.command("logs")
+@click.argument("ns", shell_complete=_namespaces)
+@click.argument("name", default="")
+@click.option("-f", "--follow", is_flag=True, help="Go on as more is printed.")
+def logs_command(ns: str, name: str, *, follow: bool) -> None:
+    """Show what the commands of namespace NS printed, or the one called NAME."""
+    found = _every()
+    if ns not in found:
+        hint = did_you_mean(ns, found)
+        reason = f"no command of a lab runs in `{ns}`" + (f": {hint}" if hint else "")
+        raise Stop(reason, REFUSED)
+    chosen = [(each, path) for each, path in found[ns] if name in {"", each}]
+    if not chosen:
+        known = ", ".join(f"`{each}`" for each, _ in found[ns])
+        message = f"`{ns}` has no command `{name}`: there is {known}"
+        raise Stop(message, REFUSED)
+    several = len(chosen) > 1
+    with ExitStack() as stack:
+        readers = [
+            (f"{each} | " if several else "", stack.enter_context(Path(path).open("rb")))
+            for each, path in chosen
+        ]
+        _print(readers)
+        for _ in _changes([path for _, path in chosen]) if follow else ():
+            _print(readers)
+
+
+def _print(readers: Sequence[tuple[str, BinaryIO]]) -> None:
+    out = sys.stdout.buffer
+    for before, file in readers:
+        for line in iter(file.readline, b""):
+            out.write(before.encode() + line)
+    out.flush()
+
+
+def _changes(paths: list[str]) -> Iterator[None]:
+    """Yield whenever something was written to one of the files, until they are gone."""
+    import select
+
+    from netloom.kernel.inotify import MODIFIED, Inotify
+
+    with Inotify() as events:
+        for path in paths:
+            events.watch(path, MODIFIED)
+        yield
+        while any(Path(path).exists() for path in paths):
+            select.select([events], [], [], 1)
+            events.happened()
+            yield
+
+
+COMMANDS: tuple[click.Command, ...] = (logs_command,)
+"""The verbs of this file, to be hung into the command line."""

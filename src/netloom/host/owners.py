@@ -1,0 +1,35 @@
+"""Whose namespaces the names in /run/netns are: by the mark on `lo` inside each."""
+
+from netloom.errors import Unavailable
+from netloom.kernel.netlink import Rtnetlink
+from netloom.model.marks import lab_of
+from netloom.netns import names as registry
+from netloom.netns.enter import aside, hop
+from netloom.netns.handle import NoSuchNetns, open_name
+from netloom.wire.rtnetlink import dump_links, read_links
+
+
+def marked(lab: str) -> frozenset[str]:
+    """Return the names of all namespaces that bear a lab's mark."""
+    return frozenset(name for name, owner in owners().items() if owner == lab)
+
+
+def owners() -> dict[str, str]:
+    """Return every name in /run/netns with the lab whose namespace it is, empty for nobody's."""
+    return aside(_owners)
+
+
+def _owners() -> dict[str, str]:
+    found = {}
+    for name in registry.names():
+        try:
+            handle = open_name(name)
+        except (NoSuchNetns, Unavailable):
+            found[name] = ""
+            continue
+        with handle:
+            hop(handle)
+            with Rtnetlink() as rt:
+                links = read_links(rt.dump(dump_links()))
+        found[name] = next((lab_of(link.alias) for link in links if link.index == 1), "")
+    return found

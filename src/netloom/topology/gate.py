@@ -1,0 +1,181 @@
+"""The lab's table of nftables on the host: what a way out lets through, and what it keeps closed.
+
+* `guard`: nothing new comes in, nothing goes from one network to another, and what our forwarding
+  would newly permit between other interfaces stays forbidden;
+* `clamp`: TCP's segment size follows the path's MTU, both ways (RFC 4459, 3.2);
+* `hide`: with `nat` the lab's addresses leave as the host's own;
+* `publish`: exactly the ports that the file says lead inwards, from anywhere, the host included.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from msgspec import Struct
+
+from netloom.errors import Path
+from netloom.model.objects import HOST
+from netloom.topology.expand import Port, Segment
+from netloom.topology.topology import Publish
+from netloom.values import Family, family
+
+ALL_IPV6 = ":ipv6"
+"""Stands, where links do, for IPv6 between any two: it has one switch for all (no link has `:`)."""
+
+
+class Way(Struct, frozen=True):
+    """A network's way out: by which interface of the host in, by which out, in which families."""
+
+    segment: Segment
+    link: str
+    out: tuple[str, ...]
+    families: frozenset[Family]
+    routed: bool = False
+
+    def gateways(self) -> Iterator[str]:
+        """Yield the host's addresses on the network that members can leave by, one a family."""
+        port = next(port for port in self.segment.ports if port.end.netns == HOST)
+        for version in sorted(self.families):
+            plain = (text.partition("/")[0] for text in port.addresses)
+            yield from [address for address in plain if family(address) == version][:1]
+
+    @property
+    def by_host(self) -> bool:
+        """Whether the members leave by the host, not by a gateway of their own."""
+        return not (self.segment.network and self.segment.network.gateway)
+
+
+class Inward(Struct, frozen=True):
+    """A published port: by which way it leads in, to which port of a segment; its place."""
+
+    port: Publish
+    way: Way
+    place: Port
+    path: Path
+
+    @property
+    def netns(self) -> str:
+        """The namespace that it leads to."""
+        return str(self.place.end.netns)
+
+    def targets(self) -> Iterator[str]:
+        """Yield the addresses that it leads to, one a family."""
+        told: set[Family] = set()
+        for text in self.place.addresses:
+            address = text.partition("/")[0]
+            version = family(address)
+            if version in told or (self.port.address and family(self.port.address) != version):
+                continue
+            told.add(version)
+            yield address
+
+
+def table(
+    ways: Sequence[Way], inward: Sequence[Inward], closed: Mapping[str, tuple[str, ...]]
+) -> str:
+    """Return the chains of the table, empty if nothing leads out.
+
+    `closed` says for an interface where IPv4 packets from it may not go, and for `ALL_IPV6`
+    between which interfaces IPv6 may not go.
+    """
+    if not ways:
+        return ""
+    links = _set(way.link for way in ways)
+    chains = [
+        _chain("guard", "filter hook forward priority filter - 5", _guard(ways, inward, closed)),
+        _chain("clamp", "filter hook forward priority mangle", _clamp(links)),
+    ]
+    if hidden := list(_hide(ways, inward)):
+        chains.append(_chain("hide", "nat hook postrouting priority srcnat", hidden))
+    if inward:
+        no_localnet = f"iifname {links} ip daddr 127.0.0.0/8 drop"
+        here = [line for one in inward for line in _publish(one, one.targets())]
+        passing = [line for one in inward for line in _publish(one, _forwarded(one))]
+        chains += [
+            _chain("localnet", "filter hook prerouting priority raw", [no_localnet]),
+            _chain("publish", "nat hook prerouting priority dstnat", passing),
+            _chain("publish-here", "nat hook output priority -100", here),
+        ]
+    return "\n".join(chains)
+
+
+def _guard(
+    ways: Sequence[Way], inward: Sequence[Inward], closed: Mapping[str, tuple[str, ...]]
+) -> Iterator[str]:
+    links = _set(way.link for way in ways)
+    if hidden := [way.link for way in ways if not way.routed]:
+        # What belongs to no connection is not translated: it would leave with the lab's address.
+        yield f"iifname {_set(hidden)} ct state invalid drop"
+    for word in ("iifname", "oifname"):
+        yield f"{word} {links} ct state established,related accept"
+    for way in ways:
+        yield f"iifname {_set([way.link])} oifname {_set(way.out)} accept"
+        if way.routed:
+            yield f"iifname {_set(way.out)} oifname {_set([way.link])} accept"
+    if inward:
+        yield f"oifname {links} ct status dnat accept"
+    # A port that somebody else publishes (another lab, Docker) is open to the labs, too.
+    yield f"iifname {links} ct status dnat accept"
+    yield f"iifname {links} drop"
+    yield f"oifname {links} drop"
+    for link, others in closed.items():
+        if others and link == ALL_IPV6:
+            yield f"meta nfproto ipv6 iifname {_set(others)} oifname {_set(others)} drop"
+        elif others:
+            yield f"meta nfproto ipv4 iifname {_set([link])} oifname {_set(others)} drop"
+
+
+def _clamp(links: str) -> Iterator[str]:
+    for word in ("iifname", "oifname"):
+        yield f"{word} {links} tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu"
+
+
+def _hide(ways: Sequence[Way], inward: Sequence[Inward]) -> Iterator[str]:
+    """Yield what leaves under another address.
+
+    Whatever came in from the network leaves as the host's: what lies behind a router in the lab,
+    too. An answer must come back by the host: from a neighbour on the same network (a hairpin),
+    from the loopback, and where the members' gateway is somebody else.
+    """
+    for way in ways:
+        inside, out = _set([way.link]), _set(way.out)
+        if not way.routed:
+            yield f"iifname {inside} oifname {out} masquerade"
+        if not any(one.way is way for one in inward):
+            continue
+        if way.by_host:
+            yield f"iifname {inside} oifname {inside} ct status dnat masquerade"
+            yield f"ip saddr 127.0.0.0/8 oifname {inside} masquerade"
+            yield f"ip6 saddr ::1 oifname {inside} masquerade"
+        else:
+            yield f"oifname {inside} ct status dnat masquerade"
+
+
+def _forwarded(one: Inward) -> Iterator[str]:
+    """Yield the addresses that packets from elsewhere reach: in families that are forwarded."""
+    return (address for address in one.targets() if family(address) in one.way.families)
+
+
+def _publish(one: Inward, targets: Iterable[str]) -> Iterator[str]:
+    port = one.port
+    for address in targets:
+        here = f"{_ip(address)} daddr {port.address}" if port.address else _local(address)
+        to = f"[{address}]:{port.to}" if ":" in address else f"{address}:{port.to}"
+        yield f"{here} {port.protocol} dport {port.port} dnat {_ip(address)} to {to}"
+
+
+def _local(address: str) -> str:
+    """Return a match for all addresses of the host, in the family of one."""
+    return f"meta nfproto ipv{family(address)} fib daddr type local"
+
+
+def _ip(text: str) -> str:
+    return "ip6" if family(text) == 6 else "ip"
+
+
+def _set(names: Iterable[str]) -> str:
+    quoted = [f'"{name}"' for name in sorted(set(names))]
+    return quoted[0] if len(quoted) == 1 else f"{{ {', '.join(quoted)} }}"
+
+
+def _chain(name: str, hook: str, rules: Iterable[str]) -> str:
+    lines = "".join(f"\t\t{rule}\n" for rule in rules)
+    return f"\tchain {name} {{\n\t\ttype {hook}; policy accept;\n{lines}\t}}"
