@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import pytest
 from netloom.netns import names
 from netloom.netns.belonging import group_of
 from netloom.netns.ending import Ended, end
+from netloom.netns.gone import Gone
 from netloom.netns.handle import open_name
 from netloom.netns.holding import identity
 from netloom.netns.monitor import changes, watch
@@ -59,7 +61,13 @@ os.wait()
 print(fds[0], flush=True)
 """
 WAITS = "print('ready', flush=True); sys.stdin.read()\n"
-DEAF = "import signal, os\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nos.fork()\n"
+DEAF = """
+import signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if not os.fork():
+    sys.stdin.read()
+    os._exit(0)
+"""
 
 
 class Process:
@@ -136,7 +144,11 @@ def test_identify_tells_who_lives_there() -> None:
     """Where no lab does: the first process, or that there is none."""
     path = web()
 
-    assert said("identify", path) == (0, "web  no process lives in it\n")
+    assert said("identify", path) == (0, "web  nobody but its name holds it\n")
+    with process(FD) as one:
+        comm = Path(f"/proc/{one.pid}/comm").read_text().strip()
+        how = f"web  descriptor {one.number} of process {one.pid} ({comm})"
+        assert said("identify", path)[1].split(",")[0].strip() == how
     with process(LIVES) as one:
         comm = Path(f"/proc/{one.pid}/comm").read_text().strip()
         status, told = said("identify", str(one.pid))
@@ -390,6 +402,21 @@ def test_del_waits_for_the_last_holder() -> None:
 
 
 @on_a_machine
+def test_more_ends_at_once_than_the_kernel_keeps_are_found() -> None:
+    """Where its notices overrun the socket, one look tells who is left."""
+    wanted = [f"n{number}" for number in range(30)]
+    ran("ip", "-b", "-", stdin="".join(f"netns add {name}\n" for name in wanted))
+    handles = [open_name(name) for name in wanted]
+    with Gone(handles) as gone:
+        gone._events.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        for handle, name in zip(handles, wanted, strict=True):
+            handle.close()
+            names.remove(name)
+
+        assert gone.wait(30) == set()
+
+
+@on_a_machine
 @pytest.mark.parametrize("code", [LIVES, THREAD, FD, SOCKET], ids="LTFS")
 def test_del_tells_who_held_it_when_time_is_over(code: str) -> None:
     """Also by a socket that came from another process; status 1."""
@@ -425,7 +452,7 @@ def test_del_ends_who_lives_there_and_nobody_else() -> None:
 def test_who_does_not_listen_is_killed_with_his_children() -> None:
     """SIGTERM first, then SIGKILL; each is told with the signal that ended it."""
     web()
-    one = Process(f"{DEAF}{LIVES}", "/run/netns/web")
+    one = Process(f"{LIVES}{DEAF}", "/run/netns/web")
     with open_name("web") as netns:
         done = end({identity(netns.fd)}, grace=0.05)
 

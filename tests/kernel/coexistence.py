@@ -35,9 +35,11 @@ ABILITIES.update(
     {
         "iptables": Ability(("iptables-nft", "--version"), "apt-get install iptables"),
         "iptables-legacy": Ability(
-            ("unshare", "-n", "iptables-legacy", "-S"), "apt-get install iptables"
+            ("unshare", "-n", "env", "XTABLES_LOCKFILE=/dev/null", "iptables-legacy", "-S"),
+            "apt-get install iptables",
         ),
-        "ufw": Ability(("ufw", "--version"), "apt-get install ufw"),
+        # Even `ufw --version` leaves a lock in /run.
+        "ufw": Ability(("sh", "-c", "command -v ufw"), "apt-get install ufw"),
         "firewalld": Ability(("firewalld", "--help"), "apt-get install firewalld dbus"),
         "dockerd": Ability(("dockerd", "--version"), "apt-get install docker.io"),
         "libvirtd": Ability(

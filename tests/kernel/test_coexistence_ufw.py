@@ -1,13 +1,18 @@
 """Exceptions by ufw, whose rules live in files of its own."""
 
+import shutil
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from netloom.model.walls import Port
+from netloom.errors import KernelError, Unavailable
+from netloom.host.passages import check, put
+from netloom.kernel import syscalls
+from netloom.model.walls import Flow, Passage, Port, Walls, comment_of
 from tests.kernel.coexistence import (
     ALL,
+    LAB,
     THROUGH,
     closed,
     forwarding,
@@ -79,3 +84,20 @@ def test_ufw_opens_what_it_drops_and_closes_it_to_the_letter() -> None:
 
     assert kept() == before
     assert [saved(program) for program in SAVES] == there
+
+
+@pytest.mark.needs("ufw")
+@on_a_walled_host()
+def test_a_missing_program_is_told_beforehand() -> None:
+    """Without the owner's tool a lab is refused before a step; amid steps, by what was asked."""
+    program = shutil.which("ufw")
+    assert program is not None
+    syscalls.bind("/dev/null", program)
+    passage = Passage("ufw", "", "", Flow(4, "lan", "eth0"), comment_of(LAB))
+
+    with pytest.raises(Unavailable, match="no program `ufw`") as refused:
+        check(Walls(), [passage])
+    with pytest.raises(KernelError, match=r"^ufw route allow in on lan out on eth0"):
+        put(passage)
+
+    assert refused.value.remedy == "apt-get install ufw"

@@ -77,11 +77,11 @@ def _words(whose: "Owner") -> str:
             return f"lab {whose.lab}"
         case "host":
             return "where netloom runs"
-        case "process":
+        case "process" | "holder":
             within = f", {whose.group}" if whose.group else ""
-            return f"process {whose.pid} ({whose.command}){within}"
+            return (whose.how or f"process {whose.pid} ({whose.command})") + within
         case _:
-            return "no process lives in it"
+            return "nobody but its name holds it"
 
 
 def _facts(whose: "Owner") -> dict[str, object]:

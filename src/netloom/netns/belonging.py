@@ -14,7 +14,7 @@ from netloom.kernel.netlink import Rtnetlink
 from netloom.model.marks import lab_of
 from netloom.netns import handle, names
 from netloom.netns.enter import enter
-from netloom.netns.holding import Holder, Identity, identity, residents
+from netloom.netns.holding import Holder, Identity, holders, identity, residents
 from netloom.wire.rtnetlink import get_link, read_links
 
 _GROUPS = (
@@ -32,8 +32,9 @@ _SHORT = 12  # as engines show the numbers of their containers
 class Owner(NamedTuple):
     """Whose a namespace is.
 
-    `kind` is `lab`, `host` (the one that netloom runs in), `process` (one that lives there, with
-    the container or unit that it belongs to in `group`), or `nobody`.
+    `kind` is `lab`, `host` (the one that netloom runs in), `process` (one that lives there),
+    `holder` (one that lives elsewhere, and `how` it holds it), or `nobody`. `group` is the
+    container or the unit that a process belongs to.
     """
 
     kind: str
@@ -41,6 +42,7 @@ class Owner(NamedTuple):
     pid: int = 0
     command: str = ""
     group: str = ""
+    how: str = ""
 
 
 def names_of(wanted: Identity) -> list[str]:
@@ -72,14 +74,15 @@ def owner(netns: handle.Handle) -> Owner:
         lab = ""
     if lab:
         return Owner("lab", lab=lab)
-    return _eldest(residents({wanted}))
+    return _eldest(residents({wanted})) or _eldest(holders({wanted})) or Owner("nobody")
 
 
-def _eldest(found: Iterable[Holder]) -> Owner:
+def _eldest(found: Iterable[Holder]) -> Owner | None:
     for holder in found:
+        kind, how = ("process", "") if holder.inside else ("holder", str(holder))
         group = group_of(_groups(holder.pid))
-        return Owner("process", pid=holder.pid, command=holder.command, group=group)
-    return Owner("nobody")
+        return Owner(kind, pid=holder.pid, command=holder.command, group=group, how=how)
+    return None
 
 
 def lab_here() -> str:
