@@ -176,6 +176,7 @@ def server(where: str, port: int, talk: Talk = tell_peer) -> Iterator[None]:
     tcp = inside(where, lambda: socket.create_server(("::", port), **_DUAL))
     udp = inside(where, lambda: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM))
     udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
     udp.bind(("::", port))
     for serve in (lambda: _accept(tcp, talk), lambda: _answer(udp)):
         threading.Thread(target=serve, daemon=True).start()
@@ -205,8 +206,12 @@ def _accept(listener: socket.socket, talk: Talk) -> None:
 def _answer(sock: socket.socket) -> None:
     with suppress(OSError):
         while True:
-            _, _, _, peer = sock.recvmsg(2048)
-            sock.sendto(_plain(peer[0]).encode(), peer)
+            _, said, _, peer = sock.recvmsg(2048, 64)
+            if not said:  # it was shut down
+                break
+            level, kind, where = said[0]  # the address that was asked, which is to answer
+            source = [(level, kind, where[:16] + bytes(4))]
+            sock.sendmsg([_plain(peer[0]).encode()], source, 0, peer)
 
 
 def _plain(address: str) -> str:

@@ -95,11 +95,11 @@ def _assign(fd: int, nsid: int) -> int:
 
 def show_ids(asked: Asked, words: Sequence[str]) -> int:
     """List all that have an id, here or in the namespace that is `target-nsid` here."""
-    wanted = _wanted(list(words))
-    target, nsid = wanted.get("target-nsid", -1), wanted.get("nsid", -1)
     with Rtnetlink() as route:
         there = entries()
         nsids = _ids(asked, route, there)
+        wanted = _wanted(list(words))
+        target, nsid = wanted.get("target-nsid", -1), wanted.get("nsid", -1)
         names = {
             found: name
             for found, name in zip(reversed(nsids), reversed(there), strict=True)

@@ -15,6 +15,7 @@ from netloom.model.snapshot import Snapshot
 from netloom.plan.steps import Plan
 from netloom.plan.sysctls import default_of, link_of
 from netloom.topology.allocate import HostSubnet
+from netloom.topology.expand import Joined
 from netloom.topology.uplink import Outside
 
 
@@ -95,6 +96,9 @@ class Machine(Protocol):
         `links` are names of interfaces that the texts may speak of. Raises `Unavailable` where the
         machine has no nftables.
         """
+
+    def joined(self, segment: str) -> Joined:
+        """Return what is known of a segment that is not a lab's; raises `Unavailable`."""
 
     def check(self, desired: Desired) -> None:
         """Raise `Unavailable` for a command that could not be started here."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from netloom.errors import Refused
 from netloom.host import apply as doing
-from netloom.host import launch, owners, processes, ready
+from netloom.host import launch, owners, processes, ready, segments
 from netloom.host import observe as looking
 from netloom.host import outside as around
 from netloom.host.carry import as_process
@@ -19,6 +19,7 @@ from netloom.model.snapshot import Snapshot
 from netloom.netns import names as registry
 from netloom.plan.steps import Plan
 from netloom.topology.allocate import HostSubnet
+from netloom.topology.expand import Joined
 from netloom.topology.uplink import Outside
 
 
@@ -50,6 +51,10 @@ class ThisMachine:
     def foretell(self, lab: str, texts: Iterable[Text], links: Iterable[str]) -> Foretellings:
         """Return, for each text of firewall rules, how it will be listed, or its mistakes."""
         return foretell(lab, texts, links)
+
+    def joined(self, segment: str) -> Joined:
+        """Return what is known of a segment that is not a lab's; raises `Unavailable`."""
+        return segments.joined(segment)
 
     def check(self, desired: Desired) -> None:
         """Raise `Unavailable` for a command that could not be started here."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netloom.errors import Problem, TopologyError
+from netloom.errors import Problem, TopologyError, Unavailable
 from netloom.host.journal import Journal, Pending, Record
 from netloom.host.machine import Machine, scope_of
 from netloom.host.this import ThisMachine
@@ -17,6 +17,7 @@ from netloom.model.snapshot import Snapshot
 from netloom.plan.diff import diff
 from netloom.plan.steps import Plan
 from netloom.topology.allocate import Held
+from netloom.topology.expand import Joined
 from netloom.topology.lower import BASELINE, FORWARDING, Around, Lowered, lower
 from netloom.topology.parse import Source
 from netloom.topology.uplink import Outside, published_ports
@@ -72,17 +73,7 @@ def _look(
 ) -> tuple[Lowered, Snapshot]:
     """Return what is desired, and what is there."""
     lab = source.topology.name
-    subnets = machine.host_subnets(lab)
-    uplinked = any(network.uplink for network in source.topology.networks.values())
-    around = Around(
-        held=held,
-        host=subnets,
-        salt=machine.boot,
-        ipv6=machine.ipv6,
-        outside=machine.outside(lab, published_ports(source.topology)) if uplinked else Outside(),
-        files=read_files(source),
-        folder=str(Path(source.file).absolute().parent),
-    )
+    around = _around(source, held, machine)
     try:
         lowered = lower(source.topology, around)
     except TopologyError as error:
@@ -93,6 +84,40 @@ def _look(
     scope = scope_of(lab, states(record, pending), making=lowered.desired, unpublished=unpublished)
     scope = replace(scope, fresh=(*scope.fresh, *BASELINE))
     return lowered, machine.observe(scope)
+
+
+def _around(source: Source, held: Held, machine: Machine) -> Around:
+    """Return what `lower` is told of the machine; no more is looked at than the file needs."""
+    topology = source.topology
+    uplinked = any(network.uplink for network in topology.networks.values())
+    return Around(
+        held=held,
+        host=machine.host_subnets(topology.name),
+        salt=machine.boot,
+        ipv6=machine.ipv6,
+        outside=machine.outside(topology.name, published_ports(topology))
+        if uplinked
+        else Outside(),
+        files=read_files(source),
+        joined=_joined(source, machine),
+        folder=str(Path(source.file).absolute().parent),
+    )
+
+
+def _joined(source: Source, machine: Machine) -> dict[str, Joined]:
+    """Return what is known of the segments that networks join; raises `TopologyError`."""
+    found: dict[str, Joined] = {}
+    problems = []
+    for name, network in source.topology.networks.items():
+        if network.joins:
+            try:
+                found[network.joins] = machine.joined(network.joins)
+            except Unavailable as error:
+                path = ("networks", name, "joins")
+                problems.append(Problem(error.reason, path, error.remedy))
+    if problems:
+        raise source.error(problems)
+    return found
 
 
 def states(record: Record | None, pending: Pending | None) -> list[Desired]:

@@ -53,33 +53,28 @@ def flows(through: Through) -> tuple[Flow, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _forwarded(through: Through, family: int, subnet: str) -> Iterator[Flow]:
+def _forwarded(through: Through, family: Family, subnet: str) -> Iterator[Flow]:
     """Yield what is forwarded; members come by a published port of the host's, too, and return."""
     lan, out = through.link, through.uplink
-    version = _version(family)
-    yield Flow(version, iif=lan, oif=out, src=subnet)
-    yield Flow(version, iif=out, oif=lan, dst=subnet, established=True)
+    yield Flow(family, iif=lan, oif=out, src=subnet)
+    yield Flow(family, iif=out, oif=lan, dst=subnet, established=True)
     for ip, proto, port in through.published:
         if (":" in ip) == (family == 6):
             dst = f"{ip}/{128 if family == 6 else 32}"
-            yield Flow(version, iif=out, oif=lan, dst=dst, proto=proto, port=port)
-            yield Flow(version, iif=lan, oif=lan, dst=dst, proto=proto, port=port)
-            yield Flow(version, iif=lan, oif=lan, dst=subnet, established=True)
+            yield Flow(family, iif=out, oif=lan, dst=dst, proto=proto, port=port)
+            yield Flow(family, iif=lan, oif=lan, dst=dst, proto=proto, port=port)
+            yield Flow(family, iif=lan, oif=lan, dst=subnet, established=True)
 
 
-def _to_host(through: Through, family: int, subnet: str) -> Iterator[Flow]:
+def _to_host(through: Through, family: Family, subnet: str) -> Iterator[Flow]:
     """Yield what members say to the host; IPv6 asks for neighbours from other addresses, too."""
-    lan, version = through.link, _version(family)
-    yield Flow(version, iif=lan, src=subnet, established=True)
-    yield Flow(version, iif=lan, src="" if family == 6 else subnet, proto=_ICMP[family])
+    lan = through.link
+    yield Flow(family, iif=lan, src=subnet, established=True)
+    yield Flow(family, iif=lan, src="" if family == 6 else subnet, proto=_ICMP[family])
     for proto, port in through.services:
-        yield Flow(version, iif=lan, src=subnet, proto=proto, port=port)
+        yield Flow(family, iif=lan, src=subnet, proto=proto, port=port)
     if family == 6:
-        yield Flow(version, oif=lan, proto=_ICMP[family])
-
-
-def _version(family: int) -> Family:
-    return 6 if family == 6 else 4
+        yield Flow(family, oif=lan, proto=_ICMP[family])
 
 
 # ── what is needed ────────────────────────────────────────────────────────────────────────

@@ -40,6 +40,14 @@ class Port(Struct):
     addresses: list[str] = field(default_factory=list)
 
 
+class Joined(Struct, frozen=True):
+    """A segment that is not the lab's: its bridge on the host, its prefixes, its MTU in bytes."""
+
+    bridge: str
+    subnets: tuple[str, ...] = ()
+    mtu: int = 1500
+
+
 class Segment(Struct):
     """A network or a wire: its ports hear each other. `key` is its name, kept across runs."""
 
@@ -49,6 +57,7 @@ class Segment(Struct):
     mtu: int
     ports: list[Port]
     network: Network | None = None
+    joined: Joined | None = None
     subnets: list[str] = field(default_factory=list)
 
 
@@ -74,10 +83,15 @@ class Fabric(Struct):
         self.problems.append(Problem(message, path, hint, at_key=at_key))
 
 
-def expand(topology: Topology, ways: Mapping[str, str] | None = None) -> Fabric:
+def expand(
+    topology: Topology,
+    ways: Mapping[str, str] | None = None,
+    joined: Mapping[str, Joined] | None = None,
+) -> Fabric:
     """Take a topology apart; mistakes are noted in the result, not raised.
 
-    `ways` are the names of the host's interfaces on networks with an uplink.
+    `ways` are the names of the host's interfaces on networks with an uplink, `joined` what is known
+    of the segments that networks join.
     """
     fabric = Fabric()
     if topology.namespaces is not None:
@@ -86,7 +100,7 @@ def expand(topology: Topology, ways: Mapping[str, str] | None = None) -> Fabric:
     else:
         for name, path in _named_by_links(topology).items():
             _add_members(fabric, name, Namespace(), path)
-    _add_networks(fabric, topology)
+    _add_networks(fabric, topology, joined or {})
     _add_gateways(fabric, ways or {})
     for number, wire in enumerate(topology.links):
         _add_wires(fabric, wire, ("links", number), topology)
@@ -136,7 +150,7 @@ def _altname(text: str) -> str:
 # ── networks ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _add_networks(fabric: Fabric, topology: Topology) -> None:
+def _add_networks(fabric: Fabric, topology: Topology, joined: Mapping[str, Joined]) -> None:
     segments: dict[str, Segment] = {}
     for name, network in topology.networks.items():
         segments[name] = Segment(
@@ -147,6 +161,8 @@ def _add_networks(fabric: Fabric, topology: Topology) -> None:
             ports=[],
             network=network,
         )
+        if network.joins:
+            _join(fabric, segments[name], joined.get(network.joins))
     fabric.segments += segments.values()
     for name, member in fabric.members.items():
         for network_name, membership in member.said.networks.items():
@@ -157,6 +173,20 @@ def _add_networks(fabric: Fabric, topology: Topology) -> None:
             elif member.number == 0:
                 hint = did_you_mean(network_name, topology.networks)
                 fabric.say(path, f"no network `{network_name}`", hint, at_key=True)
+
+
+def _join(fabric: Fabric, segment: Segment, found: Joined | None) -> None:
+    """Take what is known of a segment that is not ours."""
+    network = segment.network
+    assert network is not None
+    for key in ("bridge", "uplink", "stp"):
+        if getattr(network, key):
+            message = f"the segment is not the lab's, so `{key}` is not its to say"
+            fabric.say((*segment.path, key), message)
+    if found:
+        segment.joined = found
+        segment.mtu = network.mtu or found.mtu
+        segment.asked = found.subnets if network.subnets is None else network.subnets
 
 
 def _add_gateways(fabric: Fabric, ways: Mapping[str, str]) -> None:

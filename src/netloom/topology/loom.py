@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from netloom.errors import Path  # noqa: TC001 - one name for all that tells a place
 from netloom.model.marks import link_mark, lo_mark
 from netloom.model.objects import HOST, Addr, Bridge, End, Link, Loopback, Veth
-from netloom.topology.expand import Fabric, Port, Segment, short_name
+from netloom.topology.expand import Fabric, Joined, Port, Segment, short_name
 from netloom.topology.settings import ipv6_off
 from netloom.values import IFNAMSIZ, family, ip_and_length, network_of
 
@@ -125,6 +125,9 @@ class Loom:
                 segment.path, f"{len(segment.ports)} members: {MAX_MEMBERS} is the limit"
             )
             return
+        if segment.joined:
+            self.join(segment, segment.joined)
+            return
         where = HOST if network.bridge else self.switch
         names = _bridge_names(network.bridge or short_name(segment.key), len(segment.ports))
         ipv6 = _has_ipv6(segment)
@@ -138,6 +141,16 @@ class Loom:
                 self.on_bridge(End(where, names[0]), port, ipv6=ipv6)
             else:
                 self.member(where, names[number // SHARD], segment, port, ipv6=ipv6)
+
+    def join(self, segment: Segment, joined: Joined) -> None:
+        """Make the wires from the members to a bridge that is not ours, and touch nothing else."""
+        ipv6 = _has_ipv6(segment)
+        for port in segment.ports:
+            if port.end.netns == HOST:
+                message = f"the host is on this segment by its bridge `{joined.bridge}` already"
+                self.fabric.say(port.path, message)
+            else:
+                self.member(HOST, joined.bridge, segment, port, ipv6=ipv6)
 
     def bridge(self, end: End, segment: Segment) -> Link:
         """Return a bridge of a network."""

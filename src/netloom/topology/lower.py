@@ -29,7 +29,7 @@ from netloom.topology.allocate import Held, HostSubnet, allocate
 from netloom.topology.commands import commands, twice
 from netloom.topology.commands import digest_of as command_digest
 from netloom.topology.etc import EtcFolders, Files, contents, digest_of
-from netloom.topology.expand import DEFAULT_MTU, Fabric, Member, expand
+from netloom.topology.expand import DEFAULT_MTU, Fabric, Joined, Member, expand
 from netloom.topology.expects import check_expects
 from netloom.topology.loom import MAX_MEMBERS, SHARD, Loom, switch_of
 from netloom.topology.naming import Naming
@@ -68,6 +68,7 @@ class Around(Struct, frozen=True):
     ipv6: bool = True
     outside: Outside = Outside()
     files: Files = field(default_factory=dict)
+    joined: Mapping[str, Joined] = field(default_factory=dict)
     folder: str = ""
 
 
@@ -83,7 +84,7 @@ def lower(topology: Topology, around: Around | None = None) -> Lowered:
     """Return what a topology desires of the kernel; raises `TopologyError` with every mistake."""
     around = around or Around()
     ways = host_names(topology, around.held.ways, around.outside)
-    fabric = expand(topology, ways)
+    fabric = expand(topology, ways, around.joined)
     pool = tuple(block for block in topology.pool if around.ipv6 or family(block) == 4)
     held = allocate(fabric, pool, around.held, around.host)
     naming = Naming(fabric)

@@ -72,11 +72,15 @@ class Run(Struct, frozen=True, kw_only=True):
 
 
 class Network(Struct, frozen=True, kw_only=True):
-    """One L2 segment; `bridge` names its device on the host, empty: in the switch namespace."""
+    """One L2 segment; `bridge` names its device on the host, empty: in the switch namespace.
+
+    `joins` is an existing segment: a bridge of the host, or `docker:NETWORK`.
+    """
 
     subnets: Addresses = None
     range: tuple[str, ...] = ()
     bridge: str = ""
+    joins: str = ""
     uplink: Uplink | None = None
     gateway: str = ""
     dns: tuple[str, ...] | None = None

@@ -142,6 +142,13 @@ READY = Word(
     pattern=r"^((tcp|udp)[/:][0-9]{1,5}|unix/[/@].+|log/(.|\n)+)$",
 )
 
+SEGMENT = Word(
+    name="SEGMENT",
+    says="a bridge of the host, or a network of Docker's: `virbr0`, `docker:web_default`",
+    read=words.segment,
+    pattern=r"^(docker:[A-Za-z0-9][\w.-]*|[^\s/:]{1,15})$",
+)
+
 MAC = Word(
     name="MAC",
     says="a unicast Ethernet address: `52:54:00:12:34:56`",

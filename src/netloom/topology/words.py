@@ -245,3 +245,17 @@ def etc_path(text: str) -> str:
         msg = f"`{text}` is no path below /etc, such as `motd` or `nginx/nginx.conf`"
         raise ValueError(msg)
     return "/".join(parts)
+
+
+def segment(text: str) -> str:
+    """Return an existing segment: a bridge of the host, or `docker:NETWORK`."""
+    owner, colon, name = text.partition(":")
+    if "/" in text:
+        msg = f"`{text}`: joining another lab's network is not built yet"
+        raise ValueError(msg)
+    if not colon:
+        return if_name(text)
+    if owner != "docker" or not name:
+        msg = f"`{text}` is no segment, such as `virbr0` or `docker:NETWORK`"
+        raise ValueError(msg)
+    return text
