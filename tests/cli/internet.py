@@ -44,6 +44,7 @@ link set eth0 addrgenmode none
 link set eth0 mtu {mtu} up
 address add 192.0.2.2/24 dev eth0
 address add 2001:db8::2/64 dev eth0 nodad
+address add fe80::2/64 dev eth0 nodad
 route add default via 192.0.2.1
 """
 _HOST_IPV6 = "route add default via 2001:db8::1\n"
@@ -53,6 +54,7 @@ link set cable addrgenmode none
 link set cable up
 address add 192.0.2.1/24 dev cable
 address add 2001:db8::1/64 dev cable nodad
+address add fe80::1/64 dev cable nodad
 address add 203.0.113.80/32 dev lo
 address add 2001:db8:80::80/128 dev lo nodad
 route add 10.100.0.0/16 via 192.0.2.2
@@ -88,8 +90,7 @@ def on_the_internet(
 def _host(*, ipv6: bool, mtu: int) -> Iterator[None]:
     become_a_machine()
     _here.beyond = Handle(aside(_unnamed))
-    path = f"/proc/{os.getpid()}/fd/{_here.beyond.fd}"
-    ran("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "cable", "netns", path)
+    card("eth0", "cable")
     command("beyond", "ip", "-batch", "-", stdin=_BEYOND)
     command("host", "ip", "-batch", "-", stdin=_HOST.format(mtu=mtu) + (_HOST_IPV6 if ipv6 else ""))
     wait_for(lambda: "LOWER_UP" in ran("ip", "link", "show", "eth0").stdout)
@@ -100,9 +101,25 @@ def _host(*, ipv6: bool, mtu: int) -> Iterator[None]:
         yield
 
 
+def card(link: str, cable: str) -> None:
+    """Give the host a card, whose cable leads to `beyond`."""
+    path = f"/proc/{os.getpid()}/fd/{_here.beyond.fd}"
+    ran("ip", "link", "add", link, "type", "veth", "peer", "name", cable, "netns", path)
+
+
 def _unnamed() -> int:
     syscalls.unshare(syscalls.CLONE_NEWNET)
     return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def sysctl(key: str) -> str:
+    """Return a sysctl of the host."""
+    return Path("/proc/sys", key.replace(".", "/")).read_text().strip()
+
+
+def set_sysctl(key: str, value: str) -> None:
+    """Set a sysctl of the host."""
+    Path("/proc/sys", key.replace(".", "/")).write_text(value)
 
 
 # ── inside ────────────────────────────────────────────────────────────────────────────────

@@ -17,6 +17,8 @@ from netloom.topology.expand import Port, Segment
 from netloom.topology.topology import Publish
 from netloom.values import Family, family
 
+_FAMILIES: tuple[Family, Family] = (4, 6)
+
 ALL_IPV6 = ":ipv6"
 """Stands, where links do, for IPv6 between any two: it has one switch for all (no link has `:`)."""
 
@@ -132,21 +134,19 @@ def _hide(ways: Sequence[Way], inward: Sequence[Inward]) -> Iterator[str]:
     """Yield what leaves under another address.
 
     Whatever came in from the network leaves as the host's: what lies behind a router in the lab,
-    too. An answer must come back by the host: from a neighbour on the same network (a hairpin),
-    from the loopback, and where the members' gateway is somebody else.
+    too. And the answer to what was led inwards must come back by the host: from a neighbour on the
+    same network (a hairpin), to the loopback, and where the members do not leave by the host.
     """
     for way in ways:
         inside, out = _set([way.link]), _set(way.out)
         if not way.routed:
             yield f"iifname {inside} oifname {out} masquerade"
-        if not any(one.way is way for one in inward):
-            continue
-        if way.by_host:
-            yield f"iifname {inside} oifname {inside} ct status dnat masquerade"
-            yield f"ip saddr 127.0.0.0/8 oifname {inside} masquerade"
-            yield f"ip6 saddr ::1 oifname {inside} masquerade"
-        else:
-            yield f"oifname {inside} ct status dnat masquerade"
+        for version in _FAMILIES if any(one.way is way for one in inward) else ():
+            answered = way.by_host and version in way.families
+            of = f"meta nfproto ipv{version} {f'iifname {inside} ' if answered else ''}"
+            yield f"{of}oifname {inside} ct status dnat masquerade"
+            if answered and version == 4:
+                yield f"ip saddr 127.0.0.0/8 oifname {inside} masquerade"
 
 
 def _forwarded(one: Inward) -> Iterator[str]:
@@ -163,8 +163,13 @@ def _publish(one: Inward, targets: Iterable[str]) -> Iterator[str]:
 
 
 def _local(address: str) -> str:
-    """Return a match for all addresses of the host, in the family of one."""
-    return f"meta nfproto ipv{family(address)} fib daddr type local"
+    """Return a match for all addresses of the host, in the family of one.
+
+    But ::1: IPv6 has no route_localnet, so the answer would not find its way. Who asks for
+    `localhost` is refused there at once, and goes on to 127.0.0.1.
+    """
+    match = f"meta nfproto ipv{family(address)} fib daddr type local"
+    return f"{match} ip6 daddr != ::1" if family(address) == 6 else match
 
 
 def _ip(text: str) -> str:

@@ -175,9 +175,16 @@ class Loom:
         self.add(near, self.bridge_port(near, port.end, bridge, port.mtu or segment.mtu))
 
     def bridge_port(self, end: End, far: End, bridge: str, mtu: int) -> Link:
-        """Return the bridge's end of a wire."""
+        """Return the bridge's end of a wire.
+
+        Its MAC address is a high one where the bridge may be somebody's: a bridge whose address was
+        not set takes the lowest of its ports' (br_stp_recalculate_bridge_id).
+        """
         alias = link_mark(self.lab, far)
-        return Link(kind=Veth(far), mac=self.mac(end), mtu=mtu, master=bridge, alias=alias)
+        mac = self.mac(end)
+        if end.netns == HOST:
+            mac = f"fe{mac[2:]}"
+        return Link(kind=Veth(far), mac=mac, mtu=mtu, master=bridge, alias=alias)
 
     def trunk(self, where: str, root: str, branch: str, mtu: int) -> None:
         """Hang a further bridge of a network on its root."""

@@ -220,7 +220,10 @@ class Uplinks:
                     message = f"port {port.port} of the host is taken: {other.owner}"
                     self.fabric.say(one.path, message, "publish another port")
                     break
-            if not list(one.targets()):
+            if port.address == "::1":
+                message = "nothing leads from ::1 into another namespace: IPv6 has no such route"
+                self.fabric.say(one.path, message, f"`127.0.0.1:{port.port}:{port.to}`")
+            elif not list(one.targets()):
                 which = f"IPv{family(port.address)} address" if port.address else "address"
                 self.fabric.say(one.path, f"`{one.netns}` has no {which} there to lead to")
             owner = f"`{one.netns}` publishes it"

@@ -1,0 +1,117 @@
+"""`from:` a segment that exists: ports come and go, nothing else."""
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.cli.host import ended, netloom, no_trace, on_a_host, write
+from tests.kernel.machines import says
+
+LAB = """\
+networks:
+  lan: {from: virbr0, range: 192.168.122.200/29, gateway: 192.168.122.1}
+namespaces:
+  web: {networks: [lan]}
+  db: {networks: {lan: 192.168.122.77}}
+"""
+BRIDGE = """
+ip link add virbr0 address 52:54:00:01:02:03 type bridge mcast_snooping 0
+ip link set virbr0 addrgenmode none
+ip address add 192.168.122.1/24 dev virbr0
+ip link set virbr0 up
+ip link add vnet0 type veth peer name guest
+ip link set vnet0 addrgenmode none
+ip link set guest addrgenmode none
+ip link set guest up
+ip link set vnet0 master virbr0 up
+"""
+
+
+@on_a_host
+def test_members_are_ports_of_a_bridge_that_is_there() -> None:
+    """They reach each other and the bridge's own address; `down` takes the ports, and no more."""
+    says("sh", "-ec", BRIDGE)
+    says("nft", "delete", "table", "inet", "filter")  # it drops what crosses bridges (br_netfilter)
+    write("shop.yaml", LAB)
+
+    with no_trace():
+        netloom("up", "-q", "shop.yaml").status(0)
+        ports = json.loads(says("bridge", "-j", "link"))
+        assert {(port["ifname"], port["master"]) for port in ports} == {
+            ("vnet0", "virbr0"),
+            ("web.lan", "virbr0"),
+            ("db.lan", "virbr0"),
+        }
+        assert ended("exec", "web", "ping", "-qc9", "-i0.2", "-w2", "db").returncode == 0
+        says("ping", "-qc1", "-W2", "192.168.122.200")
+        netloom("verify", "shop").stdout("shop  is as it was applied\n").status(0)
+        says("ip", "link", "set", "web.lan", "nomaster")
+        netloom("up", "-q", "shop.yaml").status(0)
+        netloom("verify", "shop").stdout("shop  is as it was applied\n").status(0)
+        netloom("down", "-q", "shop").status(0)
+
+
+@on_a_host
+def test_what_is_no_segment_of_ours_to_change_is_refused() -> None:
+    """No such bridge, no bridge at all, an address to be guessed, a key that is not ours."""
+    says("sh", "-ec", BRIDGE)
+    with no_trace():
+        for change, said in (
+            (("virbr0", "virbr1"), "the host has no bridge `virbr1`"),
+            (("virbr0", "eth0"), "`eth0` of the host is no bridge"),
+            ((" range: 192.168.122.200/29,", ""), "an address is never guessed"),
+            (("gateway: 192.168.122.1", "stp: true"), "so `stp` is not its to say"),
+            (("virbr0", "docker:web"), "cannot ask Docker for its network `web`"),
+            (("virbr0", "shop/lan"), "joining another lab's network is not built yet"),
+        ):
+            write("bad.yaml", LAB.replace(*change))
+            refused = ended("up", "bad.yaml")
+            assert refused.returncode == 2, (change, refused.stderr)
+            assert said in refused.stderr, refused.stderr
+            assert refused.stderr.endswith("nothing was touched\n")
+
+
+@contextmanager
+def docker(network: dict[str, object]) -> Iterator[None]:
+    """Play the socket of Docker's engine for one question."""
+    path = Path("/var/run/docker.sock")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+
+        def answer() -> None:
+            peer = server.accept()[0]
+            with peer:
+                asked = peer.recv(4096)
+                there = b"/networks/web " in asked
+                body = json.dumps(network if there else {"message": "not found"}).encode()
+                status = b"200 OK" if there else b"404 Not Found"
+                peer.sendall(b"HTTP/1.0 " + status + b"\r\n\r\n" + body)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield
+        thread.join()
+    path.unlink()
+
+
+@on_a_host
+def test_a_network_of_docker_s_is_its_bridge() -> None:
+    """By the name that it was given, or by the network's number."""
+    says("sh", "-ec", BRIDGE.replace("virbr0", "br-0123456789ab"))
+    write("shop.yaml", LAB.replace("virbr0", "docker:web"))
+    known = {"Id": "0123456789abcdef", "Driver": "bridge", "Options": {}}
+
+    with docker(known):
+        netloom("up", "-q", "shop.yaml").status(0)
+    ports = json.loads(says("bridge", "-j", "link"))
+    assert {port["master"] for port in ports} == {"br-0123456789ab"}
+    netloom("down", "-q", "shop").status(0)
+
+    write("other.yaml", LAB.replace("virbr0", "docker:wep"))
+    with docker(known):
+        refused = ended("up", "other.yaml")
+    assert (refused.returncode, "Docker has no network `wep`" in refused.stderr) == (2, True)
