@@ -1,7 +1,7 @@
 """`netloom` and `python -m netloom`.
 
-`netloom exec NS CMD…` and `netloom run CMD…` take a short way that imports no more than it needs:
-they are typed a hundred times a day, and written into loops.
+`netloom exec NS CMD…`, `netloom run CMD…` and `netloom netns …` take a short way that imports no
+more than it needs: they are typed a hundred times a day, and written into loops.
 
 A command lives for a moment, so nothing is spent on memory: the collector of cycles is off, and at
 the end the process goes without taking itself apart (10 ms of the 70 that a start costs).
@@ -35,6 +35,10 @@ def _run(arguments: list[str]) -> None:
         from netloom.cli.short import run_shortly
 
         run_shortly(arguments[1:])
+    elif len(arguments) > 1 and arguments[0] == "netns" and arguments[1] not in {"-h", "--help"}:
+        from netloom.cli.netns import main as like_ip
+
+        sys.exit(like_ip(arguments[1:]))
     from netloom.cli.main import main as whole
 
     whole()

@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 from netloom.model.objects import Addr, Bridge, Command, End, Link, Nexthop, Route, Rule, Veth
+from netloom.model.walls import Flow, Passage
 from netloom.plan import steps
 from netloom.plan.diff import diff, teardown
 from netloom.render.shell import commands, script
@@ -19,6 +20,13 @@ FAR = Link(Veth(A), mac="02:00:00:00:00:02", mtu=1500)
 BRIDGE = Link(Bridge(stp=True), mac="02:00:00:00:00:03", mtu=1500)
 HOPS = (Nexthop("eth0", "10.0.0.9"), Nexthop("eth1", "10.0.1.9", weight=2))
 ROUTE = Route("0.0.0.0/0", HOPS, table=100, metric=5, src="10.0.0.1", mtu=1300)
+PASSAGE = Passage(
+    tool="iptables-nft",
+    table="filter",
+    chain="DOCKER-USER",
+    flow=Flow(family=4, iif="lan", oif="eth0"),
+    comment="netloom:shop",
+)
 DIRECT = Route("10.9.0.0/16", (Nexthop("eth0"),))
 
 
@@ -26,6 +34,12 @@ def cmd(*parts: str) -> str:
     """Return one command, written in parts."""
     return " ".join(parts)
 
+
+OPENED = cmd(
+    "iptables-nft -w -t filter -A DOCKER-USER -i lan -o eth0 -m comment",
+    "--comment netloom:shop -j ACCEPT",
+)
+CLOSED = OPENED.replace(" -A ", " -D ")
 
 SAID: dict[str, tuple[steps.Step, list[str]]] = {
     "+ netns a": (
@@ -166,6 +180,8 @@ SAID: dict[str, tuple[steps.Step, list[str]]] = {
         steps.ClaimDel("host", "net.ipv4.ip_forward"),
         [": net.ipv4.ip_forward is left as it is, others may rely on it"],
     ),
+    cmd("+ exception host docker:", OPENED): (steps.PassageAdd("host", PASSAGE), [OPENED]),
+    cmd("- exception host docker:", CLOSED): (steps.PassageDel("host", PASSAGE), [CLOSED]),
     "+ run a nginx: nginx -g 'daemon off;'": (
         steps.RunStart(
             "a",

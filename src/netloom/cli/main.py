@@ -22,16 +22,23 @@ VERBS: dict[str, dict[str, tuple[str, str]]] = {
         "undo": ("netloom.cli.labs", "back to before netloom's last change"),
         "labs": ("netloom.cli.labs", "the labs that are up"),
         "logs": ("netloom.cli.logs", "what the commands of a namespace printed"),
+        "enable": ("netloom.cli.enable", "start a lab at boot"),
+        "disable": ("netloom.cli.enable", "start it no more"),
     },
     "Look": {
         "ls": ("netloom.cli.byhand", "all names of namespaces, and whose they are"),
         "identify": ("netloom.cli.who", "which names has a namespace, and whose is it?"),
         "pids": ("netloom.cli.who", "who lives in a namespace, or holds it?"),
+        "capture": ("netloom.cli.capture", "packets of many interfaces in one pcapng"),
     },
     "Enter": {
         "exec": ("netloom.cli.inside", "run a command in a namespace"),
         "shell": ("netloom.cli.inside", "a shell in a namespace"),
         "run": ("netloom.cli.inside", "run a command in a throw-away namespace"),
+    },
+    "Wires": {
+        "wire": ("netloom.cli.wires", "make a wire between two namespaces"),
+        "move": ("netloom.cli.wires", "move an interface, with all it has"),
     },
     "By hand": {
         "add": ("netloom.cli.byhand", "make namespaces, with `lo` up"),
@@ -47,7 +54,10 @@ VERBS: dict[str, dict[str, tuple[str, str]]] = {
 }
 """Group, verb, the module that has it in its COMMANDS, and one line of help."""
 
-_MODULES = {verb: place for group in VERBS.values() for verb, (place, _) in group.items()}
+_ALSO = {"connect": "netloom.cli.wires"}
+"""Other words for a verb, which the help does not show."""
+
+_MODULES = {verb: place for group in VERBS.values() for verb, (place, _) in group.items()} | _ALSO
 
 
 class _Verbs(click.Group):

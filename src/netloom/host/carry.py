@@ -9,7 +9,7 @@ from functools import singledispatch
 from itertools import count
 
 from netloom.errors import KernelError
-from netloom.host import claims, ending, flows, launch, processes, sysctl
+from netloom.host import claims, ending, flows, launch, passages, processes, sysctl
 from netloom.host.rulesets import Text
 from netloom.host.worker import Worker
 from netloom.model.marks import kind_of
@@ -101,6 +101,20 @@ def _(step: steps.RulesetDel, worker: Worker) -> None:
         links = worker.orders.snapshot.netns[HOST].links.values()
         nets = {network_of(addr.ip, addr.prefixlen) for link in links for addr in link.addrs}
         flows.forget(nets)
+
+
+@carry.register
+def _(step: steps.PassageAdd, worker: Worker) -> None:
+    worker.turn_to(step.netns)
+    hop(worker.rooms[step.netns].handle)
+    passages.put(step.passage)
+
+
+@carry.register
+def _(step: steps.PassageDel, worker: Worker) -> None:
+    worker.turn_to(step.netns)
+    hop(worker.rooms[step.netns].handle)
+    passages.remove(step.passage)
 
 
 @carry.register

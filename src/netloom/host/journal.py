@@ -28,6 +28,7 @@ from msgspec import Struct
 
 from netloom.errors import Unavailable
 from netloom.model.objects import NOTHING, Desired, Netns
+from netloom.model.walls import Through
 from netloom.netns.cover import make_run_writable
 from netloom.plan.steps import NameDel, NetnsAdd, NetnsDel, Plan
 from netloom.topology.allocate import Held
@@ -42,7 +43,10 @@ _T = TypeVar("_T")
 
 
 class Record(Struct, frozen=True):
-    """What was applied last. `source` is the file it came from, `text` what stood there."""
+    """What was applied last. `source` is the file it came from, `text` what stood there.
+
+    `through` is what the firewalls of others must let pass.
+    """
 
     lab: str
     boot: str
@@ -52,6 +56,7 @@ class Record(Struct, frozen=True):
     text: str = ""
     command: str = "up"
     version: int = VERSION
+    through: tuple[Through, ...] = ()
 
 
 class Pending(Struct, frozen=True):

@@ -12,6 +12,7 @@ from netloom.errors import Refused
 from netloom.host.rulesets import Foretold, Text
 from netloom.model.objects import HOST, Bridge, Desired, End, Netns, Veth
 from netloom.model.snapshot import Snapshot
+from netloom.model.walls import Walls
 from netloom.plan.steps import Plan
 from netloom.plan.sysctls import default_of, link_of
 from netloom.topology.allocate import HostSubnet
@@ -28,7 +29,8 @@ class Scope(Struct, frozen=True):
     to read in a newborn namespace, and `kinds` the kinds of links to try there.
     `forgotten`: whether a sysctl that was asked for once is asked for no more, and shall be as
     in a newborn namespace again. `etc` are the folders of files for /etc, by their digests,
-    that there shall be; `rulesets` the firewall rules to look for.
+    that there shall be; `rulesets` the firewall rules to look for; `walls`
+    whether to look at the firewalls of others.
     """
 
     lab: str
@@ -43,6 +45,7 @@ class Scope(Struct, frozen=True):
     kinds: frozenset[str] = frozenset()
     etc: Mapping[str, str] = field(default_factory=dict)
     rulesets: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    walls: bool = False
 
 
 class Orders(Struct, frozen=True):
@@ -100,8 +103,8 @@ class Machine(Protocol):
     def joined(self, segment: str) -> Joined:
         """Return what is known of a segment that is not a lab's; raises `Unavailable`."""
 
-    def check(self, desired: Desired) -> None:
-        """Raise `Unavailable` for a command that could not be started here."""
+    def check(self, desired: Desired, walls: Walls | None) -> None:
+        """Raise `Unavailable` for what could not be started, or not be opened, here."""
 
     def wait_ready(self, lab: str, desired: Desired, timeout: float) -> None:
         """Return when all commands are ready; raise `NotReady` after `timeout` seconds."""
@@ -163,6 +166,7 @@ def scope_of(
         kinds=frozenset(_kinds(wanted.values())),
         etc={name: netns.etc for name, netns in wanted.items() if netns.etc},
         rulesets={name: frozenset(found) for name, found in rulesets.items()},
+        walls=any(state.netns[HOST].passages for state in every if HOST in state.netns),
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from netloom.errors import KernelError, Unavailable
-from netloom.host import claims, etc, processes, sysctl
+from netloom.host import claims, etc, passages, processes, sysctl
 from netloom.host.machine import Scope
 from netloom.host.rulesets import Rulesets
 from netloom.kernel import syscalls
@@ -34,6 +34,7 @@ from netloom.model.objects import (
     Veth,
 )
 from netloom.model.snapshot import Foreign, GivenLink, Snapshot
+from netloom.model.walls import Walls  # noqa: TC001 - what an observer holds
 from netloom.netns import names as registry
 from netloom.netns.cover import REMEDY
 from netloom.netns.enter import aside, hop
@@ -103,6 +104,7 @@ class _Observer:
         self.stray_commands: set[tuple[str, str]] = set()
         self.newborn: dict[str, str] = {}
         self.newborn_links = 0
+        self.walls: Walls | None = None
 
     def look(self) -> Snapshot:
         """Visit every namespace of the scope; runs on a thread of its own."""
@@ -128,7 +130,10 @@ class _Observer:
         known = sysctl.read((NO_IPV6, *self.scope.sysctls.get(HOST, ())))
         routes = frozenset(r for r in look.routes if r.protocol == HOST_PROTOCOL)
         links = self.netns[HOST].links
+        read = passages.read(self.scope.lab, links) if self.scope.walls else None
+        self.walls = read.walls if read else None
         self.netns[HOST] = Netns(
+            passages=frozenset(read.passages if read else ()),
             links=links,
             routes=routes,
             sysctls={k: v for k, v in known.items() if not link_of(k) or link_of(k) in links},
@@ -282,6 +287,7 @@ class _Observer:
             netns=self.netns,
             newborn=self.newborn,
             newborn_links=self.newborn_links,
+            walls=self.walls,
             given=self.given,
             foreign=Foreign(
                 links=self.foreign_links,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from netloom.errors import Refused
 from netloom.host import apply as doing
-from netloom.host import launch, owners, processes, ready, segments
+from netloom.host import launch, owners, passages, processes, ready, segments
 from netloom.host import observe as looking
 from netloom.host import outside as around
 from netloom.host.carry import as_process
@@ -14,8 +14,9 @@ from netloom.host.journal import boot_id
 from netloom.host.machine import Foretellings, Holders, Orders, Scope
 from netloom.host.rulesets import Text, foretell
 from netloom.host.subnets import host_subnets
-from netloom.model.objects import Desired
+from netloom.model.objects import HOST, Desired
 from netloom.model.snapshot import Snapshot
+from netloom.model.walls import Walls
 from netloom.netns import names as registry
 from netloom.plan.steps import Plan
 from netloom.topology.allocate import HostSubnet
@@ -56,9 +57,11 @@ class ThisMachine:
         """Return what is known of a segment that is not a lab's; raises `Unavailable`."""
         return segments.joined(segment)
 
-    def check(self, desired: Desired) -> None:
-        """Raise `Unavailable` for a command that could not be started here."""
+    def check(self, desired: Desired, walls: Walls | None) -> None:
+        """Raise `Unavailable` for what could not be started, or not be opened, here."""
         launch.check(list(_commands(desired)))
+        if walls:
+            passages.check(walls, desired.netns[HOST].passages)
 
     def wait_ready(self, lab: str, desired: Desired, timeout: float) -> None:
         """Return when all commands are ready; raise `NotReady` after `timeout` seconds."""

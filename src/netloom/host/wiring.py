@@ -11,11 +11,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from netloom.errors import KernelError, Refused, Unavailable
+from netloom.errors import Interrupted, KernelError, NetloomError, Refused, Unavailable
+from netloom.host.brake import Brake, brake
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.objects import Addr, End, Link, Veth
 from netloom.netns.enter import enter
 from netloom.netns.targets import Target
+from netloom.values import IFNAMSIZ
+from netloom.wire.moved import get_altname
 from netloom.wire.rtnetlink import (
     Message,
     Peer,
@@ -29,6 +32,7 @@ from netloom.wire.rtnetlink import (
 )
 
 _ROOT = "run it as root"
+_INTERRUPTED = "interrupted; the wire is gone again"
 
 
 class WireEnd(NamedTuple):
@@ -65,7 +69,7 @@ def conversation(target: Target) -> Rtnetlink:
 def is_taken(rt: Rtnetlink, name: str) -> bool:
     """Whether an interface of this name or altname is there."""
     try:
-        rt.ask(get_link(name))
+        rt.ask(get_link(name) if len(name.encode()) < IFNAMSIZ else get_altname(name))
     except KernelError as error:
         if error.errno == errno.ENODEV:
             return False
@@ -78,16 +82,15 @@ def make(near: WireEnd, far: WireEnd, mtu: int) -> None:
     with conversation(near.target) as here, conversation(far.target) as there:
         for rt, end in ((here, near), (there, far)):
             _check_free(rt, end)
-        _bear(here, near, far, mtu)
-        made = False
-        try:
-            _finish(here, near)
-            _finish(there, far)
-            made = True
-        finally:
-            if not made:
+        with brake() as stop:
+            _bear(here, near, far, mtu)
+            try:
+                _finish(here, near, stop)
+                _finish(there, far, stop)
+            except (NetloomError, KernelError):
                 with suppress(KernelError):
                     here.batch([link_del(name=near.link)])
+                raise
 
 
 def _check_free(rt: Rtnetlink, end: WireEnd) -> None:
@@ -111,7 +114,7 @@ def _bear(rt: Rtnetlink, near: WireEnd, far: WireEnd, mtu: int) -> None:
         raise Refused(f"wire {near.name} -- {far.name}", error, asked=command) from error
 
 
-def _finish(rt: Rtnetlink, end: WireEnd) -> None:
+def _finish(rt: Rtnetlink, end: WireEnd, stop: Brake) -> None:
     for step in _rest(end, read_links([rt.ask(get_link(end.link))])[0].index):
         try:
             rt.batch([step.message])
@@ -119,6 +122,8 @@ def _finish(rt: Rtnetlink, end: WireEnd) -> None:
             command = f"{end.target.ip} {step.command}"
             remedy = _remedy(step, error)
             raise Refused(step.words, error, asked=command, remedy=remedy) from error
+        if stop.pulled:
+            raise Interrupted(_INTERRUPTED)
 
 
 def _rest(end: WireEnd, index: int) -> Iterator[_Step]:

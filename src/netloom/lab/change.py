@@ -60,6 +60,7 @@ def up(
             source=str(Path(source.file).absolute()),
             text=source.text,
             command=command,
+            through=found.lowered.through,
         )
         if found.plan or found.pending:
             _change(found, record, journal, machine, stop=stop, progress=progress)

@@ -12,9 +12,11 @@ from netloom.host.machine import Machine, scope_of
 from netloom.host.this import ThisMachine
 from netloom.lab.files import read_files
 from netloom.lab.firewalls import foretold
-from netloom.model.objects import Desired
+from netloom.model.objects import HOST, Desired
 from netloom.model.snapshot import Snapshot
+from netloom.model.walls import Through
 from netloom.plan.diff import diff
+from netloom.plan.passages import passages
 from netloom.plan.steps import Plan
 from netloom.topology.allocate import Held
 from netloom.topology.expand import Joined
@@ -78,12 +80,24 @@ def _look(
         lowered = lower(source.topology, around)
     except TopologyError as error:
         raise source.error(error.problems) from None
-    machine.check(lowered.desired)
     lowered = foretold(source, lowered, machine)
     unpublished = pending.names if pending else frozenset[str]()
     scope = scope_of(lab, states(record, pending), making=lowered.desired, unpublished=unpublished)
-    scope = replace(scope, fresh=(*scope.fresh, *BASELINE))
-    return lowered, machine.observe(scope)
+    walls = scope.walls or bool(lowered.through)
+    scope = replace(scope, fresh=(*scope.fresh, *BASELINE), walls=walls)
+    snapshot = machine.observe(scope)
+    desired = with_passages(lowered.desired, lowered.through, snapshot)
+    machine.check(desired, snapshot.walls)
+    return replace(lowered, desired=desired), snapshot
+
+
+def with_passages(desired: Desired, through: Iterable[Through], snapshot: Snapshot) -> Desired:
+    """Return what is desired, with the exceptions that the host's firewalls make necessary now."""
+    if snapshot.walls is None:
+        return desired
+    found = {passage for each in through for passage in passages(snapshot.walls, each)}
+    host = replace(desired.netns[HOST], passages=frozenset(found))
+    return replace(desired, netns={**desired.netns, HOST: host})
 
 
 def _around(source: Source, held: Held, machine: Machine) -> Around:

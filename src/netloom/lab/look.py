@@ -1,10 +1,13 @@
 """What there is: `verify`, `labs`, and the states that `undo` can go back to."""
 
+from msgspec.structs import replace
+
 from netloom.errors import Unavailable
 from netloom.host import journal as memory
 from netloom.host.journal import Journal
 from netloom.host.machine import Machine, scope_of
 from netloom.host.this import ThisMachine
+from netloom.lab.drafts import with_passages
 from netloom.lab.report import Past, Running
 from netloom.model.objects import Netns
 from netloom.plan.diff import diff
@@ -22,7 +25,9 @@ def verify(lab: str, machine: Machine | None = None) -> Plan | None:
     if record is None:
         return None
     scope = scope_of(lab, [record.desired], making=record.desired)
-    return diff(record.desired, machine.observe(scope))
+    scope = replace(scope, walls=scope.walls or bool(record.through))
+    snapshot = machine.observe(scope)
+    return diff(with_passages(record.desired, record.through, snapshot), snapshot)
 
 
 def pasts(lab: str) -> list[Past]:

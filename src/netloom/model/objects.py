@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from msgspec import Struct, field
 
+from netloom.model.walls import Passage
 from netloom.values import Family
 
 HOST = "host"
@@ -171,7 +172,8 @@ class Netns(Struct, frozen=True):
     it sees in /etc (`Desired.folders` has it), empty for none. `rulesets` are the firewall
     rules of ours, by the name of their table (`inet netloom-shop`) or as `iptables`, each the
     digest of how the kernel lists them; `Desired.texts` has the text by the same digest.
-    `claims` are sysctls that the namespace `host` shares with others. `commands` are those that
+    `claims` are sysctls that the namespace `host` shares with others, `passages` exceptions in
+    firewalls there that are somebody else's. `commands` are those that
     live in it, by their names, each by its digest (`Desired.commands` has it).
     """
 
@@ -183,6 +185,7 @@ class Netns(Struct, frozen=True):
     rulesets: Mapping[str, str] = field(default_factory=dict)
     claims: Mapping[str, str] = field(default_factory=dict)
     commands: Mapping[str, str] = field(default_factory=dict)
+    passages: frozenset[Passage] = frozenset()
 
 
 class Desired(Struct, frozen=True):

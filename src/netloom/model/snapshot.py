@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from netloom.model.objects import Desired, End, Netns
+from netloom.model.walls import Walls
 
 
 class GivenLink(Struct, frozen=True):
@@ -37,7 +38,8 @@ class Snapshot(Struct, frozen=True):
 
     `netns` holds what is ours; `newborn` the sysctls that a fresh namespace begins with (New
     namespaces inherit the IPv4 settings of the initial one, net/ipv4/devinet.c),
-    `newborn_links` the highest index of its links; `given` and `foreign` the rest. `unnamed`
+    `newborn_links` the highest index of its links; `walls` the firewalls of the host, if
+    somebody asked for them; `given` and `foreign` the rest. `unnamed`
     are files in /run/netns that a killed `up` made and never mounted a namespace on;
     `stray_etc` names whose files of ours in /etc outlived their namespace, `stray_commands`
     namespaces and names of commands that did.
@@ -49,6 +51,7 @@ class Snapshot(Struct, frozen=True):
     given: Mapping[End, GivenLink] = field(default_factory=dict)
     foreign: Foreign = Foreign()
     cookies: Mapping[str, int] = field(default_factory=dict)
+    walls: Walls | None = None
     unnamed: frozenset[str] = frozenset()
     stray_etc: frozenset[str] = frozenset()
     stray_commands: frozenset[tuple[str, str]] = frozenset()

@@ -176,6 +176,17 @@ class _World:
             raise Illegal(step, "no such claim")
 
     @carry.register
+    def _(self, step: steps.PassageAdd) -> None:
+        self.inside(step.netns, step).passages.add(step.passage)
+
+    @carry.register
+    def _(self, step: steps.PassageDel) -> None:
+        passages = self.inside(step.netns, step).passages
+        if step.passage not in passages:
+            raise Illegal(step, "no such exception")
+        passages.discard(step.passage)
+
+    @carry.register
     def _(self, step: steps.RunStart) -> None:
         netns = self.inside(step.netns, step)
         if step.name in netns.commands:

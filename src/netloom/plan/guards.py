@@ -14,13 +14,20 @@ from netloom.plan.steps import Step
 
 
 def unclaim(want: Netns, have: Netns) -> Iterator[Step]:
-    """Give up the host's settings that are not needed any more."""
+    """Give up what is not needed any more of the host's settings, and of others' firewalls."""
     for key in sorted(have.claims.keys() - want.claims.keys(), reverse=True):
         yield steps.ClaimDel(HOST, key)
+    for passage in sorted(have.passages - want.passages):
+        yield steps.PassageDel(HOST, passage)
 
 
 def claim(want: Netns, have: Netns) -> Iterator[Step]:
-    """Have the host's settings that are needed; a router's advertisements are kept first."""
+    """Have what is needed of others' firewalls, and of the host's settings.
+
+    A router's advertisements are kept first.
+    """
+    for passage in sorted(want.passages - have.passages):
+        yield steps.PassageAdd(HOST, passage)
     for key in sorted(want.claims, key=lambda key: (key.endswith(".forwarding"), key)):
         if have.claims.get(key) != want.claims[key]:
             yield steps.ClaimAdd(HOST, key, want.claims[key])

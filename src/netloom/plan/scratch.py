@@ -7,6 +7,7 @@ with IPv6 is here.
 from msgspec.structs import replace
 
 from netloom.model.objects import Link, Loopback, Netns, Route, Rule
+from netloom.model.walls import Passage  # noqa: TC001 - what a scratch holds
 from netloom.plan.steps import LinkSet, Step
 from netloom.plan.sysctls import NO_IPV6
 from netloom.values import contains, family, network_of
@@ -27,7 +28,17 @@ class Illegal(ValueError):
 class Scratch:
     """A namespace, thawed."""
 
-    __slots__ = ("claims", "commands", "etc", "links", "routes", "rules", "rulesets", "sysctls")
+    __slots__ = (
+        "claims",
+        "commands",
+        "etc",
+        "links",
+        "passages",
+        "routes",
+        "rules",
+        "rulesets",
+        "sysctls",
+    )
 
     def __init__(self, netns: Netns) -> None:
         """Copy what will be changed."""
@@ -38,6 +49,7 @@ class Scratch:
         self.etc = netns.etc
         self.rulesets: dict[str, str] = dict(netns.rulesets)
         self.claims: dict[str, str] = dict(netns.claims)
+        self.passages: set[Passage] = set(netns.passages)
         self.commands: dict[str, str] = dict(netns.commands)
 
     def frozen(self) -> Netns:
@@ -51,6 +63,7 @@ class Scratch:
             rulesets=self.rulesets,
             claims=self.claims,
             commands=self.commands,
+            passages=frozenset(self.passages),
         )
 
     @property

@@ -7,6 +7,7 @@ how. How it looks to a person is `render/text.py`, as a command `render/shell.py
 from msgspec import Struct
 
 from netloom.model.objects import Addr, Command, End, Link, Route, Rule
+from netloom.model.walls import Passage
 
 
 class NetnsAdd(Struct, frozen=True, tag="netns-add"):
@@ -168,6 +169,20 @@ class ClaimDel(Struct, frozen=True, tag="claim-del"):
     key: str
 
 
+class PassageAdd(Struct, frozen=True, tag="passage-add"):
+    """Open an exception in a firewall that is somebody else's, by its owner's own tool."""
+
+    netns: str
+    passage: Passage
+
+
+class PassageDel(Struct, frozen=True, tag="passage-del"):
+    """Close it again."""
+
+    netns: str
+    passage: Passage
+
+
 class RunStart(Struct, frozen=True, tag="run-start"):
     """Start a command that lives as long as the lab."""
 
@@ -212,6 +227,8 @@ Step = (
     | RulesetDel
     | ClaimAdd
     | ClaimDel
+    | PassageAdd
+    | PassageDel
     | RunStart
     | RunStop
     | NameDel

@@ -11,6 +11,7 @@ from functools import singledispatch
 from netloom.model.marks import IPTABLES, nft_text
 from netloom.model.objects import HOST, Bridge, End, Link, Route, Veth
 from netloom.plan import steps
+from netloom.plan.openings import closing, opening
 from netloom.plan.steps import Plan, Step
 from netloom.render.text import route_words, rule_words
 
@@ -132,6 +133,16 @@ def _(step: steps.ClaimAdd) -> Iterator[str]:
 @commands.register
 def _(step: steps.ClaimDel) -> Iterator[str]:
     yield f": {step.key} is left as it is, others may rely on it"
+
+
+@commands.register
+def _(step: steps.PassageAdd) -> Iterator[str]:
+    yield shlex.join(opening(step.passage))
+
+
+@commands.register
+def _(step: steps.PassageDel) -> Iterator[str]:
+    yield shlex.join(closing(step.passage))
 
 
 @commands.register

@@ -3,11 +3,13 @@
 + makes something    - removes something    ~ changes something in place
 """
 
+import shlex
 from collections.abc import Iterable, Iterator
 from functools import singledispatch
 
 from netloom.model.objects import HOST, Bridge, End, Nexthop, Route, Rule, Veth
 from netloom.plan import steps
+from netloom.plan.openings import closing, opening
 from netloom.plan.steps import Plan, Step, netns_of
 
 _TABLES = {253: "default", 254: "main", 255: "local"}
@@ -102,6 +104,18 @@ def _(step: steps.ClaimAdd) -> str:
 @line.register
 def _(step: steps.ClaimDel) -> str:
     return f"- sysctl {step.netns} {step.key} (this lab's share in it)"
+
+
+@line.register
+def _(step: steps.PassageAdd) -> str:
+    words = shlex.join(opening(step.passage))
+    return f"+ exception {step.netns} {step.passage.owner}: {words}"
+
+
+@line.register
+def _(step: steps.PassageDel) -> str:
+    words = shlex.join(closing(step.passage))
+    return f"- exception {step.netns} {step.passage.owner}: {words}"
 
 
 @line.register

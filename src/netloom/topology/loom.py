@@ -161,7 +161,10 @@ class Loom:
     def on_bridge(self, end: End, port: Port, *, ipv6: bool) -> None:
         """Give the host its address on a bridge that stands on the host."""
         bridge = self.links[HOST][end.link]
-        ipv6 = ipv6 and bridge.mtu >= _IPV6_MIN_MTU
+        off = self.why_no_ipv6(end, bridge.mtu)
+        if off and any(family(text) == 6 for text in port.addresses):
+            self.fabric.say(port.path, f"`{end}` has an IPv6 address, {off}")
+        ipv6 = ipv6 and not off
         addrs = _addrs(port.addresses)
         self.links[HOST][end.link] = replace(bridge, ipv6_ll=ipv6, addrs=addrs)
         if port.end.link != end.link or port.mac or port.mtu or not port.up:

@@ -25,6 +25,7 @@ from netloom.model.objects import (
     Netns,
     Route,
 )
+from netloom.model.walls import Through
 from netloom.topology.allocate import Held, HostSubnet, allocate
 from netloom.topology.commands import commands, twice
 from netloom.topology.commands import digest_of as command_digest
@@ -78,6 +79,7 @@ class Lowered(Struct, frozen=True):
     desired: Desired
     held: Held
     places: Mapping[str, Path] = field(default_factory=dict)
+    through: tuple[Through, ...] = ()
 
 
 def lower(topology: Topology, around: Around | None = None) -> Lowered:
@@ -98,7 +100,12 @@ def lower(topology: Topology, around: Around | None = None) -> Lowered:
     if fabric.problems:
         raise TopologyError(_unique(fabric.problems))
     places = {name: member.path for name, member in fabric.members.items()}
-    return Lowered(desired=desired, held=held, places=places | lowering.loom.places)
+    return Lowered(
+        desired=desired,
+        held=held,
+        places=places | lowering.loom.places,
+        through=tuple(uplinks.through()),
+    )
 
 
 def _unique(problems: Iterable[Problem]) -> list[Problem]:

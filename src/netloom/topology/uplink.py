@@ -17,6 +17,7 @@ from msgspec import Struct, field
 
 from netloom.errors import Path
 from netloom.model.objects import HOST
+from netloom.model.walls import Published, Through
 from netloom.topology.expand import Fabric, Segment, short_name
 from netloom.topology.gate import ALL_IPV6, Inward, Way, table
 from netloom.topology.suggest import did_you_mean
@@ -194,6 +195,19 @@ class Uplinks:
             for link in self.outside.learners:
                 values[f"net.ipv6.conf.{link.replace('.', '/')}.accept_ra"] = "2"
         return values
+
+    def through(self) -> Iterator[Through]:
+        """Yield what the firewalls of others must let pass: each network, each way out of it."""
+        for way in self.ways:
+            published = tuple(
+                Published(target, inward.port.protocol, inward.port.to)
+                for inward in self.inward
+                if inward.way is way
+                for target in inward.targets()
+            )
+            for link in way.out:
+                subnets = tuple(p for p in way.segment.subnets if family(p) in way.families)
+                yield Through(self.topology.name, way.link, link, subnets, published)
 
     def rules(self) -> str:
         """Return the chains of the lab's table on the host, empty if it needs none."""

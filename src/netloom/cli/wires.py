@@ -1,0 +1,185 @@
+"""`wire` and `move`: one wire, one interface, by hand, between whatever has a namespace.
+
+What they make belongs to no lab: they say how to take it away.
+"""
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from netloom.cli.named import namespaces, reason
+from netloom.cli.output import REFUSED, Stop, answer, refusals, tell
+
+if TYPE_CHECKING:
+    from netloom.host.wiring import WireEnd
+    from netloom.netns.targets import Target
+
+_MTU = 1500
+_LIKE_ADDRESS = re.compile(r"[0-9.]+/\w*|[0-9a-fA-F]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*(/\w*)?|[0-9.]+")
+_NOTHING = "nothing was touched"
+_WORDS = "NS[:IF] [ADDRESS/LEN ...]"
+
+
+class _Asked(NamedTuple):
+    """One end as it was asked for: where, the interface if said, addresses."""
+
+    text: str
+    link: str
+    addresses: tuple[str, ...]
+
+
+def _stop(message: str) -> Stop:
+    return Stop(f"{message}\n{_NOTHING}", REFUSED)
+
+
+def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    return [
+        *namespaces(ctx, param, incomplete),
+        *(["host"] if "host".startswith(incomplete) else []),
+    ]
+
+
+# ── wire ──────────────────────────────────────────────────────────────────────────────────
+
+
+@click.command("wire")
+@click.argument("words", metavar="A B", nargs=-1, required=True, shell_complete=_complete)
+@click.option("--mtu", default=str(_MTU), metavar="BYTES", help=f"The MTU of both ends ({_MTU}).")
+def wire_command(words: tuple[str, ...], mtu: str) -> None:
+    """Make a wire between two namespaces, each end being `NS[:IF] [ADDRESS/LEN ...]`.
+
+    NS is a name in /run/netns, `host`, `pid:1234`, `/path/to/ns`, `docker:web` or
+    `unit:sshd.service`. An interface without a name bears that of what is on its other side.
+    """
+    from netloom.host.wiring import make
+    from netloom.values import mtu as checked
+
+    try:
+        size = checked(mtu)
+        ends = _ends(words)
+    except ValueError as error:
+        raise _stop(str(error)) from error
+    with refusals(), _near(ends[0].text) as near, _near(ends[1].text) as far:
+        made = (_end(ends[0], near, far), _end(ends[1], far, near))
+        if near.netns.inode == far.netns.inode and made[0].link == made[1].link:
+            raise _stop(f"both ends would be `{made[0].name}`\nhint: name them: {near.text}:IF")
+        make(*made, size)
+    for end in made:
+        answer("  ".join([end.name, *map(str, end.addrs)]))
+    gone = next((end for end in made if end.target.ip.startswith("ip")), made[0])
+    answer(f"remove: {gone.target.ip} link del {gone.link}")
+
+
+def _ends(words: tuple[str, ...]) -> tuple[_Asked, _Asked]:
+    """Return the two ends; addresses may stand in the same word as their end, or behind it."""
+    from netloom.netns.targets import split
+    from netloom.values import if_name, ip_and_length
+
+    said: list[_Asked] = []
+    for word in words:
+        first, *rest = word.split() or [""]
+        if _LIKE_ADDRESS.fullmatch(first) and said:
+            rest = [first, *rest]
+        else:
+            target, link = split(first)
+            if not target:
+                message = f"`{word}` is no end of a wire: {_WORDS}"
+                raise ValueError(message)
+            said.append(_Asked(target, if_name(link) if link or first.endswith(":") else "", ()))
+        checked = tuple("{}/{}".format(*ip_and_length(address)) for address in rest)
+        said[-1] = said[-1]._replace(addresses=(*said[-1].addresses, *checked))
+    if len(said) != 2:
+        found = ", ".join(f"`{end.text}`" for end in said)
+        message = f"a wire has two ends, not {len(said)}: {found}\nhint: netloom wire A B"
+        raise ValueError(message)
+    return said[0], said[1]
+
+
+def _near(text: str) -> "Target":
+    """Open a target; a name that is not there is told with what was perhaps meant."""
+    from netloom.netns.handle import NoSuchNetns
+    from netloom.netns.targets import open_target
+
+    try:
+        return open_target(text)
+    except NoSuchNetns as error:
+        raise _stop(reason(error)) from error
+
+
+def _end(asked: _Asked, here: "Target", there: "Target") -> "WireEnd":
+    from netloom.host.wiring import WireEnd
+    from netloom.model.objects import Addr
+    from netloom.topology.expand import short_name
+    from netloom.values import if_name, ip_and_length
+
+    link = asked.link or short_name(there.label)
+    try:
+        if_name(link)
+    except ValueError as error:
+        raise _stop(f"{error}\nhint: name it: {here.text}:IF") from error
+    longer = "" if asked.link or link == there.label else there.label
+    addrs = tuple(Addr(*ip_and_length(address)) for address in asked.addresses)
+    return WireEnd(here, link, longer, addrs)
+
+
+# ── move ──────────────────────────────────────────────────────────────────────────────────
+
+
+@click.command("move")
+@click.argument("origin", metavar="NS:IF", shell_complete=_complete)
+@click.argument("goal", metavar="NS[:IF]", shell_complete=_complete)
+@click.option("--force", is_flag=True, help="Also one of a lab, or that leads out of this machine.")
+def move_command(origin: str, goal: str, force: bool) -> None:
+    """Move an interface into another namespace, with its addresses, routes, MTU and state."""
+    from netloom.host.moving import Place, move
+    from netloom.netns.belonging import lab_here
+    from netloom.netns.enter import enter
+
+    here, link = _place(origin)
+    there, name = _place(goal)
+    if not link:
+        raise _stop(f"`{origin}` names no interface, such as `{origin}:eth0`")
+    with refusals(), _near(here) as source, _near(there) as target:
+        came, went = Place(source, link), Place(target, name or link)
+        moved = move(came, went, force=force)
+        lab = enter(target.netns, lab_here)
+    kept = [
+        "up" if moved.up else "down",
+        *([_counted(moved.addrs, "address", "addresses")] if moved.addrs else []),
+        *([_counted(moved.routes, "route", "routes")] if moved.routes else []),
+    ]
+    answer(f"{came} is {went}  {', '.join(kept)}")
+    answer(f"back: netloom move {went} {came}")
+    for note in moved.notes:
+        tell(f"note: {note}")
+    if lab:
+        tell(f"note: `{there}` is of lab `{lab}`: move it back before `netloom down {lab}`")
+
+
+def _place(text: str) -> tuple[str, str]:
+    from netloom.netns.targets import split
+    from netloom.values import if_name
+
+    target, link = split(text)
+    try:
+        return target, if_name(link) if link or text.endswith(":") else ""
+    except ValueError as error:
+        raise _stop(str(error)) from error
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
+COMMANDS: tuple[click.Command, ...] = (
+    wire_command,
+    click.Command(
+        "connect",
+        callback=wire_command.callback,
+        params=wire_command.params,
+        help=wire_command.help,
+    ),
+    move_command,
+)
+"""The verbs of this file, to be hung into the command line."""
