@@ -15,6 +15,7 @@ from netloom.model.objects import HOST, Bridge, Desired, Veth
 from netloom.plan.steps import LinkAdd, NetnsAdd, Plan, RouteAdd
 from netloom.render.shell import script
 from netloom.render.text import counted, plan_text, told
+from netloom.topology.expand import out_of
 from netloom.topology.lower import switch_of
 from netloom.topology.parse import Source, parse
 from netloom.topology.suggest import did_you_mean
@@ -108,8 +109,8 @@ def _host_thing(desired: Desired, name: str) -> str:
 
 def contents(lab: str, desired: Desired) -> str:
     """Return what a lab is made of: `2 namespaces, 1 network, 1 wire`."""
-    switch = switch_of(lab)
-    namespaces = sum(name not in {HOST, switch} for name in desired.netns)
+    own = {HOST, switch_of(lab), out_of(lab)}
+    namespaces = sum(name not in own for name in desired.netns)
     bridges = trunks = ends = 0
     for name, netns in desired.netns.items():
         for link in netns.links.values():
@@ -130,8 +131,8 @@ def contents(lab: str, desired: Desired) -> str:
 
 def _attempt(lab: str, desired: Desired) -> str:
     """Return a command to try: a ping from one namespace to another's address."""
-    switch = switch_of(lab)
-    inside = [(name, n) for name, n in desired.netns.items() if name not in {HOST, switch}]
+    own = {HOST, switch_of(lab), out_of(lab)}
+    inside = [(name, n) for name, n in desired.netns.items() if name not in own]
     for name, _ in inside:
         for other, netns in [*inside, (HOST, desired.netns[HOST])]:
             addrs = [a for link in netns.links.values() for a in link.addrs]

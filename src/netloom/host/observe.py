@@ -40,6 +40,7 @@ from netloom.netns.cover import REMEDY
 from netloom.netns.enter import aside, hop
 from netloom.netns.handle import Handle, NoSuchNetns, Stale, open_name
 from netloom.plan.sysctls import NO_IPV6, link_of
+from netloom.topology.expand import TAP, out_of
 from netloom.topology.lower import HOST_PROTOCOL
 from netloom.wire.netconf import FORWARDING, netconf_get, read_forwarding
 from netloom.wire.rtnetlink import (
@@ -182,12 +183,16 @@ class _Observer:
             links = {n: _without_ll(link) for n, link in links.items()}
         self.netns[name] = Netns(
             links=links,
-            routes=frozenset(look.routes),
+            routes=frozenset(r for r in look.routes if not self.by_tap(name, r)),
             rules=frozenset(look.rules),
             sysctls=values,
             etc=self.etc(name),
             rulesets=self.rulesets(name),
         )
+
+    def by_tap(self, netns: str, route: Route) -> bool:
+        """Whether a route is the one that a user-mode program brings along."""
+        return any(self.is_tap(netns, hop.dev) for hop in route.nexthops)
 
     def etc(self, name: str) -> str:
         """Return the files of a namespace in /etc; somebody else's stand in the place of ours."""
@@ -203,10 +208,14 @@ class _Observer:
         for seen in look.links:
             if self.is_ours(name, seen) or (marked and seen.index == 1):
                 links[seen.name] = self.link(name, seen, look.names, addrs.get(seen.index, ()))
-            elif seen.name not in FALLBACK and seen.index != 1:
+            elif seen.name not in FALLBACK and seen.index != 1 and not self.is_tap(name, seen.name):
                 foreign.append(seen.name)
         self.netns[name] = Netns(links=links)
         self.foreign_links[name] = tuple(foreign)
+
+    def is_tap(self, netns: str, link: str) -> bool:
+        """Whether a link is the one that a user-mode program makes, and takes away again."""
+        return link == TAP and netns == out_of(self.scope.lab)
 
     def is_ours(self, name: str, seen: SeenLink) -> bool:
         """Whether a link bears the lab's mark, or is one that we were about to make."""

@@ -7,6 +7,7 @@ from contextlib import suppress
 from netloom.errors import KernelError, TopologyError, Unavailable
 from netloom.host import sysctl
 from netloom.host.claims import Claim, claims
+from netloom.host.ending import members
 from netloom.host.journal import Journal, boot_id, labs
 from netloom.kernel.netlink import Rtnetlink
 from netloom.kernel.sockets import diag_socket, listeners
@@ -36,6 +37,8 @@ _RESOLV_CONFS = (
 )
 """The machine's own file, and those behind the resolvers that may run on its loopback."""
 
+_PROGRAMS = ("pasta", "slirp4netns")
+
 _DEFAULTS: dict[str, Family] = {"0.0.0.0/0": 4, "::/0": 6}
 _IP_FORWARD = "net.ipv4.ip_forward"
 _ALL_IPV6 = "net.ipv6.conf.all.forwarding"
@@ -64,7 +67,14 @@ def outside(lab: str, ports: Collection[tuple[str, int]] = ()) -> Outside:
         forwards_ipv6=forwarding.of_ipv6(),
         learners=frozenset(_learners(free, routes, addrs, names, held)),
         taken=tuple(_taken(lab, ports)) if ports else (),
+        program=next((path for name in _PROGRAMS if (path := _found(name))), ""),
     )
+
+
+def _found(program: str) -> str:
+    """Return where a program is, empty if it is not installed."""
+    places = (f"{folder}/{program}" for folder in os.get_exec_path())
+    return next((path for path in places if os.access(path, os.X_OK)), "")
 
 
 def _trouble(link: SeenLink) -> str:
@@ -164,8 +174,11 @@ def _taken(lab: str, ports: Collection[tuple[str, int]]) -> Iterator[Taken]:
     with suppress(KernelError), diag_socket() as diag:
         for kind in kinds:
             for seen in listeners(diag, kind):
-                if (kind, seen.port) in ports:
-                    owner = f"{_process_of(seen.inode)} listens on {_spot(seen.address, seen.port)}"
+                if (kind, seen.port) not in ports:
+                    continue
+                pid, who = _process_of(seen.inode)
+                if pid not in members(lab):  # whom the lab itself runs (`uplink: user`) is no other
+                    owner = f"{who} listens on {_spot(seen.address, seen.port)}"
                     yield Taken(kind, seen.address, seen.port, owner)
     for other in labs():
         if other != lab:
@@ -193,13 +206,13 @@ def _spot(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def _process_of(inode: int) -> str:
-    """Return who has a socket open, in a word for people."""
+def _process_of(inode: int) -> tuple[int, str]:
+    """Return who has a socket open: the number, and a word for people."""
     wanted = f"socket:[{inode}]"
     for pid in filter(str.isdecimal, os.listdir("/proc")):
         with suppress(OSError):
             for fd in os.listdir(f"/proc/{pid}/fd"):
                 if os.readlink(f"/proc/{pid}/fd/{fd}") == wanted:
                     with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
-                        return f"`{file.read().strip()}` (pid {pid})"
-    return "somebody"
+                        return int(pid), f"`{file.read().strip()}` (pid {pid})"
+    return 0, "somebody"

@@ -83,6 +83,15 @@ class Fabric(Struct):
         self.problems.append(Problem(message, path, hint, at_key=at_key))
 
 
+TAP = "uplink"
+"""The interface by which a user-mode program leads out; it makes it itself."""
+
+
+def out_of(lab: str) -> str:
+    """Return the name of the namespace that plays the host where `uplink: user` leads out."""
+    return f"{lab}.out"
+
+
 def expand(
     topology: Topology,
     ways: Mapping[str, str] | None = None,
@@ -101,7 +110,7 @@ def expand(
         for name, path in _named_by_links(topology).items():
             _add_members(fabric, name, Namespace(), path)
     _add_networks(fabric, topology, joined or {})
-    _add_gateways(fabric, ways or {})
+    _add_gateways(fabric, ways or {}, out_of(topology.name))
     for number, wire in enumerate(topology.links):
         _add_wires(fabric, wire, ("links", number), topology)
     _check_interfaces(fabric)
@@ -189,18 +198,22 @@ def _join(fabric: Fabric, segment: Segment, found: Joined | None) -> None:
         segment.asked = found.subnets if network.subnets is None else network.subnets
 
 
-def _add_gateways(fabric: Fabric, ways: Mapping[str, str]) -> None:
-    """Put the host first on every network with an uplink: the first address is the gateway's."""
+def _add_gateways(fabric: Fabric, ways: Mapping[str, str], out: str) -> None:
+    """Put the host first on every network with an uplink: the first address is the gateway's.
+
+    With `uplink: user` it is the namespace that plays the host, and the host is not touched.
+    """
     for segment in fabric.segments:
         if segment.network is None or segment.network.uplink is None:
             continue
-        of_host = [port for port in segment.ports if port.end.netns == HOST]
-        others = [port for port in segment.ports if port.end.netns != HOST]
+        gate = out if segment.network.uplink.mode == "user" else HOST
+        of_host = [port for port in segment.ports if port.end.netns == gate]
+        others = [port for port in segment.ports if port.end.netns != gate]
         if not of_host:
             link = segment.network.bridge or ways.get(segment.key) or short_name(segment.key)
             altname = "" if link == segment.key else _altname(segment.key)
             path: Path = (*segment.path, "uplink")
-            of_host = [Port(end=End(HOST, link), path=path, asked=None, altname=altname)]
+            of_host = [Port(end=End(gate, link), path=path, asked=None, altname=altname)]
         segment.ports = [*of_host, *others]
 
 

@@ -24,17 +24,21 @@ ALL_IPV6 = ":ipv6"
 
 
 class Way(Struct, frozen=True):
-    """A network's way out: by which interface of the host in, by which out, in which families."""
+    """A network's way out: by which interface of the host in, by which out, in which families.
+
+    `netns` is the host, or the namespace that plays it.
+    """
 
     segment: Segment
     link: str
     out: tuple[str, ...]
     families: frozenset[Family]
     routed: bool = False
+    netns: str = HOST
 
     def gateways(self) -> Iterator[str]:
-        """Yield the host's addresses on the network that members can leave by, one a family."""
-        port = next(port for port in self.segment.ports if port.end.netns == HOST)
+        """Yield the gate's addresses on the network that members can leave by, one a family."""
+        port = next(port for port in self.segment.ports if port.end.netns == self.netns)
         for version in sorted(self.families):
             plain = (text.partition("/")[0] for text in port.addresses)
             yield from [address for address in plain if family(address) == version][:1]

@@ -71,8 +71,9 @@ UPLINK = Record(
     keys=keyed(
         Key(
             "mode",
-            Choice(now=("nat", "routed"), later=("user",)),
-            "`nat`: by an address of the host's; `routed`: by its own, which others must know",
+            Choice(now=("nat", "routed", "user")),
+            "`nat`: by an address of the host's; `routed`: by its own, which others must know; "
+            "`user`: by a program (pasta, slirp4netns), with nothing changed on the host",
         ),
         Key(
             "via",
@@ -123,7 +124,7 @@ NETWORK = Record(
             field="joins",
         ),
         Key("bridge", IF_NAME, "the name of the bridge device; it then stands on the host"),
-        Key("uplink", UPLINK, "the way out: `nat` or `routed`"),
+        Key("uplink", UPLINK, "the way out: `nat`, `routed` or `user`"),
         Key("gateway", PLACE, "where the default route of all members leads"),
         Key("dns", _DNS, "the resolvers of the members; `none`: the machine's own file"),
         Key("mtu", MTU, "the MTU of the segment and its members"),

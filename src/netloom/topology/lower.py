@@ -30,7 +30,7 @@ from netloom.topology.allocate import Held, HostSubnet, allocate
 from netloom.topology.commands import commands, twice
 from netloom.topology.commands import digest_of as command_digest
 from netloom.topology.etc import EtcFolders, Files, contents, digest_of
-from netloom.topology.expand import DEFAULT_MTU, Fabric, Joined, Member, expand
+from netloom.topology.expand import DEFAULT_MTU, Fabric, Joined, Member, expand, out_of
 from netloom.topology.expects import check_expects
 from netloom.topology.loom import MAX_MEMBERS, SHARD, Loom, switch_of
 from netloom.topology.naming import Naming
@@ -164,6 +164,12 @@ class _Lowering:
         ran: dict[str, Command] = {}
         etc = EtcFolders(self.topology, self.naming, self.uplinks, self.files)
         netns = {HOST: self.host(routes.get(HOST, frozenset()), texts)}
+        if (out := out_of(self.topology.name)) in loom.links:
+            netns[out] = self.out(out, texts)
+        if command := self.uplinks.user_command():
+            digest = command_digest(command)
+            ran[digest] = command
+            netns[HOST] = replace(netns[HOST], commands={out: digest})
         if loom.switch in loom.links:
             links = {"lo": loom.lo(loom.switch), **loom.links[loom.switch]}
             netns[loom.switch] = Netns(links=links, sysctls=self.possible(SWITCH_SYSCTLS))
@@ -206,6 +212,18 @@ class _Lowering:
                 digest = found[kind] = _digest(whole)
                 texts[digest] = whole
         return found
+
+    def out(self, name: str, texts: dict[str, str]) -> Netns:
+        """Return the namespace that plays the host, where a program leads out."""
+        rules = self.uplinks.user_rules()
+        digest = _digest(rules)
+        texts[digest] = rules
+        sysctls = self.sysctls({}, forward=True) | self.uplinks.user_sysctls()
+        return Netns(
+            links={"lo": self.loom.lo(name), **self.loom.links[name]},
+            sysctls=sysctls,
+            rulesets={ruleset_of(self.topology.name): digest},
+        )
 
     def host(self, routes: frozenset[Route], texts: dict[str, str]) -> Netns:
         """Return the lab's part of the namespace `host`."""

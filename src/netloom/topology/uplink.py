@@ -16,12 +16,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from msgspec import Struct, field
 
 from netloom.errors import Path
-from netloom.model.objects import HOST
+from netloom.model.objects import HOST, Command
 from netloom.model.walls import Published, Through
-from netloom.topology.expand import Fabric, Segment, short_name
+from netloom.topology.expand import TAP, Fabric, Segment, out_of, short_name
 from netloom.topology.gate import ALL_IPV6, Inward, Way, table
 from netloom.topology.suggest import did_you_mean
-from netloom.topology.topology import Publish, Topology
+from netloom.topology.topology import Publish, Topology, Uplink
+from netloom.topology.usermode import user_program
 from netloom.values import Family, family
 
 __all__ = ["Exit", "Outside", "Taken", "Uplinks", "Way", "host_names", "published_ports"]
@@ -63,7 +64,8 @@ class Outside(Struct, frozen=True):
     `of_labs` those that other labs made. `exits` are the ways out by default routes. `forwards` are
     interfaces that forward IPv4 without any lab, `forwards_ipv6` whether all of them do IPv6, and
     `learners` those that have learned something from router advertisements. `resolvers` is the text
-    of a resolv.conf with the resolvers behind the machine's own, `taken` ports that are in use.
+    of a resolv.conf with the resolvers behind the machine's own, `taken` ports that are in use,
+    `program` the path of one for user-mode networking.
     """
 
     links: Mapping[str, str] = field(default_factory=dict)
@@ -74,6 +76,7 @@ class Outside(Struct, frozen=True):
     forwards_ipv6: bool = False
     learners: frozenset[str] = frozenset()
     taken: tuple[Taken, ...] = ()
+    program: str = ""
 
 
 def published_ports(topology: Topology) -> frozenset[tuple[str, int]]:
@@ -111,13 +114,14 @@ class Uplinks:
         self.fabric = fabric
         self.outside = outside
         self.ways = [way for segment in fabric.segments if (way := self._way(segment))]
+        self.of_host = [way for way in self.ways if way.netns == HOST]
         self.closed = dict(self._closed(closed))
         self.inward = list(self._inward())
 
     def _closed(self, held: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield where packets could not go before any lab came, so that they still cannot."""
         others = tuple(sorted(self.outside.links.keys() - self.outside.of_labs - {"lo"}))
-        for link in sorted({link for way in self.ways for link in way.out}):
+        for link in sorted({link for way in self.of_host for link in way.out}):
             open_ = link in self.outside.forwards
             yield link, () if open_ else held.get(link) or others
         if self._forwards_ipv6:
@@ -129,7 +133,8 @@ class Uplinks:
         if uplink is None:
             return None
         path: Path = (*segment.path, "uplink")
-        port = next((port for port in segment.ports if port.end.netns == HOST), None)
+        gate = out_of(self.topology.name) if uplink.mode == "user" else HOST
+        port = next((port for port in segment.ports if port.end.netns == gate), None)
         exits = self.outside.exits
         out = uplink.via or tuple(dict.fromkeys(exit_.link for exit_ in exits))
         if port is None or not out:
@@ -140,6 +145,11 @@ class Uplinks:
         families = {exit_.family for exit_ in exits if exit_.link in out} or {4}
         for number, link in enumerate(out):
             self._check(link, (*path, "via", number) if uplink.via else path)
+        if gate != HOST:
+            if not self.outside.program:
+                hint = "apt-get install passt (or slirp4netns)"
+                self.fabric.say(path, "no program for user-mode networking is here", hint)
+            return Way(segment, port.end.link, (TAP,), frozenset(families), netns=gate)
         routed = uplink.mode == "routed"
         return Way(segment, port.end.link, out, frozenset(families), routed=routed)
 
@@ -156,7 +166,7 @@ class Uplinks:
     def notes(self) -> Iterator[str]:
         """Yield what is as the file says, and may surprise."""
         led = {exit_.link for exit_ in self.outside.exits}
-        for way in self.ways:
+        for way in self.of_host:
             if led and not led & set(way.out):
                 name = way.segment.key
                 yield (
@@ -168,7 +178,7 @@ class Uplinks:
 
     @property
     def _forwards_ipv6(self) -> bool:
-        return any(6 in way.families for way in self.ways)
+        return any(6 in way.families for way in self.of_host)
 
     def sysctls(self) -> dict[str, str]:
         """Return the settings of the host's interfaces that are ours.
@@ -176,7 +186,7 @@ class Uplinks:
         A member that plays a router must not give the host a default route: hence `accept_ra`.
         """
         values = {}
-        for way in self.ways:
+        for way in self.of_host:
             ipv4, ipv6 = (f"net.ipv{v}.conf.{way.link.replace('.', '/')}" for v in (4, 6))
             values[f"{ipv4}.forwarding"] = "1"
             values[f"{ipv6}.accept_ra"] = "0"
@@ -187,7 +197,7 @@ class Uplinks:
     def claims(self) -> dict[str, str]:
         """Return the settings of the host that others share."""
         values = {}
-        for way in self.ways:
+        for way in self.of_host:
             for link in way.out if 4 in way.families else ():
                 values[f"net.ipv4.conf.{link.replace('.', '/')}.forwarding"] = "1"
         if self._forwards_ipv6:
@@ -198,7 +208,7 @@ class Uplinks:
 
     def through(self) -> Iterator[Through]:
         """Yield what the firewalls of others must let pass: each network, each way out of it."""
-        for way in self.ways:
+        for way in self.of_host:
             published = tuple(
                 Published(target, inward.port.protocol, inward.port.to)
                 for inward in self.inward
@@ -211,7 +221,33 @@ class Uplinks:
 
     def rules(self) -> str:
         """Return the chains of the lab's table on the host, empty if it needs none."""
-        return table(self.ways, self.inward, self.closed)
+        inward = [one for one in self.inward if one.way.netns == HOST]
+        return table(self.of_host, inward, self.closed)
+
+    # ── what plays the host, where nothing is changed there ───────────────────────────────────
+
+    @property
+    def by_user(self) -> list[Way]:
+        """The ways out that a program makes."""
+        return [way for way in self.ways if way.netns != HOST]
+
+    def user_rules(self) -> str:
+        """Return the chains of the lab's table in the namespace that plays the host."""
+        inward = [one for one in self.inward if one.way.netns != HOST]
+        return table(self.by_user, inward, {})
+
+    def user_sysctls(self) -> dict[str, str]:
+        """Return the settings of interfaces in the namespace that plays the host."""
+        links = [way.link for way in self.by_user] if self.inward else []
+        return {f"net.ipv4.conf.{n.replace('.', '/')}.route_localnet": "1" for n in links}
+
+    def user_command(self) -> Command | None:
+        """Return the program that leads out of it, if there is such a way."""
+        if not self.by_user:
+            return None
+        via = [link for way in self.by_user if (u := _uplink(way)) for link in u.via]
+        ports = [one.port for one in self.inward if one.way.netns != HOST]
+        return user_program(self.outside.program, out_of(self.topology.name), ports, via)
 
     # ── ports that lead inwards ───────────────────────────────────────────────────────────────
 
@@ -254,6 +290,10 @@ class Uplinks:
         """Whether every network with an uplink has found its way: else that is the mistake."""
         wanted = sum(bool(network.uplink) for network in self.topology.networks.values())
         return len(self.ways) == wanted
+
+
+def _uplink(way: Way) -> Uplink | None:
+    return way.segment.network.uplink if way.segment.network else None
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -1,0 +1,198 @@
+"""`netloom capture --packets`: what goes over many interfaces, in one file for Wireshark.
+
+Ctrl-C, SIGTERM, a number of packets, a number of seconds: whatever ends it, the file is whole.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from netloom.cli.named import namespaces, reason, rows
+from netloom.cli.output import REFUSED, TRIED, Stop, refusals, tell
+
+if TYPE_CHECKING:
+    from netloom.host.packets import Captured, Source
+    from netloom.netns.targets import Target
+
+_FILE = "capture.pcapng"
+_NOTHING = "nothing was touched"
+
+
+def _stop(message: str) -> Stop:
+    return Stop(f"{message}\n{_NOTHING}", REFUSED)
+
+
+@click.command("capture")
+@click.argument("wanted", metavar="[NS[:IF]]...", nargs=-1, shell_complete=namespaces)
+@click.option("--packets", is_flag=True, help="Packets; nothing else can be captured yet.")
+@click.option("-o", "--output", default="", metavar="FILE", help=f"Not {_FILE}; - is stdout.")
+@click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after N packets.")
+@click.option(
+    "--for",
+    "seconds",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="End after this many seconds.",
+)
+@click.option("--lab", default="", metavar="LAB", help="All interfaces of this lab.")
+def capture_command(  # noqa: PLR0913 - an option each
+    wanted: tuple[str, ...],
+    *,
+    packets: bool,
+    output: str,
+    count: int | None,
+    seconds: float | None,
+    lab: str,
+) -> None:
+    """Write the packets of several interfaces, in several namespaces, into one pcapng.
+
+    Without NS:IF it is every interface of the lab, or of all named namespaces; a lab's switch is
+    left out, since its members see the same packets. It ends by Ctrl-C, too.
+    """
+    from netloom.host.packets import Ears, Ending
+
+    if not packets:
+        raise _stop("what is to be captured?\nhint: netloom capture --packets")
+    if wanted and lab:
+        raise _stop("NS:IF and --lab exclude each other")
+    with refusals(), ExitStack() as stack:
+        sources = _named(wanted, stack) if wanted else _every(lab, stack)
+        ears = stack.enter_context(Ears(sources))
+        stop = stack.enter_context(_signals())
+        out = stack.enter_context(_opened(output))
+        tell(f"capturing on {', '.join(map(str, sources))}")
+        done = ears.write(out, Ending(stop, count, seconds), _application(), _note)
+    _tell_done(done, len(sources), output)
+
+
+def _application() -> str:
+    from netloom import __version__
+
+    return f"netloom {__version__}"
+
+
+def _note(line: str) -> None:
+    tell(f"note: {line}")
+
+
+def _tell_done(done: "Captured", number: int, output: str) -> None:
+    packets = "1 packet" if done.packets == 1 else f"{done.packets} packets"
+    links = "1 interface" if number == 1 else f"{number} interfaces"
+    where = "" if output == "-" else f" in {output or _FILE}"
+    lost = f"; {done.dropped} more found no room and are lost" if done.dropped else ""
+    tell(f"{packets} of {links}{where}{lost}")
+
+
+# ── what is heard ─────────────────────────────────────────────────────────────────────────
+
+
+def _named(wanted: tuple[str, ...], stack: ExitStack) -> "list[Source]":
+    """Return the interfaces that were named, each once; a namespace alone means all of its."""
+    from netloom.host.packets import Source, links_of
+    from netloom.netns.targets import split
+
+    targets: dict[str, Target] = {}
+    found: dict[tuple[int, str], Source] = {}
+    for word in wanted:
+        text, link = split(word)
+        if text not in targets:
+            targets[text] = stack.enter_context(_open(text))
+        target = targets[text]
+        links = [seen.name for seen in links_of(target)]
+        if link and link not in links:
+            there = ", ".join(f"`{name}`" for name in links)
+            raise _stop(f"no interface `{link}` in `{text}`\nhint: there is {there}")
+        for name in [link] if link else links:
+            found.setdefault((target.netns.inode, name), Source(target, name))
+    return list(found.values())
+
+
+def _open(text: str) -> "Target":
+    from netloom.netns.handle import NoSuchNetns
+    from netloom.netns.targets import open_target
+
+    try:
+        return open_target(text)
+    except NoSuchNetns as error:
+        raise _stop(reason(error)) from error
+
+
+def _every(lab: str, stack: ExitStack) -> "list[Source]":
+    """Return all interfaces of a lab, those on the host too, or of all names."""
+    from netloom.host.packets import Source, links_of
+    from netloom.lab import lab_name
+    from netloom.model.marks import lab_of
+    from netloom.model.objects import HOST
+    from netloom.netns import names
+    from netloom.topology.lower import switch_of
+
+    lab = lab_name(lab) if lab else ""
+    found = []
+    for row in rows(names.names()):
+        if row.stale or (lab and row.lab != lab) or (row.lab and row.name == switch_of(row.lab)):
+            continue
+        target = stack.enter_context(_open(row.name))
+        found += [Source(target, link.name) for link in links_of(target)]
+    if lab:
+        host = stack.enter_context(_open(HOST))
+        marked = (link for link in links_of(host) if lab_of(link.alias) == lab)
+        found += [Source(host, link.name) for link in marked]
+    if not found:
+        what = f"no lab `{lab}` is up\nhint: netloom labs" if lab else "there is no named namespace"
+        raise _stop(what)
+    return found
+
+
+# ── where it goes, and when it ends ───────────────────────────────────────────────────────
+
+
+@contextmanager
+def _opened(output: str) -> Iterator[BinaryIO]:
+    """Open the file; one that nobody named is not written over."""
+    if output == "-":
+        if sys.stdout.isatty():
+            raise _stop(
+                "packets are nothing for a terminal\nhint: -o FILE, or … | wireshark -k -i -"
+            )
+        yield sys.stdout.buffer
+        return
+    path = Path(output or _FILE)
+    try:
+        file = path.open("wb" if output else "xb")
+    except FileExistsError:
+        raise _stop(f"`{path}` exists\nhint: -o {path} writes over it") from None
+    except OSError as error:
+        raise _stop(f"cannot write `{path}`: {error.strerror}") from error
+    try:
+        with file:
+            yield file
+    except OSError as error:
+        message = f"cannot write `{path}`: {error.strerror}"
+        raise Stop(message, TRIED) from error
+
+
+@contextmanager
+def _signals() -> Iterator[int]:
+    """Return what can be read once a signal asks for the end; it interrupts nothing."""
+    heard, told = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    before = signal.set_wakeup_fd(told)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    handlers = {number: signal.signal(number, lambda *_: None) for number in numbers}
+    try:
+        yield heard
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(before)
+        os.close(heard)
+        os.close(told)
+
+
+COMMANDS: tuple[click.Command, ...] = (capture_command,)
+"""The verbs of this file, to be hung into the command line."""
