@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from netloom.netns.targets import Target
 
 _FILE = "capture.pcapng"
+_MOST = 12
 _NOTHING = "nothing was touched"
 
 
@@ -58,17 +59,24 @@ def capture_command(  # noqa: PLR0913 - an option each
     from netloom.host.packets import Ears, Ending
 
     if not packets:
-        raise _stop("what is to be captured?\nhint: netloom capture --packets")
+        message = "what is to be captured?\nhint: netloom capture --packets"
+        raise _stop(message)
     if wanted and lab:
-        raise _stop("NS:IF and --lab exclude each other")
+        message = "NS:IF and --lab exclude each other"
+        raise _stop(message)
     with refusals(), ExitStack() as stack:
         sources = _named(wanted, stack) if wanted else _every(lab, stack)
         ears = stack.enter_context(Ears(sources))
         stop = stack.enter_context(_signals())
         out = stack.enter_context(_opened(output))
-        tell(f"capturing on {', '.join(map(str, sources))}")
+        tell(f"capturing on {_shown(sources)}")
         done = ears.write(out, Ending(stop, count, seconds), _application(), _note)
     _tell_done(done, len(sources), output)
+
+
+def _shown(sources: "list[Source]") -> str:
+    more = [f"{len(sources) - _MOST} more"] if len(sources) > _MOST else []
+    return ", ".join([*map(str, sources[:_MOST]), *more])
 
 
 def _application() -> str:
@@ -157,9 +165,8 @@ def _opened(output: str) -> Iterator[BinaryIO]:
     """Open the file; one that nobody named is not written over."""
     if output == "-":
         if sys.stdout.isatty():
-            raise _stop(
-                "packets are nothing for a terminal\nhint: -o FILE, or … | wireshark -k -i -"
-            )
+            message = "packets are nothing for a terminal\nhint: -o FILE, or … | wireshark -k -i -"
+            raise _stop(message)
         yield sys.stdout.buffer
         return
     path = Path(output or _FILE)

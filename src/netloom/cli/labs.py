@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -11,8 +13,8 @@ from netloom.cli.output import NO, REFUSED, TRIED, Stop, answer, progress, refus
 from netloom.host import walls
 from netloom.host.journal import labs as remembered
 from netloom.host.this import ThisMachine
-from netloom.model.objects import HOST, Bridge, Desired, Veth
-from netloom.plan.steps import LinkAdd, NetnsAdd, Plan, RouteAdd
+from netloom.model.objects import HOST, Bridge, Desired, Netns, Veth
+from netloom.plan.steps import LinkAdd, NetnsAdd, Plan, Step, netns_of
 from netloom.render.shell import script
 from netloom.render.text import counted, plan_text, told
 from netloom.topology.expand import out_of
@@ -85,20 +87,35 @@ def _summary(report: front.Report) -> list[str]:
         number = len(told(report.plan))
         lines.append(f"{report.lab}  {counted(number, 'change')} in {took}")
     width = max(len(report.lab), 4)
-    host = list(desired.netns[HOST].links) if HOST in desired.netns else []
-    if host and any(_on_host(step) for step in report.plan):
-        things = ", ".join(_host_thing(desired, name) for name in host)
-        lines.append(f"{'host':{width}}  + {things}")
+    things = list(_host_things(desired))
+    if things and any(_on_host(step) for step in report.plan):
+        lines.append(f"{'host':{width}}  + {' · '.join(things)}")
     if attempt := _attempt(report.lab, desired):
         lines.append(f"{'try':{width}}  {attempt}")
     return lines
 
 
-def _on_host(step: object) -> bool:
+def _on_host(step: Step) -> bool:
     if not isinstance(step, LinkAdd):
-        return isinstance(step, RouteAdd) and step.netns == HOST
+        return netns_of(step) == HOST
     peer = step.link.kind.peer if isinstance(step.link.kind, Veth) else step.end
     return HOST in {step.end.netns, peer.netns}
+
+
+def _host_things(desired: Desired) -> Iterator[str]:
+    """Yield what a lab has on the host, and what it has changed there."""
+    host = desired.netns.get(HOST, Netns())
+    if host.links:
+        yield ", ".join(_host_thing(desired, name) for name in host.links)
+    settings = [*host.sysctls, *host.claims]
+    if forwarding := [key.split(".")[3] for key in settings if key.endswith(".forwarding")]:
+        yield f"forwarding on {', '.join(name.replace('/', '.') for name in forwarding)}"
+    yield from (f"nft table {name}" for name in host.rulesets)
+    owners = Counter(passage.owner for passage in host.passages)
+    for owner, number in sorted(owners.items()):
+        yield f"{counted(number, 'exception')} in {owner}"
+    for digest in host.commands.values():
+        yield Path(desired.commands[digest].argv[0]).name
 
 
 def _host_thing(desired: Desired, name: str) -> str:

@@ -1,0 +1,94 @@
+"""`enable` and `disable`: which labs start at boot, since named namespaces end with a reboot."""
+
+import os
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from netloom import lab as front
+from netloom.cli.output import REFUSED, Stop, answer, refusals, tell
+from netloom.host import boot
+from netloom.topology.suggest import did_you_mean
+
+
+def _enabled(
+    ctx: click.Context,  # noqa: ARG001 - the shape of a completion
+    param: click.Parameter,  # noqa: ARG001
+    incomplete: str,
+) -> list[str]:
+    """Return the labs that start at boot."""
+    return [name for name in _by_lab() if name.startswith(incomplete)]
+
+
+@click.command("enable")
+@click.argument("file", default=front.DEFAULT_FILE, required=False, type=click.Path())
+def enable_command(file: str) -> None:
+    """Have the lab of FILE started at boot, by systemd; the file is checked first."""
+    with refusals():
+        source = front.load(file)
+        front.plan(source)
+        path = str(Path(file).absolute())
+        told = boot.enable(os.path.normpath(path), _own_words())
+    name = source.topology.name
+    if not told.changed:
+        answer(f"{name}  starts at boot already")
+        return
+    answer(f"{name}  will be started at boot: {boot.unit_of(path)}")
+    if told.note:
+        tell(f"note: {told.note}: the link in {boot.WANTS} is made by hand")
+        return
+    answer(f"now   systemctl start {shlex.quote(boot.unit_of(path))}")
+
+
+def _own_words() -> list[str]:
+    """Return the words that run this netloom from anywhere."""
+    script = Path(sys.argv[0]).absolute()
+    if script.name == "netloom" and os.access(script, os.X_OK):
+        return [str(script)]
+    return [sys.executable, "-m", "netloom"]
+
+
+@click.command("disable")
+@click.argument("lab", shell_complete=_enabled)
+def disable_command(lab: str) -> None:
+    """Have LAB, a name or a FILE, started at boot no more; it stays up if it is."""
+    with refusals():
+        path = _path(lab)
+        told = boot.disable(path)
+        if not told.changed:
+            message = f"`{lab}` does not start at boot"
+            raise Stop(message, REFUSED)
+    answer(f"{lab}  will not be started at boot")
+    if told.note:
+        tell(f"note: {told.note}: the link in {boot.WANTS} is removed by hand")
+
+
+def _path(lab: str) -> str:
+    """Return the enabled file that LAB means."""
+    if "/" in lab or lab.endswith((".yaml", ".yml", ".json")):
+        return os.path.normpath(Path(lab).absolute())
+    found = _by_lab()
+    paths = found.get(lab, [])
+    if len(paths) > 1:
+        message = f"several files make a lab `{lab}`: {', '.join(paths)}\nhint: name the file"
+        raise Stop(message, REFUSED)
+    if not paths:
+        hint = did_you_mean(lab, found)
+        known = ", ".join(f"`{name}`" for name in found) or "none"
+        message = f"no lab `{lab}` starts at boot" + (f": {hint}" if hint else f"; those: {known}")
+        raise Stop(message, REFUSED)
+    return paths[0]
+
+
+def _by_lab() -> dict[str, list[str]]:
+    """Return the files that start at boot by the name of the lab that each makes."""
+    found: dict[str, list[str]] = {}
+    for path in boot.enabled():
+        found.setdefault(front.lab_name(path), []).append(path)
+    return found
+
+
+COMMANDS: tuple[click.Command, ...] = (enable_command, disable_command)
+"""The verbs of this file, to be hung into the command line."""
