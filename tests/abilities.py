@@ -28,7 +28,29 @@ ABILITIES = {
     "bridge": Ability(("unshare", "-Urn", "sh", "-c", BRIDGE), "modprobe bridge"),
     "ping": Ability(("ping", "-V"), "apt-get install iputils-ping"),
     "nft": Ability(("nft", "--version"), "apt-get install nftables"),
-    "iptables": Ability(("iptables", "--version"), "apt-get install iptables"),
+    "iptables": Ability(("iptables-nft", "--version"), "apt-get install iptables"),
+    "iptables-legacy": Ability(
+        ("unshare", "-n", "env", "XTABLES_LOCKFILE=/dev/null", "iptables-legacy", "-S"),
+        "apt-get install iptables",
+    ),
+    # Even `ufw --version` leaves a lock in /run.
+    "ufw": Ability(("sh", "-c", "command -v ufw"), "apt-get install ufw"),
+    "firewalld": Ability(("firewalld", "--help"), "apt-get install firewalld dbus"),
+    "dockerd": Ability(("dockerd", "--version"), "apt-get install docker.io"),
+    "libvirtd": Ability(
+        ("sh", "-c", "libvirtd --version && virsh --version && dnsmasq --version"),
+        "apt-get install libvirt-daemon-system libvirt-clients dnsmasq-base",
+    ),
+    "servers": Ability(
+        ("sh", "-c", "dnsmasq --version && nginx -v && curl --version"),
+        "apt-get install dnsmasq-base nginx-light curl",
+    ),
+    "pasta": Ability(
+        ("sh", "-c", "pasta --version && test -w /dev/net/tun"), "apt-get install passt"
+    ),
+    "slirp4netns": Ability(
+        ("sh", "-c", "slirp4netns --version && test -w /dev/net/tun"), "apt-get install slirp4netns"
+    ),
     "strace": Ability(("strace", "-o", "/dev/null", "true"), "apt-get install strace"),
     "cc": Ability(("gcc", "--version"), "apt-get install gcc libc6-dev"),
 }

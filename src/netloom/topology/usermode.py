@@ -22,15 +22,16 @@ def user_program(program: str, netns: str, ports: Sequence[Publish], via: Iterab
     words += ["--netns", path, "--ns-ifname", TAP, "-T", "none", "-U", "none"]
     for link in via:
         words += ["--interface", link]
-    words += ["-t", _ports(ports, "tcp"), "-u", _ports(ports, "udp")]
+    for option, protocol in (("-t", "tcp"), ("-u", "udp")):
+        for spec in _ports(ports, protocol) or ["none"]:
+            words += [option, spec]
     return Command(argv=(program, *words), ready="log/Namespace interface: ")
 
 
-def _ports(ports: Iterable[Publish], protocol: str) -> str:
+def _ports(ports: Iterable[Publish], protocol: str) -> list[str]:
     """Return the ports of one protocol as pasta takes them."""
-    words = [
+    return [
         f"{port.address}/{port.port}" if port.address else str(port.port)
         for port in ports
         if port.protocol == protocol
     ]
-    return ",".join(words) or "none"

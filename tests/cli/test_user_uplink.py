@@ -1,0 +1,141 @@
+"""`uplink: user`: out by a program, with nothing changed on the host."""
+
+import json
+import os
+import select
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.cli.host import ended, netloom, no_trace, write
+from tests.cli.internet import (
+    HOST4,
+    HOST6,
+    NEAR4,
+    WEB4,
+    WEB6,
+    ask,
+    ask_udp,
+    command,
+    download,
+    on_the_internet,
+    pour,
+    server,
+    swallow,
+    sysctl,
+    upload,
+)
+from tests.kernel.machines import says
+
+SHOP = """\
+name: shop
+networks:
+  lan: {subnets: [10.100.0.0/24, "fd00:100::/64"], uplink: user}
+namespaces: {web: {networks: [lan], publish: ["8080:80"]}, db: {networks: [lan]}}
+"""
+
+
+@pytest.mark.needs("pasta")
+@on_the_internet()
+def test_members_get_out_and_nothing_is_changed_on_the_host() -> None:
+    """TCP and UDP, both families; no forwarding, no rules, no interface of the host's."""
+    write("shop.yaml", SHOP)
+    with server("beyond", 80), no_trace():
+        before = says("ip", "-o", "link"), says("nft", "list", "ruleset")
+        netloom("up", "-q", "shop.yaml").status(0)
+
+        assert (says("ip", "-o", "link"), says("nft", "list", "ruleset")) == before
+        assert sysctl("net.ipv4.conf.eth0.forwarding") == "0"
+        assert ask("db", WEB4) == ask_udp("db", WEB4) == HOST4
+        assert ask("db", WEB6) == ask_udp("db", WEB6) == HOST6
+        netloom("verify", "shop").stdout("shop  is as it was applied\n").status(0)
+        netloom("up", "shop.yaml").stdout("shop  is up; nothing to do\n").status(0)
+        netloom("down", "-q", "shop").status(0)
+
+
+@pytest.mark.needs("pasta")
+@on_the_internet()
+def test_a_published_port_leads_in_and_nothing_else_does() -> None:
+    """From the host's loopback, its own address, and a neighbour; another port from nowhere."""
+    write("shop.yaml", SHOP)
+    with no_trace():
+        netloom("up", "-q", "shop.yaml").status(0)
+        with server("web", 80, swallow), server("web", 81):
+            for where, address in (
+                ("host", "127.0.0.1"),
+                ("host", HOST4),
+                ("beyond", HOST4),
+                ("beyond", HOST6),
+            ):
+                assert upload(where, address, 1000, 8080) == 1000, (where, address)
+                assert not ask(where, address, 8081)
+        netloom("down", "-q", "shop").status(0)
+
+
+@pytest.mark.needs("pasta")
+@on_the_internet()
+def test_a_firewall_that_forwards_nothing_is_in_nobody_s_way() -> None:
+    """And a large download arrives whole."""
+    says("nft", "add table inet wall")
+    says("nft", "add chain inet wall f { type filter hook forward priority 0; policy drop; }")
+    write("shop.yaml", SHOP)
+    with server("beyond", 80, pour(1_000_000)), no_trace():
+        netloom("up", "-q", "shop.yaml").status(0)
+        assert download("db", WEB4) == 1_000_000
+        netloom("down", "-q", "shop").status(0)
+
+
+@pytest.mark.needs("pasta")
+@on_the_internet()
+def test_a_program_that_ended_is_told_and_started_again() -> None:
+    """`verify` says so, `up` mends it."""
+    write("shop.yaml", SHOP)
+    with server("beyond", 80), no_trace():
+        netloom("up", "-q", "shop.yaml").status(0)
+        (note,) = Path("/run/netloom/labs/shop/run").glob("*/keeper")
+        keeper = json.loads(note.read_text())["pid"]
+        for child in says("ps", "-o", "pid=", "--ppid", str(keeper)).split():
+            os.kill(int(child), signal.SIGKILL)
+        with os.fdopen(os.pidfd_open(keeper)) as ends:
+            assert select.select([ends], [], [], 30)[0]
+        assert "run host shop.out" in ended("verify", "shop").stdout
+        netloom("up", "-q", "shop.yaml").status(0)
+        assert ask("db", WEB4) == HOST4
+        netloom("down", "-q", "shop").status(0)
+
+
+@pytest.mark.needs("slirp4netns")
+@on_the_internet(ipv6=False)
+def test_slirp4netns_does_where_pasta_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It leads out all the same."""
+    folder = Path("programs")
+    folder.mkdir()
+    for name in ("slirp4netns", "sh", "ping"):
+        (folder / name).symlink_to(str(shutil.which(name)))
+    monkeypatch.setenv("PATH", str(folder.absolute()))
+    write("shop.yaml", SHOP.replace(', publish: ["8080:80"]', ""))
+    with server("beyond", 80):
+        netloom("up", "-q", "shop.yaml").status(0)
+        assert ask("db", WEB4) == HOST4
+        netloom("down", "-q", "shop").status(0)
+
+
+@on_the_internet()
+def test_without_a_program_it_is_refused_before_anything_is_touched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With its place, and what to install."""
+    Path("empty").mkdir()
+    write("shop.yaml", SHOP)
+    with no_trace():
+        monkeypatch.setenv("PATH", str(Path("empty").absolute()))
+        refused = ended("up", "shop.yaml")
+        monkeypatch.undo()
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(
+        "shop.yaml:3:60: no program for user-mode networking is here\n"
+    ), refused.stderr
+    assert "apt-get install passt" in refused.stderr
+    assert command("beyond", "ip", "-o", "address").count(NEAR4)
