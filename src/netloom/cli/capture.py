@@ -32,7 +32,13 @@ def _stop(message: str) -> Stop:
 @click.command("capture")
 @click.argument("wanted", metavar="[NS[:IF]]...", nargs=-1, shell_complete=namespaces)
 @click.option("--packets", is_flag=True, help="Packets; nothing else can be captured yet.")
-@click.option("-o", "--output", default="", metavar="FILE", help=f"Not {_FILE}; - is stdout.")
+@click.option(
+    "-o",
+    "--output",
+    default="",
+    metavar="FILE",
+    help=f"Where to: {_FILE} unless said, - is stdout.",
+)
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after N packets.")
 @click.option(
     "--for",
@@ -167,7 +173,12 @@ def _opened(output: str) -> Iterator[BinaryIO]:
         if sys.stdout.isatty():
             message = "packets are nothing for a terminal\nhint: -o FILE, or … | wireshark -k -i -"
             raise _stop(message)
-        yield sys.stdout.buffer
+        try:
+            yield sys.stdout.buffer
+        except BrokenPipeError:  # whoever read it was closed, which is how one ends Wireshark
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            message = "the reader of the packets has gone"
+            raise Stop(message, 0) from None
         return
     path = Path(output or _FILE)
     try:

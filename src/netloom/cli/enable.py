@@ -77,7 +77,9 @@ def _path(lab: str) -> str:
     if not paths:
         hint = did_you_mean(lab, found)
         known = ", ".join(f"`{name}`" for name in found) or "none"
-        message = f"no lab `{lab}` starts at boot" + (f": {hint}" if hint else f"; those: {known}")
+        message = f"no lab `{lab}` starts at boot" + (
+            f": {hint}" if hint else f"; these do: {known}"
+        )
         raise Stop(message, REFUSED)
     return paths[0]
 

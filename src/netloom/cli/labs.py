@@ -232,7 +232,8 @@ def plan_command(file: str, *, form: str | None, as_json: bool) -> None:
         _print_plan(found.plan)
     else:
         answer(plan_text(found.plan))
-        for note in walls.notes(found.lowered.desired) if found.plan else ():
+        notes = (*found.lowered.notes, *walls.notes(found.lowered.desired))
+        for note in notes if found.plan else ():
             tell(f"note: {note}")
 
 
@@ -250,6 +251,7 @@ def verify_command(lab: str, *, as_json: bool) -> None:
     with refusals():
         name = _lab(lab)
         steps = front.verify(name)
+        elsewhere = front.moved(name)
     if steps is None:
         message = f"{name} is not up"
         raise Stop(message, NO)
@@ -259,6 +261,9 @@ def verify_command(lab: str, *, as_json: bool) -> None:
         answer(plan_text(steps))
     if steps:
         message = f"{name}  is not as it was applied; `{_up_command(name)}` would do the above"
+        raise Stop(message, NO)
+    if elsewhere:
+        message = f"{elsewhere}; `{_up_command(name)}` follows"
         raise Stop(message, NO)
     if not as_json:
         answer(f"{name}  is as it was applied")

@@ -65,10 +65,15 @@ def wire_command(words: tuple[str, ...], mtu: str) -> None:
         if near.netns.inode == far.netns.inode and made[0].link == made[1].link:
             raise _stop(f"both ends would be `{made[0].name}`\nhint: name them: {near.text}:IF")
         make(*made, size)
+        labs = _lab(near), _lab(far)
     for end in made:
         answer("  ".join([end.name, *map(str, end.addrs)]))
     gone = next((end for end in made if end.target.ip.startswith("ip")), made[0])
-    answer(f"remove: {gone.target.ip} link del {gone.link}")
+    remedy = f"{gone.target.ip} link del dev {gone.link}"
+    answer(f"remove: {remedy}")
+    for end, lab in zip(made, labs, strict=True):
+        if lab:
+            tell(f"note: `{end.target.text}` is of lab `{lab}`: {remedy} before netloom down {lab}")
 
 
 def _ends(words: tuple[str, ...]) -> tuple[_Asked, _Asked]:
@@ -123,6 +128,14 @@ def _end(asked: _Asked, here: "Target", there: "Target") -> "WireEnd":
     return WireEnd(here, link, longer, addrs)
 
 
+def _lab(target: "Target") -> str:
+    """Return the lab that a namespace belongs to, empty for none."""
+    from netloom.netns.belonging import lab_here
+    from netloom.netns.enter import enter
+
+    return enter(target.netns, lab_here)
+
+
 # ── move ──────────────────────────────────────────────────────────────────────────────────
 
 
@@ -133,8 +146,6 @@ def _end(asked: _Asked, here: "Target", there: "Target") -> "WireEnd":
 def move_command(origin: str, goal: str, force: bool) -> None:
     """Move an interface into another namespace, with its addresses, routes, MTU and state."""
     from netloom.host.moving import Place, move
-    from netloom.netns.belonging import lab_here
-    from netloom.netns.enter import enter
 
     here, link = _place(origin)
     there, name = _place(goal)
@@ -143,7 +154,7 @@ def move_command(origin: str, goal: str, force: bool) -> None:
     with refusals(), _near(here) as source, _near(there) as target:
         came, went = Place(source, link), Place(target, name or link)
         moved = move(came, went, force=force)
-        lab = enter(target.netns, lab_here)
+        lab = _lab(target)
     kept = [
         "up" if moved.up else "down",
         *([_counted(moved.addrs, "address", "addresses")] if moved.addrs else []),
@@ -154,7 +165,7 @@ def move_command(origin: str, goal: str, force: bool) -> None:
     for note in moved.notes:
         tell(f"note: {note}")
     if lab:
-        tell(f"note: `{there}` is of lab `{lab}`: move it back before `netloom down {lab}`")
+        tell(f"note: `{there}` is of lab `{lab}`: move it back before netloom down {lab}")
 
 
 def _place(text: str) -> tuple[str, str]:

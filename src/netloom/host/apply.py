@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Any
 
 from netloom.errors import KernelError, Refused, Unavailable
-from netloom.host import claims, etc
+from netloom.host import claims, etc, flows
 from netloom.host.carry import carry, delete_together, start_together, stop_together
 from netloom.host.machine import Orders
 from netloom.host.rooms import OPEN
@@ -98,6 +98,8 @@ def apply(plan: Plan, orders: Orders) -> list[Refused]:
             return [Refused(line(first), _as_kernel_error(error), asked=command(first))]
     _raise_limit()
     refused = aside(_work, plan, orders)
+    if orders.inside:
+        flows.forget(orders.inside)
     etc.tidy()
     claims.tidy()
     return refused

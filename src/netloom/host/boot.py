@@ -25,6 +25,7 @@ WANTS = f"{UNITS}/multi-user.target.wants"
 _BOOTED = "/run/systemd/system"  # sd_booted(3)
 _MARK = "# Written by `netloom enable`, and removed by the last `netloom disable`.\n"
 _PLAIN = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ:_.")
+_UNSAFE = frozenset("\"'\\\x7f")
 _LONGEST = 255  # UNIT_NAME_MAX - 1
 _PATIENCE = 60
 _TEXT = """\
@@ -118,7 +119,13 @@ def enabled() -> list[str]:
 
 
 def template(argv: Sequence[str]) -> str:
-    """Return the template unit for a netloom that is run by these words."""
+    """Return the template unit for a netloom that is run by these words.
+
+    Raises `Unavailable` where systemd would take no such program (string_is_safe).
+    """
+    if not _UNSAFE.isdisjoint(argv[0]):
+        reason = f"systemd runs no program with a quote or a backslash in its path: `{argv[0]}`"
+        raise Unavailable(reason, "install netloom elsewhere")
     return _MARK + _TEXT.format(command=" ".join(map(_quoted, argv)))
 
 

@@ -9,7 +9,7 @@ from functools import singledispatch
 from itertools import count
 
 from netloom.errors import KernelError
-from netloom.host import claims, ending, flows, launch, passages, processes, sysctl
+from netloom.host import claims, ending, launch, passages, processes, sysctl
 from netloom.host.rulesets import Text
 from netloom.host.worker import Worker
 from netloom.model.marks import kind_of
@@ -18,7 +18,6 @@ from netloom.netns import names as registry
 from netloom.netns.enter import hop
 from netloom.plan import steps
 from netloom.plan.steps import Step
-from netloom.values import network_of
 from netloom.wire.rtnetlink import (
     Message,
     Peer,
@@ -97,10 +96,6 @@ def _(step: steps.RulesetDel, worker: Worker) -> None:
     worker.turn_to(step.netns)
     hop(worker.rooms[step.netns].handle)
     worker.rulesets.remove(kind_of(step.ruleset))
-    if step.netns == HOST:
-        links = worker.orders.snapshot.netns[HOST].links.values()
-        nets = {network_of(addr.ip, addr.prefixlen) for link in links for addr in link.addrs}
-        flows.forget(nets)
 
 
 @carry.register

@@ -9,10 +9,31 @@ from collections.abc import Iterable
 
 from netloom.errors import KernelError
 from netloom.kernel.netlink import Rtnetlink, prepared
-from netloom.values import contains, family
+from netloom.model.objects import HOST, Desired
+from netloom.values import contains, family, network_of
 from netloom.wire.conntrack import Flow, dump_flows, flow_del, read_flow
 
 _NETLINK_NETFILTER = 12
+
+
+def left(states: Iterable[Desired], wanted: Desired) -> frozenset[str]:
+    """Return the prefixes that some states of a lab lead to by the host, and the wanted does not.
+
+    They are told by what was asked for, not by what is there: a kill may have left nothing of it
+    but what conntrack remembers.
+    """
+    found = frozenset[str]().union(*(_inside(state) for state in states))
+    return found - _inside(wanted)
+
+
+def _inside(state: Desired) -> frozenset[str]:
+    """Return the prefixes of the host's links in a lab, and of what lies behind them."""
+    host = state.netns.get(HOST)
+    if host is None or not host.rulesets:
+        return frozenset()
+    addrs = (addr for link in host.links.values() for addr in link.addrs)
+    behind = (route.dst for route in host.routes if not route.dst.endswith("/0"))
+    return frozenset((*(network_of(addr.ip, addr.prefixlen) for addr in addrs), *behind))
 
 
 def forget(prefixes: Iterable[str]) -> None:

@@ -52,7 +52,8 @@ class Orders(Struct, frozen=True):
     """How a plan shall be carried out.
 
     `go_on`: after a refusal, go on and report all (teardown); else stop at the first. `progress` is
-    told how many steps are done; `stopped` says whether to stop early.
+    told how many steps are done; `stopped` says whether to stop early. `inside` are prefixes that
+    the lab leaves: whatever the plan says, the host forgets their connections at the end.
     """
 
     lab: str
@@ -60,6 +61,7 @@ class Orders(Struct, frozen=True):
     go_on: bool = False
     progress: Callable[[int], None] = lambda done: None  # noqa: ARG005 - the shape of a progress call
     stopped: Callable[[], bool] = lambda: False
+    inside: frozenset[str] = frozenset()
 
 
 Holders = dict[str, list[tuple[int, str]]]

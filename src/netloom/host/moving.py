@@ -90,7 +90,7 @@ def move(origin: Place, goal: Place, *, force: bool = False) -> Moved:
     with conversation(origin.target) as here, conversation(goal.target) as there:
         if here.cookie == there.cookie:
             reason = f"`{origin.target.text}` and `{goal.target.text}` are one namespace"
-            rename = f"{origin.target.ip} link set {origin.link} name {goal.link}"
+            rename = f"{origin.target.ip} link set dev {origin.link} name {goal.link}"
             other = goal.link != origin.link
             raise Unavailable(reason, f"to rename: {rename}" if other else "")
         before = _read(here, origin)
@@ -106,7 +106,11 @@ def _read(rt: Rtnetlink, place: Place) -> _Before:
         raise Unavailable(reason, f"there is {', '.join(f'`{name}`' for name in links)}")
     if not may_move(rt.ask(get_link(index=link.index))):
         raise Unavailable(f"`{place}` cannot leave its namespace", _why_not(link))
-    addrs = [a for a in rt.dump(dump_addrs()) if read_addrs([a])[0].index == link.index]
+    addrs = [
+        addr
+        for addr in rt.dump(dump_addrs())
+        if any(seen.index == link.index for seen in read_addrs([addr]))
+    ]
     routes = [route for route in rt.dump(dump_routes()) if leads_through(route, link.index)]
     neighbours = [n for n in rt.dump(dump_neighbours()) if neighbour_again(n, link.index, 1)]
     names = {link.index: link.name for link in links.values()}
@@ -167,7 +171,7 @@ def _move(here: Rtnetlink, there: Rtnetlink, before: _Before, way: tuple[Place, 
                 moved = _settle(there, before, goal)
         except KernelError as error:
             left = _back(here, there, before, way)
-            command = f"{goal.target.ip} link set {goal.link} up"
+            command = f"{goal.target.ip} link set dev {goal.link} up"
             undone = not left
             raise Refused(f"{goal} up", error, asked=command, left=left, undone=undone) from error
         if stop.pulled:
@@ -178,7 +182,8 @@ def _move(here: Rtnetlink, there: Rtnetlink, before: _Before, way: tuple[Place, 
 
 
 def _depart(rt: Rtnetlink, before: _Before, origin: Place, goal: Place) -> None:
-    command = f"{origin.target.ip} link set {origin.link} netns {goal.target.text} name {goal.link}"
+    where = goal.target.text.removeprefix("pid:")
+    command = f"{origin.target.ip} link set dev {origin.link} netns {where} name {goal.link}"
     try:
         rt.batch([link_move(before.link.index, goal.target.netns.fd, goal.link)])
     except KernelError as error:

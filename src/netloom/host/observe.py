@@ -131,7 +131,8 @@ class _Observer:
         known = sysctl.read((NO_IPV6, *self.scope.sysctls.get(HOST, ())))
         routes = frozenset(r for r in look.routes if r.protocol == HOST_PROTOCOL)
         links = self.netns[HOST].links
-        read = passages.read(self.scope.lab, links) if self.scope.walls else None
+        ours = {end.partition(":")[2] for end in self.scope.peers if end.startswith(f"{HOST}:")}
+        read = passages.read(self.scope.lab, {*links, *ours}) if self.scope.walls else None
         self.walls = read.walls if read else None
         self.netns[HOST] = Netns(
             passages=frozenset(read.passages if read else ()),

@@ -293,6 +293,7 @@ def _foretold(lab: str, texts: tuple[Text, ...], links: tuple[str, ...]) -> Iter
 
 def _foretold_nft(lab: str, body: str, links: tuple[str, ...]) -> Foretold:
     _new_namespace([name for name in links if name in body])
+    Nft().close()  # a machine without the library is told so, before a program fails for that
     try:
         nft.rehearse(_wrapped(lab, body, anew=True))
     except nft.NftBroke as error:

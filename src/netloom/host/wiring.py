@@ -134,7 +134,7 @@ def _rest(end: WireEnd, index: int) -> Iterator[_Step]:
     for addr in end.addrs:
         message = addr_add(index, addr)
         yield _Step(f"address {addr} of {name}", f"addr add {addr} dev {link}", message)
-    yield _Step(f"{name} up", f"link set {link} up", *link_set(index, up=True))
+    yield _Step(f"{name} up", f"link set dev {link} up", *link_set(index, up=True))
 
 
 def _remedy(step: _Step, error: KernelError) -> str:

@@ -11,7 +11,7 @@ from netloom.lab.change import TIMEOUT, Progress, undo, up
 from netloom.lab.drafts import Draft, draft, plan
 from netloom.lab.end import down
 from netloom.lab.files import DEFAULT_FILE, default_name, lab_name, load
-from netloom.lab.look import labs, pasts, verify
+from netloom.lab.look import labs, moved, pasts, verify
 from netloom.lab.report import Past, Report, Running
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "lab_name",
     "labs",
     "load",
+    "moved",
     "pasts",
     "plan",
     "undo",

@@ -11,8 +11,8 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from netloom.errors import Interrupted, KernelError, Refused
+from netloom.host import flows, walls
 from netloom.host import journal as memory
-from netloom.host import walls
 from netloom.host.brake import Brake, brake
 from netloom.host.journal import Journal, Pending, Record
 from netloom.host.machine import Machine, Orders, scope_of
@@ -67,7 +67,7 @@ def up(
         elif found.record != record and (refused := _remember(journal, record)):
             raise refused[0]
         desired = found.lowered.desired
-        notes = tuple(walls.notes(desired)) if found.plan else ()
+        notes = (*found.lowered.notes, *walls.notes(desired)) if found.plan else ()
     machine.wait_ready(lab, desired, timeout)
     seconds = time.monotonic() - begun
     return Report(lab=lab, plan=found.plan, desired=desired, seconds=seconds, notes=notes)
@@ -91,6 +91,7 @@ def _change(  # noqa: PLR0913 - what a plan is carried out with
     pending = memory.change(found.plan, past, record, found.pending)
     journal.begin(pending, record.desired.folders)
     orders = _orders(found.snapshot, record.lab, stop, progress, len(found.plan))
+    orders = replace(orders, inside=flows.left(states(past, found.pending), record.desired))
     refused = machine.apply(found.plan, orders)
     if not refused and not stop.pulled:
         if past and not found.pending:
@@ -124,7 +125,8 @@ def undo(lab: str, machine: Machine | None = None) -> Report | None:
             refuse_foreign(lab, snapshot)
         found = memory.change(steps, record, replace(past, boot=machine.boot), unfinished)
         journal.begin(found, past.desired.folders)
-        refused = machine.apply(steps, _orders(snapshot, lab, stop))
+        orders = replace(_orders(snapshot, lab, stop), inside=flows.left(wholes, past.desired))
+        refused = machine.apply(steps, orders)
         too_late = not refused and not stop.pulled
         if too_late and not memory.empty(past.desired):
             refused = _remember(journal, past)
@@ -196,7 +198,8 @@ def _go_back(before: Desired, pending: Pending, machine: Machine) -> list[Refuse
     wholes = [*pending.earlier, pending.desired, before]
     scope = scope_of(pending.lab, wholes, making=before, unpublished=pending.names)
     snapshot = machine.observe(scope)
-    orders = Orders(lab=pending.lab, snapshot=snapshot, go_on=True)
+    inside = flows.left(wholes, before)
+    orders = Orders(lab=pending.lab, snapshot=snapshot, go_on=True, inside=inside)
     return machine.apply(diff(before, snapshot), orders)
 
 

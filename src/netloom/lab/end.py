@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from netloom.errors import Refused, Unavailable
+from netloom.host import flows
 from netloom.host import journal as memory
 from netloom.host.brake import brake
 from netloom.host.journal import Journal, Pending, Record
@@ -12,7 +13,7 @@ from netloom.host.machine import Holders, Machine, Orders, scope_of
 from netloom.host.this import ThisMachine
 from netloom.lab.drafts import states
 from netloom.lab.report import Report
-from netloom.model.objects import HOST, Desired, End, Netns, Veth
+from netloom.model.objects import HOST, NOTHING, Desired, End, Netns, Veth
 from netloom.model.snapshot import Snapshot
 from netloom.plan.diff import teardown
 from netloom.plan.steps import LinkDel, NetnsDel, Plan, RunStop
@@ -41,7 +42,7 @@ def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Re
         if not force:
             refuse_foreign(lab, snapshot)
         plan_ = teardown(snapshot)
-        orders = Orders(lab=lab, snapshot=snapshot, go_on=True)
+        orders = Orders(lab=lab, snapshot=snapshot, go_on=True, inside=flows.left(wholes, NOTHING))
         ending = Record(lab=lab, boot=machine.boot)
         with suppress(Unavailable):  # without room on disk, too, what is there must go
             journal.begin(memory.change(plan_, None, ending, pending), {})

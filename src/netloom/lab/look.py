@@ -12,6 +12,8 @@ from netloom.lab.report import Past, Running
 from netloom.model.objects import Netns
 from netloom.plan.diff import diff
 from netloom.plan.steps import Plan
+from netloom.topology.parse import parse
+from netloom.topology.uplink import moved as way_moved
 
 
 def verify(lab: str, machine: Machine | None = None) -> Plan | None:
@@ -28,6 +30,15 @@ def verify(lab: str, machine: Machine | None = None) -> Plan | None:
     scope = replace(scope, walls=scope.walls or bool(record.through))
     snapshot = machine.observe(scope)
     return diff(with_passages(record.desired, record.through, snapshot), snapshot)
+
+
+def moved(lab: str, machine: Machine | None = None) -> str:
+    """Return what is to say if the way out of a lab is another by now, else nothing."""
+    record = Journal(lab).record()
+    if record is None or not record.held.closed:
+        return ""
+    topology = parse(record.text, file=record.source, name=lab).topology
+    return way_moved(topology, record.held.closed, (machine or ThisMachine()).outside(lab))
 
 
 def pasts(lab: str) -> list[Past]:

@@ -103,7 +103,8 @@ class Passage(Struct, frozen=True, order=True):
     """An exception in a chain that is somebody else's, which lets a flow pass.
 
     `table` is as its tool names it (`filter`, `inet filter`; empty for ufw and firewalld), `chain`
-    firewalld's zone where the tool is `firewall-cmd`.
+    firewalld's zone where the tool is `firewall-cmd`. `behind`: it is there, but what it lets pass
+    is dropped before; nobody asks for one like that.
     """
 
     tool: Tool
@@ -111,6 +112,7 @@ class Passage(Struct, frozen=True, order=True):
     chain: str
     flow: Flow
     comment: str
+    behind: bool = False
 
     @property
     def owner(self) -> str:
@@ -120,6 +122,16 @@ class Passage(Struct, frozen=True, order=True):
         if self.chain == "DOCKER-USER":
             return "docker"
         return f"nft table {self.table}" if self.tool == "nft" else self.tool
+
+    @property
+    def dropped(self) -> str:
+        """What its owner drops otherwise, in a few words: why it is there."""
+        flow = self.flow
+        if self.tool == "firewall-cmd":
+            return f"what comes from {flow.iif}"
+        way = f"{flow.iif or 'the host'} to {flow.oif or 'the host'}"
+        kind = " ".join((flow.proto, str(flow.port or ""))).strip()
+        return f"replies, {way}" if flow.established else f"{kind}, {way}" if kind else way
 
 
 # ── what is there ─────────────────────────────────────────────────────────────────────────

@@ -154,7 +154,7 @@ def _zone(walls: Walls, through: Through) -> str:
 
 
 def there(walls: Walls, lab: str, links: Collection[str] = ()) -> tuple[Passage, ...]:
-    """Return the exceptions of a lab that are open.
+    """Return the exceptions of a lab that there are, with those that are behind a drop.
 
     firewalld has no comments: there the `links` tell, which are the lab's interfaces on the host.
     """
@@ -176,11 +176,14 @@ def _commented(walls: Walls, comment: str) -> Iterator[Passage]:
     for table in walls.tables:
         if table.name.startswith(OWN_TABLE):
             continue
+        ours = _is_open(walls, table)
         for name, chain in table.chains.items():
-            for rule in chain.rules:
+            for number, rule in enumerate(chain.rules):
                 if rule.comment == comment:
                     flow = flow_of(rule, table.family)
-                    yield Passage(table.tool, table.name, name, flow, comment)
+                    end = place_for(table, name, flow, ours)
+                    behind = POLICY < end < number
+                    yield Passage(table.tool, table.name, name, flow, comment, behind)
 
 
 def zone_of(walls: Walls, table: WallTable, rule: WallRule) -> str:

@@ -80,6 +80,7 @@ class Lowered(Struct, frozen=True):
     held: Held
     places: Mapping[str, Path] = field(default_factory=dict)
     through: tuple[Through, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def lower(topology: Topology, around: Around | None = None) -> Lowered:
@@ -105,6 +106,7 @@ def lower(topology: Topology, around: Around | None = None) -> Lowered:
         held=held,
         places=places | lowering.loom.places,
         through=tuple(uplinks.through()),
+        notes=tuple(uplinks.notes),
     )
 
 
@@ -234,7 +236,7 @@ class _Lowering:
         return Netns(
             links=self.loom.links[HOST],
             routes=routes,
-            sysctls=self.uplinks.sysctls(),
+            sysctls=self.possible(self.uplinks.sysctls()),
             rulesets=rulesets,
             claims=self.uplinks.claims(),
         )

@@ -25,7 +25,7 @@ from netloom.topology.topology import Publish, Topology, Uplink
 from netloom.topology.usermode import user_program
 from netloom.values import Family, family
 
-__all__ = ["Exit", "Outside", "Taken", "Uplinks", "Way", "host_names", "published_ports"]
+__all__ = ["Exit", "Outside", "Taken", "Uplinks", "Way", "host_names", "moved", "published_ports"]
 
 _ANY = frozenset({"", "::"})
 _ALL_FORWARD = "net.ipv6.conf.all.forwarding"
@@ -99,6 +99,24 @@ def host_names(topology: Topology, held: Mapping[str, str], outside: Outside) ->
     return names
 
 
+def moved(topology: Topology, closed: Mapping[str, tuple[str, ...]], outside: Outside) -> str:
+    """Return what is to say if the host's default route leads elsewhere by now, else nothing.
+
+    `closed` is what a lab that is up remembers of its ways out.
+    """
+    uplinks = [network.uplink for network in topology.networks.values() if network.uplink]
+    if all(uplink.via or uplink.mode == "user" for uplink in uplinks):
+        return ""
+    said = {link for uplink in uplinks for link in uplink.via}
+    was = closed.keys() - {ALL_IPV6} - said
+    now = {exit_.link for exit_ in outside.exits} - said
+    if was == now:
+        return ""
+    if not now:
+        return f"the host has no default route any more; it led out of {_listed(was)}"
+    return f"the host's default route leads out of {_listed(now)} by now, not {_listed(was)}"
+
+
 class Uplinks:
     """The ways out of a lab; mistakes are noted in the fabric."""
 
@@ -166,13 +184,29 @@ class Uplinks:
     def notes(self) -> Iterator[str]:
         """Yield what is as the file says, and may surprise."""
         led = {exit_.link for exit_ in self.outside.exits}
-        for way in self.of_host:
-            if led and not led & set(way.out):
+        for way in self.ways:
+            if led and way.netns == HOST and not led & set(way.out):
                 name = way.segment.key
                 yield (
                     f"the host's default route leads out of {_listed(led)}, and `{name}` may leave "
                     f"by {_listed(way.out)} alone: it reaches what the host reaches there"
                 )
+        if unanswered := sorted(self._unanswered()):
+            yield (
+                f"the host has no resolver that {_listed(unanswered[:3])} could ask; "
+                f"`dns: 9.9.9.9` in the network names one"
+            )
+
+    def _unanswered(self) -> Iterator[str]:
+        """Yield the members that see the host's resolv.conf, where that is of no use to them."""
+        for way in self.ways if not self.outside.resolvers else ():
+            if way.segment.network and way.segment.network.dns is None:
+                for port in way.segment.ports:
+                    member = self.fabric.members.get(port.end.netns)
+                    if member is None or port.end.netns == HOST:
+                        continue
+                    if member.said.dns is None and "resolv.conf" not in member.said.etc:
+                        yield port.end.netns
 
     # ── what it asks of the host ──────────────────────────────────────────────────────────────
 

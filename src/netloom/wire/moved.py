@@ -103,11 +103,14 @@ def may_move(link: bytes) -> bool:
 def addr_again(addr: bytes, index: int, old: str, new: str) -> Message | None:
     """Return what gives the link `index` an address that a link had; `old` became `new`.
 
-    None for those that the kernel makes by itself: link-local ones, and temporary ones (RFC 8981).
+    None for those that the kernel makes by itself: link-local ones, and temporary ones (RFC 8981);
+    and for those of other families than IPv4 and IPv6.
     An IPv6 address was found to be free before, so it is not detected again (RFC 4862, 5.4).
     """
     _check(addr, _IFADDRMSG, "address")
     family, prefixlen, flags, scope, _ = _IFADDRMSG.unpack_from(addr)
+    if family not in _FAMILIES:
+        return None
     at = offsets(addr, _IFADDRMSG.size, len(addr))
     flags = number(addr, at, IFA_FLAGS, flags)
     temporary = family == AF_INET6 and flags & IFA_F_SECONDARY
