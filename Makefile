@@ -1,11 +1,13 @@
 # Everything that a stranger needs: `make demo`, `make test`. Both do their own set-up.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check venv packages format bench clean
+.PHONY: help demo test check venv packages engines format bench clean
 .NOTPARALLEL:
 
 BIN := .venv/bin
 TOOLS := iproute2 iputils-ping util-linux procps python3 python3-venv
-TEST_TOOLS := $(TOOLS) strace gcc libc6-dev nftables
+TEST_TOOLS := $(TOOLS) strace gcc libc6-dev nftables iptables passt slirp4netns tcpdump
+ENGINES := ufw firewalld dbus docker.io libvirt-daemon-system libvirt-clients dnsmasq-base \
+	nginx-light radvd tshark systemd
 BENCH_TOOLS := $(TEST_TOOLS) mininet bridge-utils
 
 help:      ## this list
@@ -27,6 +29,9 @@ venv: .venv/ready ## .venv with netloom, editable, and what the tests use
 
 packages:  ## Debian packages that the tests use, if they are missing
 	@sh tools/packages $(TEST_TOOLS)
+
+engines:   ## install other people's firewalls and engines, not started; without them their tests skip
+	@sh tools/packages --not-started $(ENGINES)
 
 format: venv ## let ruff write the format
 	$(BIN)/ruff format .
