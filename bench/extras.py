@@ -1,11 +1,12 @@
 """What is no matter of N: `up` with nothing to do, and `exec` against what it competes with."""
 
 import sys
+from pathlib import Path
 from statistics import median
 
 from bench.rounds import settle
 from bench.star import members
-from bench.subjects import NETLOOM, measure, star_file
+from bench.subjects import FILES, NETLOOM, measure, star_file
 
 TIMES = 25
 
@@ -41,6 +42,36 @@ def of_netloom() -> dict[str, float]:
     return found
 
 
+def of_an_uplink() -> dict[str, float]:
+    """Return what `up` costs for two namespaces with and without `uplink: nat`, in turn."""
+    plain, nat = (str(FILES / f"{name}.yaml") for name in ("plain", "nat"))
+    text = (
+        "networks: {{lan: {{subnet: 10.64.0.0/24{uplink}}}}}\n"
+        "namespaces: {{a: {{networks: lan}}, b: {{networks: lan}}}}\n"
+    )
+    Path(plain).write_text(text.format(uplink=""))
+    Path(nat).write_text(text.format(uplink=", uplink: nat"))
+    for command in (
+        "ip link add card type veth peer name cable",
+        "ip address add 192.0.2.2/24 dev card",
+        "ip link set cable up",
+        "ip link set card up",
+        "ip route add default via 192.0.2.1",
+    ):
+        measure(*command.split())
+    walls: dict[str, list[float]] = {plain: [], nat: []}
+    for _ in range(TIMES):
+        for file, found in walls.items():
+            found.append(measure(*NETLOOM, "up", file).wall or 0.0)
+            measure(*NETLOOM, "down", file)
+    measure("ip", "link", "delete", "dev", "card")
+    return {
+        "netloom up, two namespaces": median(walls[plain]),
+        "netloom up, two namespaces, uplink": median(walls[nat]),
+    }
+
+
 def measured(subjects: list[str]) -> dict[str, float]:
     """Return all of it, netloom's part if it is among the subjects."""
-    return {**bare(), **(of_netloom() if "netloom" in subjects else {})}
+    ours = {**of_netloom(), **of_an_uplink()} if "netloom" in subjects else {}
+    return {**bare(), **ours}

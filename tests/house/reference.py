@@ -5,6 +5,7 @@
 What stands between `<!-- table: NAME -->` and `<!-- end -->` is made here and nowhere else.
 """
 
+import inspect
 import re
 import sys
 import tempfile
@@ -61,7 +62,7 @@ def _command(name: str) -> str:
     command = verb(name)
     context = click.Context(command, info_name=f"netloom {name}")
     usage = " ".join(command.collect_usage_pieces(context))
-    text = f"    netloom {name} {usage}\n\n{command.help}\n"
+    text = f"    netloom {name} {usage}\n\n{inspect.cleandoc(command.help or '')}\n"
     told = (o.get_help_record(context) for o in command.params if isinstance(o, click.Option))
     options = [(f"`{words}`", meaning) for words, meaning in filter(None, told)]
     return text + ("\n" + _table(("option", "meaning"), options) if options else "")
@@ -151,6 +152,13 @@ def _defaults() -> str:
     return _table(("key", "where the file does not say it"), rows)
 
 
+def _file() -> Record:
+    """Return the record of a text that may stand in a file."""
+    shape = keys.NAMESPACE.keys["firewall"].shape
+    assert isinstance(shape, Record)
+    return shape
+
+
 RECORDS: Mapping[str, Record] = {
     "topology": keys.TOPOLOGY,
     "network": keys.NETWORK,
@@ -159,6 +167,9 @@ RECORDS: Mapping[str, Record] = {
     "membership": keys.MEMBERSHIP,
     "interface": keys.INTERFACE,
     "link": keys.LINK,
+    "uplink": keys.UPLINK,
+    "run": keys.RUN,
+    "file": _file(),
 }
 
 TABLES: Mapping[str, Callable[[], str]] = {

@@ -7,13 +7,23 @@ from pathlib import Path
 import pytest
 
 from netloom.cli.main import VERBS
-from netloom.topology.lower import lower
+from netloom.topology.expand import Joined
+from netloom.topology.lower import Around, lower
 from netloom.topology.parse import parse
+from netloom.topology.uplink import Exit, Outside
 from tests.house.reference import PAGE, RECORDS, rewritten, verb
 from tests.house.transcripts import PAGES, ROOT, alike, blocks, commands, played
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 WRONG_ON_PURPOSE = {"wrong.yaml", "mistakes.yaml"}
+
+AROUND = Around(
+    outside=Outside(
+        links={"eth0": "", "virbr0": ""}, exits=(Exit("eth0", 4),), program="/usr/bin/pasta"
+    ),
+    joined={"virbr0": Joined("virbr0", ("192.168.122.0/24",))},
+)
+"""The host that the topologies of the pages are made for."""
 
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
@@ -29,7 +39,7 @@ def slug(heading: str) -> str:
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
-@pytest.mark.needs("netns", "ip", "veth", "bridge", "ping")
+@pytest.mark.needs("netns", "ip", "veth", "bridge", "ping", "nft", "iptables")
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_a_page_shows_what_a_shell_shows(page: Path, tmp_path: Path) -> None:
     """Every command of a page, played in order on a fresh machine, prints what stands below it."""
@@ -44,7 +54,8 @@ def test_every_topology_of_a_page_can_be_made(page: Path) -> None:
     """Every block of YAML is a whole topology, but for those that show a mistake."""
     for block in blocks(page.read_text()):
         if block.language == "yaml" and not any(wrong in block.text for wrong in WRONG_ON_PURPOSE):
-            assert lower(parse(block.text, name="lab").topology).desired.netns
+            topology = parse(block.text, name="lab").topology
+            assert lower(topology, AROUND).desired.netns
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

@@ -3,10 +3,13 @@
     console   commands after `$ `, `> ` going on with one, and under each what it prints
     yaml      a file, where its first line is `# NAME.yaml`; else only a topology that must be one
     sh        commands that must succeed; what they print is not shown
-    text      only shown, as is any block after a line `<!-- only shown: WHY -->`
+    text      only shown, as is any block after a line `<!-- only shown: WHY -->`, and one after
+              `<!-- needs: WORD … -->` where the machine lacks one of these abilities
 
 A line `…` stands for any lines. Times, MAC addresses, indexes and states of links, and process ids
-differ from run to run, and may.
+differ from run to run, and may; so does the group that a process is in.
+
+The machine has a card `eth0` (192.0.2.2) and, behind it, what stands for the internet: `beyond.py`.
 """
 
 import os
@@ -17,15 +20,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from netloom.kernel.loopback import set_lo_up
-from netloom.netns.enter import aside
-from tests.kernel.machines import LIBRARIES, SRC, become_a_machine
+from tests.abilities import missing
+from tests.cli.internet import on_the_internet
+from tests.house.beyond import internet
+from tests.kernel.machines import LIBRARIES, SRC
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
 
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SHOWN = re.compile(r"<!-- only shown: [^>]+ -->\s*\Z")
+_NEEDS = re.compile(r"<!-- needs: ([\w -]+) -->\s*\Z")
 _FILE = re.compile(r"# ([\w.-]+\.yaml)\b")
 _MARK = "\x1e"
 _ASIDE = "note: /run/netns is not shared with the machine"
@@ -36,7 +41,12 @@ _VARIES = (
     (re.compile(r"\bfe80::[0-9a-f:]+"), "fe80::N"),
     (re.compile(r"@if\d+"), "@ifN"),
     (re.compile(r"\b(UP|DOWN|UNKNOWN|LOWERLAYERDOWN)\b +"), "STATE "),
-    (re.compile(r"\bpid \d+"), "pid N"),
+    (re.compile(r"\b(pid|process) \d+"), "\\1 N"),
+    (re.compile(r"^ *\d+(?=  \S+ +(lives|thread|fd|socket) )"), "N"),
+    (re.compile(r"/proc/\d+|(attach \S+) \d+"), "\\1 N"),
+    (re.compile(r"(process N \([\w-]+\)), .*"), "\\1"),
+    (re.compile(r"\b\d+\.\d+ s\b"), "N s"),
+    (re.compile(r"\[\d\d/\w{3}/\d{4} [\d:]{8}\]"), "[DATE]"),
     (re.compile(r"/files/[0-9a-f]+"), "/files/N"),
     (re.compile(r" +$"), ""),
 )
@@ -67,8 +77,14 @@ class Shown(NamedTuple):
 def blocks(page: str) -> Iterator[Block]:
     """Yield the fenced blocks of a page."""
     for found in _FENCE.finditer(page):
-        shown = bool(_SHOWN.search(page[: found.start()]))
+        before = page[: found.start()]
+        shown = bool(_SHOWN.search(before)) or _lacks(before)
         yield Block(found[1], found[2], found.start(2), found.end(2), shown)
+
+
+def _lacks(before: str) -> bool:
+    needs = _NEEDS.search(before)
+    return needs is not None and any(missing(ability) for ability in needs[1].split())
 
 
 def commands(text: str) -> list[Shown]:
@@ -160,7 +176,7 @@ def _play(pieces: list[str], folder: Path) -> tuple[list[Output], list[str]]:
         for piece in pieces
     )
     (folder / ".script").write_text(script)
-    said, left = aside(_run_script, folder)
+    said, left = _run_script(folder)
     found = re.findall(rf"(.*?)\n{_MARK}(\d+)\n", said, re.DOTALL)
     return [(int(status), _lines(text)) for text, status in found], left
 
@@ -170,9 +186,8 @@ def _lines(text: str) -> list[str]:
     return [line for line in text.rstrip("\n").splitlines() if not line.startswith(_ASIDE)]
 
 
+@on_the_internet(ipv6=False)
 def _run_script(folder: Path) -> tuple[str, list[str]]:
-    become_a_machine()
-    set_lo_up()
     bin_dir = folder / ".bin"
     bin_dir.mkdir()
     program = bin_dir / "netloom"
@@ -180,18 +195,20 @@ def _run_script(folder: Path) -> tuple[str, list[str]]:
     code = f"import sys; sys.path[:0] = {paths}; from netloom.__main__ import main; main()"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{code}" "$@"\n')
     program.chmod(0o755)
+    Path("/etc/motd").write_text("")
     (folder / "examples").symlink_to(ROOT / "examples")
     env = {**os.environ, "PATH": f"{bin_dir}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"}
-    done = subprocess.run(
-        ("sh", ".script"),
-        cwd=folder,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    with internet():
+        done = subprocess.run(
+            ("sh", ".script"),
+            cwd=folder,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
     left = [str(path) for path in (Path("/run/netloom"), Path("/etc/netns")) if path.exists()]
     netns = Path("/run/netns")
     left += map(str, netns.iterdir()) if netns.exists() else ()

@@ -9,11 +9,10 @@ from functools import singledispatch
 from itertools import count
 
 from netloom.errors import KernelError
-from netloom.host import claims, ending, launch, passages, processes, sysctl
-from netloom.host.rulesets import Text
+from netloom.host import sysctl
 from netloom.host.worker import Worker
 from netloom.model.marks import kind_of
-from netloom.model.objects import HOST, Bridge, Command, End, Link, Route, Veth
+from netloom.model.objects import HOST, Bridge, End, Link, Route, Veth
 from netloom.netns import names as registry
 from netloom.netns.enter import hop
 from netloom.plan import steps
@@ -86,6 +85,8 @@ def _(step: steps.EtcDel, worker: Worker) -> None:
 
 @carry.register
 def _(step: steps.RulesetSet, worker: Worker) -> None:
+    from netloom.host.rulesets import Text
+
     worker.turn_to(step.netns)
     hop(worker.rooms[step.netns].handle)
     worker.rulesets.put(Text(kind_of(step.ruleset), step.text))
@@ -100,6 +101,8 @@ def _(step: steps.RulesetDel, worker: Worker) -> None:
 
 @carry.register
 def _(step: steps.PassageAdd, worker: Worker) -> None:
+    from netloom.host import passages
+
     worker.turn_to(step.netns)
     hop(worker.rooms[step.netns].handle)
     passages.put(step.passage)
@@ -107,6 +110,8 @@ def _(step: steps.PassageAdd, worker: Worker) -> None:
 
 @carry.register
 def _(step: steps.PassageDel, worker: Worker) -> None:
+    from netloom.host import passages
+
     worker.turn_to(step.netns)
     hop(worker.rooms[step.netns].handle)
     passages.remove(step.passage)
@@ -114,6 +119,8 @@ def _(step: steps.PassageDel, worker: Worker) -> None:
 
 @carry.register
 def _(step: steps.ClaimAdd, worker: Worker) -> None:
+    from netloom.host import claims
+
     worker.turn_to(step.netns)
     hop(worker.rooms[step.netns].handle)
     claims.add(worker.orders.lab, step.key, step.value)
@@ -121,6 +128,8 @@ def _(step: steps.ClaimAdd, worker: Worker) -> None:
 
 @carry.register
 def _(step: steps.ClaimDel, worker: Worker) -> None:
+    from netloom.host import claims
+
     worker.turn_to(step.netns)
     hop(worker.rooms[step.netns].handle)
     claims.remove(worker.orders.lab, step.key)
@@ -167,6 +176,8 @@ def _(step: steps.LinkDel, worker: Worker) -> None:
 
 def stop_together(stops: tuple[steps.RunStop, ...], worker: Worker) -> None:
     """End commands, all at once; raises `KernelError` where something of them is left."""
+    from netloom.host import ending
+
     which = frozenset((step.netns, step.name) for step in stops)
     left = ending.stop(worker.orders.lab, which)
     if left:
@@ -176,23 +187,12 @@ def stop_together(stops: tuple[steps.RunStop, ...], worker: Worker) -> None:
 
 def start_together(starts: tuple[steps.RunStart, ...], worker: Worker) -> None:
     """Start commands, all at once."""
+    from netloom.host import launch, processes
+
     worker.turn_to(HOST)
     hop(worker.rooms[HOST].handle)
     lab = worker.orders.lab
-    launch.start(lab, [(as_process(s.netns, s.name, s.command), s.digest) for s in starts])
-
-
-def as_process(netns: str, name: str, command: Command) -> processes.Command:
-    """Return a command as those take it who start it and wait for it."""
-    return processes.Command(
-        netns,
-        name,
-        command.argv,
-        ready=command.ready,
-        env=command.env,
-        user=command.user,
-        cwd=command.cwd,
-    )
+    launch.start(lab, [(processes.of(s.netns, s.name, s.command), s.digest) for s in starts])
 
 
 def delete_together(doomed: tuple[steps.LinkDel, ...], worker: Worker) -> None:

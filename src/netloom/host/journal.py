@@ -113,6 +113,11 @@ def files_dir(lab: str) -> str:
     return f"{RUN_DIR}/labs/{lab}/files"
 
 
+def has_runs(lab: str) -> bool:
+    """Whether anything is remembered of a lab's commands."""
+    return os.path.isdir(f"{RUN_DIR}/labs/{lab}/run")
+
+
 class Journal:
     """The memory of one lab. As a context manager it holds the lab's lock, and tidies up."""
 

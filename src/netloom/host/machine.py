@@ -4,12 +4,11 @@
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct, field
 
 from netloom.errors import Refused
-from netloom.host.rulesets import Foretold, Text
 from netloom.model.objects import HOST, Bridge, Desired, End, Netns, Veth
 from netloom.model.snapshot import Snapshot
 from netloom.model.walls import Walls
@@ -18,6 +17,9 @@ from netloom.plan.sysctls import default_of, link_of
 from netloom.topology.allocate import HostSubnet
 from netloom.topology.expand import Joined
 from netloom.topology.uplink import Outside
+
+if TYPE_CHECKING:
+    from netloom.host.rulesets import Foretellings, Text
 
 
 class Scope(Struct, frozen=True):
@@ -68,10 +70,6 @@ Holders = dict[str, list[tuple[int, str]]]
 """The processes that live in a namespace, (pid, command), by its name."""
 
 
-Foretellings = Mapping[Text, Foretold]
-"""What texts of firewall rules will be listed as."""
-
-
 class Machine(Protocol):
     """A machine with network namespaces."""
 
@@ -95,7 +93,7 @@ class Machine(Protocol):
         `ports` are protocols and ports of which it shall be known whether they are taken.
         """
 
-    def foretell(self, lab: str, texts: Iterable[Text], links: Iterable[str]) -> Foretellings:
+    def foretell(self, lab: str, texts: "Iterable[Text]", links: Iterable[str]) -> "Foretellings":
         """Return, for each text of firewall rules, how it will be listed, or its mistakes.
 
         `links` are names of interfaces that the texts may speak of. Raises `Unavailable` where the

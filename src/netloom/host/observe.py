@@ -14,9 +14,9 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from netloom.errors import KernelError, Unavailable
-from netloom.host import claims, etc, passages, processes, sysctl
+from netloom.host import claims, etc, sysctl
+from netloom.host.journal import has_runs
 from netloom.host.machine import Scope
-from netloom.host.rulesets import Rulesets
 from netloom.kernel import syscalls
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.marks import IPTABLES, far_of, lab_of, lo_mark
@@ -34,7 +34,7 @@ from netloom.model.objects import (
     Veth,
 )
 from netloom.model.snapshot import Foreign, GivenLink, Snapshot
-from netloom.model.walls import Walls  # noqa: TC001 - what an observer holds
+from netloom.model.walls import Passage, Walls  # noqa: TC001 - what an observer holds
 from netloom.netns import names as registry
 from netloom.netns.cover import REMEDY
 from netloom.netns.enter import aside, hop
@@ -132,10 +132,13 @@ class _Observer:
         routes = frozenset(r for r in look.routes if r.protocol == HOST_PROTOCOL)
         links = self.netns[HOST].links
         ours = {end.partition(":")[2] for end in self.scope.peers if end.startswith(f"{HOST}:")}
-        read = passages.read(self.scope.lab, {*links, *ours}) if self.scope.walls else None
-        self.walls = read.walls if read else None
+        found: tuple[Passage, ...] = ()
+        if self.scope.walls:
+            from netloom.host import passages
+
+            self.walls, found = passages.read(self.scope.lab, {*links, *ours})
         self.netns[HOST] = Netns(
-            passages=frozenset(read.passages if read else ()),
+            passages=frozenset(found),
             links=links,
             routes=routes,
             sysctls={k: v for k, v in known.items() if not link_of(k) or link_of(k) in links},
@@ -148,6 +151,8 @@ class _Observer:
         wanted = self.scope.rulesets.get(name)
         if not wanted:
             return {}
+        from netloom.host.rulesets import Rulesets
+
         with Rulesets(self.scope.lab) as there:
             found = there.observe(of_iptables=name != HOST and not wanted.isdisjoint(IPTABLES))
         return {key: ruleset.digest for key, ruleset in found.items() if ruleset.ours}
@@ -274,6 +279,10 @@ class _Observer:
 
     def look_at_commands(self) -> None:
         """Take what became of the lab's commands; one that does not run is as no other."""
+        if not has_runs(self.scope.lab):
+            return
+        from netloom.host import processes
+
         found: dict[str, dict[str, str]] = {}
         for (netns, name), run in processes.running(self.scope.lab).items():
             if netns in self.netns:

@@ -170,11 +170,13 @@ def _learners(
 
 def _taken(lab: str, ports: Collection[tuple[str, int]]) -> Iterator[Taken]:
     """Yield those of the ports that somebody listens on, or that another lab publishes."""
-    kinds = sorted({protocol for protocol, _ in ports})
+    own = {(taken.protocol, taken.port) for taken in _published(lab)}
+    sought = set(ports) - own  # who listens behind what is published already is not in the way
+    kinds = sorted({protocol for protocol, _ in sought})
     with suppress(KernelError), diag_socket() as diag:
         for kind in kinds:
             for seen in listeners(diag, kind):
-                if (kind, seen.port) not in ports:
+                if (kind, seen.port) not in sought:
                     continue
                 pid, who = _process_of(seen.inode)
                 if pid not in members(lab):  # whom the lab itself runs (`uplink: user`) is no other

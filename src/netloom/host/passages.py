@@ -18,8 +18,9 @@ import shutil
 import subprocess
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
+from typing import NamedTuple
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from netloom.errors import KernelError, Unavailable
 from netloom.model.walls import Noted, Passage, Tool, WallRule, Walls, WallTable
@@ -42,7 +43,7 @@ _REMEDIES = {"firewall-cmd": "firewalld", "ufw": "ufw", "nft": "nftables"}
 _ERRNOS = {os.strerror(number): number for number in sorted(errno.errorcode, reverse=True)}
 
 
-class Read(Struct, frozen=True):
+class Read(NamedTuple):
     """What was read of the host: its firewalls, and the lab's exceptions among them."""
 
     walls: Walls

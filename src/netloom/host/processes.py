@@ -24,6 +24,7 @@ from msgspec import Struct
 
 from netloom.host.journal import RUN_DIR, boot_id
 from netloom.kernel import process
+from netloom.model import objects
 
 MARK = "NETLOOM_RUN"
 """The variable that bears the mark of a start."""
@@ -49,6 +50,19 @@ class Command(Struct, frozen=True):
     env: Mapping[str, str] = {}
     user: str = ""
     cwd: str = "/"
+
+
+def of(netns: str, name: str, command: objects.Command) -> Command:
+    """Return a command of the model as those take it who start it and wait for it."""
+    return Command(
+        netns,
+        name,
+        command.argv,
+        ready=command.ready,
+        env=command.env,
+        user=command.user,
+        cwd=command.cwd,
+    )
 
 
 class Asked(Struct, frozen=True):

@@ -14,7 +14,7 @@ Mustn't: put iptables texts into a namespace that is not the lab's: they replace
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from types import TracebackType
@@ -271,6 +271,9 @@ def _remove_iptables(family: Family) -> None:
 
 Foretold = Ruleset | tuple[Wrong, ...]
 """What a text will be listed as, or what is wrong with it."""
+
+Foretellings = Mapping[Text, Foretold]
+"""What texts will be listed as, or what is wrong with each."""
 
 _Pair = tuple[Text, Foretold]
 

@@ -2,17 +2,13 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from netloom.errors import Refused
 from netloom.host import apply as doing
-from netloom.host import launch, owners, passages, processes, ready, segments
 from netloom.host import observe as looking
-from netloom.host import outside as around
-from netloom.host.carry import as_process
-from netloom.host.holders import holders
 from netloom.host.journal import boot_id
-from netloom.host.machine import Foretellings, Holders, Orders, Scope
-from netloom.host.rulesets import Text, foretell
+from netloom.host.machine import Holders, Orders, Scope
 from netloom.host.subnets import host_subnets
 from netloom.model.objects import HOST, Desired
 from netloom.model.snapshot import Snapshot
@@ -22,6 +18,10 @@ from netloom.plan.steps import Plan
 from netloom.topology.allocate import HostSubnet
 from netloom.topology.expand import Joined
 from netloom.topology.uplink import Outside
+
+if TYPE_CHECKING:
+    from netloom.host.processes import Command
+    from netloom.host.rulesets import Foretellings, Text
 
 
 class ThisMachine:
@@ -47,25 +47,38 @@ class ThisMachine:
 
     def outside(self, lab: str, ports: Collection[tuple[str, int]] = ()) -> Outside:
         """Return what lies around the namespace `host`, and which of these ports are taken."""
-        return around.outside(lab, ports)
+        from netloom.host import outside
 
-    def foretell(self, lab: str, texts: Iterable[Text], links: Iterable[str]) -> Foretellings:
+        return outside.outside(lab, ports)
+
+    def foretell(self, lab: str, texts: "Iterable[Text]", links: Iterable[str]) -> "Foretellings":
         """Return, for each text of firewall rules, how it will be listed, or its mistakes."""
-        return foretell(lab, texts, links)
+        from netloom.host import rulesets
+
+        return rulesets.foretell(lab, texts, links)
 
     def joined(self, segment: str) -> Joined:
         """Return what is known of a segment that is not a lab's; raises `Unavailable`."""
+        from netloom.host import segments
+
         return segments.joined(segment)
 
     def check(self, desired: Desired, walls: Walls | None) -> None:
         """Raise `Unavailable` for what could not be started, or not be opened, here."""
-        launch.check(list(_commands(desired)))
+        if desired.commands:
+            from netloom.host import launch
+
+            launch.check(list(_commands(desired)))
         if walls:
+            from netloom.host import passages
+
             passages.check(walls, desired.netns[HOST].passages)
 
     def wait_ready(self, lab: str, desired: Desired, timeout: float) -> None:
         """Return when all commands are ready; raise `NotReady` after `timeout` seconds."""
         if wanted := [command for command in _commands(desired) if command.ready]:
+            from netloom.host import ready
+
             ready.wait_ready(lab, wanted, timeout)
 
     def observe(self, scope: Scope) -> Snapshot:
@@ -78,14 +91,20 @@ class ThisMachine:
 
     def marked(self, lab: str) -> frozenset[str]:
         """Return the names of all namespaces that bear the mark of a lab."""
+        from netloom.host import owners
+
         return owners.marked(lab)
 
     def holders(self, names: Iterable[str]) -> Holders:
         """Return the processes that live in namespaces of these names."""
-        return holders(names)
+        from netloom.host import holders
+
+        return holders.holders(names)
 
 
-def _commands(desired: Desired) -> Iterator[processes.Command]:
+def _commands(desired: Desired) -> "Iterator[Command]":
+    from netloom.host import processes
+
     for netns, one in desired.netns.items():
         for name, digest in one.commands.items():
-            yield as_process(netns, name, desired.commands[digest])
+            yield processes.of(netns, name, desired.commands[digest])

@@ -11,18 +11,21 @@ of the steps of that batch: whoever undoes must look again, and does.
 
 import errno
 from itertools import count  # noqa: TC003 - what a worker holds, told where it is made
+from typing import TYPE_CHECKING
 
 from netloom.errors import KernelError, Refused
 from netloom.host import etc
 from netloom.host.machine import Orders
 from netloom.host.rooms import Rooms
-from netloom.host.rulesets import Rulesets
 from netloom.model.objects import End
 from netloom.plan import steps
 from netloom.plan.steps import Plan, Step
 from netloom.render.shell import command
 from netloom.render.text import line
 from netloom.wire.rtnetlink import Message, get_link, read_links
+
+if TYPE_CHECKING:
+    from netloom.host.rulesets import Rulesets
 
 _BATCH = 256
 """Steps in a batch at the most, so that progress and Ctrl-C are noticed."""
@@ -38,7 +41,7 @@ class Worker:
         """Begin with nothing gathered; new namespaces are begun at once."""
         self.orders = orders
         self.refused: list[Refused] = []
-        self.rulesets = Rulesets(orders.lab)
+        self._rulesets: Rulesets | None = None
         self.rooms = Rooms(sum(isinstance(step, steps.NetnsAdd) for step in plan))
         self.indexes = {end: given.index for end, given in orders.snapshot.given.items()}
         self.fresh: dict[str, count[int]] = {}
@@ -47,9 +50,19 @@ class Worker:
         self.steps_in_batch = 0
         self.etc = etc.Etc(orders.lab)
 
+    @property
+    def rulesets(self) -> "Rulesets":
+        """The conversation about firewall rules, begun when it is needed."""
+        if self._rulesets is None:
+            from netloom.host.rulesets import Rulesets
+
+            self._rulesets = Rulesets(self.orders.lab)
+        return self._rulesets
+
     def close(self) -> None:
         """Let go of all that is open."""
-        self.rulesets.close()
+        if self._rulesets:
+            self._rulesets.close()
         self.rooms.close()
 
     def note(self, step: Step, error: KernelError) -> None:

@@ -11,12 +11,10 @@ from netloom.host.journal import Journal, Pending, Record
 from netloom.host.machine import Machine, scope_of
 from netloom.host.this import ThisMachine
 from netloom.lab.files import read_files
-from netloom.lab.firewalls import foretold
 from netloom.model.objects import HOST, Desired
 from netloom.model.snapshot import Snapshot
 from netloom.model.walls import Through
 from netloom.plan.diff import diff
-from netloom.plan.passages import passages
 from netloom.plan.steps import Plan
 from netloom.topology.allocate import Held
 from netloom.topology.expand import Joined
@@ -80,7 +78,10 @@ def _look(
         lowered = lower(source.topology, around)
     except TopologyError as error:
         raise source.error(error.problems) from None
-    lowered = foretold(source, lowered, machine)
+    if lowered.desired.texts:
+        from netloom.lab.firewalls import foretold
+
+        lowered = foretold(source, lowered, machine)
     unpublished = pending.names if pending else frozenset[str]()
     scope = scope_of(lab, states(record, pending), making=lowered.desired, unpublished=unpublished)
     walls = scope.walls or bool(lowered.through)
@@ -95,6 +96,8 @@ def with_passages(desired: Desired, through: Iterable[Through], snapshot: Snapsh
     """Return what is desired, with the exceptions that the host's firewalls make necessary now."""
     if snapshot.walls is None:
         return desired
+    from netloom.plan.passages import passages
+
     found = {passage for each in through for passage in passages(snapshot.walls, each)}
     host = replace(desired.netns[HOST], passages=frozenset(found))
     return replace(desired, netns={**desired.netns, HOST: host})

@@ -15,7 +15,8 @@ from netloom.plan.steps import Step
 
 def unclaim(want: Netns, have: Netns) -> Iterator[Step]:
     """Give up what is not needed any more of the host's settings, and of others' firewalls."""
-    for key in sorted(have.claims.keys() - want.claims.keys(), reverse=True):
+    gone = have.claims.keys() - want.claims.keys()
+    for key in sorted(gone, key=lambda key: (not key.endswith(".forwarding"), key)):
         yield steps.ClaimDel(HOST, key)
     for passage in sorted(have.passages - want.passages):
         yield steps.PassageDel(HOST, passage)
