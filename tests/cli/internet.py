@@ -59,6 +59,7 @@ address add 203.0.113.80/32 dev lo
 address add 2001:db8:80::80/128 dev lo nodad
 route add 10.100.0.0/16 via 192.0.2.2
 route add fd00:100::/32 via 2001:db8::2
+route add 2001:db8:1::/64 dev cable
 """
 
 _here = threading.local()
@@ -92,6 +93,7 @@ def _host(*, ipv6: bool, mtu: int) -> Iterator[None]:
     _here.beyond = Handle(aside(_unnamed))
     card("eth0", "cable")
     command("beyond", "ip", "-batch", "-", stdin=_BEYOND)
+    inside("beyond", lambda: set_sysctl("net.ipv6.conf.all.forwarding", "1"))  # it is a router
     command("host", "ip", "-batch", "-", stdin=_HOST.format(mtu=mtu) + (_HOST_IPV6 if ipv6 else ""))
     wait_for(lambda: "LOWER_UP" in ran("ip", "link", "show", "eth0").stdout)
     Path("/run/mount").mkdir()  # umount(8) would make it
@@ -190,7 +192,7 @@ def server(where: str, port: int, talk: Talk = tell_peer) -> Iterator[None]:
 
     By UDP it always tells the peer's address.
     """
-    tcp = inside(where, lambda: socket.create_server(("::", port), **_DUAL))
+    tcp = inside(where, lambda: _listener(port))
     udp = inside(where, lambda: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM))
     udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
@@ -206,7 +208,8 @@ def server(where: str, port: int, talk: Talk = tell_peer) -> Iterator[None]:
             sock.close()
 
 
-_DUAL = {"family": socket.AF_INET6, "dualstack_ipv6": True, "backlog": 16}
+def _listener(port: int) -> socket.socket:
+    return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
 
 
 def _accept(listener: socket.socket, talk: Talk) -> None:

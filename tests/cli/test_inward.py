@@ -127,6 +127,13 @@ def test_a_port_that_somebody_listens_on_is_not_published() -> None:
         said = netloom("up", "shop.yaml", status=2)["stderr"]
 
         other.communicate("\n")
+        netloom("up", "shop.yaml")
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as later:
+            assert later.stdout
+            assert later.stdout.readline() == "ready\n"
+            assert netloom("up", "shop.yaml")["stdout"] == "shop  is up; nothing to do\n"
+            later.communicate("\n")
+        netloom("down", "shop.yaml")
     assert said.startswith("shop.yaml:5:")
     assert "port 8080 of the host is taken: `python" in said
     assert f"(pid {other.pid}) listens on 127.0.0.1:8080" in said

@@ -1,6 +1,12 @@
 """`uplink:`: members reach the internet by the host, nothing reaches them, and all goes again."""
 
-from tests.cli.host import Warm, no_trace, write
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.cli.host import Warm, netloom, no_trace, write
 from tests.cli.internet import (
     HOST4,
     HOST6,
@@ -104,6 +110,8 @@ def test_forwarding_of_ours_opens_no_way_between_other_interfaces() -> None:
         assert not pings("beyond", "10.5.0.2", "-W0.2")
         assert not pings("beyond", "fd00:5::2", "-W0.2")
         assert not pings("side", "2001:db8::1", "-W0.2")
+        assert not pings("web", "10.5.0.2", "-W0.2")
+        assert not pings("web", "fd00:5::2", "-W0.2")
         netloom("down", "shop.yaml")
 
         set_sysctl("net.ipv4.ip_forward", "1")
@@ -111,6 +119,30 @@ def test_forwarding_of_ours_opens_no_way_between_other_interfaces() -> None:
         netloom("up", "shop.yaml")
         assert pings("beyond", "10.5.0.2")
         assert not pings("beyond", "fd00:5::2", "-W0.2")
+
+
+TWO = """\
+name: shop
+networks:
+  lan: {subnet: 10.100.0.0/24, bridge: br7, uplink: nat}
+  dmz: {subnet: 10.100.1.0/24, uplink: nat}
+namespaces: {web: {networks: [lan]}, db: {networks: [dmz], publish: "8080:80"}}
+"""
+
+
+@on_the_internet()
+def test_two_networks_of_a_lab_get_out_and_not_into_each_other() -> None:
+    """Be they on a bridge of the host's or in the lab; what one publishes the other reaches."""
+    write("shop.yaml", TWO)
+    with Warm() as netloom, server("beyond", 80), no_trace():
+        netloom("up", "shop.yaml")
+        with server("db", 80), server("web", 80):
+            assert ask("web", WEB4) == ask("db", WEB4) == HOST4
+            assert ask("web", "10.100.1.2", timeout=MISSED) == ""
+            assert ask("db", "10.100.0.2", timeout=MISSED) == ""
+            assert ask("web", HOST4, 8080) == "10.100.0.2"
+        netloom("verify", "shop.yaml")
+        netloom("down", "shop.yaml")
 
 
 @on_the_internet()
@@ -158,21 +190,41 @@ def test_what_somebody_else_relies_on_stays() -> None:
 
 @on_the_internet(mtu=1400)
 def test_a_smaller_mtu_outside_does_not_stall_a_connection() -> None:
-    """A megabyte both ways, both families, where nobody says that fragmentation is needed."""
+    """A megabyte both ways, both families, where nobody is told that his packets are too big."""
     write("shop.yaml", SHOP.replace("lan]}, db", 'lan], publish: ["8080:80"]}, db'))
+    for line in FAR.strip().splitlines():
+        command("beyond", *line.split())
     command("beyond", "nft", "-f", "-", stdin=NO_NEWS)
-    with Warm() as netloom, server("beyond", 80, pour(1 << 20)), server("beyond", 81, swallow):
+    with Warm() as netloom, server("far", 80, pour(1 << 20)), server("far", 81, swallow):
         netloom("up", "shop.yaml")
-        for address in (WEB4, WEB6):
+        for address in (FAR4, FAR6):
             assert download("web", address) == 1 << 20
             assert upload("web", address, 1 << 20, 81) == 1 << 20
         with server("web", 80, swallow):
             for address in (HOST4, HOST6):
-                assert upload("beyond", address, 1 << 20, 8080) == 1 << 20
+                assert upload("far", address, 1 << 20, 8080) == 1 << 20
         with server("web", 80, pour(1 << 20)):
             for address in (HOST4, HOST6):
-                assert download("beyond", address, 8080) == 1 << 20
+                assert download("far", address, 8080) == 1 << 20
 
+
+FAR4, FAR6 = "198.51.100.80", "2001:db8:99::80"
+FAR = f"""
+ip netns add far
+ip link set cable mtu 1400
+sysctl -qw net.ipv4.ip_forward=1
+ip link add far0 type veth peer name far1 netns far
+ip address add 198.51.100.1/24 dev far0
+ip address add 2001:db8:99::1/64 dev far0 nodad
+ip address add fe80::9/64 dev far0 nodad
+ip link set far0 up
+ip -n far address add {FAR4}/24 dev far1
+ip -n far address add {FAR6}/64 dev far1 nodad
+ip -n far link set far1 up
+ip -n far route add default via 198.51.100.1
+ip -n far route add default via 2001:db8:99::1
+"""
+"""A server behind a router, whose link to the host is narrower than the server's own."""
 
 NO_NEWS = """
 table inet deaf {
@@ -206,3 +258,50 @@ def side(link: str, ipv4: str, ipv6: str) -> None:
     ip -n side route add default via {ipv6}::1
     """
     ran("sh", "-ec", script)
+
+
+NGINX = """
+user root; pid /run/here/nginx.pid; error_log /run/here/error.log;
+events {}
+http {
+  access_log off; client_body_temp_path /run/here/body; proxy_temp_path /run/here/proxy;
+  fastcgi_temp_path /run/here/fastcgi; uwsgi_temp_path /run/here/uwsgi;
+  scgi_temp_path /run/here/scgi;
+  server { listen 203.0.113.80:80; listen [2001:db8:80::80]:80; return 200 $remote_addr; }
+}
+"""
+DNSMASQ = """
+conf-file=/dev/null
+user=root
+pid-file=/run/here/dnsmasq.pid
+no-resolv
+no-hosts
+bind-interfaces
+listen-address=192.0.2.53
+address=/www.example.test/203.0.113.80
+address=/www.example.test/2001:db8:80::80
+"""
+
+
+@pytest.mark.needs("servers")
+@on_the_internet()
+def test_a_page_of_the_internet_is_fetched_by_its_name() -> None:
+    """By the host's resolver, of a real web server, in both families."""
+    write("shop.yaml", SHOP)
+    command("beyond", "ip", "address", "add", "192.0.2.53/32", "dev", "lo")
+    write("dnsmasq.conf", DNSMASQ)
+    write("nginx.conf", NGINX)
+    daemons = {
+        "dnsmasq.pid": ("dnsmasq", "-C", "/run/here/dnsmasq.conf"),
+        "nginx.pid": ("nginx", "-e", "/run/here/error.log", "-c", "/run/here/nginx.conf"),
+    }
+    try:
+        for daemon in daemons.values():
+            command("beyond", *daemon)  # each returns when it listens
+        netloom("up", "-q", "shop.yaml").status(0)
+        for family, address in (("-4", HOST4), ("-6", HOST6)):
+            words = ("curl", family, "-sS", "-m", "5", "http://www.example.test/")
+            netloom("exec", "web", *words).stdout(address).status(0)
+    finally:
+        for pid in filter(Path.exists, map(Path, daemons)):
+            os.kill(int(pid.read_text()), signal.SIGTERM)

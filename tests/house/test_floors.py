@@ -32,7 +32,7 @@ PURE_OF_THEM = {
     "os": {"strerror"},
     "socket": {"AF_INET", "AF_INET6", "inet_ntop", "inet_pton"},
 }
-LAZY_ROOMS = {"host", "lab", "cli", "__init__", "__main__"}  # start-up is measured: what few
+LAZY_ROOMS = {"kernel", "host", "lab", "cli", "__init__", "__main__"}  # start-up is measured: what few
 # labs need is imported where it is used
 
 

@@ -1,6 +1,7 @@
 """The examples do what the scripts of the how-tos do that they replace, and packets prove it."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -22,7 +23,13 @@ from tests.kernel.machines import (
 _T = TypeVar("_T")
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-ALL = sorted(path.stem for path in EXAMPLES.glob("*.yaml"))
+ALL = sorted(
+    path.stem
+    for path in EXAMPLES.glob("*.yaml")
+    if not re.search(r"\b(uplink|from|firewall):", path.read_text())
+)
+"""Those that need no more than namespaces; others are in tests/cli/test_examples_uplink.py."""
+
 MAIN = "from netloom.__main__ import main\nmain()"
 
 

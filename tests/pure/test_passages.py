@@ -290,6 +290,35 @@ def test_two_networks_of_a_lab_share_what_they_both_need() -> None:
     assert passages(walls, LAB) == passages(walls, other)
 
 
+def test_an_exception_that_a_drop_was_put_before_is_none() -> None:
+    """It is told apart from those that have an effect: so it is missing, and goes at the end."""
+    walls = forward(policy="drop")
+    for passage in passages(walls, LAB):
+        walls = put(walls, passage)
+    [table] = walls.tables
+    base = table.chains["FORWARD"]
+    late = forward(DROP, *base.rules, policy="drop")
+
+    assert {passage.behind for passage in there(walls, "red")} == {False}
+    assert {passage.behind for passage in there(late, "red")} == {True}
+    assert missing(passages(late, LAB), there(late, "red")) == passages(late, LAB)
+
+
+def test_why_an_exception_is_there_is_told_in_a_few_words() -> None:
+    """What its owner drops otherwise, by the interfaces that people know."""
+    told = {
+        OUT: "lan to eth0",
+        BACK: "replies, eth0 to lan",
+        IN: "tcp 80, eth0 to lan",
+        Flow(4, iif="lan", proto="udp", port=53): "udp 53, lan to the host",
+        Flow(6, oif="lan", proto="ipv6-icmp"): "ipv6-icmp, the host to lan",
+    }
+
+    assert {flow: Passage("ufw", "", "", flow, MARK).dropped for flow in told} == told
+    zone = Passage("firewall-cmd", "", "trusted", Flow(0, iif="lan"), MARK)
+    assert zone.dropped == "what comes from lan"
+
+
 def test_commands_are_what_a_person_would_type() -> None:
     """Each tool's own words, with the comment; to close it, the same without."""
     said = {

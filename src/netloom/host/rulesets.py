@@ -41,10 +41,14 @@ _OPEN = 32
 
 
 class Text(Struct, frozen=True):
-    """A text as a person wrote it: the body of a lab's table, or one of `iptables-restore`."""
+    """A text as a person wrote it: the body of a lab's table, or one of `iptables-restore`.
+
+    `own`: netloom wrote it itself, so nothing in it can surprise the library.
+    """
 
     kind: RulesetKind
     text: str
+    own: bool = False
 
 
 class Ruleset(Struct, frozen=True):
@@ -289,16 +293,17 @@ def foretell(lab: str, texts: Iterable[Text], links: Iterable[str] = ()) -> dict
 def _foretold(lab: str, texts: tuple[Text, ...], links: tuple[str, ...]) -> Iterator[_Pair]:
     for text in texts:
         if text.kind == "nft":
-            yield text, outside(text.text) or _foretold_nft(lab, text.text, links)
+            yield text, outside(text.text) or _foretold_nft(lab, text, links)
         else:
             yield text, _foretold_iptables(text)
 
 
-def _foretold_nft(lab: str, body: str, links: tuple[str, ...]) -> Foretold:
-    _new_namespace([name for name in links if name in body])
+def _foretold_nft(lab: str, text: Text, links: tuple[str, ...]) -> Foretold:
+    body = text.text
+    _new_namespace([name for name in links if name in body] if not text.own else ())
     Nft().close()  # a machine without the library is told so, before a program fails for that
     try:
-        nft.rehearse(_wrapped(lab, body, anew=True))
+        _rehearse(_wrapped(lab, body, anew=True), own=text.own)
     except nft.NftBroke as error:
         return tuple(_found_alone(lab, body)) or error.wrong
     except NftError as error:
@@ -311,6 +316,15 @@ def _foretold_nft(lab: str, body: str, links: tuple[str, ...]) -> Foretold:
     if ruleset is None or there != [table_of(lab)]:
         return (Wrong(0, 0, 0, "it changes more than the lab's own table"),)
     return ruleset
+
+
+def _rehearse(script: str, *, own: bool) -> None:
+    """Load a script where nothing can be harmed; what a person wrote, by a process of `nft`."""
+    if not own:
+        nft.rehearse(script)
+        return
+    with Nft() as context:
+        context.run(script)
 
 
 def _found_alone(lab: str, body: str) -> Iterator[Wrong]:

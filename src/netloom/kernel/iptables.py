@@ -12,13 +12,15 @@ taken. Looking changes nothing: the programs are asked only where there are tabl
 import errno
 import os
 import re
-import shutil
-import subprocess
-from typing import Literal
+from typing import Literal, TYPE_CHECKING
 
 from netloom.errors import KernelError, Unavailable
 from netloom.kernel.nft import Nft, Table, Wrong
 from netloom.values import Family
+
+if TYPE_CHECKING:
+    import subprocess
+
 
 Flavour = Literal["nft", "legacy"]
 
@@ -165,6 +167,8 @@ def _idle(table: str, lines: list[str]) -> bool:
 
 
 def _found(name: str) -> str | None:
+    import shutil
+
     return shutil.which(name, path=f"{os.environ.get('PATH', '')}:{_SBIN}")
 
 
@@ -177,8 +181,10 @@ def _program(family: Family, kind: Flavour, verb: str) -> str:
     return path
 
 
-def _ran(program: str, text: str) -> subprocess.CompletedProcess[str]:
+def _ran(program: str, text: str) -> "subprocess.CompletedProcess[str]":
     # The legacy program leaves a lock in /run, which only rules of one namespace would need.
+    import subprocess
+
     env = {**os.environ, "LC_ALL": "C", "XTABLES_LOCKFILE": "/dev/null"}
     try:
         return subprocess.run(

@@ -17,10 +17,8 @@ import ctypes
 import errno
 import os
 import re
-import shutil
 import signal
 import socket
-import subprocess
 from functools import cache
 from threading import Lock
 from types import TracebackType
@@ -196,6 +194,9 @@ def rehearse(text: str) -> None:
     Should: be called, in a namespace without a name, for what a person wrote.
     Mustn't: be relied on where there is no `nft`; then the library does it in our own process.
     """
+    import shutil
+    import subprocess
+
     program = shutil.which("nft", path=f"{os.environ.get('PATH', '')}:{_SBIN}")
     if program is None:
         with Nft() as nft:

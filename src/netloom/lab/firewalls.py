@@ -13,6 +13,8 @@ from netloom.host.machine import Machine
 from netloom.host.rulesets import Foretold, Text
 from netloom.kernel.nft import Wrong
 from netloom.model.marks import kind_of
+from netloom.model.objects import HOST
+from netloom.topology.expand import out_of
 from netloom.topology.lower import Lowered
 from netloom.topology.parse import Source
 
@@ -24,9 +26,11 @@ def foretold(source: Source, lowered: Lowered, machine: Machine) -> Lowered:
     """
     desired = lowered.desired
     texts: dict[tuple[str, str], Text] = {}
-    for netns in desired.netns.values():
+    gates = {HOST, out_of(source.topology.name)}  # whose rules nobody has written
+    for name, netns in desired.netns.items():
         for key, digest in netns.rulesets.items():
-            texts.setdefault((key, digest), Text(kind_of(key), desired.texts[digest]))
+            text = Text(kind_of(key), desired.texts[digest], own=name in gates)
+            texts.setdefault((key, digest), text)
     if not texts:
         return lowered
     links = {name for netns in desired.netns.values() for name in netns.links}

@@ -1,0 +1,239 @@
+"""Labs beside Docker, which drops what is forwarded: exceptions stand in its chain for users."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.cli.coexistence import (
+    DEADLINE,
+    OPEN,
+    SHOP4,
+    SHUT,
+    daemon,
+    missed,
+    on_a_walled_host,
+    owners,
+    planned,
+    reaches,
+    saved,
+    up,
+)
+from tests.cli.host import Warm, write
+from tests.cli.internet import HOST4, MISSED, WEB4, ask, command, server
+from tests.kernel.machines import ran, says
+
+SOCKET = "/run/dockerd.sock"
+SAVES = ("iptables-nft-save", "ip6tables-nft-save")
+
+OFFICE = """\
+name: office
+networks: {floor: {subnet: 10.100.1.0/24, uplink: nat}}
+namespaces: {desk: {networks: [floor]}}
+"""
+
+CONTAINER = """
+ip netns add container
+ip link add veth7 type veth peer name eth0 netns container
+ip link set veth7 master docker0 up
+ip -n container link set eth0 up
+ip -n container address add 172.17.0.2/16 dev eth0
+ip -n container route add default via 172.17.0.1
+"""
+"""Docker's own traffic."""
+
+
+@contextmanager
+def dockerd() -> Iterator[None]:
+    """Run Docker's daemon, with all that it keeps on this machine."""
+    argv = (
+        *("dockerd", "--host", f"unix://{SOCKET}", "--storage-driver", "vfs"),
+        *("--data-root", "/run/docker-data", "--exec-root", "/run/docker-exec"),
+        *("--pidfile", "/run/dockerd.pid", "--ip6tables", "--experimental"),
+    )
+    with daemon(*argv, answers=answers):
+        yield
+
+
+def answers() -> bool:
+    """Whether Docker is up: it listens early, and answers when its networks are there."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.settimeout(DEADLINE)
+        try:
+            asking.connect(SOCKET)
+        except OSError:
+            return False
+        asking.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+        return b"200 OK" in asking.recv(4096)
+
+
+def containers_are_as_ever() -> None:
+    """Demand that a container gets out, by the host's address, and nothing gets in to it."""
+    with server("beyond", 80), server("container", 80):
+        assert ask("container", WEB4) == HOST4
+        assert ask("beyond", "172.17.0.2", timeout=MISSED) == ""
+
+
+@pytest.mark.needs("dockerd", "iptables")
+@on_a_walled_host("protocols", "services")
+def test_docker_comes_and_goes_and_labs_beside_it_stay_on_the_internet() -> None:
+    """It starts after a lab and drops what is forwarded: `verify` says so, `up` opens DOCKER-USER.
+
+    This Docker has no such chain for IPv6, where the rules stand in FORWARD. A second lab beside
+    it, Docker's stop and its restart leave all as it is, and so does one lab's end the other.
+    """
+    write("office.yaml", OFFICE)
+    command("beyond", "ip", "route", "add", "172.17.0.0/16", "via", HOST4)
+    with Warm() as netloom:
+        up(netloom)
+        reaches(OPEN, OPEN)
+
+        with dockerd():
+            says("sh", "-ec", CONTAINER)
+            before = saved(*SAVES)
+            reaches(SHUT, SHUT)
+            containers_are_as_ever()
+            found = missed(netloom)
+            assert {line.partition(":")[0] for line in found} == {"docker", "iptables-nft"}
+            assert all(("ip6tables" in line) == ("FORWARD" in line) for line in found)
+
+            up(netloom)
+            up(netloom, "office.yaml")
+
+            reaches(OPEN, OPEN)
+            netloom("verify", "shop.yaml")
+            containers_are_as_ever()
+            user = says("iptables-nft", "-S", "DOCKER-USER").splitlines()
+            assert user[-1] == "-A DOCKER-USER -j RETURN"
+            assert all("netloom:" in line for line in user[1:-1])
+
+        netloom("verify", "shop.yaml")
+        reaches(OPEN, OPEN)
+
+        with dockerd():
+            netloom("verify", "shop.yaml")
+            netloom("down", "shop.yaml")
+            netloom("verify", "office.yaml")
+            with server("beyond", 80):
+                assert ask("desk", WEB4) == HOST4
+            netloom("down", "office.yaml")
+            assert saved(*SAVES) == before
+            containers_are_as_ever()
+
+
+LATER = """*filter
+:INPUT ACCEPT [0:0]
+:FORWARD DROP [0:0]
+:OUTPUT ACCEPT [0:0]
+:DOCKER - [0:0]
+:DOCKER-BRIDGE - [0:0]
+:DOCKER-CT - [0:0]
+:DOCKER-FORWARD - [0:0]
+:DOCKER-INTERNAL - [0:0]
+:DOCKER-USER - [0:0]
+-A FORWARD -j DOCKER-USER
+-A FORWARD -j DOCKER-FORWARD
+-A DOCKER ! -i docker0 -o docker0 -j DROP
+-A DOCKER-BRIDGE -o docker0 -j DOCKER
+-A DOCKER-CT -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A DOCKER-FORWARD -j DOCKER-CT
+-A DOCKER-FORWARD -j DOCKER-INTERNAL
+-A DOCKER-FORWARD -j DOCKER-BRIDGE
+-A DOCKER-FORWARD -i docker0 -j ACCEPT
+COMMIT
+"""
+"""What Docker 28 and 29 write, in both families."""
+
+
+@pytest.mark.needs("iptables", "iptables-legacy")
+@on_a_walled_host("protocols", "services")
+def test_later_dockers_have_the_chain_in_both_families() -> None:
+    """The chains of Docker 28 and 29 lead by DOCKER-USER too, in the flavour that Docker uses.
+
+    Here it is another one for each family, so that both are seen.
+    """
+    tools = ("iptables-nft", "ip6tables-legacy")
+    for tool in tools:
+        ran(f"{tool}-restore", stdin=LATER)
+    before = saved(*(f"{tool}-save" for tool in tools))
+    with Warm() as netloom:
+        found = planned(netloom)
+        assert {line.partition(" -w -t ")[0] for line in found} == {
+            f"docker: {tool}" for tool in tools
+        }
+        assert all(" DOCKER-USER " in line for line in found)
+        up(netloom)
+        reaches(OPEN, OPEN)
+
+        says("iptables-nft", "-F", "DOCKER-USER")
+        assert len(missed(netloom)) == sum("ip6tables" not in line for line in found)
+        reaches(SHUT, OPEN)
+        up(netloom)
+        reaches(OPEN, OPEN)
+
+        netloom("down", "shop.yaml")
+    assert saved(*(f"{tool}-save" for tool in tools)) == before
+
+
+BRIDGES = """
+table ip docker-bridges {
+  map forward-in {
+    type ifname : verdict
+    elements = { "docker0" : jump forward-in-docker0 }
+  }
+  map forward-out {
+    type ifname : verdict
+    elements = { "docker0" : jump forward-out-docker0 }
+  }
+  chain filter-FORWARD {
+    type filter hook forward priority filter; policy accept;
+    oifname vmap @forward-in
+    iifname vmap @forward-out
+  }
+  chain forward-in-docker0 {
+    ct state established,related accept
+    iifname "docker0" accept comment "ICC"
+    drop comment "UNPUBLISHED PORT DROP"
+  }
+  chain forward-out-docker0 {
+    accept comment "OUTGOING"
+  }
+}
+table ip libvirt_network {
+  chain forward {
+    type filter hook forward priority filter; policy accept;
+    jump guest_input
+    jump guest_output
+  }
+  chain guest_input {
+    oifname "virbr0" ip daddr 192.168.122.0/24 ct state established,related accept
+    oifname "virbr0" reject
+  }
+  chain guest_output {
+    iifname "virbr0" ip saddr 192.168.122.0/24 accept
+    iifname "virbr0" reject
+  }
+}
+"""
+"""What Docker 29 and libvirt 10.4 write where they speak to nftables themselves."""
+
+
+@pytest.mark.needs("iptables")
+@on_a_walled_host("protocols", "services")
+def test_tables_that_mind_their_own_bridges_need_no_exception() -> None:
+    """Docker's and libvirt's own tables drop only what concerns their bridges.
+
+    A policy that an older Docker left behind still drops all, and is opened where it is.
+    """
+    write("shop.yaml", SHOP4)
+    ran("nft", "-f", "-", stdin=BRIDGES)
+    with Warm() as netloom:
+        assert planned(netloom) == []
+        up(netloom)
+        reaches(OPEN)
+        says("iptables-nft", "-P", "FORWARD", "DROP")
+        assert owners(netloom("verify", "shop.yaml", status=3)["stdout"]) == {"iptables-nft"}
+        up(netloom)
+        reaches(OPEN)
+        netloom("down", "shop.yaml")

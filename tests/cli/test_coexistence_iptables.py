@@ -1,0 +1,214 @@
+"""Labs beside bare chains of iptables, both flavours, and beside tables of nftables."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from netloom.kernel.nft import Nft
+from tests.cli.coexistence import (
+    ALL,
+    NONE,
+    OPEN,
+    SHOP,
+    SHOP4,
+    exceptions,
+    missed,
+    on_a_walled_host,
+    owners,
+    planned,
+    reaches,
+    ruleset,
+    saved,
+    up,
+)
+from tests.cli.host import Warm, no_trace, write
+from tests.kernel.machines import ran, says
+
+STRICT = """
+{ip} -A FORWARD -i tap0 -m conntrack --ctstate NEW -j ACCEPT
+{ip} -A FORWARD -o eth0 -p tcp --dport 25 -j DROP
+{ip} -P FORWARD DROP
+{ip} -A INPUT -i lo -j ACCEPT
+{ip} -A INPUT -i eth0 -j ACCEPT
+{ip} -P INPUT DROP
+{ip} -A OUTPUT -o eth0 -j ACCEPT
+{ip} -A OUTPUT -j REJECT
+"""
+
+
+@pytest.mark.parametrize("flavour", ["nft", "legacy"])
+@pytest.mark.needs("iptables", "iptables-legacy")
+@on_a_walled_host()
+def test_a_bare_chain_gets_its_exceptions_by_its_own_iptables(flavour: str) -> None:
+    """A strict host lets a lab through; a reload of its rules is noticed and mended.
+
+    `down` leaves no rule.
+    """
+    write("shop.yaml", SHOP if flavour == "nft" else SHOP4)
+    ipv6 = ALL if flavour == "nft" else None
+    for word in ("iptables", "ip6tables"):
+        says("sh", "-ec", STRICT.format(ip=f"{word}-{flavour}"))
+    iptables, save = f"iptables-{flavour}", f"iptables-{flavour}-save"
+    before, text = saved(save, f"ip6tables-{flavour}-save"), says(save)
+    with Warm() as netloom:
+        assert owners(netloom("plan", "shop.yaml")["stdout"]) == {iptables}
+        up(netloom)
+        assert "nothing to do" in netloom("up", "shop.yaml")["stdout"]
+
+        reaches(ALL, ipv6)
+        netloom("exec", "web", "ping", "-c1", "-W1", "10.100.0.1")
+        assert '--comment "netloom:shop"' in says(iptables, "-S")
+        lines = saved(save)
+        ours = [line for line in lines if "-A FORWARD" in line and "netloom" in line]
+        mail = "-A FORWARD -o eth0 -p tcp -m tcp --dport 25 -j DROP"
+        assert lines.index(mail) < lines.index(ours[0])
+
+        ran(f"iptables-{flavour}-restore", stdin=text)
+        assert len(missed(netloom)) == sum("netloom" in line for line in lines)
+        reaches(NONE, ipv6)
+        up(netloom)
+        reaches(ALL, ipv6)
+
+        netloom("down", "shop.yaml")
+    assert saved(save, f"ip6tables-{flavour}-save") == before
+
+
+@pytest.mark.needs("iptables", "iptables-legacy")
+@on_a_walled_host()
+def test_both_flavours_may_drop_at_once() -> None:
+    """Each flavour's chain is traversed, so each gets exceptions; `plan` shows them by command."""
+    write("shop.yaml", SHOP4.replace(', publish: "8080:80"', ""))
+    says("iptables-nft", "-P", "FORWARD", "DROP")
+    says("iptables-legacy", "-P", "FORWARD", "DROP")
+    with Warm() as netloom, no_trace():
+        comment = "-m comment --comment netloom:shop -j ACCEPT"
+        assert planned(netloom) == [
+            f"{tool}: {tool} -w -t filter -A FORWARD {flow} {comment}"
+            for tool in ("iptables-legacy", "iptables-nft")
+            for flow in (
+                "-i eth0 -o lan -d 10.100.0.0/24 -m conntrack --ctstate RELATED,ESTABLISHED",
+                "-i lan -o eth0 -s 10.100.0.0/24",
+            )
+        ]
+        up(netloom)
+        reaches(OPEN._replace(published=False, back=False))
+        netloom("down", "shop.yaml")
+
+
+NATIVE = """
+table inet filter
+delete table inet filter
+table inet filter {
+  set cards {
+    type ifname
+    elements = { "wg0" }
+  }
+  chain forward {
+    type filter hook forward priority 0; policy accept;
+    ct state vmap { established : accept, related : accept, invalid : drop }
+    iifname @cards accept
+    tcp dport 25 drop comment "no mail"
+    jump rest
+  }
+  chain rest {
+    meta mark 7 accept
+    reject with icmpx admin-prohibited
+  }
+  chain input {
+    type filter hook input priority 0; policy drop;
+    ct state { established, related } accept
+    iifname { "lo", "eth0" } accept
+    meta l4proto { 1, 58 } accept
+  }
+}
+table ip early
+delete table ip early
+table ip early {
+  chain forward { type filter hook forward priority -50; policy drop;
+  }
+}
+table inet asleep
+delete table inet asleep
+table inet asleep {
+  flags dormant
+  chain forward { type filter hook forward priority -60; policy drop;
+  }
+}
+"""
+
+
+@on_a_walled_host()
+def test_a_chain_of_nftables_gets_single_rules() -> None:
+    """Every chain that drops gets its rules, by comment and handle, after what is dropped before.
+
+    IPv6 does not meet a table of the family `ip`, and a table that is dormant drops nothing. A
+    reload of the tables' file takes them away.
+    """
+    ran("nft", "-f", "-", stdin=NATIVE)
+    before = ruleset()
+    with Warm() as netloom:
+        found = planned(netloom)
+        assert {line.partition(":")[0] for line in found} == {
+            "nft table inet filter",
+            "nft table ip early",
+        }
+        assert not any("ip6" in line for line in found if "ip early" in line)
+        assert not any("ct state" in line for line in found if "inet filter" in line)
+        up(netloom)
+
+        reaches(ALL, ALL)
+        rest = says("nft", "list", "chain", "inet", "filter", "rest")
+        assert rest.index("mark") < rest.index("netloom:shop") < rest.index("reject")
+
+        ran("nft", "-f", "-", stdin=NATIVE)
+        assert len(missed(netloom)) == len(found)
+        reaches(NONE, NONE)
+        up(netloom)
+        reaches(ALL, ALL)
+
+        netloom("down", "shop.yaml")
+    assert sorted(ruleset()) == sorted(before)
+
+
+OWNED = """add table inet owned {
+  flags owner
+  chain forward {
+    type filter hook forward priority 0; policy drop;
+  }
+}
+"""
+
+
+@on_a_walled_host()
+def test_a_table_that_its_owner_keeps_is_told_beforehand() -> None:
+    """A table of a running process cannot be changed by others: that is said before any step."""
+    with Nft() as nft, Warm() as netloom:
+        nft.run(OWNED)
+        with no_trace():
+            said = netloom("up", "shop.yaml", status=2)["stderr"]
+    assert "`inet owned` drops what must pass, and only its owner may change it" in said
+    assert said.endswith("nothing was touched\n")
+
+
+REFUSES = """#!/bin/sh
+case "$*" in *"-i lan -o eth0"*) echo "iptables: no such luck" >&2; exit 4;; esac
+exec /usr/sbin/iptables-nft "$@"
+"""
+
+
+@pytest.mark.needs("iptables")
+@on_a_walled_host()
+def test_a_refusal_is_told_in_the_words_of_the_tool_and_all_is_undone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was opened before is closed again, and the rest of the lab goes, too."""
+    says("iptables-nft", "-P", "FORWARD", "DROP")
+    tool = write("iptables-nft", REFUSES)
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{Path.cwd()}:{os.environ['PATH']}")
+    with Warm() as netloom, no_trace():
+        said = netloom("up", "shop.yaml", status=1)["stderr"]
+    assert "iptables: no such luck" in said
+    assert "-A FORWARD -i lan -o eth0" in said
+    assert exceptions(said) != []

@@ -1,0 +1,107 @@
+"""The walk of `test_no_trace.py` over what an uplink asks of the host.
+
+Its calls are those about shared settings, rules, connections and /etc, and the one after each: all
+else is walked there. After every kill rules, settings and claims are as before, too.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.cli.host import Warm, write
+from tests.cli.internet import WEB4, ask_udp, on_the_internet, server
+from tests.cli.test_no_trace import Walk, by_down, by_up, forget_names
+from tests.cli.witness import Look, differences, look
+from tests.kernel.machines import says
+
+FIRST = """\
+name: shop
+networks:
+  lan: {subnets: [10.100.0.0/24, "fd00:100::/64"], uplink: nat}
+namespaces:
+  web:
+    networks: [lan]
+    publish: "8080:80"
+    dns: 192.0.2.53
+    firewall: chain input { type filter hook input priority 0; tcp dport 22 drop; }
+"""
+SECOND = """\
+name: shop
+networks:
+  lan: {subnets: [10.100.0.0/24, "fd00:100::/64"]}
+  dmz: {subnet: 10.100.3.0/24, uplink: routed}
+namespaces:
+  web: {networks: [lan], iptables: "*filter\\n-A INPUT -p tcp --dport 22 -j DROP\\nCOMMIT"}
+  db: {networks: [dmz], etc: {motd: hello}}
+"""
+UP = Walk((), ("up", "first.yaml"), "first.yaml")
+DOWN = Walk((("up", "first.yaml"),), ("down", "shop"), "first.yaml")
+CHANGE = Walk((("up", "first.yaml"),), ("up", "second.yaml"), "second.yaml")
+
+OURS = ("/claims", "/proc/sys/", "sendmsg", "rtnetlink 257", "rtnetlink 258", "/etc/netns")
+"""What calls are about that only a lab with an uplink makes; 257 and 258 are conntrack's."""
+
+SETTINGS = ("ipv4/ip_forward", "ipv4/conf/eth0", "ipv6/conf/all", "ipv6/conf/eth0")
+
+
+def walk(walk_: Walk, recover: Callable[[Warm, str], None], *, every: int = 1) -> None:
+    """Kill a verb at each of these calls, recover each time, and compare each time."""
+    write("first.yaml", FIRST)
+    write("second.yaml", SECOND)
+    with Warm() as netloom, server("beyond", 80):
+        begin(netloom, walk_)
+        calls = netloom.calls(*walk_.verb)
+        netloom("down", "first.yaml")
+        before = everything()
+        places = [at for at, call in enumerate(calls, 1) if any(word in call for word in OURS)]
+        for at in sorted({*places, *(at + 1 for at in places if at < len(calls))})[::every]:
+            begin(netloom, walk_)
+            about = netloom.kill(at, *walk_.verb)
+            recover(netloom, walk_.then)
+            found = differences(before, everything())
+            assert not found, f"{' '.join(walk_.verb)}, killed before call {at}: {about}\n{found}"
+        assert len(places) > 10
+
+
+def begin(netloom: Warm, walk_: Walk) -> None:
+    """Lead to where a walk begins; a connection that shall be forgotten has been made."""
+    forget_names()
+    for words in walk_.before:
+        netloom(*words)
+    if walk_.before:
+        assert ask_udp("web", WEB4)
+
+
+def everything() -> Look:
+    """Return what the witness sees, and with it rules, settings and connections."""
+    lines = [f"nft: {line}" for line in says("nft", "-s", "list", "ruleset").splitlines()]
+    for place in SETTINGS:
+        path = Path("/proc/sys/net", place)
+        files = [path] if path.is_file() else [path / "forwarding", path / "accept_ra"]
+        lines += [f"{file} = {file.read_text()}" for file in files if file.exists()]
+    remembered = Path("/proc/thread-self/net/nf_conntrack").read_text().splitlines()
+    lines += [f"conntrack: {line}" for line in remembered if "10.100." in line]
+    return look(whole=False) | frozenset(lines)
+
+
+@on_the_internet()
+def test_down_leaves_nothing_of_an_uplink_after_an_up_that_was_killed() -> None:
+    """Neither a rule nor a claim, whichever of these calls `up` did not come to; every third."""
+    walk(UP, by_down, every=3)
+
+
+@on_the_internet()
+def test_down_leaves_nothing_of_an_uplink_after_a_down_that_was_killed() -> None:
+    """Not even what conntrack remembers of a lab whose links are gone already; every other call."""
+    walk(DOWN, by_down, every=2)
+
+
+@on_the_internet()
+def test_down_leaves_nothing_of_an_uplink_after_a_change_that_was_killed() -> None:
+    """Another network has the way out, another namespace the rules; every fifth call."""
+    walk(CHANGE, by_down, every=5)
+
+
+@on_the_internet()
+def test_up_converges_after_a_change_of_an_uplink_that_was_killed() -> None:
+    """What is asked for is there, and goes without a trace; every twelfth call."""
+    walk(CHANGE, by_up, every=12)

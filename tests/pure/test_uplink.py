@@ -1,0 +1,119 @@
+"""What a way out asks of the host, without a host."""
+
+import pytest
+
+from netloom.errors import TopologyError
+from netloom.model.objects import HOST, Netns
+from netloom.topology.allocate import Held
+from netloom.topology.lower import Around, lower
+from netloom.topology.parse import parse
+from netloom.topology.uplink import Exit, Outside, moved
+
+SHOP = """\
+name: shop
+networks:
+  lan: {subnets: [10.100.0.0/24, "fd00:100::/64"], uplink: nat}
+namespaces: {web: {networks: [lan], publish: "8080:80"}}
+"""
+EXITS = (Exit("eth0", 4), Exit("eth0", 6))
+LINKS = {"lo": "", "eth0": "", "docker0": "", "floor": ""}
+HOME = Outside(links=LINKS, of_labs=frozenset({"floor"}), exits=EXITS)
+"""A host with a card, Docker's bridge, and another lab's network."""
+
+
+def asked(outside: Outside, text: str = SHOP, held: Held | None = None) -> tuple[Netns, str]:
+    """Return what is desired of the host, and its rules."""
+    around = Around(outside=outside, held=held or Held())
+    desired = lower(parse(text).topology, around).desired
+    return desired.netns[HOST], "".join(desired.texts.values())
+
+
+def closed(rules: str) -> list[str]:
+    """Return the rules that keep closed what was closed."""
+    return [
+        line.strip() for line in rules.splitlines() if "meta nfproto" in line and "drop" in line
+    ]
+
+
+def test_what_did_not_forward_stays_closed() -> None:
+    """IPv4 from the card to all others; IPv6, which has one switch, between any two."""
+    _, rules = asked(HOME)
+    both = '{ "docker0", "eth0" }'
+    assert closed(rules) == [
+        f'meta nfproto ipv4 iifname "eth0" oifname {both} drop',
+        f"meta nfproto ipv6 iifname {both} oifname {both} drop",
+    ]
+
+
+def test_what_forwards_for_docker_is_not_closed() -> None:
+    """A host with Docker forwards IPv4 and no IPv6: only that stays closed."""
+    _, rules = asked(Outside(LINKS, exits=EXITS, forwards=frozenset({"eth0", "docker0"})))
+    assert [line.split()[2] for line in closed(rules)] == ["ipv6"]
+
+
+def test_what_is_closed_is_remembered() -> None:
+    """Interfaces that come later are somebody's wish: the rules do not change under a lab."""
+    topology = parse(SHOP).topology
+    first = lower(topology, Around(outside=HOME))
+    later = Outside({**LINKS, "docker1": ""}, of_labs=HOME.of_labs, exits=EXITS)
+    again = lower(topology, Around(outside=later, held=first.held))
+    assert again.desired == first.desired
+
+
+def test_ipv6_is_left_alone_where_no_default_route_leads_out() -> None:
+    """No claim, no default route, no rule for packets from elsewhere."""
+    host, rules = asked(Outside(LINKS, exits=EXITS[:1], learners=frozenset({"eth0"})))
+    assert host.claims == {"net.ipv4.conf.eth0.forwarding": "1"}
+    assert "ip6 to [fd00:100::2]:80" not in rules.partition("chain publish-here")[0]
+
+
+def test_who_learns_from_advertisements_goes_on_learning() -> None:
+    """A host that forwards ignores them, unless it is told otherwise before."""
+    host, _ = asked(Outside(LINKS, exits=EXITS, learners=frozenset({"eth0", "wlan0.7"})))
+    assert host.claims == {
+        "net.ipv4.conf.eth0.forwarding": "1",
+        "net.ipv6.conf.all.forwarding": "1",
+        "net.ipv6.conf.eth0.accept_ra": "2",
+        "net.ipv6.conf.wlan0/7.accept_ra": "2",
+    }
+
+
+def test_a_member_cannot_give_the_host_a_route() -> None:
+    """Its advertisements are ignored on the host's interface in the lab."""
+    host, _ = asked(HOME)
+    assert host.sysctls["net.ipv6.conf.lan.accept_ra"] == "0"
+
+
+def test_a_lab_without_a_way_out_asks_nothing_of_the_host() -> None:
+    """Neither rules nor settings."""
+    text = SHOP.replace(", uplink: nat", "").replace(', publish: "8080:80"', "")
+    assert asked(HOME, text) == (Netns(), "")
+
+
+def test_without_a_default_route_that_alone_is_the_mistake() -> None:
+    """What is published leads nowhere for the same reason."""
+    with pytest.raises(TopologyError) as caught:
+        asked(Outside({"lo": "", "eth0": ""}))
+    assert [problem.message for problem in caught.value.problems] == [
+        "the host has no default route, so no way out"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("exits", "uplink", "said"),
+    [
+        (EXITS, "nat", ""),
+        ((Exit("eth1", 4),), "nat", "leads out of `eth1` by now, not `eth0`"),
+        ((), "nat", "no default route any more; it led out of `eth0`"),
+        ((Exit("eth1", 4),), "{mode: nat, via: eth0}", ""),
+    ],
+)
+def test_a_default_route_that_moved_is_told(
+    exits: tuple[Exit, ...], uplink: str, said: str
+) -> None:
+    """Unless the file says the way itself."""
+    topology = parse(SHOP.replace("nat", uplink)).topology
+    before = lower(topology, Around(outside=HOME)).held.closed
+    told = moved(topology, before, Outside(LINKS, exits=exits))
+    assert said in told
+    assert bool(told) is bool(said)
