@@ -27,7 +27,10 @@ namespaces:
     networks: [lan]
     run:
       - "echo one; (setsid sleep 1001 & ) ; exec sleep 1002"
-      - {{name: stubborn, command: [python3, -uc, "{STUBBORN}"], ready: log/two}}
+      - {{name: two, command: [sh, -c, "echo two; exec sleep 1003"], ready: log/two}}
+"""
+DEAF = f"""\
+namespaces: {{a: {{run: {{command: [python3, -uc, "{STUBBORN}"], ready: log/two}}}}}}
 """
 
 
@@ -81,6 +84,18 @@ def test_commands_live_as_long_as_the_lab_and_no_longer() -> None:
 
 
 @on_a_host
+def test_a_command_that_does_not_hear_is_killed() -> None:
+    """SIGTERM first; who ignores it gets SIGKILL when the grace is over."""
+    write("deaf.yaml", DEAF)
+
+    with no_trace():
+        netloom("up", "-q", "deaf.yaml").status(0)
+        those = inside("a")
+        netloom("down", "-q", "deaf").status(0)
+        assert alive(those) == set()
+
+
+@on_a_host
 def test_logs_show_what_a_command_printed() -> None:
     """One command's as it is, several with their names."""
     write("shop.yaml", LAB)
@@ -88,13 +103,13 @@ def test_logs_show_what_a_command_printed() -> None:
     with no_trace():
         netloom("up", "-q", "shop.yaml").status(0)
         netloom("logs", "web").stdout("serving\n").status(0)
-        netloom("logs", "db").stdout("echo | one\nstubborn | two\n").status(0)
-        netloom("logs", "db", "stubborn").stdout("two\n").status(0)
+        netloom("logs", "db").stdout("echo | one\ntwo | two\n").status(0)
+        netloom("logs", "db", "two").stdout("two\n").status(0)
         netloom("logs", "wep").stderr(
             "no command of a lab runs in `wep`: did you mean `web`?\n"
         ).status(2)
         netloom("logs", "db", "three").stderr(
-            "`db` has no command `three`: there is `echo`, `stubborn`\n"
+            "`db` has no command `three`: there is `echo`, `two`\n"
         ).status(2)
         netloom("down", "-q", "shop").status(0)
 

@@ -103,7 +103,7 @@ def test_a_network_of_docker_s_is_its_bridge() -> None:
     """By the name that it was given, or by the network's number."""
     says("sh", "-ec", BRIDGE.replace("virbr0", "br-0123456789ab"))
     write("shop.yaml", LAB.replace("virbr0", "docker:web"))
-    known = {"Id": "0123456789abcdef", "Driver": "bridge", "Options": {}}
+    known: dict[str, object] = {"Id": "0123456789abcdef", "Driver": "bridge", "Options": {}}
 
     with docker(known):
         netloom("up", "-q", "shop.yaml").status(0)

@@ -91,7 +91,7 @@ def test_a_firewall_that_forwards_nothing_is_in_nobody_s_way() -> None:
 def test_a_program_that_ended_is_told_and_started_again() -> None:
     """`verify` says so, `up` mends it."""
     write("shop.yaml", SHOP)
-    with server("beyond", 80), no_trace():
+    with server("beyond", 80, pour(1000)), no_trace():
         netloom("up", "-q", "shop.yaml").status(0)
         (note,) = Path("/run/netloom/labs/shop/run").glob("*/keeper")
         keeper = json.loads(note.read_text())["pid"]
@@ -101,7 +101,7 @@ def test_a_program_that_ended_is_told_and_started_again() -> None:
             assert select.select([ends], [], [], 30)[0]
         assert "run host shop.out" in ended("verify", "shop").stdout
         netloom("up", "-q", "shop.yaml").status(0)
-        assert ask("db", WEB4) == HOST4
+        assert download("db", WEB4) == 1000
         netloom("down", "-q", "shop").status(0)
 
 

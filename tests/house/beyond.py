@@ -58,7 +58,8 @@ def _resolve(sock: socket.socket, known: str) -> None:
             asked, peer = sock.recvfrom(512)
             if not asked:  # it was shut down
                 break
-            sock.sendto(_answer(asked, known), peer)
+            with suppress(OSError):  # whoever asks may have no address that leads back
+                sock.sendto(_answer(asked, known), peer)
 
 
 def _answer(asked: bytes, known: str) -> bytes:

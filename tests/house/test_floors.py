@@ -32,8 +32,8 @@ PURE_OF_THEM = {
     "os": {"strerror"},
     "socket": {"AF_INET", "AF_INET6", "inet_ntop", "inet_pton"},
 }
-LAZY_ROOMS = {"kernel", "host", "lab", "cli", "__init__", "__main__"}  # start-up is measured: what few
-# labs need is imported where it is used
+LAZY_ROOMS = {"kernel", "host", "lab", "cli", "__init__", "__main__"}
+"""Where what few commands need is imported where it is used: start-up is measured."""
 
 
 def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:

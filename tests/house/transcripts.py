@@ -14,11 +14,13 @@ The machine has a card `eth0` (192.0.2.2) and, behind it, what stands for the in
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 from tests.abilities import missing
 from tests.cli.internet import on_the_internet
@@ -33,6 +35,7 @@ _SHOWN = re.compile(r"<!-- only shown: [^>]+ -->\s*\Z")
 _NEEDS = re.compile(r"<!-- needs: ([\w -]+) -->\s*\Z")
 _FILE = re.compile(r"# ([\w.-]+\.yaml)\b")
 _MARK = "\x1e"
+_PATIENCE = 120
 _ASIDE = "note: /run/netns is not shared with the machine"
 _VARIES = (
     (re.compile(r"= [\d./]+ ms"), "= N ms"),
@@ -45,7 +48,7 @@ _VARIES = (
     (re.compile(r"^ *\d+(?=  \S+ +(lives|thread|fd|socket) )"), "N"),
     (re.compile(r"/proc/\d+|(attach \S+) \d+"), "\\1 N"),
     (re.compile(r"(process N \([\w-]+\)), .*"), "\\1"),
-    (re.compile(r"\b\d+\.\d+ s\b"), "N s"),
+    (re.compile(r"\bafter [\d.]+ s\b"), "after N s"),
     (re.compile(r"\[\d\d/\w{3}/\d{4} [\d:]{8}\]"), "[DATE]"),
     (re.compile(r"/files/[0-9a-f]+"), "/files/N"),
     (re.compile(r" +$"), ""),
@@ -198,18 +201,28 @@ def _run_script(folder: Path) -> tuple[str, list[str]]:
     Path("/etc/motd").write_text("")
     (folder / "examples").symlink_to(ROOT / "examples")
     env = {**os.environ, "PATH": f"{bin_dir}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"}
-    with internet():
-        done = subprocess.run(
-            ("sh", ".script"),
-            cwd=folder,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+    with internet(), (folder / ".printed").open("w+") as printed:
+        _run(folder, env, printed)
+        printed.seek(0)
+        said = printed.read()
     left = [str(path) for path in (Path("/run/netloom"), Path("/etc/netns")) if path.exists()]
     netns = Path("/run/netns")
     left += map(str, netns.iterdir()) if netns.exists() else ()
-    return done.stdout, left
+    return said, left
+
+
+def _run(folder: Path, env: dict[str, str], printed: TextIO) -> None:
+    """Run the script to its end, and end what it left in the background."""
+    with subprocess.Popen(
+        ("sh", ".script"),
+        cwd=folder,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=printed,
+        process_group=0,
+    ) as shell:
+        try:
+            shell.wait(timeout=_PATIENCE)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)

@@ -159,9 +159,11 @@ SAID: dict[str, tuple[steps.Step, list[str]]] = {
     "~ rules host inet netloom-lab": (
         steps.RulesetSet("host", "inet netloom-lab", "digest", "\tchain c {}"),
         [
-            "nft -f - <<'END-OF-RULES'\ntable inet netloom-lab {}\n"
-            "delete table inet netloom-lab\ntable inet netloom-lab {\n"
-            'comment "netloom:lab"\n\tchain c {}\n}\nEND-OF-RULES'
+            cmd(
+                "nft -f - <<'END-OF-RULES'\ntable inet netloom-lab {}\ndelete table inet",
+                'netloom-lab\ntable inet netloom-lab {\ncomment "netloom:lab"\n\tchain c',
+                "{}\n}\nEND-OF-RULES",
+            )
         ],
     ),
     "~ rules a iptables": (

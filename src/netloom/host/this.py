@@ -16,7 +16,7 @@ from netloom.model.walls import Walls
 from netloom.netns import names as registry
 from netloom.plan.steps import Plan
 from netloom.topology.allocate import HostSubnet
-from netloom.topology.expand import Joined
+from netloom.topology.expand import Joined, out_of
 from netloom.topology.uplink import Outside
 
 if TYPE_CHECKING:
@@ -80,6 +80,10 @@ class ThisMachine:
             from netloom.host import ready
 
             ready.wait_ready(lab, wanted, timeout)
+        if out_of(lab) in desired.netns:
+            from netloom.host import tap
+
+            tap.wait_way_out(out_of(lab), timeout)
 
     def observe(self, scope: Scope) -> Snapshot:
         """Return what is there within a scope."""

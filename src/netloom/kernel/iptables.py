@@ -12,7 +12,7 @@ taken. Looking changes nothing: the programs are asked only where there are tabl
 import errno
 import os
 import re
-from typing import Literal, TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from netloom.errors import KernelError, Unavailable
 from netloom.kernel.nft import Nft, Table, Wrong
