@@ -5,7 +5,7 @@
 
 BIN := .venv/bin
 TOOLS := iproute2 iputils-ping util-linux procps python3 python3-venv
-TEST_TOOLS := $(TOOLS) strace gcc libc6-dev nftables iptables passt slirp4netns tcpdump
+TEST_TOOLS := $(TOOLS) strace gcc libc6-dev nftables iptables passt slirp4netns tcpdump curl
 ENGINES := ufw firewalld dbus docker.io libvirt-daemon-system libvirt-clients dnsmasq-base \
 	nginx-light radvd tshark systemd
 BENCH_TOOLS := $(TEST_TOOLS) mininet bridge-utils

@@ -51,6 +51,7 @@ ABILITIES = {
     "slirp4netns": Ability(
         ("sh", "-c", "slirp4netns --version && test -w /dev/net/tun"), "apt-get install slirp4netns"
     ),
+    "curl": Ability(("curl", "--version"), "apt-get install curl"),
     "strace": Ability(("strace", "-o", "/dev/null", "true"), "apt-get install strace"),
     "cc": Ability(("gcc", "--version"), "apt-get install gcc libc6-dev"),
 }

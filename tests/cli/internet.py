@@ -95,12 +95,19 @@ def _host(*, ipv6: bool, mtu: int) -> Iterator[None]:
     command("beyond", "ip", "-batch", "-", stdin=_BEYOND)
     inside("beyond", lambda: set_sysctl("net.ipv6.conf.all.forwarding", "1"))  # it is a router
     command("host", "ip", "-batch", "-", stdin=_HOST.format(mtu=mtu) + (_HOST_IPV6 if ipv6 else ""))
-    wait_for(lambda: "LOWER_UP" in ran("ip", "link", "show", "eth0").stdout)
+    wait_for(_settled)
     Path("/run/mount").mkdir()  # umount(8) would make it
     Path("/run/here").mkdir()
     os.chdir("/run/here")
     with _here.beyond:
         yield
+
+
+def _settled() -> bool:
+    """Whether the card has carrier, and the routes that the kernel adds by itself are there."""
+    routes = ran("ip", "-6", "route", "show", "table", "local", "dev", "eth0").stdout
+    up = "LOWER_UP" in ran("ip", "link", "show", "eth0").stdout
+    return up and all(f"local {address}" in routes for address in (HOST6, "fe80::2"))
 
 
 def card(link: str, cable: str) -> None:

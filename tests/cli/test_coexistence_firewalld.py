@@ -23,7 +23,6 @@ from tests.kernel.machines import ran, says
 SHUT = ALL._replace(out=False, resolver=False)
 """firewalld lets pass what is led inwards."""
 
-TRUSTED = ALL._replace(private=True)
 
 NM_SHARED = """<?xml version="1.0" encoding="utf-8"?>
 <zone target="ACCEPT">
@@ -63,9 +62,9 @@ def zones() -> str:
 def test_firewalld_forwards_what_comes_from_an_interface_in_a_zone_that_does() -> None:
     """In the zone `trusted` the lab gets out, until a reload: it is noticed, and mended by `up`.
 
-    That zone opens all of the host to the lab: where NetworkManager's zone for shared connections
-    is, that is taken. `down` finds it there even if somebody deleted the interface. What
-    firewalld's own configuration binds is left alone.
+    That zone opens all of the host to the lab, which the lab's own table keeps closed. Where
+    NetworkManager's zone for shared connections is, that is taken. `down` finds it there even if
+    somebody deleted the interface. What firewalld's own configuration binds is left alone.
     """
     with firewalld(), Warm() as netloom:
         before = zones()
@@ -73,7 +72,7 @@ def test_firewalld_forwards_what_comes_from_an_interface_in_a_zone_that_does() -
         assert planned(netloom) == [f"firewalld: {command.format('trusted')}"]
         up(netloom)
 
-        reaches(TRUSTED, TRUSTED)
+        reaches(ALL, ALL)
         with server("host", 22), server("host", 23):
             assert ask("beyond", HOST4, 22) == NEAR4
             assert ask("beyond", HOST4, 23, timeout=MISSED) == ""
@@ -83,7 +82,7 @@ def test_firewalld_forwards_what_comes_from_an_interface_in_a_zone_that_does() -
         assert missed(netloom) == [f"firewalld: {command.format('trusted')}"]
         reaches(SHUT, SHUT)
         up(netloom)
-        reaches(TRUSTED, TRUSTED)
+        reaches(ALL, ALL)
         netloom("down", "shop.yaml")
         assert zones() == before
 

@@ -77,18 +77,21 @@ def test_a_bare_chain_gets_its_exceptions_by_its_own_iptables(flavour: str) -> N
 @pytest.mark.needs("iptables", "iptables-legacy")
 @on_a_walled_host()
 def test_both_flavours_may_drop_at_once() -> None:
-    """Each flavour's chain is traversed, so each gets exceptions; `plan` shows them by command."""
+    """Each flavour's chain is traversed, so each gets exceptions; `plan` shows what, and why."""
     write("shop.yaml", SHOP4.replace(', publish: "8080:80"', ""))
     says("iptables-nft", "-P", "FORWARD", "DROP")
     says("iptables-legacy", "-P", "FORWARD", "DROP")
     with Warm() as netloom, no_trace():
+        told = netloom("plan", "shop.yaml")["stdout"].partition("host:\n")[2].splitlines()
+        replies = "-i eth0 -o lan -d 10.100.0.0/24 -m conntrack --ctstate RELATED,ESTABLISHED"
         comment = "-m comment --comment netloom:shop -j ACCEPT"
-        assert planned(netloom) == [
-            f"{tool}: {tool} -w -t filter -A FORWARD {flow} {comment}"
+        assert [line for line in told if "exception" in line] == [
+            f"  + exception host {tool}: {tool} -w -t filter -A FORWARD {flow} {comment}"
+            f"  # else it drops {dropped}"
             for tool in ("iptables-legacy", "iptables-nft")
-            for flow in (
-                "-i eth0 -o lan -d 10.100.0.0/24 -m conntrack --ctstate RELATED,ESTABLISHED",
-                "-i lan -o eth0 -s 10.100.0.0/24",
+            for flow, dropped in (
+                (replies, "replies, eth0 to lan"),
+                ("-i lan -o eth0 -s 10.100.0.0/24", "lan to eth0"),
             )
         ]
         up(netloom)
@@ -169,6 +172,32 @@ def test_a_chain_of_nftables_gets_single_rules() -> None:
 
         netloom("down", "shop.yaml")
     assert sorted(ruleset()) == sorted(before)
+
+
+@pytest.mark.needs("iptables")
+@on_a_walled_host()
+def test_exceptions_stay_needed_after_an_undo_and_go_when_all_else_is_forgotten() -> None:
+    """What `undo` goes back to is opened for as the walls are now, above a drop put in front.
+
+    ufw, and whoever saves his rules, keeps exceptions over a reboot: `down` finds them there.
+    """
+    write("shop.yaml", SHOP4)
+    says("iptables-nft", "-P", "FORWARD", "DROP")
+    with Warm() as netloom:
+        netloom("up", "shop.yaml")
+        says("iptables-nft", "-I", "FORWARD", "-j", "DROP")
+        assert len(missed(netloom)) == 10  # each closed where it is, and opened above
+        up(netloom)
+        netloom("undo", "shop")
+        netloom("verify", "shop.yaml")
+        reaches(OPEN)
+
+        rules = says("iptables-nft-save")
+        netloom("down", "shop.yaml")
+        without = saved("iptables-nft-save")
+        ran("iptables-nft-restore", stdin=rules)
+        netloom("down", "shop.yaml")
+        assert saved("iptables-nft-save") == without
 
 
 OWNED = """add table inet owned {

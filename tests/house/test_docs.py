@@ -39,7 +39,7 @@ def slug(heading: str) -> str:
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
-@pytest.mark.needs("netns", "ip", "veth", "bridge", "ping", "nft", "iptables")
+@pytest.mark.needs("netns", "ip", "veth", "bridge", "ping", "nft", "iptables", "curl")
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_a_page_shows_what_a_shell_shows(page: Path, tmp_path: Path) -> None:
     """Every command of a page, played in order on a fresh machine, prints what stands below it."""

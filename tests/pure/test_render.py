@@ -182,7 +182,10 @@ SAID: dict[str, tuple[steps.Step, list[str]]] = {
         steps.ClaimDel("host", "net.ipv4.ip_forward"),
         [": net.ipv4.ip_forward is left as it is, others may rely on it"],
     ),
-    cmd("+ exception host docker:", OPENED): (steps.PassageAdd("host", PASSAGE), [OPENED]),
+    cmd("+ exception host docker:", OPENED, " # else it drops lan to eth0"): (
+        steps.PassageAdd("host", PASSAGE, tuple(OPENED.split())),
+        [OPENED],
+    ),
     cmd("- exception host docker:", CLOSED): (steps.PassageDel("host", PASSAGE), [CLOSED]),
     "+ run a nginx: nginx -g 'daemon off;'": (
         steps.RunStart(

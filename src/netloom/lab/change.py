@@ -17,7 +17,7 @@ from netloom.host.brake import Brake, brake
 from netloom.host.journal import Journal, Pending, Record
 from netloom.host.machine import Machine, Orders, scope_of
 from netloom.host.this import ThisMachine
-from netloom.lab.drafts import Draft, draft, states
+from netloom.lab.drafts import Draft, draft, states, with_passages
 from netloom.lab.end import refuse_foreign
 from netloom.lab.report import Report
 from netloom.model.objects import NOTHING, Desired, Link, Veth
@@ -119,7 +119,9 @@ def undo(lab: str, machine: Machine | None = None) -> Report | None:
         wholes = [*states(record, unfinished), past.desired]
         names = unfinished.names if unfinished else frozenset[str]()
         scope = scope_of(lab, wholes, making=past.desired, unpublished=names)
+        scope = replace(scope, walls=scope.walls or bool(past.through))
         snapshot = machine.observe(scope)
+        past = replace(past, desired=with_passages(past.desired, past.through, snapshot))
         steps = diff(past.desired, snapshot)
         if memory.empty(past.desired):
             refuse_foreign(lab, snapshot)

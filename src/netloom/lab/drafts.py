@@ -51,6 +51,12 @@ def draft(source: Source, memory_of: Journal, machine: Machine) -> Draft:
         # A new namespace would begin otherwise than the kernel's defaults: they are asked for, too.
         held = replace(held, baseline=tuple(sorted({*held.baseline, *surprises})))
         lowered, snapshot = _look(source, held, machine, record, pending)
+    host = lowered.desired.netns.get(HOST)
+    trusted = {p.flow.iif for p in host.passages if p.opens_all} if host else set[str]()
+    if not trusted <= set(lowered.held.guarded):
+        # firewalld's only zone that forwards opens all of the host, too: that we keep closed.
+        held = replace(held, guarded=tuple(sorted({*held.guarded, *trusted})))
+        lowered, snapshot = _look(source, held, machine, record, pending)
     problems = list(_collisions(lowered, snapshot))
     if problems:
         raise source.error(problems)
@@ -94,7 +100,7 @@ def _look(
 
 def with_passages(desired: Desired, through: Iterable[Through], snapshot: Snapshot) -> Desired:
     """Return what is desired, with the exceptions that the host's firewalls make necessary now."""
-    if snapshot.walls is None:
+    if snapshot.walls is None or HOST not in desired.netns:
         return desired
     from netloom.plan.passages import passages
 

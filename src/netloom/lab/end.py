@@ -4,6 +4,8 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 
+from msgspec.structs import replace
+
 from netloom.errors import Refused, Unavailable
 from netloom.host import flows
 from netloom.host import journal as memory
@@ -30,15 +32,17 @@ def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Re
     with brake(), Journal(lab) as journal:
         record, pending = journal.record(), journal.pending()
         if record is None and pending is None:
-            names = machine.marked(lab)
-            if not names:
-                journal.forget()
-                return None
-            wholes = [Desired(netns={name: Netns() for name in names})]
+            wholes = [Desired(netns={name: Netns() for name in machine.marked(lab)})]
         else:
             wholes = states(record, pending)
         unpublished = _unpublished(record, pending, machine)
-        snapshot = machine.observe(scope_of(lab, wholes, unpublished=unpublished))
+        scope = scope_of(lab, wholes, unpublished=unpublished)
+        # ufw keeps exceptions over a reboot, when nothing else is remembered of the lab.
+        scope = replace(scope, walls=scope.walls or (record is None and pending is None))
+        snapshot = machine.observe(scope)
+        if record is None and pending is None and not (scope.names or _has_passages(snapshot)):
+            journal.forget()
+            return None
         if not force:
             refuse_foreign(lab, snapshot)
         plan_ = teardown(snapshot)
@@ -65,6 +69,10 @@ def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Re
             seconds=seconds,
             notes=tuple(_held_notes(held)),
         )
+
+
+def _has_passages(snapshot: Snapshot) -> bool:
+    return bool(snapshot.netns[HOST].passages)
 
 
 def _unpublished(

@@ -124,6 +124,11 @@ class Passage(Struct, frozen=True, order=True):
         return f"nft table {self.table}" if self.tool == "nft" else self.tool
 
     @property
+    def opens_all(self) -> bool:
+        """Whether it opens all ports of the host to whom it lets out (firewalld's `trusted`)."""
+        return (self.tool, self.chain) == ("firewall-cmd", "trusted")
+
+    @property
     def dropped(self) -> str:
         """What its owner drops otherwise, in a few words: why it is there."""
         flow = self.flow

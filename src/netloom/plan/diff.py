@@ -288,7 +288,7 @@ def _missing(desired: Desired, left: Snapshot) -> Iterator[Step]:
                     before = _as_made(link, near=near, ipv6=ipv6)
                 yield from _settle_link(end, link, before)
         yield from _settle_netns(name, want, have)
-    yield from claim(host, was)
+    yield from claim(host, was, left.walls)
     yield from start(desired, left)
 
 

@@ -9,7 +9,10 @@ from collections.abc import Iterator, Mapping
 
 from netloom.model.objects import HOST, Desired, Netns
 from netloom.model.snapshot import Snapshot
+from netloom.model.walls import Passage, Walls
 from netloom.plan import steps
+from netloom.plan.openings import opening
+from netloom.plan.passages import place
 from netloom.plan.steps import Step
 
 
@@ -22,16 +25,22 @@ def unclaim(want: Netns, have: Netns) -> Iterator[Step]:
         yield steps.PassageDel(HOST, passage)
 
 
-def claim(want: Netns, have: Netns) -> Iterator[Step]:
+def claim(want: Netns, have: Netns, walls: Walls | None) -> Iterator[Step]:
     """Have what is needed of others' firewalls, and of the host's settings.
 
     A router's advertisements are kept first.
     """
     for passage in sorted(want.passages - have.passages):
-        yield steps.PassageAdd(HOST, passage)
+        yield steps.PassageAdd(HOST, passage, _command(passage, walls))
     for key in sorted(want.claims, key=lambda key: (key.endswith(".forwarding"), key)):
         if have.claims.get(key) != want.claims[key]:
             yield steps.ClaimAdd(HOST, key, want.claims[key])
+
+
+def _command(passage: Passage, walls: Walls | None) -> tuple[str, ...]:
+    """Return what opens an exception where it belongs in the chain that it stands in."""
+    at = place(walls, passage) if walls else None
+    return opening(passage, at or (0, None))
 
 
 def unguard(name: str, want: Netns, have: Netns) -> Iterator[Step]:

@@ -170,10 +170,14 @@ class ClaimDel(Struct, frozen=True, tag="claim-del"):
 
 
 class PassageAdd(Struct, frozen=True, tag="passage-add"):
-    """Open an exception in a firewall that is somebody else's, by its owner's own tool."""
+    """Open an exception in a firewall that is somebody else's, by its owner's own tool.
+
+    `command` does it where it belongs as long as the firewall is as it was looked at.
+    """
 
     netns: str
     passage: Passage
+    command: tuple[str, ...] = ()
 
 
 class PassageDel(Struct, frozen=True, tag="passage-del"):

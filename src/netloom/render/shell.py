@@ -137,7 +137,7 @@ def _(step: steps.ClaimDel) -> Iterator[str]:
 
 @commands.register
 def _(step: steps.PassageAdd) -> Iterator[str]:
-    yield shlex.join(opening(step.passage))
+    yield shlex.join(step.command or opening(step.passage))
 
 
 @commands.register

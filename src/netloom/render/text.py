@@ -108,8 +108,9 @@ def _(step: steps.ClaimDel) -> str:
 
 @line.register
 def _(step: steps.PassageAdd) -> str:
-    words = shlex.join(opening(step.passage))
-    return f"+ exception {step.netns} {step.passage.owner}: {words}"
+    words = shlex.join(step.command or opening(step.passage))
+    why = f"# else it drops {step.passage.dropped}"
+    return f"+ exception {step.netns} {step.passage.owner}: {words}  {why}"
 
 
 @line.register

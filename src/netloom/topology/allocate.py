@@ -35,6 +35,7 @@ class Held(Struct, frozen=True):
     """What a running lab holds: derived subnets by segment, derived addresses by interface.
 
     `baseline` are the inherited sysctls that had to be set, since a new namespace begins otherwise.
+    `guarded` are interfaces of the host that its own firewall would let in anything by.
     """
 
     subnets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -42,6 +43,7 @@ class Held(Struct, frozen=True):
     baseline: tuple[str, ...] = ()
     ways: Mapping[str, str] = field(default_factory=dict)
     closed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    guarded: tuple[str, ...] = ()
 
 
 class HostSubnet(Struct, frozen=True):

@@ -75,12 +75,16 @@ class Inward(Struct, frozen=True):
 
 
 def table(
-    ways: Sequence[Way], inward: Sequence[Inward], closed: Mapping[str, tuple[str, ...]]
+    ways: Sequence[Way],
+    inward: Sequence[Inward],
+    closed: Mapping[str, tuple[str, ...]],
+    guarded: Sequence[str] = (),
 ) -> str:
     """Return the chains of the table, empty if nothing leads out.
 
     `closed` says for an interface where IPv4 packets from it may not go, and for `ALL_IPV6`
-    between which interfaces IPv6 may not go.
+    between which interfaces IPv6 may not go. By those that are `guarded` members reach no port of
+    the host's but its resolver.
     """
     if not ways:
         return ""
@@ -89,6 +93,8 @@ def table(
         _chain("guard", "filter hook forward priority filter - 5", _guard(ways, inward, closed)),
         _chain("clamp", "filter hook forward priority mangle", _clamp(links)),
     ]
+    if guarded:
+        chains.append(_chain("host", "filter hook input priority filter - 5", _host(guarded)))
     if hidden := list(_hide(ways, inward)):
         chains.append(_chain("hide", "nat hook postrouting priority srcnat", hidden))
     if inward:
@@ -127,6 +133,14 @@ def _guard(
             yield f"meta nfproto ipv6 iifname {_set(others)} oifname {_set(others)} drop"
         elif others:
             yield f"meta nfproto ipv4 iifname {_set([link])} oifname {_set(others)} drop"
+
+
+def _host(guarded: Sequence[str]) -> Iterator[str]:
+    links = _set(guarded)
+    yield f"iifname {links} ct state established,related accept"
+    yield f"iifname {links} meta l4proto {{ 1, 58 }} accept"
+    yield f"iifname {links} meta l4proto {{ 6, 17 }} th dport 53 accept"
+    yield f"iifname {links} drop"
 
 
 def _clamp(links: str) -> Iterator[str]:

@@ -92,11 +92,11 @@ def lower(topology: Topology, around: Around | None = None) -> Lowered:
     held = allocate(fabric, pool, around.held, around.host)
     naming = Naming(fabric)
     _check_names(fabric, topology, naming)
-    uplinks = Uplinks(topology, fabric, around.outside, around.held.closed)
+    uplinks = Uplinks(topology, fabric, around.outside, around.held)
     uplinks.check_published()
     lowering = _Lowering(topology, fabric, naming, around, uplinks)
     desired = lowering.desired()
-    held = replace(held, ways=ways, closed=uplinks.closed)
+    held = replace(held, ways=ways, closed=uplinks.closed, guarded=uplinks.guarded)
     check_expects(topology, fabric, naming)
     if fabric.problems:
         raise TopologyError(_unique(fabric.problems))

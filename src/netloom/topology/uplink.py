@@ -18,6 +18,7 @@ from msgspec import Struct, field
 from netloom.errors import Path
 from netloom.model.objects import HOST, Command
 from netloom.model.walls import Published, Through
+from netloom.topology.allocate import Held
 from netloom.topology.expand import TAP, Fabric, Segment, out_of, short_name
 from netloom.topology.gate import ALL_IPV6, Inward, Way, table
 from netloom.topology.suggest import did_you_mean
@@ -125,15 +126,17 @@ class Uplinks:
         topology: Topology,
         fabric: Fabric,
         outside: Outside,
-        closed: Mapping[str, tuple[str, ...]],
+        held: Held,
     ) -> None:
-        """Find the ways; `closed` is what was closed when the lab came up."""
+        """Find the ways; `held` says what was closed when the lab came up, and is guarded since."""
         self.topology = topology
         self.fabric = fabric
         self.outside = outside
         self.ways = [way for segment in fabric.segments if (way := self._way(segment))]
         self.of_host = [way for way in self.ways if way.netns == HOST]
-        self.closed = dict(self._closed(closed))
+        self.closed = dict(self._closed(held.closed))
+        links = {way.link for way in self.of_host}
+        self.guarded = tuple(link for link in held.guarded if link in links)
         self.inward = list(self._inward())
 
     def _closed(self, held: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -256,7 +259,7 @@ class Uplinks:
     def rules(self) -> str:
         """Return the chains of the lab's table on the host, empty if it needs none."""
         inward = [one for one in self.inward if one.way.netns == HOST]
-        return table(self.of_host, inward, self.closed)
+        return table(self.of_host, inward, self.closed, self.guarded)
 
     # ── what plays the host, where nothing is changed there ───────────────────────────────────
 
@@ -304,6 +307,9 @@ class Uplinks:
                     message = f"port {port.port} of the host is taken: {other.owner}"
                     self.fabric.say(one.path, message, "publish another port")
                     break
+            if one.way.netns != HOST and self.outside.program.endswith("slirp4netns"):
+                message = "slirp4netns leads out, and opens no ports of the host"
+                self.fabric.say(one.path, message, "apt-get install passt")
             if port.address == "::1":
                 message = "nothing leads from ::1 into another namespace: IPv6 has no such route"
                 self.fabric.say(one.path, message, f"`127.0.0.1:{port.port}:{port.to}`")
