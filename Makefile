@@ -4,6 +4,8 @@
 .NOTPARALLEL:
 
 BIN := .venv/bin
+# Some tests wait for others (ufw, a grace of five seconds): half as many workers again as processors.
+WORKERS := $(shell echo $$(( $$(nproc) * 3 / 2 )))
 TOOLS := iproute2 iputils-ping util-linux procps python3 python3-venv
 TEST_TOOLS := $(TOOLS) strace gcc libc6-dev nftables iptables passt slirp4netns tcpdump curl
 ENGINES := ufw firewalld dbus docker.io libvirt-daemon-system libvirt-clients dnsmasq-base \
@@ -22,7 +24,7 @@ check: venv ## ruff, its format, mypy, pytest
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n auto $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 venv: .venv/ready ## .venv with netloom, editable, and what the tests use
 	@:

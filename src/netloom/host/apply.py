@@ -42,13 +42,12 @@ def _work(plan: Plan, orders: Orders) -> list[Refused]:
         for together in _grouped(plan):
             if orders.stopped():
                 break
-            orders.progress(done)
             _carry_or_note(together, worker)
             done += len(together)
+            orders.progress(done)
             if worker.refused and not orders.go_on:
                 return worker.refused
         worker.flush_or_note()
-        orders.progress(done)
         return worker.refused
     finally:
         worker.close()
