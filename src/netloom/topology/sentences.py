@@ -21,6 +21,8 @@ def title(path: Path) -> str:
             return f"network `{net}` of namespace `{ns}`"
         case ("namespaces", ns, "interfaces", link):
             return f"interface `{ns}:{link}`"
+        case ("namespaces", ns, "run", int()):
+            return f"a command of `{ns}`"
     return "this link" if path[:1] == ("links",) else f"`{path[-1]}`"
 
 
