@@ -197,7 +197,7 @@ def test_a_mistake_is_shown_as_a_compiler_does() -> None:
         ("~", "1:1 the file says nothing"),
         (
             "namespaces: {a: {run: {command: ls, usr: b}}}",
-            "1:37 unknown key `usr` in a command of `a`",
+            "1:37 unknown key `usr` in a command of `a` (did you mean `user`?)",
         ),
         ("networks: {lan: {delay: 10ms}}", "1:18 `delay` of network `lan` is not built yet"),
         ("networks: {lan: {driver: ovs}}", "1:26 `driver: ovs` of network `lan` is not built yet"),
