@@ -10,7 +10,7 @@ import click
 
 from netloom import lab as front
 from netloom.cli.output import NO, REFUSED, TRIED, Stop, answer, progress, refusals, tell
-from netloom.host import walls
+from netloom.host import limits
 from netloom.host.journal import labs as remembered
 from netloom.host.this import ThisMachine
 from netloom.model.objects import HOST, Bridge, Desired, Netns, Veth
@@ -232,7 +232,7 @@ def plan_command(file: str, *, form: str | None, as_json: bool) -> None:
         _print_plan(found.plan)
     else:
         answer(plan_text(found.plan))
-        notes = (*found.lowered.notes, *walls.notes(found.lowered.desired))
+        notes = (*found.lowered.notes, *limits.notes(found.lowered.desired))
         for note in notes if found.plan else ():
             tell(f"note: {note}")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from netloom.errors import Interrupted, KernelError, Refused
-from netloom.host import flows, walls
+from netloom.host import flows, limits
 from netloom.host import journal as memory
 from netloom.host.brake import Brake, brake
 from netloom.host.journal import Journal, Pending, Record
@@ -67,7 +67,7 @@ def up(
         elif found.record != record and (refused := _remember(journal, record)):
             raise refused[0]
         desired = found.lowered.desired
-        notes = (*found.lowered.notes, *walls.notes(desired)) if found.plan else ()
+        notes = (*found.lowered.notes, *limits.notes(desired)) if found.plan else ()
     machine.wait_ready(lab, desired, timeout)
     seconds = time.monotonic() - begun
     return Report(lab=lab, plan=found.plan, desired=desired, seconds=seconds, notes=notes)

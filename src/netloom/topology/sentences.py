@@ -10,20 +10,19 @@ _LONGEST = 300
 
 def title(path: Path) -> str:
     """Return how a thing of a topology is called in a sentence: ``network `lan` ``."""
+    found = "this link" if path[:1] == ("links",) else f"`{path[-1]}`" if path else "the file"
     match path:
-        case ():
-            return "the file"
         case ("networks", net):
-            return f"network `{net}`"
+            found = f"network `{net}`"
         case ("namespaces", ns):
-            return f"namespace `{ns}`"
+            found = f"namespace `{ns}`"
         case ("namespaces", ns, "networks", net):
-            return f"network `{net}` of namespace `{ns}`"
+            found = f"network `{net}` of namespace `{ns}`"
         case ("namespaces", ns, "interfaces", link):
-            return f"interface `{ns}:{link}`"
+            found = f"interface `{ns}:{link}`"
         case ("namespaces", ns, "run", int()):
-            return f"a command of `{ns}`"
-    return "this link" if path[:1] == ("links",) else f"`{path[-1]}`"
+            found = f"a command of `{ns}`"
+    return found
 
 
 def called(path: Path) -> str:
