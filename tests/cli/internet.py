@@ -23,7 +23,7 @@ import pytest
 from netloom.kernel import syscalls
 from netloom.netns.enter import aside, enter
 from netloom.netns.handle import Handle, open_name
-from tests.cli.host import wait_for
+from tests.cli.host import ended, wait_for
 from tests.kernel.machines import become_a_machine, ran
 
 _P = ParamSpec("_P")
@@ -100,7 +100,11 @@ def _host(*, ipv6: bool, mtu: int) -> Iterator[None]:
     Path("/run/here").mkdir()
     os.chdir("/run/here")
     with _here.beyond:
-        yield
+        try:
+            yield
+        finally:  # a test that failed leaves its lab, and that may have programs
+            if Path("/run/netloom/labs").is_dir():
+                ended("down", "-q", "--all")
 
 
 def _settled() -> bool:
