@@ -106,8 +106,8 @@ def _end_all(doomed: list[Run], boot: str, grace: float) -> list[Left]:
 def _end(doomed: list[Run], boot: str, number: int, seconds: float) -> _Found:
     """Send a signal to all who belong to commands, and to those who come after, until none is left.
 
-    Whoever is stopped gets a SIGCONT too, or it would never take the other. Each generation is
-    waited for before the next look, so nobody is told twice.
+    Whoever is stopped gets a SIGCONT too, or it would never take the other. The eldest are told
+    first, and each generation is waited for before the next look, so nobody is told twice.
     """
     deadline = time.monotonic() + seconds
     pause = _LOOK_AGAIN / 16
@@ -116,7 +116,7 @@ def _end(doomed: list[Run], boot: str, number: int, seconds: float) -> _Found:
         found = _look(doomed, boot)
         if not (found.members or found.keepers) or time.monotonic() >= deadline:
             return found
-        for each in found.members.values():
+        for each in sorted(found.members.values(), key=_age):
             send(each.pid, each.start, number, signal.SIGCONT)
         if found.members:
             _wait(list(found.members.values()), deadline)
@@ -125,6 +125,11 @@ def _end(doomed: list[Run], boot: str, number: int, seconds: float) -> _Found:
             send(each.pid, each.start, signal.SIGCONT)
         _wait(list(found.keepers.values()), min(deadline, time.monotonic() + pause))
         pause = min(pause * 2, _LOOK_AGAIN)
+
+
+def _age(process: Process) -> tuple[int, int]:
+    """Return what sorts the eldest first: a shell shall hear of it before its children are gone."""
+    return process.start, process.pid
 
 
 def _wait(those: list[Process], deadline: float) -> None:
