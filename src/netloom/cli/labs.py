@@ -14,9 +14,9 @@ from netloom.host import limits
 from netloom.host.journal import labs as remembered
 from netloom.host.this import ThisMachine
 from netloom.model.objects import HOST, Bridge, Desired, Netns, Veth
-from netloom.plan.steps import LinkAdd, NetnsAdd, Plan, Step, netns_of
+from netloom.plan.steps import NetnsAdd, Plan
 from netloom.render.shell import script
-from netloom.render.text import counted, plan_text, told
+from netloom.render.text import counted, plan_text, told, touches_host
 from netloom.topology.expand import out_of
 from netloom.topology.lower import switch_of
 from netloom.topology.parse import Source, parse
@@ -88,18 +88,11 @@ def _summary(report: front.Report) -> list[str]:
         lines.append(f"{report.lab}  {counted(number, 'change')} in {took}")
     width = max(len(report.lab), 4)
     things = list(_host_things(desired))
-    if things and any(_on_host(step) for step in report.plan):
+    if things and any(touches_host(step) for step in report.plan):
         lines.append(f"{'host':{width}}  + {' · '.join(things)}")
     if attempt := _attempt(report.lab, desired):
         lines.append(f"{'try':{width}}  {attempt}")
     return lines
-
-
-def _on_host(step: Step) -> bool:
-    if not isinstance(step, LinkAdd):
-        return netns_of(step) == HOST
-    peer = step.link.kind.peer if isinstance(step.link.kind, Veth) else step.end
-    return HOST in {step.end.netns, peer.netns}
 
 
 def _host_things(desired: Desired) -> Iterator[str]:
@@ -124,9 +117,14 @@ def _host_thing(desired: Desired, name: str) -> str:
     return " ".join([kind, name, *map(str, link.addrs)])
 
 
+def _own(lab: str) -> set[str]:
+    """Return the namespaces of a lab that nobody wrote down."""
+    return {HOST, switch_of(lab), out_of(lab)}
+
+
 def contents(lab: str, desired: Desired) -> str:
     """Return what a lab is made of: `2 namespaces, 1 network, 1 wire`."""
-    own = {HOST, switch_of(lab), out_of(lab)}
+    own = _own(lab)
     namespaces = sum(name not in own for name in desired.netns)
     bridges = trunks = ends = 0
     for name, netns in desired.netns.items():
@@ -148,7 +146,7 @@ def contents(lab: str, desired: Desired) -> str:
 
 def _attempt(lab: str, desired: Desired) -> str:
     """Return a command to try: a ping from one namespace to another's address."""
-    own = {HOST, switch_of(lab), out_of(lab)}
+    own = _own(lab)
     inside = [(name, n) for name, n in desired.netns.items() if name not in own]
     for name, _ in inside:
         for other, netns in [*inside, (HOST, desired.netns[HOST])]:

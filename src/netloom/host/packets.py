@@ -17,9 +17,10 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from struct import Struct
-from typing import BinaryIO, NamedTuple, Self
+from typing import BinaryIO, NamedTuple
 
 from netloom.errors import KernelError, Unavailable
+from netloom.kernel.closing import Closing
 from netloom.kernel.netlink import Rtnetlink
 from netloom.netns.enter import aside, hop
 from netloom.netns.targets import Target
@@ -193,7 +194,7 @@ def _make_room(number: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-class Ears:
+class Ears(Closing):
     """All sockets of a capture: once it is made, no packet is missed."""
 
     def __init__(self, sources: Sequence[Source]) -> None:
@@ -220,14 +221,6 @@ class Ears:
             if ear.arphrd not in _LINKTYPES:
                 reason = f"packets of `{source}` have a form that is not known here"
                 raise Unavailable(reason, f"ARPHRD {ear.arphrd} in linux/if_arp.h; leave it out")
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close the sockets."""
-        self.close()
 
     def close(self) -> None:
         """Close the sockets."""

@@ -228,13 +228,3 @@ def logs(lab: str) -> Iterator[tuple[Key, str]]:
         for entry in sorted(os.listdir(logs_dir(lab))):
             netns, _, name = entry.removesuffix(".log").partition(":")
             yield (netns, name), f"{logs_dir(lab)}/{entry}"
-
-
-def forget_logs(lab: str, keep: frozenset[Key] = frozenset()) -> None:
-    """Remove the logs of a lab, but those of the commands to keep; then the folder, if empty."""
-    for key, path in list(logs(lab)):
-        if key not in keep:
-            with suppress(FileNotFoundError):
-                os.unlink(path)
-    with suppress(OSError):
-        os.rmdir(logs_dir(lab))

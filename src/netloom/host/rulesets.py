@@ -17,13 +17,12 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
-from types import TracebackType
-from typing import Self
 
 from msgspec import Struct
 
 from netloom.errors import Unavailable
 from netloom.kernel import iptables, nft, syscalls
+from netloom.kernel.closing import Closing
 from netloom.kernel.netlink import Rtnetlink
 from netloom.kernel.nft import Nft, NftError, Table, Wrong
 from netloom.model.marks import RulesetKind, ruleset_of
@@ -159,7 +158,7 @@ def _listed(context: Nft, lab: str) -> Ruleset | None:
     return _ruleset(canonical(listing), ours=ours)
 
 
-class Rulesets:
+class Rulesets(Closing):
     """The rulesets of a lab in one namespace after another: wherever the calling thread is.
 
     Contexts of nftables are closed later, since a kernel that has deleted something in one makes
@@ -172,19 +171,6 @@ class Rulesets:
         """Remember which lab."""
         self.lab = lab
         self._open: deque[Nft] = deque()
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close what is open."""
-        self.close()
 
     def close(self) -> None:
         """Let go of the namespaces; at most 15 ms, where something has just been replaced."""

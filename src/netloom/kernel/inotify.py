@@ -7,10 +7,9 @@ at the file itself, since events are merged and may overflow.
 import ctypes
 import os
 from struct import Struct
-from types import TracebackType
-from typing import Self
 
 from netloom.errors import KernelError
+from netloom.kernel.closing import Closing
 
 MODIFIED = 0x2  # IN_MODIFY
 MOVED_IN = 0x80  # IN_MOVED_TO
@@ -25,7 +24,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.inotify_add_watch.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_uint32)
 
 
-class Inotify:
+class Inotify(Closing):
     """One queue of events; its file is readable while there are any."""
 
     __slots__ = ("_fd",)
@@ -36,16 +35,7 @@ class Inotify:
         if self._fd < 0:
             raise KernelError(ctypes.get_errno(), "inotify_init1")
 
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Close the queue."""
         os.close(self._fd)
 

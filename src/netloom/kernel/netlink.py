@@ -1,4 +1,4 @@
-"""rtnetlink sockets: the only file that opens AF_NETLINK.
+"""rtnetlink sockets: every request to rtnetlink goes through here.
 
 A socket belongs to the network namespace that its thread was in when it was opened, and stays there
 wherever the thread goes or the descriptor is sent (netlink(7)): one thread may speak to many
@@ -13,10 +13,10 @@ import threading
 from collections.abc import Sequence
 from errno import EAGAIN, EBUSY, EIO, EMSGSIZE, ENOBUFS
 from struct import Struct
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from netloom.errors import KernelError
+from netloom.kernel.closing import Closing
 from netloom.wire.dialogue import Answer, Exchange, Waiting, frame, split
 from netloom.wire.message import Message
 
@@ -75,7 +75,7 @@ def prepared(sock: socket.socket) -> socket.socket:
     return sock
 
 
-class Rtnetlink:
+class Rtnetlink(Closing):
     """A conversation with one network namespace, for one thread at a time.
 
     >>> with Rtnetlink() as rt:                                       # doctest: +SKIP
@@ -88,19 +88,6 @@ class Rtnetlink:
         """Open a socket in the calling thread's namespace, or take over a `prepared` one."""
         self._socket = sock or netlink_socket()
         self._sequence = 1
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the socket."""
-        self.close()
 
     def close(self) -> None:
         """Close the socket; the namespace may then die."""

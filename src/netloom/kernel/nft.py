@@ -21,10 +21,10 @@ import signal
 import socket
 from functools import cache
 from threading import Lock
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from netloom.errors import KernelError, Unavailable
+from netloom.kernel.closing import Closing
 
 _LIBRARY = "libnftables.so.1"
 _REMEDY = "apt-get install libnftables1 (or your distribution's nftables)"
@@ -89,7 +89,7 @@ class Table(NamedTuple):
         return f"{self.family} {self.name}"
 
 
-class Nft:
+class Nft(Closing):
     """A conversation with nftables in the namespace of the thread that made it.
 
     >>> with Nft() as nft:                                            # doctest: +SKIP
@@ -109,19 +109,6 @@ class Nft:
             self._lib.nft_ctx_output_set_flags(self._context, _STATELESS | _NUMERIC_TIME)
             if hasattr(self._lib, "nft_ctx_input_set_flags"):
                 self._lib.nft_ctx_input_set_flags(self._context, _NO_DNS)
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Let go of the library's memory and socket."""
-        self.close()
 
     def close(self) -> None:
         """Let go of the library's memory and socket; twice is no harm."""

@@ -51,7 +51,8 @@ def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Re
         with suppress(Unavailable):  # without room on disk, too, what is there must go
             journal.begin(memory.change(plan_, None, ending, pending), {})
         stops = tuple(step for step in plan_ if isinstance(step, RunStop))
-        refused = machine.apply(stops, orders) if stops else []
+        early = replace(orders, inside=frozenset())  # flows are forgotten once, at the end
+        refused = machine.apply(stops, early) if stops else []
         held = machine.holders(name for name in snapshot.netns if name != HOST)
         rest = tuple(step for step in plan_ if not isinstance(step, RunStop))
         refused += machine.apply(_cut_wires(held, snapshot, rest), orders)

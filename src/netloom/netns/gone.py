@@ -14,10 +14,9 @@ import time
 from collections.abc import Sequence
 from errno import ENOBUFS
 from struct import Struct
-from types import TracebackType
-from typing import Self
 
 from netloom.kernel import syscalls
+from netloom.kernel.closing import Closing
 from netloom.kernel.netlink import SOL_NETLINK, Rtnetlink, netlink_socket
 from netloom.netns.enter import aside
 from netloom.netns.handle import Handle, open_self
@@ -32,7 +31,7 @@ _HEADER = Struct("=IHHII")
 _ROOM = 64 * 1024
 
 
-class Gone:
+class Gone(Closing):
     """A watch over namespaces, begun while they are there; it does not keep them alive.
 
     >>> with Gone([netns]) as gone:                                   # doctest: +SKIP
@@ -58,19 +57,6 @@ class Gone:
         except OSError:
             self.close()
             raise
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop listening."""
-        self.close()
 
     def close(self) -> None:
         """Stop listening; twice is no harm."""

@@ -9,12 +9,8 @@ import fcntl
 import os
 
 from netloom.errors import Unavailable
+from netloom.kernel.closing import Closing
 from netloom.kernel.syscalls import CLONE_NEWNET
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
 
 NETNS_DIR = "/run/netns"
 """Where names live (ip-netns(8)); iproute2's default /var/run/netns is the same directory."""
@@ -37,7 +33,7 @@ class Stale(NoSuchNetns):
     """The name is there, but no namespace is mounted on it."""
 
 
-class Handle:
+class Handle(Closing):
     """An open network namespace; closes its file at the end of a `with` block."""
 
     __slots__ = ("fd",)
@@ -60,19 +56,6 @@ class Handle:
         fd, self.fd = self.fd, -1
         if fd >= 0:
             os.close(fd)
-
-    def __enter__(self) -> "Self":
-        """Return the handle itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: "TracebackType | None",
-    ) -> None:
-        """Let go of the namespace."""
-        self.close()
 
 
 def path_of(name: str) -> str:

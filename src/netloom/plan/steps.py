@@ -148,7 +148,7 @@ class RulesetSet(Struct, frozen=True, tag="ruleset-set"):
 
 
 class RulesetDel(Struct, frozen=True, tag="ruleset-del"):
-    """Take firewall rules away, and on the host what conntrack remembers of the lab."""
+    """Take firewall rules away."""
 
     netns: str
     ruleset: str

@@ -213,14 +213,15 @@ def told(plan: Plan) -> list[tuple[Step, str]]:
 def plan_text(plan: Plan) -> str:
     """Return a plan for people; what it does to the host stands apart, under `host:`."""
     pairs = told(plan)
-    lines = [text for step, text in pairs if not _touches_host(step)]
-    on_host = [f"  {text}" for step, text in pairs if _touches_host(step)]
+    lines = [text for step, text in pairs if not touches_host(step)]
+    on_host = [f"  {text}" for step, text in pairs if touches_host(step)]
     if on_host:
         lines += ["host:", *on_host]
     return "\n".join([*lines, changes(len(pairs))])
 
 
-def _touches_host(step: Step) -> bool:
+def touches_host(step: Step) -> bool:
+    """Return whether a step changes the host's own namespace, or lays a wire into it."""
     if isinstance(step, steps.LinkAdd) and isinstance(step.link.kind, Veth):
         return HOST in {step.end.netns, step.link.kind.peer.netns}
     return netns_of(step) == HOST

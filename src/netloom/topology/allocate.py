@@ -35,6 +35,8 @@ class Held(Struct, frozen=True):
     """What a running lab holds: derived subnets by segment, derived addresses by interface.
 
     `baseline` are the inherited sysctls that had to be set, since a new namespace begins otherwise.
+    `ways` are the host's interfaces on networks with an uplink, by the network; `closed` is what
+    an exit must not newly forward to, by the exit.
     `guarded` are interfaces of the host that its own firewall would let in anything by.
     """
 
