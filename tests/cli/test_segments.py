@@ -65,7 +65,6 @@ def test_what_is_no_segment_of_ours_to_change_is_refused() -> None:
             ((" range: 192.168.122.200/29,", ""), "an address is never guessed"),
             (("gateway: 192.168.122.1", "stp: true"), "so `stp` is not its to say"),
             (("virbr0", "docker:web"), "cannot ask Docker for its network `web`"),
-            (("virbr0", "shop/lan"), "joining another lab's network is not built yet"),
         ):
             write("bad.yaml", LAB.replace(*change))
             refused = ended("up", "bad.yaml")
@@ -115,3 +114,87 @@ def test_a_network_of_docker_s_is_its_bridge() -> None:
     with docker(known):
         refused = ended("up", "other.yaml")
     assert (refused.returncode, "Docker has no network `wep`" in refused.stderr) == (2, True)
+
+
+SHOP = """\
+networks:
+  lan: {subnet: 10.80.0.0/24, uplink: nat}
+namespaces:
+  web: {networks: {lan: 10.80.0.10}}
+"""
+GUEST = """\
+networks:
+  far: {from: shop/lan, range: 10.80.0.64/28, gateway: 10.80.0.1}
+namespaces:
+  probe: {networks: [far]}
+"""
+
+
+@on_a_host
+def test_a_network_of_another_lab_is_joined() -> None:
+    """A member reaches the other's, and its gateway; the other's `down` does not cut it off."""
+    write("shop.yaml", SHOP)
+    write("guest.yaml", GUEST)
+    with no_trace():
+        refused = ended("up", "guest.yaml")
+        assert (refused.returncode, "the lab `shop` is not up" in refused.stderr) == (2, True)
+        netloom("up", "-q", "shop.yaml").status(0)
+        with no_trace():
+            netloom("up", "-q", "guest.yaml").status(0)
+            ports = json.loads(
+                says("ip", "-n", "shop.switch", "-j", "link", "show", "master", "lan")
+            )
+            assert {port["ifname"] for port in ports} == {"host.lan", "web.lan", "probe.far"}
+            for target in ("10.80.0.10", "10.80.0.1", "192.0.2.2"):
+                args = ("exec", "probe", "ping", "-qc2", "-i0.2", "-w2", target)
+                assert ended(*args).returncode == 0, target
+            for lab in ("shop", "guest"):
+                netloom("verify", lab).stdout(f"{lab}  is as it was applied\n").status(0)
+            kept = ended("down", "shop")
+            assert kept.returncode == 2
+            assert "members of `guest` are on networks of the lab `shop`" in kept.stderr
+            netloom("down", "-q", "guest").status(0)
+        netloom("down", "-q", "shop").status(0)
+
+
+@on_a_host
+def test_a_joined_lab_that_goes_all_the_same_is_missed_and_found_again() -> None:
+    """After `down --force` of the other, `verify` tells, and `up` joins again when it is back."""
+    write("shop.yaml", SHOP)
+    write("guest.yaml", GUEST)
+    with no_trace():
+        netloom("up", "-q", "shop.yaml").status(0)
+        netloom("up", "-q", "guest.yaml").status(0)
+        netloom("down", "-q", "--force", "shop").status(0)
+        missing = ended("verify", "guest")
+        assert (missing.returncode, "probe:far" in missing.stdout) == (3, True), missing
+        assert ended("up", "guest.yaml").returncode == 2
+        netloom("up", "-q", "shop.yaml").status(0)
+        netloom("up", "-q", "guest.yaml").status(0)
+        assert ended("exec", "probe", "ping", "-qc1", "-w2", "10.80.0.10").returncode == 0
+        netloom("down", "-q", "--force", "shop").status(0)
+        netloom("down", "-q", "guest").status(0)
+
+
+@on_a_host
+def test_what_of_another_lab_cannot_be_joined_is_refused() -> None:
+    """A network that it lacks, or does not own itself; one's own."""
+    write("shop.yaml", SHOP)
+    write("guest.yaml", GUEST)
+    write("third.yaml", GUEST.replace("shop/lan", "guest/far").replace("probe", "third"))
+    with no_trace():
+        netloom("up", "-q", "shop.yaml").status(0)
+        netloom("up", "-q", "guest.yaml").status(0)
+        for file, change, said in (
+            ("third.yaml", ("", ""), "`far` of `guest` is not its own"),
+            ("fourth.yaml", ("guest/far", "shop/lam"), "has no network `lam`"),
+            ("fifth.yaml", ("guest/far", "shob/lan"), "the lab `shob` is not up"),
+            ("guest.yaml", ("guest/far", "guest/far"), "a lab does not join its own network"),
+        ):
+            write(
+                file, GUEST.replace("shop/lan", "guest/far").replace("probe", "x").replace(*change)
+            )
+            refused = ended("up", file)
+            assert (refused.returncode, said in refused.stderr) == (2, True), refused.stderr
+        netloom("down", "-q", "guest").status(0)
+        netloom("down", "-q", "shop").status(0)

@@ -13,7 +13,7 @@ from netloom.cli.output import NO, REFUSED, TRIED, Stop, answer, progress, refus
 from netloom.host import limits
 from netloom.host.journal import labs as remembered
 from netloom.host.this import ThisMachine
-from netloom.model.objects import HOST, Bridge, Desired, Netns, Veth
+from netloom.model.objects import HOST, Bridge, Desired, Netns, Veth, is_kept
 from netloom.plan.steps import NetnsAdd, Plan
 from netloom.render.shell import script
 from netloom.render.text import counted, plan_text, told, touches_host
@@ -81,7 +81,7 @@ def _summary(report: front.Report) -> list[str]:
     added = {step.netns for step in report.plan if isinstance(step, NetnsAdd)}
     took = f"{report.seconds * 1000:.0f} ms"
     lines = []
-    if added and added == desired.netns.keys() - {HOST}:
+    if added and added == {name for name, one in desired.netns.items() if not is_kept(name, one)}:
         lines.append(f"{report.lab}  up in {took}: {contents(report.lab, desired)}")
     else:
         number = len(told(report.plan))
@@ -117,14 +117,15 @@ def _host_thing(desired: Desired, name: str) -> str:
     return " ".join([kind, name, *map(str, link.addrs)])
 
 
-def _own(lab: str) -> set[str]:
+def _own(lab: str, desired: Desired) -> set[str]:
     """Return the namespaces of a lab that nobody wrote down."""
-    return {HOST, switch_of(lab), out_of(lab)}
+    kept = (name for name, one in desired.netns.items() if is_kept(name, one))
+    return {*kept, switch_of(lab), out_of(lab)}
 
 
 def contents(lab: str, desired: Desired) -> str:
     """Return what a lab is made of: `2 namespaces, 1 network, 1 wire`."""
-    own = _own(lab)
+    own = _own(lab, desired)
     namespaces = sum(name not in own for name in desired.netns)
     bridges = trunks = ends = 0
     for name, netns in desired.netns.items():
@@ -146,7 +147,7 @@ def contents(lab: str, desired: Desired) -> str:
 
 def _attempt(lab: str, desired: Desired) -> str:
     """Return a command to try: a ping from one namespace to another's address."""
-    own = _own(lab)
+    own = _own(lab, desired)
     inside = [(name, n) for name, n in desired.netns.items() if name not in own]
     for name, _ in inside:
         for other, netns in [*inside, (HOST, desired.netns[HOST])]:

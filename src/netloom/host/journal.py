@@ -308,4 +308,4 @@ def _opened_dir(folder: Path) -> int:
 
 def empty(desired: Desired) -> bool:
     """Whether nothing at all is desired."""
-    return all(netns == Netns() for netns in desired.netns.values())
+    return all(netns == Netns(borrowed=netns.borrowed) for netns in desired.netns.values())

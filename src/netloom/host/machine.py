@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct, field
 
 from netloom.errors import Refused
-from netloom.model.objects import HOST, Bridge, Desired, End, Netns, Veth
+from netloom.model.objects import HOST, Bridge, Desired, End, Netns, Veth, is_kept
 from netloom.model.snapshot import Snapshot
 from netloom.model.walls import Walls
 from netloom.plan.steps import Plan
@@ -32,7 +32,8 @@ class Scope(Struct, frozen=True):
     `forgotten`: whether a sysctl that was asked for once is asked for no more, and shall be as
     in a newborn namespace again. `etc` are the folders of files for /etc, by their digests,
     that there shall be; `rulesets` the firewall rules to look for; `walls`
-    whether to look at the firewalls of others.
+    whether to look at the firewalls of others. `borrowed` are namespaces that are not the lab's, in
+    which only its links count.
     """
 
     lab: str
@@ -48,6 +49,7 @@ class Scope(Struct, frozen=True):
     etc: Mapping[str, str] = field(default_factory=dict)
     rulesets: Mapping[str, frozenset[str]] = field(default_factory=dict)
     walls: bool = False
+    borrowed: frozenset[str] = frozenset()
 
 
 class Orders(Struct, frozen=True):
@@ -160,13 +162,16 @@ def scope_of(
         macs=frozenset(macs),
         peers=peers,
         unpublished=unpublished,
-        making=frozenset(wanted) - {HOST},
+        making=frozenset(name for name, netns in wanted.items() if not is_kept(name, netns)),
         fresh=tuple(sorted(forgotten.union(*(_global_sysctls(n) for n in wanted.values())))),
         forgotten=bool(forgotten),
         kinds=frozenset(_kinds(wanted.values())),
         etc={name: netns.etc for name, netns in wanted.items() if netns.etc},
         rulesets={name: frozenset(found) for name, found in rulesets.items()},
         walls=any(state.netns[HOST].passages for state in every if HOST in state.netns),
+        borrowed=frozenset(
+            name for state in every for name, netns in state.netns.items() if netns.borrowed
+        ),
     )
 
 

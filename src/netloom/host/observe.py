@@ -163,7 +163,7 @@ class _Observer:
         except Stale:
             if name in self.scope.unpublished:
                 self.unnamed.add(name)
-            else:
+            elif name not in self.scope.borrowed:
                 self.foreign_names.add(name)
                 self.stale.add(name)
             return
@@ -177,6 +177,9 @@ class _Observer:
         keys = self.scope.sysctls.get(name, ())
         with Rtnetlink() as rt:
             look = _Look(rt)
+            if name in self.scope.borrowed:
+                self.take_borrowed(name, look)
+                return
             if look.mark != lo_mark(self.scope.lab, name):
                 self.foreign_names.add(name)
                 return
@@ -195,6 +198,14 @@ class _Observer:
             etc=self.etc(name),
             rulesets=self.rulesets(name),
         )
+
+    def take_borrowed(self, name: str, look: _Look) -> None:
+        """Take what is ours in a namespace that is not."""
+        self.take(name, look, marked=False)
+        links, sysctls = self.netns[name].links, sysctl.read((NO_IPV6,))
+        if sysctls.get(NO_IPV6) == "1":
+            links = {n: _without_ll(link) for n, link in links.items()}
+        self.netns[name] = Netns(links=links, sysctls=sysctls, borrowed=True)
 
     def by_tap(self, netns: str, route: Route) -> bool:
         """Whether a route is the one that a user-mode program brings along."""

@@ -1,13 +1,18 @@
-"""Segments that exist: bridges of the host, and Docker's networks, by their bridges."""
+"""Segments that exist, each by its bridge: the host's, Docker's networks, those of other labs."""
 
 import socket
+from collections.abc import Collection
 
 import msgspec
 from msgspec import Struct, field
 
 from netloom.errors import Unavailable
+from netloom.host.journal import Journal, boot_id, labs
 from netloom.kernel.netlink import Rtnetlink
-from netloom.topology.expand import Joined
+from netloom.model.objects import HOST
+from netloom.topology.expand import Joined, short_name
+from netloom.topology.loom import switch_of
+from netloom.topology.parse import parse
 from netloom.topology.suggest import did_you_mean
 from netloom.values import network_of
 from netloom.wire.rtnetlink import dump_addrs, dump_links, read_addrs, read_links
@@ -28,8 +33,14 @@ class _DockerNetwork(Struct):
 
 def joined(text: str) -> Joined:
     """Return what is known of a segment; raises `Unavailable` where there is none of that name."""
+    lab, slash, network = text.partition("/")
+    if slash:
+        return _of_lab(lab, network)
     owner, colon, name = text.partition(":")
-    bridge = _docker_bridge(name) if colon and owner == "docker" else text
+    return _on_host(_docker_bridge(name) if colon and owner == "docker" else text)
+
+
+def _on_host(bridge: str) -> Joined:
     with Rtnetlink() as rt:
         links = read_links(rt.dump(dump_links()))
         addrs = read_addrs(rt.dump(dump_addrs()))
@@ -47,6 +58,30 @@ def joined(text: str) -> Joined:
         if each.index == found.index and not each.addr.ip.startswith("fe80:")
     )
     return Joined(bridge, subnets, found.mtu)
+
+
+def _of_lab(lab: str, network: str) -> Joined:
+    """Return a network of another lab that is up: as it was applied there."""
+    record = Journal(lab).record()
+    if record is None or record.boot != boot_id():
+        raise Unavailable(f"the lab `{lab}` is not up", did_you_mean(lab, labs()) or "netloom labs")
+    networks = parse(record.text, file=record.source, name=lab).topology.networks
+    said = networks.get(network)
+    if said is None:
+        raise Unavailable(f"the lab `{lab}` has no network `{network}`", _known(network, networks))
+    if said.joins:
+        reason = f"`{network}` of `{lab}` is not its own"
+        raise Unavailable(reason, f"join what it joins: `from: {said.joins}`")
+    bridge = said.bridge or short_name(network)
+    where = HOST if said.bridge else switch_of(lab)
+    link = record.desired.netns[where].links[bridge]
+    subnets = said.subnets if said.subnets is not None else record.held.subnets[network]
+    return Joined(bridge, subnets, link.mtu, where)
+
+
+def _known(name: str, networks: Collection[str]) -> str:
+    known = ", ".join(f"`{each}`" for each in networks)
+    return did_you_mean(name, networks) or (known and f"it has {known}")
 
 
 def _docker_bridge(network: str) -> str:

@@ -132,7 +132,11 @@ def _joined(source: Source, machine: Machine) -> dict[str, Joined]:
     found: dict[str, Joined] = {}
     problems = []
     for name, network in source.topology.networks.items():
-        if network.joins:
+        if network.joins.startswith(f"{source.topology.name}/"):
+            message = "a lab does not join its own network"
+            path = ("networks", name, "joins")
+            problems.append(Problem(message, path, "list its namespaces under that network"))
+        elif network.joins:
             try:
                 found[network.joins] = machine.joined(network.joins)
             except Unavailable as error:

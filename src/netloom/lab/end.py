@@ -15,7 +15,7 @@ from netloom.host.machine import Holders, Machine, Orders, scope_of
 from netloom.host.this import ThisMachine
 from netloom.lab.drafts import states
 from netloom.lab.report import Report
-from netloom.model.objects import HOST, NOTHING, Desired, End, Netns, Veth
+from netloom.model.objects import HOST, NOTHING, Desired, End, Netns, Veth, is_kept
 from netloom.model.snapshot import Snapshot
 from netloom.plan.diff import teardown
 from netloom.plan.steps import LinkDel, NetnsDel, Plan, RunStop
@@ -53,7 +53,9 @@ def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Re
         stops = tuple(step for step in plan_ if isinstance(step, RunStop))
         early = replace(orders, inside=frozenset())  # flows are forgotten once, at the end
         refused = machine.apply(stops, early) if stops else []
-        held = machine.holders(name for name in snapshot.netns if name != HOST)
+        held = machine.holders(
+            name for name, one in snapshot.netns.items() if not is_kept(name, one)
+        )
         rest = tuple(step for step in plan_ if not isinstance(step, RunStop))
         refused += machine.apply(_cut_wires(held, snapshot, rest), orders)
         if refused:
@@ -83,7 +85,8 @@ def _unpublished(
     names = pending.names if pending else frozenset[str]()
     for state in (record, pending):
         if state is not None and state.boot != machine.boot:
-            names |= frozenset(state.desired.netns) - {HOST}
+            netns = state.desired.netns
+            names |= {name for name, one in netns.items() if not is_kept(name, one)}
     return names
 
 
@@ -91,13 +94,29 @@ def refuse_foreign(lab: str, snapshot: Snapshot) -> None:
     """Refuse to take along what others put into a namespace of the lab."""
     found = [
         f"{name}:{link}"
-        for name in snapshot.netns
-        if name != HOST
+        for name, one in snapshot.netns.items()
+        if not is_kept(name, one)
         for link in snapshot.foreign.links.get(name, ())
     ]
+    if guests := [other for other in memory.labs() if other != lab and _is_guest(other, snapshot)]:
+        those = ", ".join(f"`{other}`" for other in guests)
+        reason = f"members of {those} are on networks of the lab `{lab}`, and would be cut off"
+        raise Unavailable(reason, f"netloom down {guests[0]}, or netloom down --force {lab}")
     if found:
         reason = f"not netloom's, and would be lost with the lab `{lab}`: {', '.join(found)}"
         raise Unavailable(reason, f"move it out, or netloom down --force {lab}")
+
+
+def _is_guest(other: str, snapshot: Snapshot) -> bool:
+    """Whether another lab has interfaces in a namespace of this one."""
+    record = Journal(other).record()
+    borrowed = record.desired.netns if record else {}
+    return any(
+        name in snapshot.netns and link in snapshot.foreign.links.get(name, ())
+        for name, one in borrowed.items()
+        if one.borrowed
+        for link in one.links
+    )
 
 
 def _cut_wires(held: Holders, snapshot: Snapshot, steps: Plan) -> Plan:

@@ -175,6 +175,8 @@ class Netns(Struct, frozen=True):
     `claims` are sysctls that the namespace `host` shares with others, `passages` exceptions in
     firewalls there that are somebody else's. `commands` are those that
     live in it, by their names, each by its digest (`Desired.commands` has it).
+    `borrowed`: it is not the lab's, as `host` is not: it is neither made nor deleted, and of its
+    links only those count that bear the lab's mark.
     """
 
     links: Mapping[str, Link] = field(default_factory=dict)
@@ -186,6 +188,7 @@ class Netns(Struct, frozen=True):
     claims: Mapping[str, str] = field(default_factory=dict)
     commands: Mapping[str, str] = field(default_factory=dict)
     passages: frozenset[Passage] = frozenset()
+    borrowed: bool = False
 
 
 class Desired(Struct, frozen=True):
@@ -200,6 +203,11 @@ class Desired(Struct, frozen=True):
     folders: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     commands: Mapping[str, Command] = field(default_factory=dict)
+
+
+def is_kept(name: str, netns: Netns) -> bool:
+    """Whether a namespace is there before the lab and after it: `host`, and what is borrowed."""
+    return name == HOST or netns.borrowed
 
 
 NOTHING = Desired(netns={HOST: Netns()})

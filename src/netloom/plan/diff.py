@@ -31,6 +31,7 @@ from netloom.model.objects import (
     Route,
     Rule,
     Veth,
+    is_kept,
 )
 from netloom.model.snapshot import Snapshot
 from netloom.plan import steps
@@ -70,16 +71,18 @@ def _in_the_way(desired: Desired, snapshot: Snapshot) -> Iterator[Step]:
     yield from unclaim(host, was)
     for name, have in snapshot.netns.items():
         want = desired.netns.get(name, _EMPTY)
-        if name in desired.netns or name == HOST:
+        if name in desired.netns or is_kept(name, have):
             if want != have or name in touched:
-                whole = want if name == HOST else _with_forgotten(want, have, snapshot.newborn)
+                whole = (
+                    want if is_kept(name, have) else _with_forgotten(want, have, snapshot.newborn)
+                )
                 yield from _clear_inside(name, whole, have, doomed)
         elif have.etc:
             yield steps.EtcDel(name)
     yield from _deletions(doomed, desired, snapshot)
     yield from unguard(HOST, host, was)
     for name in snapshot.netns:
-        if name not in desired.netns and name != HOST:
+        if name not in desired.netns and not is_kept(name, snapshot.netns[name]):
             yield steps.NetnsDel(name)
     yield from (steps.NameDel(name) for name in sorted(snapshot.unnamed))
     yield from (steps.EtcDel(name) for name in sorted(snapshot.stray_etc))
@@ -88,7 +91,7 @@ def _in_the_way(desired: Desired, snapshot: Snapshot) -> Iterator[Step]:
 def _doomed_links(desired: Desired, snapshot: Snapshot) -> Iterator[End]:
     """Yield the links that cannot stay, in namespaces that do: unwanted, changed, rewired."""
     for name, have in snapshot.netns.items():
-        if name not in desired.netns and name != HOST:
+        if name not in desired.netns and not is_kept(name, have):
             continue
         want = desired.netns.get(name, _EMPTY)
         if want.links is have.links or want.links == have.links:
@@ -111,7 +114,7 @@ def _deletions(doomed: frozenset[End], desired: Desired, snapshot: Snapshot) -> 
     """Delete each doomed link once, a veth from an end whose namespace stays."""
     gone: set[End] = set()
     for name, have in snapshot.netns.items():
-        if name not in desired.netns and name != HOST:
+        if name not in desired.netns and not is_kept(name, have):
             continue
         for link_name, link in have.links.items():
             end = End(name, link_name)
@@ -269,7 +272,7 @@ def _missing(desired: Desired, left: Snapshot) -> Iterator[Step]:
         if want != left.netns.get(name)
     ]
     for name, want, have in changed:
-        if have is None and name != HOST:
+        if have is None and not is_kept(name, want):
             yield from _new_netns(name, want, left)
     order = {name: number for number, name in enumerate(desired.netns)}
     host, was = desired.netns.get(HOST, _EMPTY), left.netns.get(HOST, _EMPTY)

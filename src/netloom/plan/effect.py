@@ -129,7 +129,7 @@ class _World:
     @carry.register
     def _(self, step: steps.NetnsDel) -> None:
         netns = self.netns.get(step.netns)
-        if netns is None or step.netns == HOST:
+        if netns is None or step.netns == HOST or netns.borrowed:
             raise Illegal(step, "no such namespace of ours")
         if netns.etc:
             raise Illegal(step, "its files in /etc would be left behind")

@@ -29,6 +29,7 @@ class Scratch:
     """A namespace, thawed."""
 
     __slots__ = (
+        "borrowed",
         "claims",
         "commands",
         "etc",
@@ -51,6 +52,7 @@ class Scratch:
         self.claims: dict[str, str] = dict(netns.claims)
         self.passages: set[Passage] = set(netns.passages)
         self.commands: dict[str, str] = dict(netns.commands)
+        self.borrowed = netns.borrowed
 
     def frozen(self) -> Netns:
         """Return the namespace as it is now."""
@@ -64,6 +66,7 @@ class Scratch:
             claims=self.claims,
             commands=self.commands,
             passages=frozenset(self.passages),
+            borrowed=self.borrowed,
         )
 
     @property

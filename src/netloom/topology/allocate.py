@@ -216,10 +216,13 @@ def _is_host(address: str, length: int) -> bool:
 def _fill(fabric: Fabric, segment: Segment, prefix: str, held: Held) -> None:
     """Give each port that asks an address in a subnet: the one it holds, or the next free."""
     asking = [port for port in segment.ports if port.asked is None]
-    if asking and segment.joined and segment.network and not segment.network.range:
-        message = "an address is never guessed on a segment that is not the lab's"
-        fabric.say(asking[0].path, message, "give an address, or the network a `range:`")
-        return
+    if asking and segment.joined and segment.network:
+        ranges = segment.network.range
+        if not ranges:
+            message = "an address is never guessed on a segment that is not the lab's"
+            fabric.say(asking[0].path, message, "give an address, or the network a `range:`")
+        if not any(overlap(part, prefix) for part in ranges):
+            return
     kept = {id(port): _held_in(prefix, held.addresses.get(str(port.end), ())) for port in asking}
     used = {_number(text) for port in segment.ports for text in port.addresses}
     if (gateway := _gateway_address(segment)) and contains(prefix, gateway):

@@ -41,11 +41,15 @@ class Port(Struct):
 
 
 class Joined(Struct, frozen=True):
-    """A segment that is not the lab's: its bridge on the host, its prefixes, its MTU in bytes."""
+    """A segment that is not the lab's: its bridge, its prefixes, its MTU in bytes.
+
+    The bridge is on the host, or in the switch namespace `netns` of another lab.
+    """
 
     bridge: str
     subnets: tuple[str, ...] = ()
     mtu: int = 1500
+    netns: str = HOST
 
 
 class Segment(Struct):

@@ -120,7 +120,7 @@ NETWORK = Record(
         Key(
             "from",
             SEGMENT,
-            "an existing segment to join: `virbr0`, `docker:NETWORK`; ports are added, no more",
+            "the segment to join: `virbr0`, `docker:NETWORK`, `LAB/NETWORK`; ports come and go",
             field="joins",
         ),
         Key("bridge", IF_NAME, "the name of the bridge device; it then stands on the host"),

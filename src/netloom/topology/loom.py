@@ -146,11 +146,11 @@ class Loom:
         """Make the wires from the members to a bridge that is not ours, and touch nothing else."""
         ipv6 = _has_ipv6(segment)
         for port in segment.ports:
-            if port.end.netns == HOST:
+            if port.end.netns == joined.netns:
                 message = f"the host is on this segment by its bridge `{joined.bridge}` already"
                 self.fabric.say(port.path, message)
             else:
-                self.member(HOST, joined.bridge, segment, port, ipv6=ipv6)
+                self.member(joined.netns, joined.bridge, segment, port, ipv6=ipv6)
 
     def bridge(self, end: End, segment: Segment) -> Link:
         """Return a bridge of a network."""

@@ -175,6 +175,9 @@ class _Lowering:
         if loom.switch in loom.links:
             links = {"lo": loom.lo(loom.switch), **loom.links[loom.switch]}
             netns[loom.switch] = Netns(links=links, sysctls=self.possible(SWITCH_SYSCTLS))
+        for segment in self.fabric.segments:
+            if segment.joined and (where := segment.joined.netns) != HOST and where in loom.links:
+                netns[where] = Netns(links=loom.links[where], borrowed=True)
         for name, member in self.fabric.members.items():
             if name == HOST:
                 continue

@@ -74,7 +74,7 @@ class Run(Struct, frozen=True, kw_only=True):
 class Network(Struct, frozen=True, kw_only=True):
     """One L2 segment; `bridge` names its device on the host, empty: in the switch namespace.
 
-    `joins` is an existing segment: a bridge of the host, or `docker:NETWORK`.
+    `joins` is an existing segment: a bridge of the host, `docker:NETWORK`, or `LAB/NETWORK`.
     """
 
     subnets: Addresses = None

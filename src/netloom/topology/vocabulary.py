@@ -144,9 +144,10 @@ READY = Word(
 
 SEGMENT = Word(
     name="SEGMENT",
-    says="a bridge of the host, or a network of Docker's: `virbr0`, `docker:web_default`",
+    says="a bridge of the host, or a network of Docker's or another lab's: `virbr0`, "
+    "`docker:web_default`, `shop/lan`",
     read=words.segment,
-    pattern=r"^(docker:[A-Za-z0-9][\w.-]*|[^\s/:]{1,15})$",
+    pattern=rf"^(docker:[A-Za-z0-9][\w.-]*|[^\s/:]{{1,15}}|{_NAME}/{_NAME})$",
 )
 
 MAC = Word(

@@ -248,14 +248,14 @@ def etc_path(text: str) -> str:
 
 
 def segment(text: str) -> str:
-    """Return an existing segment: a bridge of the host, or `docker:NETWORK`."""
-    owner, colon, name = text.partition(":")
-    if "/" in text:
-        msg = f"`{text}`: joining another lab's network is not built yet"
-        raise ValueError(msg)
+    """Return an existing segment: a bridge of the host, `docker:NETWORK`, or `LAB/NETWORK`."""
+    lab, slash, network = text.partition("/")
+    if slash:
+        return f"{name(lab)}/{free_name(network)}"
+    owner, colon, of_docker = text.partition(":")
     if not colon:
         return if_name(text)
-    if owner != "docker" or not name:
-        msg = f"`{text}` is no segment, such as `virbr0` or `docker:NETWORK`"
+    if owner != "docker" or not of_docker:
+        msg = f"`{text}` is no segment, such as `virbr0`, `docker:NETWORK` or `LAB/NETWORK`"
         raise ValueError(msg)
     return text
