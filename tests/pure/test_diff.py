@@ -3,12 +3,14 @@
 import pytest
 from msgspec.structs import replace
 
-from netloom.model.objects import NOTHING, Desired, End, Veth
-from netloom.model.snapshot import Snapshot
+from netloom.model.objects import NOTHING, Desired, End, Netns, Veth
+from netloom.model.snapshot import Foreign, Snapshot
 from netloom.plan.diff import diff, teardown
 from netloom.plan.effect import after
 from netloom.render.text import line
-from netloom.topology.lower import lower
+from netloom.topology.expand import Joined
+from netloom.topology.lend import Nic
+from netloom.topology.lower import Around, lower
 from netloom.topology.parse import parse
 from tests.pure.worlds import bare, made
 
@@ -103,6 +105,43 @@ def test_an_edit_changes_what_it_says_and_nothing_else(what: str) -> None:
     else:
         assert [text for text in told if text in expected] == sorted(expected, key=told.index)
         assert not [t for t in told if t[0] in "-+" and t not in expected]
+
+
+GUEST = """
+name: lab
+networks:
+  far: {from: shop/lan, subnet: 10.2.0.0/24}
+namespaces:
+  host: {interfaces: {eth2: {network: far}}}
+  a: {networks: {far: 10.2.0.7}}
+"""
+
+
+def test_what_is_borrowed_is_there_before_and_after() -> None:
+    """Another lab's namespace gets a wire and loses it; so does the host with a card of its own."""
+    around = Around(
+        joined={"shop/lan": Joined("lan", netns="shop.switch")}, nics={"eth2": Nic(up=False)}
+    )
+    state = lower(parse(GUEST).topology, around).desired
+    switch = Netns(borrowed=True)
+    found = replace(
+        bare(state),
+        netns={**bare(state).netns, "shop.switch": switch},
+        foreign=Foreign(links={"host": ("eth2",), "shop.switch": ("lan",)}),
+    )
+    there = after(diff(state, found), found)
+
+    assert diff(state, there) == ()
+    assert "+ port host:eth2 of lab.far" in lines(state, found)
+    assert lines(NOTHING, there) == [
+        "- etc a",
+        "- link host:lab.far",
+        "- link host:lab.far.up",
+        "- port host:eth2",
+        "- link shop.switch:a.far",
+        "- netns a",
+    ]
+    assert after(teardown(there), there) == found
 
 
 def test_removing_comes_first_and_from_the_outside_in() -> None:

@@ -4,9 +4,11 @@ That it really does is shown in `tests/kernel/test_effect_kernel.py`.
 """
 
 import pytest
+from msgspec.structs import replace
 
 from netloom.model.objects import (
     Addr,
+    Borrowed,
     Bridge,
     End,
     Link,
@@ -166,6 +168,8 @@ def test_a_new_namespace_begins_as_this_machine_makes_them() -> None:
 # ── what is refused ───────────────────────────────────────────────────────────────────────────────
 
 NEW = link(Veth(End("b", "new")))
+CARD = Link(Borrowed(up=False, alias="mine"), mac="", mtu=0, master="lan")
+ETH0 = End("a", "eth0")
 HALF = link(Veth(End("a", "new")))
 
 ILLEGAL: dict[str, tuple[steps.Step, str]] = {
@@ -183,6 +187,13 @@ ILLEGAL: dict[str, tuple[steps.Step, str]] = {
     "no bridge": (steps.LinkSet(W, master="x"), "no bridge `x`"),
     "a bridge that is none": (steps.LinkSet(LAN, master="w"), "no bridge `w`"),
     "a second altname": (steps.AltnameAdd(LAN, "w"), "the name `w` is taken"),
+    "an interface that nobody has": (
+        steps.PortAdd(End("a", "eth9"), CARD),
+        "no interface `a:eth9` to borrow",
+    ),
+    "an interface of ours": (steps.PortAdd(W, CARD), "no interface `a:w` to borrow"),
+    "a port of no bridge": (steps.PortAdd(ETH0, replace(CARD, master="x")), "no bridge `x`"),
+    "what was never borrowed": (steps.PortDel(W, Borrowed()), "it is not borrowed"),
     "no altname": (steps.AltnameDel(LAN, "x"), "no altname `x`"),
     "an address twice": (steps.AddrAdd(LAN, Addr("10.1.0.1", 24)), "the address exists"),
     "a second primary": (
@@ -228,6 +239,19 @@ def test_what_the_kernel_refuses_is_illegal(what: str) -> None:
         left(step, SOURCED, BOTH)
 
     assert refusal.value.reason == reason
+
+
+def test_what_is_borrowed_is_given_back_and_never_deleted() -> None:
+    """A bridge that goes lets it free, and it is still the lab's to give back."""
+    borrow, back = steps.PortAdd(ETH0, CARD), steps.PortDel(ETH0, Borrowed())
+    lent = after([borrow], world())
+
+    assert lent.netns["a"].links["eth0"] == CARD
+    with pytest.raises(Illegal, match="it is not the lab's"):
+        after([steps.LinkDel(ETH0)], lent)
+    free = after([steps.LinkDel(LAN)], lent)
+    assert free.netns["a"].links["eth0"] == replace(CARD, master="")
+    assert "eth0" not in after([back], free).netns["a"].links
 
 
 def test_the_host_has_addresses_that_we_do_not_know() -> None:

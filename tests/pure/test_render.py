@@ -4,7 +4,18 @@ import subprocess
 
 import pytest
 
-from netloom.model.objects import Addr, Bridge, Command, End, Link, Nexthop, Route, Rule, Veth
+from netloom.model.objects import (
+    Addr,
+    Borrowed,
+    Bridge,
+    Command,
+    End,
+    Link,
+    Nexthop,
+    Route,
+    Rule,
+    Veth,
+)
 from netloom.model.walls import Flow, Passage
 from netloom.plan import steps
 from netloom.plan.diff import diff, teardown
@@ -88,6 +99,16 @@ SAID: dict[str, tuple[steps.Step, list[str]]] = {
             "ip link set dev a type bridge stp_state 0",
             "ip link set dev a down",
         ],
+    ),
+    "+ port host:eth2 of shop.sw": (
+        steps.PortAdd(
+            End("host", "eth2"), Link(Borrowed(), "", 0, master="shop.sw", alias="netloom:shop")
+        ),
+        ["ip link set dev eth2 up master shop.sw alias netloom:shop"],
+    ),
+    "- port host:eth2": (
+        steps.PortDel(End("host", "eth2"), Borrowed(up=False, alias="to the bench")),
+        ["ip link set dev eth2 down nomaster alias 'to the bench'"],
     ),
     "+ altname a:eth0 a-long-name-of-it": (
         steps.AltnameAdd(A, "a-long-name-of-it"),

@@ -13,7 +13,7 @@ from netloom.cli.output import NO, REFUSED, TRIED, Stop, answer, progress, refus
 from netloom.host import limits
 from netloom.host.journal import labs as remembered
 from netloom.host.this import ThisMachine
-from netloom.model.objects import HOST, Bridge, Desired, Netns, Veth, is_kept
+from netloom.model.objects import HOST, Borrowed, Bridge, Desired, Netns, Veth, is_kept
 from netloom.plan.steps import NetnsAdd, Plan
 from netloom.render.shell import script
 from netloom.render.text import counted, plan_text, told, touches_host
@@ -113,6 +113,8 @@ def _host_things(desired: Desired) -> Iterator[str]:
 
 def _host_thing(desired: Desired, name: str) -> str:
     link = desired.netns[HOST].links[name]
+    if isinstance(link.kind, Borrowed):
+        return f"{name} a port of {link.master}"
     kind = "bridge" if isinstance(link.kind, Bridge) else "veth"
     return " ".join([kind, name, *map(str, link.addrs)])
 

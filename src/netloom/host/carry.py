@@ -245,6 +245,26 @@ def _switch_ll(end: End, worker: Worker, *, on: bool) -> None:
 
 
 @carry.register
+def _(step: steps.PortAdd, worker: Worker) -> None:
+    end, link = step.end, step.link
+    master = worker.index(End(end.netns, link.master))
+    _port(step, worker, up=link.up, master=master, alias=link.alias)
+
+
+@carry.register
+def _(step: steps.PortDel, worker: Worker) -> None:
+    _port(step, worker, up=step.found.up, master=0, alias=step.found.alias)
+    worker.indexes.pop(step.end, None)
+
+
+def _port(
+    step: steps.PortAdd | steps.PortDel, worker: Worker, *, up: bool, master: int, alias: str
+) -> None:
+    index = worker.index(step.end)
+    worker.send(step.end.netns, step, *link_set(index, up=up, master=master, alias=alias))
+
+
+@carry.register
 def _(step: steps.AltnameAdd, worker: Worker) -> None:
     worker.send(step.end.netns, step, altname_add(worker.index(step.end), step.altname))
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct, field
 
 from netloom.errors import Refused
-from netloom.model.objects import HOST, Bridge, Desired, End, Netns, Veth, is_kept
+from netloom.model.objects import HOST, Borrowed, Bridge, Desired, End, Netns, Veth, is_kept
 from netloom.model.snapshot import Snapshot
 from netloom.model.walls import Walls
 from netloom.plan.steps import Plan
 from netloom.plan.sysctls import default_of, link_of
 from netloom.topology.allocate import HostSubnet
 from netloom.topology.expand import Joined
+from netloom.topology.lend import Nic
 from netloom.topology.uplink import Outside
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Scope(Struct, frozen=True):
     in a newborn namespace again. `etc` are the folders of files for /etc, by their digests,
     that there shall be; `rulesets` the firewall rules to look for; `walls`
     whether to look at the firewalls of others. `borrowed` are namespaces that are not the lab's, in
-    which only its links count.
+    which only its links count; `ports` interfaces that it may have borrowed, as they were found.
     """
 
     lab: str
@@ -50,6 +51,7 @@ class Scope(Struct, frozen=True):
     rulesets: Mapping[str, frozenset[str]] = field(default_factory=dict)
     walls: bool = False
     borrowed: frozenset[str] = frozenset()
+    ports: Mapping[str, Borrowed] = field(default_factory=dict)
 
 
 class Orders(Struct, frozen=True):
@@ -105,6 +107,9 @@ class Machine(Protocol):
     def joined(self, segment: str) -> Joined:
         """Return what is known of a segment that is not a lab's; raises `Unavailable`."""
 
+    def nics(self) -> Mapping[str, Nic]:
+        """Return the interfaces of the namespace `host`, as those that could be a port."""
+
     def check(self, desired: Desired, walls: Walls | None) -> None:
         """Raise `Unavailable` for what could not be started, or not be opened, here."""
 
@@ -136,6 +141,7 @@ def scope_of(
     sysctls: dict[str, set[str]] = {}
     macs: set[tuple[str, str]] = set()
     peers: dict[str, End] = {}
+    ports: dict[str, Borrowed] = {}
     rulesets: dict[str, set[str]] = {}
     every = [*states, *([making] if making else [])]
     for state in every:
@@ -149,6 +155,8 @@ def scope_of(
                     macs.add((f"{name}:{link_name}", link.mac))
                 if isinstance(link.kind, Veth):
                     peers[f"{name}:{link_name}"] = link.kind.peer
+                elif isinstance(link.kind, Borrowed):
+                    ports[f"{name}:{link_name}"] = link.kind
     wanted = making.netns if making else {}
     forgotten = {
         default_of(key)
@@ -161,6 +169,7 @@ def scope_of(
         sysctls={name: tuple(sorted(keys)) for name, keys in sysctls.items()},
         macs=frozenset(macs),
         peers=peers,
+        ports=ports,
         unpublished=unpublished,
         making=frozenset(name for name, netns in wanted.items() if not is_kept(name, netns)),
         fresh=tuple(sorted(forgotten.union(*(_global_sysctls(n) for n in wanted.values())))),

@@ -19,10 +19,11 @@ from netloom.host.journal import has_runs
 from netloom.host.machine import Scope
 from netloom.kernel import syscalls
 from netloom.kernel.netlink import Rtnetlink
-from netloom.model.marks import IPTABLES, far_of, lab_of, lo_mark
+from netloom.model.marks import IPTABLES, far_of, is_port, lab_of, lo_mark
 from netloom.model.objects import (
     HOST,
     Addr,
+    Borrowed,
     Bridge,
     End,
     Kind,
@@ -256,12 +257,16 @@ class _Observer:
                 altnames=seen.altnames,
                 addrs=tuple(addrs),
             )
+        kind = self.kind(end, seen)
+        master = names.get(seen.master, "") if seen.master else ""
+        if isinstance(kind, Borrowed):
+            return Link(kind=kind, mac="", mtu=0, up=seen.up, master=master, alias=seen.alias)
         return Link(
-            kind=self.kind(end, seen),
+            kind=kind,
             mac=seen.mac,
             mtu=seen.mtu,
             up=seen.up,
-            master=names.get(seen.master, "") if seen.master else "",
+            master=master,
             alias=seen.alias,
             ipv6_ll=seen.ipv6_ll,
             altnames=tuple(sorted(seen.altnames)),
@@ -270,6 +275,8 @@ class _Observer:
 
     def kind(self, end: End, seen: SeenLink) -> Kind:
         """Return the kind of a link; one that we never make is a wire to nowhere, and must go."""
+        if is_port(seen.alias):
+            return self.scope.ports.get(str(end), Borrowed(up=seen.up))
         if seen.kind == "bridge":
             return Bridge(stp=seen.stp)
         return Veth(far_of(seen.alias) or self.scope.peers.get(str(end), UNKNOWN))
@@ -277,7 +284,8 @@ class _Observer:
     def kinds(self) -> set[str]:
         """Return the kinds of links that there are, so that the kernel has them."""
         links = (link for netns in self.netns.values() for link in netns.links.values())
-        return {"bridge" if isinstance(link.kind, Bridge) else "veth" for link in links}
+        made = (link.kind for link in links if isinstance(link.kind, Bridge | Veth))
+        return {"bridge" if isinstance(kind, Bridge) else "veth" for kind in made}
 
     def visit_newborn(self) -> None:
         """Make a nameless namespace, see what it begins with, try there what will be made."""

@@ -11,11 +11,21 @@ from netloom.host.journal import Journal, boot_id, labs
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.objects import HOST
 from netloom.topology.expand import Joined, short_name
+from netloom.topology.lend import Nic
 from netloom.topology.loom import switch_of
 from netloom.topology.parse import parse
 from netloom.topology.suggest import did_you_mean
 from netloom.values import network_of
-from netloom.wire.rtnetlink import dump_addrs, dump_links, read_addrs, read_links
+from netloom.wire.rtnetlink import (
+    SeenAddr,
+    SeenLink,
+    dump_addrs,
+    dump_links,
+    dump_routes,
+    read_addrs,
+    read_links,
+    read_routes,
+)
 
 DOCKER_SOCKET = "/var/run/docker.sock"
 _SECONDS = 5.0
@@ -40,10 +50,40 @@ def joined(text: str) -> Joined:
     return _on_host(_docker_bridge(name) if colon and owner == "docker" else text)
 
 
-def _on_host(bridge: str) -> Joined:
+def nics() -> dict[str, Nic]:
+    """Return the interfaces of the host, as those that could be a port of a network."""
+    links, addrs, ways_out = _look()
+    names = {link.index: link.name for link in links}
+    own: dict[int, list[str]] = {}
+    for each in addrs:
+        if not each.addr.ip.startswith("fe80:"):
+            own.setdefault(each.index, []).append(str(each.addr))
+    return {
+        link.name: Nic(
+            kind=link.kind,
+            up=link.up,
+            alias=link.alias,
+            master=names.get(link.master, ""),
+            addresses=tuple(own.get(link.index, ())),
+            way_out=link.name in ways_out,
+        )
+        for link in links
+    }
+
+
+def _look() -> tuple[list[SeenLink], list[SeenAddr], set[str]]:
+    """Return the links of the host, its addresses, and by what links its default routes lead."""
     with Rtnetlink() as rt:
         links = read_links(rt.dump(dump_links()))
         addrs = read_addrs(rt.dump(dump_addrs()))
+        names = {link.index: link.name for link in links}
+        routes = read_routes(rt.dump(dump_routes()), names, protocols=None)
+    defaults = (route for route in routes if route.dst in {"0.0.0.0/0", "::/0"})
+    return links, addrs, {hop.dev for route in defaults for hop in route.nexthops}
+
+
+def _on_host(bridge: str) -> Joined:
+    links, addrs, ways_out = _look()
     found = next((link for link in links if link.name == bridge), None)
     bridges = [link.name for link in links if link.kind == "bridge"]
     if found is None:
@@ -57,7 +97,7 @@ def _on_host(bridge: str) -> Joined:
         for each in addrs
         if each.index == found.index and not each.addr.ip.startswith("fe80:")
     )
-    return Joined(bridge, subnets, found.mtu)
+    return Joined(bridge, subnets, found.mtu, way_out=bridge in ways_out)
 
 
 def _of_lab(lab: str, network: str) -> Joined:

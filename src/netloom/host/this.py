@@ -1,6 +1,6 @@
 """The real `Machine`: the one that netloom runs on."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from netloom.netns import names as registry
 from netloom.plan.steps import Plan
 from netloom.topology.allocate import HostSubnet
 from netloom.topology.expand import Joined, out_of
+from netloom.topology.lend import Nic
 from netloom.topology.uplink import Outside
 
 if TYPE_CHECKING:
@@ -62,6 +63,12 @@ class ThisMachine:
         from netloom.host import segments
 
         return segments.joined(segment)
+
+    def nics(self) -> Mapping[str, Nic]:
+        """Return the interfaces of the namespace `host`, as those that could be a port."""
+        from netloom.host import segments
+
+        return segments.nics()
 
     def check(self, desired: Desired, walls: Walls | None) -> None:
         """Raise `Unavailable` for what could not be started, or not be opened, here."""

@@ -30,7 +30,14 @@ if TYPE_CHECKING:
 _BATCH = 256
 """Steps in a batch at the most, so that progress and Ctrl-C are noticed."""
 
-_REMOVALS = steps.LinkDel | steps.AltnameDel | steps.AddrDel | steps.RouteDel | steps.RuleDel
+_REMOVALS = (
+    steps.LinkDel
+    | steps.PortDel
+    | steps.AltnameDel
+    | steps.AddrDel
+    | steps.RouteDel
+    | steps.RuleDel
+)
 _GONE = {errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL}
 
 

@@ -11,7 +11,7 @@ from netloom.host.journal import Journal, Pending, Record
 from netloom.host.machine import Machine, scope_of
 from netloom.host.this import ThisMachine
 from netloom.lab.files import read_files
-from netloom.model.objects import HOST, Desired
+from netloom.model.objects import HOST, Borrowed, Desired
 from netloom.model.snapshot import Snapshot
 from netloom.model.walls import Through
 from netloom.plan.diff import diff
@@ -20,6 +20,7 @@ from netloom.topology.allocate import Held
 from netloom.topology.expand import Joined
 from netloom.topology.lower import BASELINE, FORWARDING, Around, Lowered, lower
 from netloom.topology.parse import Source
+from netloom.topology.topology import Topology
 from netloom.topology.uplink import Outside, published_ports
 
 
@@ -79,7 +80,7 @@ def _look(
 ) -> tuple[Lowered, Snapshot]:
     """Return what is desired, and what is there."""
     lab = source.topology.name
-    around = _around(source, held, machine)
+    around = replace(_around(source, held, machine), borrowed=_borrowed(states(record, pending)))
     try:
         lowered = lower(source.topology, around)
     except TopologyError as error:
@@ -123,8 +124,26 @@ def _around(source: Source, held: Held, machine: Machine) -> Around:
         else Outside(),
         files=read_files(source),
         joined=_joined(source, machine),
+        nics=machine.nics() if _lends(topology) else {},
         folder=str(Path(source.file).absolute().parent),
     )
+
+
+def _lends(topology: Topology) -> bool:
+    """Whether an interface of the host becomes a port of some network."""
+    host = (topology.namespaces or {}).get(HOST)
+    return host is not None and any(said.network for said in host.interfaces.values())
+
+
+def _borrowed(states: Iterable[Desired]) -> dict[str, Borrowed]:
+    """Return the interfaces of the host that some states of a lab borrow, as they were found."""
+    return {
+        name: link.kind
+        for state in states
+        if HOST in state.netns
+        for name, link in state.netns[HOST].links.items()
+        if isinstance(link.kind, Borrowed)
+    }
 
 
 def _joined(source: Source, machine: Machine) -> dict[str, Joined]:
@@ -166,7 +185,9 @@ def _collisions(lowered: Lowered, snapshot: Snapshot) -> Iterable[Problem]:
         elif name in foreign.names:
             message = f"a namespace `{name}` exists, and is not this lab's"
             yield Problem(message, path, "choose another name", at_key=True)
-        for link in netns.links:
+        for link, facts in netns.links.items():
+            if isinstance(facts.kind, Borrowed):
+                continue
             if link in foreign.links.get(name, ()):
                 place = lowered.places.get(f"{name}:{link}", path)
                 message = f"an interface `{name}:{link}` exists, and is not this lab's"

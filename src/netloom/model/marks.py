@@ -1,9 +1,9 @@
 """The mark of ownership, kept by the kernel in the object itself (IFLA_IFALIAS, at most 255 bytes).
 
 `lo` of a namespace of ours bears `netloom:LAB/NAME`; every other link of ours `netloom:LAB to
-NS:IF`, the interface that it leads to, or `netloom:LAB` where it leads nowhere. What bears no mark
-of a lab is not that lab's, whatever its name. A table of nftables bears `netloom:LAB` as its
-comment.
+NS:IF`, the interface that it leads to, or `netloom:LAB` where it leads nowhere; one that is
+borrowed bears `netloom:LAB port of NET`. What bears no mark of a lab is not that lab's, whatever
+its name. A table of nftables bears `netloom:LAB` as its comment.
 """
 
 import re
@@ -13,6 +13,7 @@ from zlib import crc32
 from netloom.model.objects import End
 
 _PREFIX = "netloom:"
+_PORT = " port of "
 ALIAS_MAX = 255
 """IFALIASZ - 1 (linux/if.h)."""
 
@@ -27,11 +28,21 @@ def link_mark(lab: str, far: End | None = None) -> str:
     return (f"{_PREFIX}{lab} to {far}" if far else f"{_PREFIX}{lab}")[:ALIAS_MAX]
 
 
+def port_mark(lab: str, network: str) -> str:
+    """Return the alias of an interface that a network of the lab has borrowed as a port."""
+    return f"{_PREFIX}{lab}{_PORT}{network}"[:ALIAS_MAX]
+
+
+def is_port(alias: str) -> bool:
+    """Whether a mark says that the interface is borrowed: it is never deleted, but given back."""
+    return bool(lab_of(alias)) and _PORT in alias
+
+
 def lab_of(alias: str) -> str:
-    """Return the lab whose mark an alias is, empty if it is none."""
+    """Return the lab whose mark an alias is, empty if it is none; no name of a lab has a blank."""
     if not alias.startswith(_PREFIX):
         return ""
-    return alias.removeprefix(_PREFIX).partition(" to ")[0].partition("/")[0]
+    return alias.removeprefix(_PREFIX).partition(" ")[0].partition("/")[0]
 
 
 def far_of(alias: str) -> End | None:

@@ -49,7 +49,18 @@ class Bridge(Struct, frozen=True, tag="bridge"):
     stp: bool = False
 
 
-Kind = Loopback | Veth | Bridge
+class Borrowed(Struct, frozen=True, tag="borrowed"):
+    """An interface that is not the lab's, and a port of a bridge as long as the lab is there.
+
+    `up` and `alias` are as it was found, and as it is given back. Of its other facts nothing is
+    asked: a link of this kind has no MAC, an MTU of 0, and no addresses.
+    """
+
+    up: bool = True
+    alias: str = ""
+
+
+Kind = Loopback | Veth | Bridge | Borrowed
 
 
 class Addr(Struct, frozen=True, order=True):

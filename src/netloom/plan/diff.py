@@ -22,6 +22,7 @@ from netloom.model.objects import (
     HOST,
     NOTHING,
     Addr,
+    Borrowed,
     Bridge,
     Desired,
     End,
@@ -107,7 +108,7 @@ def _can_stay(want: Link | None, have: Link) -> bool:
     """Whether a link can become what is wanted without being made again."""
     if want is None or type(want.kind) is not type(have.kind):
         return False
-    return not isinstance(want.kind, Veth) or want.kind == have.kind
+    return isinstance(want.kind, Bridge | Loopback) or want.kind == have.kind
 
 
 def _deletions(doomed: frozenset[End], desired: Desired, snapshot: Snapshot) -> Iterator[Step]:
@@ -118,7 +119,9 @@ def _deletions(doomed: frozenset[End], desired: Desired, snapshot: Snapshot) -> 
             continue
         for link_name, link in have.links.items():
             end = End(name, link_name)
-            if end in doomed and end not in gone:
+            if end in doomed and isinstance(link.kind, Borrowed):
+                yield steps.PortDel(end, link.kind)
+            elif end in doomed and end not in gone:
                 yield steps.LinkDel(end)
                 if isinstance(link.kind, Veth):
                     gone.add(link.kind.peer)
@@ -285,7 +288,9 @@ def _missing(desired: Desired, left: Snapshot) -> Iterator[Step]:
         for link_name, link in want.links.items():
             end = End(name, link_name)
             before = have.links.get(link_name) if have else None
-            if before != link:
+            if before is None and isinstance(link.kind, Borrowed):
+                yield steps.PortAdd(end, link)
+            elif before != link:
                 if before is None:
                     near = _is_near(end, link, desired, order)
                     before = _as_made(link, near=near, ipv6=ipv6)
@@ -314,7 +319,7 @@ def _new_links(
                 continue
             if isinstance(link.kind, Veth):
                 wires.append((End(name, link_name), link))
-            else:
+            elif isinstance(link.kind, Bridge):
                 yield steps.LinkAdd(End(name, link_name), link)
     for end, link in wires:
         if isinstance(link.kind, Veth) and _is_near(end, link, desired, order):

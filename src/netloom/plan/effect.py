@@ -25,7 +25,7 @@ from functools import singledispatchmethod
 
 from msgspec.structs import replace
 
-from netloom.model.objects import HOST, Addr, Bridge, End, Link, Loopback, Netns, Veth
+from netloom.model.objects import HOST, Addr, Borrowed, Bridge, End, Link, Loopback, Netns, Veth
 from netloom.model.snapshot import Snapshot
 from netloom.plan import steps
 from netloom.plan.scratch import IPV6_MIN_MTU, Illegal, Scratch
@@ -235,6 +235,8 @@ class _World:
         _, link = self.link(step.end, step)
         if isinstance(link.kind, Loopback):
             raise Illegal(step, "`lo` cannot be deleted")
+        if isinstance(link.kind, Borrowed):
+            raise Illegal(step, "it is not the lab's")
         self.vanish(step.end, step)
         if isinstance(link.kind, Veth):
             self.vanish(link.kind.peer, step)
@@ -274,6 +276,22 @@ class _World:
             netns.drop_ipv6(name, step)
         if step.mtu is not None and step.ipv6_ll is None:
             netns.cross_ipv6_mtu(name, link.mtu, step)
+
+    @carry.register
+    def _(self, step: steps.PortAdd) -> None:
+        netns = self.inside(step.end.netns, step)
+        there = self.snapshot.foreign.links.get(step.end.netns, ())
+        if step.end.link in netns.links or step.end.link not in there:
+            raise Illegal(step, f"no interface `{step.end}` to borrow")
+        self.enslave(netns, step.link.master, step)
+        netns.links[step.end.link] = step.link
+
+    @carry.register
+    def _(self, step: steps.PortDel) -> None:
+        netns, link = self.link(step.end, step)
+        if not isinstance(link.kind, Borrowed):
+            raise Illegal(step, "it is not borrowed")
+        del netns.links[step.end.link]
 
     @carry.register
     def _(self, step: steps.AltnameAdd) -> None:

@@ -6,7 +6,7 @@ how. How it looks to a person is `render/text.py`, as a command `render/shell.py
 
 from msgspec import Struct
 
-from netloom.model.objects import Addr, Command, End, Link, Route, Rule
+from netloom.model.objects import Addr, Borrowed, Command, End, Link, Route, Rule
 from netloom.model.walls import Passage
 
 
@@ -52,6 +52,20 @@ class LinkSet(Struct, frozen=True, tag="link-set"):
     alias: str | None = None
     ipv6_ll: bool | None = None
     stp: bool | None = None
+
+
+class PortAdd(Struct, frozen=True, tag="port-add"):
+    """Borrow an interface: mark it, make it a port of a bridge, set it up, in one message."""
+
+    end: End
+    link: Link
+
+
+class PortDel(Struct, frozen=True, tag="port-del"):
+    """Give a borrowed interface back as it was found."""
+
+    end: End
+    found: Borrowed
 
 
 class AltnameAdd(Struct, frozen=True, tag="altname-add"):
@@ -215,6 +229,8 @@ Step = (
     | LinkAdd
     | LinkDel
     | LinkSet
+    | PortAdd
+    | PortDel
     | AltnameAdd
     | AltnameDel
     | AddrAdd
@@ -245,9 +261,9 @@ Plan = tuple[Step, ...]
 def netns_of(step: Step) -> str:
     """Return the namespace that a step is carried out in."""
     match step:
-        case (
-            LinkAdd() | LinkDel() | LinkSet() | AltnameAdd() | AltnameDel() | AddrAdd() | AddrDel()
-        ):
+        case LinkAdd() | LinkDel() | LinkSet() | PortAdd() | PortDel():
+            return step.end.netns
+        case AltnameAdd() | AltnameDel() | AddrAdd() | AddrDel():
             return step.end.netns
         case _:
             return step.netns

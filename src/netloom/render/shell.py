@@ -71,6 +71,20 @@ def _(step: steps.LinkDel) -> Iterator[str]:
 
 
 @commands.register
+def _(step: steps.PortAdd) -> Iterator[str]:
+    link = step.link
+    words = f"master {shlex.quote(link.master)} alias {shlex.quote(link.alias)}"
+    yield f"{_ip(step.end.netns)} link set {_dev(step.end)} up {words}"
+
+
+@commands.register
+def _(step: steps.PortDel) -> Iterator[str]:
+    state = "up" if step.found.up else "down"
+    words = f"nomaster alias {shlex.quote(step.found.alias)}"
+    yield f"{_ip(step.end.netns)} link set {_dev(step.end)} {state} {words}"
+
+
+@commands.register
 def _(step: steps.AltnameAdd) -> Iterator[str]:
     yield f"{_ip(step.end.netns)} link property add {_dev(step.end)} {_alt(step.altname)}"
 

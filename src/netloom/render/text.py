@@ -52,6 +52,16 @@ def _(step: steps.LinkSet) -> str:
 
 
 @line.register
+def _(step: steps.PortAdd) -> str:
+    return f"+ port {step.end} of {step.link.master}"
+
+
+@line.register
+def _(step: steps.PortDel) -> str:
+    return f"- port {step.end}"
+
+
+@line.register
 def _(step: steps.AltnameAdd) -> str:
     return f"+ altname {step.end} {step.altname}"
 

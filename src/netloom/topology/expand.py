@@ -43,17 +43,22 @@ class Port(Struct):
 class Joined(Struct, frozen=True):
     """A segment that is not the lab's: its bridge, its prefixes, its MTU in bytes.
 
-    The bridge is on the host, or in the switch namespace `netns` of another lab.
+    The bridge is on the host, or in the switch namespace `netns` of another lab. `way_out`: a
+    default route of the host leads out of it.
     """
 
     bridge: str
     subnets: tuple[str, ...] = ()
     mtu: int = 1500
     netns: str = HOST
+    way_out: bool = False
 
 
 class Segment(Struct):
-    """A network or a wire: its ports hear each other. `key` is its name, kept across runs."""
+    """A network or a wire: its ports hear each other. `key` is its name, kept across runs.
+
+    `lent` are interfaces of the host that are ports of it besides, each with its place.
+    """
 
     key: str
     path: Path
@@ -63,6 +68,7 @@ class Segment(Struct):
     network: Network | None = None
     joined: Joined | None = None
     subnets: list[str] = field(default_factory=list)
+    lent: list[tuple[str, Path]] = field(default_factory=list)
 
 
 class Member(Struct):
@@ -338,11 +344,29 @@ def _check_interfaces(fabric: Fabric) -> None:
     for name, member in fabric.members.items():
         for link, said in member.said.interfaces.items():
             path: Path = (*member.path, "interfaces", link)
-            if link == "lo" and name != HOST:
+            if said.network:
+                _lend(fabric, End(name, link), said, path)
+            elif link == "lo" and name != HOST:
                 _add_loopback(fabric, name, member.number, said, path)
             elif End(name, link) not in made and member.number == 0:
                 hint = did_you_mean(link, by_netns.get(name, ()))
                 fabric.say(path, f"no link or network makes `{name}:{link}`", hint, at_key=True)
+
+
+def _lend(fabric: Fabric, end: End, said: Interface, path: Path) -> None:
+    """Take an interface of the host as a port of a network, and nothing else: it is not ours."""
+    networks = {one.key: one for one in fabric.segments if one.network is not None}
+    if end.netns != HOST:
+        hint = f"`networks: [{said.network}]` joins it"
+        fabric.say((*path, "network"), "only an interface of `host` is a port of a network", hint)
+    elif said.network not in networks:
+        hint = did_you_mean(said.network, networks)
+        fabric.say((*path, "network"), f"no network `{said.network}`", hint)
+    else:
+        networks[said.network].lent.append((end.link, path))
+    for key in ("addresses", "mac", "mtu", "up"):
+        if getattr(said, key) != getattr(Interface(), key):
+            fabric.say((*path, key), f"`{end.link}` is not the lab's, so `{key}` is not its to say")
 
 
 def _add_loopback(fabric: Fabric, name: str, number: int, said: Interface, path: Path) -> None:

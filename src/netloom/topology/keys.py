@@ -173,6 +173,7 @@ INTERFACE = Record(
         Key("mac", MAC, "its Ethernet address"),
         Key("mtu", MTU, "its MTU"),
         Key("up", TRUTH, "whether it is set up; true unless said otherwise"),
+        Key("network", NETWORK_NAME, "the network that it is a port of: an interface of `host`"),
         *INTERFACE_LATER,
     ),
 )

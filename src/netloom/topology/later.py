@@ -10,7 +10,6 @@ from netloom.topology.vocabulary import (
     DELAY,
     IF_NAME,
     INTERFACE,
-    LAB,
     RATE,
     SHARE,
     TEXT,
@@ -70,7 +69,6 @@ INTERFACE_LATER = (
     _KIND,
     *_later(
         ("from", INTERFACE, "an existing NIC, moved in, and given back as it was"),
-        ("network", LAB, "the network that it is a port of"),
         ("ports", Many(item=IF_NAME), "the interfaces below a bridge, bond or vrf"),
         ("parent", TEXT, "the interface that it stands on"),
         ("id", COUNT, "the VLAN, VXLAN or Geneve number"),

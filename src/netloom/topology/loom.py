@@ -6,14 +6,14 @@ network are on its root bridge, each further thousand on a bridge of its own tha
 so a network that grows moves nobody.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 
 from msgspec.structs import replace
 
 from netloom.errors import Path  # noqa: TC001 - one name for all that tells a place
-from netloom.model.marks import link_mark, lo_mark
-from netloom.model.objects import HOST, Addr, Bridge, End, Link, Loopback, Veth
+from netloom.model.marks import link_mark, lo_mark, port_mark
+from netloom.model.objects import HOST, Addr, Borrowed, Bridge, End, Link, Loopback, Veth
 from netloom.topology.expand import Fabric, Joined, Port, Segment, short_name
 from netloom.topology.settings import ipv6_off
 from netloom.values import IFNAMSIZ, family, ip_and_length, network_of
@@ -37,8 +37,14 @@ class Loom:
     `links` are the links by namespace and name, `places` where in the file each was said.
     """
 
-    def __init__(self, lab: str, fabric: Fabric, salt: str) -> None:
-        """Begin with no links; `salt` goes into the MAC addresses."""
+    def __init__(
+        self, lab: str, fabric: Fabric, salt: str, borrowed: Mapping[str, Borrowed]
+    ) -> None:
+        """Begin with no links; `salt` goes into the MAC addresses.
+
+        `borrowed` are the interfaces of the host that become ports, as they were found.
+        """
+        self.borrowed = borrowed
         self.lab = lab
         self.fabric = fabric
         self.salt = salt
@@ -54,6 +60,7 @@ class Loom:
                 self.wire(segment)
             else:
                 self.network(segment)
+                self.borrow(segment)
 
     def lo(self, name: str) -> Link:
         """Return `lo` of a namespace of the lab."""
@@ -135,7 +142,7 @@ class Loom:
             self.places[f"{where}:{name}"] = segment.path
             self.add(End(where, name), self.bridge(End(where, name), segment))
             if number:
-                self.trunk(where, names[0], name, segment.mtu)
+                self.trunk(End(where, names[0]), End(where, name), segment.mtu)
         for number, port in enumerate(segment.ports):
             if network.bridge and port.end.netns == HOST:
                 self.on_bridge(End(where, names[0]), port, ipv6=ipv6)
@@ -189,11 +196,38 @@ class Loom:
             mac = f"fe{mac[2:]}"
         return Link(kind=Veth(far), mac=mac, mtu=mtu, master=bridge, alias=alias)
 
-    def trunk(self, where: str, root: str, branch: str, mtu: int) -> None:
+    def trunk(self, root: End, branch: End, mtu: int) -> None:
         """Hang a further bridge of a network on its root."""
-        down, up = End(where, short_name(f"{branch}.down")), End(where, short_name(f"{branch}.up"))
-        self.add(down, self.bridge_port(down, up, root, mtu))
-        self.add(up, self.bridge_port(up, down, branch, mtu))
+        down = End(root.netns, short_name(f"{branch.link}.down"))
+        up = End(branch.netns, short_name(f"{branch.link}.up"))
+        self.add(down, self.bridge_port(down, up, root.link, mtu))
+        self.add(up, self.bridge_port(up, down, branch.link, mtu))
+
+    def borrow(self, segment: Segment) -> None:
+        """Make interfaces of the host ports of a network.
+
+        They stay where they are, so it is a bridge on the host that they become ports of: the
+        network's own where it stands there, else a further one that hangs on it.
+        """
+        network, joined = segment.network, segment.joined
+        if not segment.lent or network is None:
+            return
+        if joined and joined.netns == HOST:
+            bridge = joined.bridge
+        elif network.bridge:
+            bridge = network.bridge
+        else:
+            bridge = short_name(f"{self.lab}.{segment.key}")
+            root = joined.bridge if joined else short_name(segment.key)
+            where = joined.netns if joined else self.switch
+            self.places[f"{HOST}:{bridge}"] = segment.path
+            self.add(End(HOST, bridge), self.bridge(End(HOST, bridge), segment))
+            self.trunk(End(where, root), End(HOST, bridge), segment.mtu)
+        for name, path in segment.lent:
+            self.places[f"{HOST}:{name}"] = path
+            kind = self.borrowed.get(name, Borrowed())
+            alias = port_mark(self.lab, segment.key)
+            self.add(End(HOST, name), Link(kind, mac="", mtu=0, master=bridge, alias=alias))
 
     def port_name(self, where: str, netns: str, network: str) -> str:
         """Return a free name for a bridge's end of a wire: `web.lan`, or a digest of that."""

@@ -20,6 +20,7 @@ from netloom.errors import Path, Problem, TopologyError
 from netloom.model.marks import ruleset_of
 from netloom.model.objects import (
     HOST,
+    Borrowed,
     Command,
     Desired,
     Netns,
@@ -32,6 +33,7 @@ from netloom.topology.commands import digest_of as command_digest
 from netloom.topology.etc import EtcFolders, Files, contents, digest_of
 from netloom.topology.expand import DEFAULT_MTU, Fabric, Joined, Member, expand, out_of
 from netloom.topology.expects import check_expects
+from netloom.topology.lend import Nic, join_notes, lent
 from netloom.topology.loom import MAX_MEMBERS, SHARD, Loom, switch_of
 from netloom.topology.naming import Naming
 from netloom.topology.policy import HOST_PROTOCOL, Policy
@@ -60,7 +62,8 @@ SWITCH_SYSCTLS = {
 class Around(Struct, frozen=True):
     """What `lower` is told of the machine and of the lab's earlier life.
 
-    `ipv6`: whether the kernel has it; where not, nothing of it is derived or set.
+    `ipv6`: whether the kernel has it; where not, nothing of it is derived or set. `nics` are the
+    interfaces of the host, `borrowed` those that the lab has as ports by now, as they were found.
     """
 
     held: Held = Held()
@@ -70,6 +73,8 @@ class Around(Struct, frozen=True):
     outside: Outside = Outside()
     files: Files = field(default_factory=dict)
     joined: Mapping[str, Joined] = field(default_factory=dict)
+    nics: Mapping[str, Nic] = field(default_factory=dict)
+    borrowed: Mapping[str, Borrowed] = field(default_factory=dict)
     folder: str = ""
 
 
@@ -106,7 +111,7 @@ def lower(topology: Topology, around: Around | None = None) -> Lowered:
         held=held,
         places=places | lowering.loom.places,
         through=tuple(uplinks.through()),
-        notes=tuple(uplinks.notes),
+        notes=(*uplinks.notes, *join_notes(fabric)),
     )
 
 
@@ -153,7 +158,8 @@ class _Lowering:
         self.naming = naming
         self.baseline = around.held.baseline
         self.ipv6 = around.ipv6
-        self.loom = Loom(topology.name, fabric, around.salt)
+        borrowed = lent(fabric, topology.name, around.nics, around.borrowed)
+        self.loom = Loom(topology.name, fabric, around.salt, borrowed)
 
     def desired(self) -> Desired:
         """Return everything that is desired."""

@@ -29,12 +29,16 @@ class Membership(Struct, frozen=True, kw_only=True):
 
 
 class Interface(Struct, frozen=True, kw_only=True):
-    """What is said of one interface under `namespaces.NS.interfaces`; None and 0: not said."""
+    """What is said of one interface under `namespaces.NS.interfaces`; None and 0: not said.
+
+    `network` is the one that it is a port of.
+    """
 
     addresses: Addresses = None
     mac: str = ""
     mtu: int = 0
     up: bool = True
+    network: str = ""
 
 
 class Uplink(Struct, frozen=True, kw_only=True):

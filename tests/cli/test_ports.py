@@ -1,0 +1,191 @@
+"""An interface of the host as a port of a network: lent, and given back as it was."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from tests.cli.host import Warm, ended, netloom, no_trace, on_a_host, write
+from tests.cli.test_no_trace import Walk, by_down, by_up
+from tests.cli.witness import differences, look
+from tests.kernel.machines import says
+
+LAB = """\
+networks:
+  sw: {subnet: 10.70.0.0/24}
+namespaces:
+  host: {interfaces: {eth2: {network: sw}}}
+  a: {networks: {sw: 10.70.0.10}}
+"""
+CARD = """
+nft delete table inet filter
+ip netns add box
+ip link add eth2 type veth peer name card netns box
+ip link set eth2 addrgenmode none alias "to the bench"
+ip -n box link set card addrgenmode none
+ip -n box link set card up
+ip -n box address add 10.70.0.200/24 dev card
+ip link set eth2 up
+ip link set eth2 down
+"""
+"""A second card of the host, down (and up once), and on its cable a box with an address."""
+
+BRIDGE = """
+ip link add br0 type bridge
+ip link set br0 addrgenmode none
+ip link set br0 up
+ip link add t0 type veth peer name t1
+ip link set t1 addrgenmode none
+ip link set t1 up
+ip link set t0 addrgenmode none
+ip link set t0 master br0 up
+"""
+
+
+def card() -> dict[str, object]:
+    """Return what the witness says of the card."""
+    found = json.loads(says("ip", "-j", "link", "show", "eth2"))[0]
+    return {key: found.get(key) for key in ("operstate", "master", "ifalias", "flags")}
+
+
+@pytest.mark.parametrize("bridge", ["", "bridge: br7, ", "from: br0, "])
+@on_a_host
+def test_a_card_of_the_host_is_a_port(bridge: str) -> None:
+    """The box at its cable is a neighbour; the card stays where it is, and is down as before."""
+    says("sh", "-ec", CARD + BRIDGE)
+    write("lab.yaml", LAB.replace("subnet", f"{bridge}subnet"))
+    found = card()
+    with no_trace():
+        netloom("up", "-q", "lab.yaml").status(0)
+        assert card()["ifalias"] == "netloom:lab port of sw"
+        assert ended("exec", "a", "ping", "-qc2", "-i0.2", "-w3", "10.70.0.200").returncode == 0
+        netloom("verify", "lab").stdout("lab  is as it was applied\n").status(0)
+
+        says("ip", "link", "set", "eth2", "nomaster")
+        missing = ended("verify", "lab")
+        assert (missing.returncode, "eth2" in missing.stdout) == (3, True), missing
+        netloom("up", "-q", "lab.yaml").status(0)
+        netloom("verify", "lab").stdout("lab  is as it was applied\n").status(0)
+
+        write("lab.yaml", LAB.replace("  host: {interfaces: {eth2: {network: sw}}}\n", ""))
+        netloom("up", "-q", "lab.yaml").status(0)
+        assert card() == found
+        assert ended("undo", "lab").returncode == 0
+        assert card()["ifalias"] == "netloom:lab port of sw"
+        netloom("down", "-q", "lab").status(0)
+    assert card() == found
+
+
+@on_a_host
+def test_a_card_is_a_port_of_another_lab_s_network() -> None:
+    """The other lab's member reaches the box, by a bridge that this lab hangs on its network."""
+    says("sh", "-ec", CARD)
+    write("shop.yaml", "networks: {sw: 10.70.0.0/24}\nnamespaces: {web: {networks: [sw]}}\n")
+    write(
+        "bench.yaml",
+        "networks: {far: {from: shop/sw}}\n"
+        "namespaces: {host: {interfaces: {eth2: {network: far}}}}\n",
+    )
+    with no_trace():
+        netloom("up", "-q", "shop.yaml").status(0)
+        netloom("up", "-q", "bench.yaml").status(0)
+        assert ended("exec", "web", "ping", "-qc2", "-i0.2", "-w3", "10.70.0.200").returncode == 0
+        netloom("down", "-q", "bench").status(0)
+        netloom("down", "-q", "shop").status(0)
+
+
+@on_a_host
+def test_what_cannot_be_lent_is_refused() -> None:
+    """The way out, a bridge, a bridge's port, one with an address, one that there is not."""
+    says("sh", "-ec", CARD + BRIDGE)
+    says("ip", "link", "set", "eth2", "master", "br0")
+    says("sh", "-ec", "ip link add eth3 type veth peer name x; ip addr add 10.1.0.1/24 dev eth3")
+    with no_trace():
+        for link, said in (
+            ("eth0", "the host's default route leads out of `eth0`, and would be cut off"),
+            ("br0", "`br0` is a bridge itself"),
+            ("eth2", "`eth2` is a port of `br0`"),
+            ("eth3", "`eth3` has the address 10.1.0.1/24, which would be cut off"),
+            ("eth9", "the host has no interface `eth9`"),
+            ("lo", "`lo` cannot be the port of a bridge"),
+        ):
+            write("bad.yaml", LAB.replace("eth2", link))
+            refused = ended("up", "bad.yaml")
+            assert refused.returncode == 2, refused
+            assert refused.stderr.startswith(f"bad.yaml:4:23: {said}"), refused.stderr
+            assert refused.stderr.endswith("nothing was touched\n")
+
+
+@on_a_host
+def test_a_bridge_that_is_the_host_s_only_way_out_is_told() -> None:
+    """It gets ports and loses nothing; members stand beside the host on its LAN."""
+    says("sh", "-ec", "nft delete table inet filter")
+    says("sh", "-ec", BRIDGE + "ip address add 198.51.100.2/24 dev br0")
+    says("ip", "route", "replace", "default", "via", "198.51.100.1", "dev", "br0")
+    write(
+        "lab.yaml",
+        "networks: {lan: {from: br0, range: 198.51.100.32/29}}\n"
+        "namespaces:\n  a: {networks: [lan]}\n",
+    )
+    with no_trace():
+        told = ended("up", "lab.yaml")
+        assert (told.returncode, "note: `br0` is the host's own way out" in told.stderr) == (
+            0,
+            True,
+        )
+        says("ping", "-qc1", "-W2", "198.51.100.32")
+        netloom("down", "-q", "lab").status(0)
+
+
+FIRST = """\
+name: shop
+networks:
+  sw: {subnet: none}
+  far: {from: other/lan, range: 10.71.0.64/28}
+namespaces:
+  host: {interfaces: {eth2: {network: sw}}}
+  a: {networks: [sw, far]}
+"""
+SECOND = """\
+name: shop
+networks:
+  far: {from: other/lan, range: 10.71.0.64/28}
+namespaces:
+  host: {interfaces: {eth2: {network: far}}}
+  a: {networks: [far]}
+"""
+WALKS = {
+    "up": Walk((), ("up", "first.yaml"), "first.yaml"),
+    "down": Walk((("up", "first.yaml"),), ("down", "shop"), "first.yaml"),
+    "change": Walk((("up", "first.yaml"),), ("up", "second.yaml"), "second.yaml"),
+}
+
+
+@pytest.mark.parametrize("verb", WALKS)
+@pytest.mark.parametrize("recover", [by_down, by_up])
+@on_a_host
+def test_what_is_borrowed_is_given_back_after_every_kill(
+    verb: str, recover: Callable[[Warm, str], None]
+) -> None:
+    """A card and another lab's switch namespace are as before; every fourth call."""
+    says("sh", "-ec", CARD)
+    write("first.yaml", FIRST)
+    write("second.yaml", SECOND)
+    write("other.yaml", "networks: {lan: 10.71.0.0/24}\nnamespaces: {z: {networks: [lan]}}\n")
+    walk = WALKS[verb]
+    with Warm() as netloom:
+        netloom("up", "other.yaml")
+        for words in walk.before:
+            netloom(*words)
+        calls = netloom.calls(*walk.verb)
+        netloom("down", "first.yaml")
+        before = look(whole=False)
+        assert len(calls) > 10
+        for at in range(1 if recover is by_down else 3, len(calls) + 1, 4):
+            for words in walk.before:
+                netloom(*words)
+            about = netloom.kill(at, *walk.verb)
+            recover(netloom, walk.then)
+            found = differences(before, look(whole=False))
+            assert not found, f"{walk.verb}, killed before call {at}: {about}\n{found}"
+        netloom("down", "other")
