@@ -18,7 +18,6 @@ namespaces:
   a: {networks: {sw: 10.70.0.10}}
 """
 CARD = """
-nft delete table inet filter
 ip netns add box
 ip link add eth2 type veth peer name card netns box
 ip link set eth2 addrgenmode none alias "to the bench"
@@ -119,7 +118,6 @@ def test_what_cannot_be_lent_is_refused() -> None:
 @on_a_host
 def test_a_bridge_that_is_the_host_s_only_way_out_is_told() -> None:
     """It gets ports and loses nothing; members stand beside the host on its LAN."""
-    says("sh", "-ec", "nft delete table inet filter")
     says("sh", "-ec", BRIDGE + "ip address add 198.51.100.2/24 dev br0")
     says("ip", "route", "replace", "default", "via", "198.51.100.1", "dev", "br0")
     write(
@@ -168,6 +166,7 @@ def test_what_is_borrowed_is_given_back_after_every_kill(
     verb: str, recover: Callable[[Warm, str], None]
 ) -> None:
     """A card and another lab's switch namespace are as before; every fourth call."""
+    says("nft", "delete", "table", "inet", "filter")
     says("sh", "-ec", CARD)
     write("first.yaml", FIRST)
     write("second.yaml", SECOND)

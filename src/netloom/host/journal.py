@@ -28,7 +28,7 @@ from msgspec import Struct
 
 from netloom.errors import Unavailable
 from netloom.model.objects import NOTHING, Desired, Netns
-from netloom.model.walls import Through
+from netloom.model.walls import Across, Through
 from netloom.netns.cover import make_run_writable
 from netloom.plan.steps import NameDel, NetnsAdd, NetnsDel, Plan
 from netloom.topology.allocate import Held
@@ -56,7 +56,7 @@ class Record(Struct, frozen=True):
     text: str = ""
     command: str = "up"
     version: int = VERSION
-    through: tuple[Through, ...] = ()
+    through: tuple[Across | Through, ...] = ()
 
 
 class Pending(Struct, frozen=True):

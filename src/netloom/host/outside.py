@@ -62,6 +62,7 @@ def outside(lab: str, ports: Collection[tuple[str, int]] = ()) -> Outside:
         links={link.name: _trouble(link) for link in others},
         resolvers=resolvers(),
         of_labs=frozenset(link.name for link in others if lab_of(link.alias)),
+        bridges=frozenset(link.name for link in others if link.kind == "bridge"),
         exits=tuple(_exits(routes)),
         forwards=frozenset(name for name in free if forwarding.of(name)),
         forwards_ipv6=forwarding.of_ipv6(),

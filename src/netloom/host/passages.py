@@ -21,6 +21,7 @@ from typing import NamedTuple
 from msgspec import structs
 
 from netloom.errors import KernelError, Unavailable
+from netloom.host import sysctl
 from netloom.kernel.nft import Nft
 from netloom.model.walls import Noted, Passage, Tool, WallRule, Walls, WallTable
 from netloom.plan.openings import Command, closing, opening, program
@@ -37,6 +38,10 @@ _TABLES = {"filter", "mangle", "raw", "security"}
 _WORDS: tuple[tuple[Family, str, str], ...] = ((4, "ip", "iptables"), (6, "ip6", "ip6tables"))
 _UFW: tuple[tuple[Family, str], ...] = ((4, "/etc/ufw/user.rules"), (6, "/etc/ufw/user6.rules"))
 _ZONES = ("/usr/lib/firewalld/zones", "/etc/firewalld/zones")
+_BRIDGED: dict[str, Family] = {
+    "net.bridge.bridge-nf-call-iptables": 4,
+    "net.bridge.bridge-nf-call-ip6tables": 6,
+}
 _BOUND = re.compile(r'<interface\s+name="([^"]+)"')
 _REMEDIES = {"firewall-cmd": "firewalld", "ufw": "ufw", "nft": "nftables"}
 _ERRNOS = {os.strerror(number): number for number in sorted(errno.errorcode, reverse=True)}
@@ -97,7 +102,13 @@ def _is_open(walls: Walls, passage: Passage) -> bool:
 def _walls() -> Walls:
     tables = tuple(_tables())
     zones, bound = _firewalld() if any(map(is_firewalld, tables)) else (frozenset(), frozenset())
-    return Walls(tables, tuple(_noted()), zones, bound)
+    return Walls(tables, tuple(_noted()), zones, bound, frozenset(_bridged()))
+
+
+def _bridged() -> Iterator[Family]:
+    """Yield the families in which packets that cross a bridge meet the rules for what is routed."""
+    seen = sysctl.read(_BRIDGED)
+    yield from (family for key, family in _BRIDGED.items() if seen.get(key, "0") != "0")
 
 
 def _walls_around(passage: Passage) -> Walls:

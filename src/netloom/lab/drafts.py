@@ -13,7 +13,7 @@ from netloom.host.this import ThisMachine
 from netloom.lab.files import read_files
 from netloom.model.objects import HOST, Borrowed, Desired
 from netloom.model.snapshot import Snapshot
-from netloom.model.walls import Through
+from netloom.model.walls import Across, Through
 from netloom.plan.diff import diff
 from netloom.plan.steps import Plan
 from netloom.topology.allocate import Held
@@ -99,7 +99,9 @@ def _look(
     return replace(lowered, desired=desired), snapshot
 
 
-def with_passages(desired: Desired, through: Iterable[Through], snapshot: Snapshot) -> Desired:
+def with_passages(
+    desired: Desired, through: Iterable[Across | Through], snapshot: Snapshot
+) -> Desired:
     """Return what is desired, with the exceptions that the host's firewalls make necessary now."""
     if snapshot.walls is None or HOST not in desired.netns:
         return desired

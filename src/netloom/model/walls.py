@@ -60,7 +60,18 @@ class Published(NamedTuple):
 DNS = (Port("udp", 53), Port("tcp", 53))
 
 
-class Through(Struct, frozen=True):
+class Across(Struct, frozen=True, tag="across"):
+    """What crosses a bridge of the host, and meets its firewalls where br_netfilter is on.
+
+    `addresses` are the lab's on a bridge that is somebody else's; empty on one of the lab's own.
+    """
+
+    lab: str
+    bridge: str
+    addresses: tuple[str, ...] = ()
+
+
+class Through(Struct, frozen=True, tag="through"):
     """What a network with an uplink lets pass on its host.
 
     `link` is the host's interface in the network, `uplink` the one that leads outside;
@@ -201,13 +212,15 @@ class Walls(Struct, frozen=True):
     """All tables of a host, and what firewalls say of themselves in files.
 
     `zones` are the names of firewalld's zones, `bound` the interfaces that its lasting
-    configuration puts into one.
+    configuration puts into one. `bridged` are the families that are seen when they cross a bridge,
+    too (br_netfilter, `net.bridge.bridge-nf-call-iptables`).
     """
 
     tables: tuple[WallTable, ...] = ()
     ufw: tuple[Noted, ...] = ()
     zones: frozenset[str] = frozenset()
     bound: frozenset[str] = frozenset()
+    bridged: frozenset[Family] = frozenset()
 
 
 def families(through: Through) -> tuple[tuple[Family, str], ...]:

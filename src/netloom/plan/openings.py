@@ -29,7 +29,7 @@ def opening(passage: Passage, at: tuple[int, WallRule | None] = (0, None)) -> Co
             verb = ("insert", "rule") if before else ("add", "rule")
             where = (*passage.table.split(), passage.chain)
             handle = ("handle", before.place) if before else ()
-            rule = (*_nft(flow), "accept", "comment", f'"{comment}"')
+            rule = (*_nft(flow, passage.table), "accept", "comment", f'"{comment}"')
             return ("nft", *verb, *where, *handle, *rule)
         case _:
             number, _ = at
@@ -79,10 +79,12 @@ def _xtables(flow: Flow) -> Command:
     return words
 
 
-def _nft(flow: Flow) -> Command:
-    """Return the conditions of nft(8) that a flow is."""
+def _nft(flow: Flow, table: str) -> Command:
+    """Return the conditions of nft(8) that a flow is; a table of `inet` sees both families."""
     ip = "ip6" if flow.family == 6 else "ip"
     words: Command = ()
+    if table.startswith("inet ") and not (flow.src or flow.dst or flow.proto):
+        words = ("meta", "nfproto", f"ipv{flow.family}")
     for key, name in (("iifname", flow.iif), ("oifname", flow.oif)):
         words += (key, f'"{name}"') if name else ()
     words += _options((f"{ip} saddr", flow.src), (f"{ip} daddr", flow.dst))

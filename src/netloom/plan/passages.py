@@ -9,6 +9,7 @@ on what was opened already: exceptions, ours and other labs', are looked through
 from collections.abc import Collection, Iterable, Iterator
 
 from netloom.model.walls import (
+    Across,
     Flow,
     Passage,
     Through,
@@ -39,8 +40,13 @@ _ICMP = {4: "icmp", 6: "ipv6-icmp"}
 # ── what must pass ────────────────────────────────────────────────────────────────────────
 
 
-def flows(through: Through) -> tuple[Flow, ...]:
-    """Return the kinds of packets of a network that its host must let pass, each once."""
+def flows(through: Through | Across, bridged: Collection[Family] = ()) -> tuple[Flow, ...]:
+    """Return the kinds of packets of a network that its host must let pass, each once.
+
+    `bridged` are the families in which the host's firewalls see what crosses a bridge.
+    """
+    if isinstance(through, Across):
+        return tuple(_across(through, bridged))
     found = (
         flow
         for family, subnet in families(through)
@@ -51,6 +57,22 @@ def flows(through: Through) -> tuple[Flow, ...]:
         )
     )
     return tuple(dict.fromkeys(found))
+
+
+def _across(across: Across, bridged: Collection[Family]) -> Iterator[Flow]:
+    """Yield what crosses a bridge; neighbours are asked for from other addresses, too."""
+    bridge = across.bridge
+    for family in sorted(bridged):
+        if not across.addresses:
+            yield Flow(family, iif=bridge, oif=bridge)
+            continue
+        for address in across.addresses:
+            if (":" in address) == (family == 6):
+                one = f"{address}/{128 if family == 6 else 32}"
+                yield Flow(family, iif=bridge, oif=bridge, src=one)
+                yield Flow(family, iif=bridge, oif=bridge, dst=one)
+        if family == 6 and any(":" in address for address in across.addresses):
+            yield Flow(family, iif=bridge, oif=bridge, proto=_ICMP[family])
 
 
 def _forwarded(through: Through, family: Family, subnet: str) -> Iterator[Flow]:
@@ -80,18 +102,22 @@ def _to_host(through: Through, family: Family, subnet: str) -> Iterator[Flow]:
 # ── what is needed ────────────────────────────────────────────────────────────────────────
 
 
-def passages(walls: Walls, through: Through) -> tuple[Passage, ...]:
-    """Return the exceptions that a network needs on this host, open already or not, each once."""
+def passages(walls: Walls, through: Through | Across) -> tuple[Passage, ...]:
+    """Return the exceptions that a network needs on this host, open already or not, each once.
+
+    A zone of firewalld opens the host to an interface, too: no bridge is put into one for the sake
+    of what crosses it, and by itself firewalld lets that pass (firewalld.zone(5), `forward`).
+    """
     comment = comment_of(through.lab)
-    zone = _zone(walls, through)
+    zone, link = ("", "") if isinstance(through, Across) else (_zone(walls, through), through.link)
     found = {
         passage: None
-        for flow in flows(through)
+        for flow in flows(through, walls.bridged)
         for table in walls.tables
         if table.family in {0, flow.family} and not table.name.startswith(OWN_TABLE)
         for drop in _drops(walls, table, flow)
         for passage in _exceptions(table, flow, drop, zone, comment)
-        if passage.tool != "firewall-cmd" or flow.iif == through.link
+        if passage.tool != "firewall-cmd" or flow.iif == link
     }
     return tuple(found)
 
@@ -206,6 +232,7 @@ def flow_of(rule: WallRule, family: int) -> Flow:
     one = {key: values[0] for key, values in said.items() if len(values) == 1}
     addressed = one.get("src", "") + one.get("dst", "")
     six = family == 6 or ":" in addressed or one.get("proto") == "ipv6-icmp"
+    six = six or one.get("family") == "6"
     port = one.get("dport", "")
     return Flow(
         6 if six else 4,

@@ -7,7 +7,7 @@
 * `publish`: exactly the ports that the file says lead inwards, from anywhere, the host included.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -42,6 +42,11 @@ class Way(Struct, frozen=True):
         for version in sorted(self.families):
             plain = (text.partition("/")[0] for text in port.addresses)
             yield from [address for address in plain if family(address) == version][:1]
+
+    @property
+    def on_bridge(self) -> bool:
+        """Whether what crosses the network may pass the host's rules, too (br_netfilter)."""
+        return bool(self.segment.network and self.segment.network.bridge)
 
     @property
     def by_host(self) -> bool:
@@ -79,18 +84,23 @@ def table(
     inward: Sequence[Inward],
     closed: Mapping[str, tuple[str, ...]],
     guarded: Sequence[str] = (),
+    bridges: Collection[str] = (),
 ) -> str:
     """Return the chains of the table, empty if nothing leads out.
 
     `closed` says for an interface where IPv4 packets from it may not go, and for `ALL_IPV6`
-    between which interfaces IPv6 may not go. By those that are `guarded` members reach no port of
-    the host's but its resolver.
+    between which interfaces IPv6 may not go; `bridges` are the host's own. By those that are
+    `guarded` members reach no port of the host's but its resolver.
     """
     if not ways:
         return ""
     links = _set(way.link for way in ways)
     chains = [
-        _chain("guard", "filter hook forward priority filter - 5", _guard(ways, inward, closed)),
+        _chain(
+            "guard",
+            "filter hook forward priority filter - 5",
+            [*_guard(ways, inward), *_kept(closed, bridges)],
+        ),
         _chain("clamp", "filter hook forward priority mangle", _clamp(links)),
     ]
     if guarded:
@@ -109,10 +119,25 @@ def table(
     return "\n".join(chains)
 
 
-def _guard(
-    ways: Sequence[Way], inward: Sequence[Inward], closed: Mapping[str, tuple[str, ...]]
-) -> Iterator[str]:
+def _kept(closed: Mapping[str, tuple[str, ...]], bridges: Collection[str]) -> Iterator[str]:
+    """Yield what keeps closed what our forwarding would newly permit.
+
+    What crosses a bridge is not forwarded by us, though br_netfilter shows it here.
+    """
+    concerned = {*closed, *(other for others in closed.values() for other in others)}
+    for bridge in sorted(concerned.intersection(bridges)):
+        yield f"iifname {_set([bridge])} oifname {_set([bridge])} accept"
+    for link, others in closed.items():
+        if others and link == ALL_IPV6:
+            yield f"meta nfproto ipv6 iifname {_set(others)} oifname {_set(others)} drop"
+        elif others:
+            yield f"meta nfproto ipv4 iifname {_set([link])} oifname {_set(others)} drop"
+
+
+def _guard(ways: Sequence[Way], inward: Sequence[Inward]) -> Iterator[str]:
     links = _set(way.link for way in ways)
+    for link in (_set([way.link]) for way in ways if way.on_bridge):
+        yield f"iifname {link} oifname {link} accept"
     if hidden := [way.link for way in ways if not way.routed]:
         # What belongs to no connection is not translated: it would leave with the lab's address.
         yield f"iifname {_set(hidden)} ct state invalid drop"
@@ -128,11 +153,6 @@ def _guard(
     yield f"iifname {links} ct status dnat accept"
     yield f"iifname {links} drop"
     yield f"oifname {links} drop"
-    for link, others in closed.items():
-        if others and link == ALL_IPV6:
-            yield f"meta nfproto ipv6 iifname {_set(others)} oifname {_set(others)} drop"
-        elif others:
-            yield f"meta nfproto ipv4 iifname {_set([link])} oifname {_set(others)} drop"
 
 
 def _host(guarded: Sequence[str]) -> Iterator[str]:

@@ -6,7 +6,7 @@ network are on its root bridge, each further thousand on a bridge of its own tha
 so a network that grows moves nobody.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 
 from msgspec.structs import replace
@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from netloom.errors import Path  # noqa: TC001 - one name for all that tells a place
 from netloom.model.marks import link_mark, lo_mark, port_mark
 from netloom.model.objects import HOST, Addr, Borrowed, Bridge, End, Link, Loopback, Veth
+from netloom.model.walls import Across
 from netloom.topology.expand import Fabric, Joined, Port, Segment, short_name
 from netloom.topology.settings import ipv6_off
 from netloom.values import IFNAMSIZ, family, ip_and_length, network_of
@@ -107,6 +108,17 @@ class Loom:
         member = self.fabric.members.get(end.netns)
         key = ipv6_off(member.said.sysctls, end.link) if member else ""
         return f"which the setting `{key}` forbids" if key else ""
+
+    def across(self) -> Iterator[Across]:
+        """Yield what of the lab crosses bridges of the host."""
+        for name, link in self.links[HOST].items():
+            if isinstance(link.kind, Bridge):
+                yield Across(self.lab, name)
+        for segment in self.fabric.segments:
+            if segment.joined and segment.joined.netns == HOST:
+                texts = (text for port in segment.ports for text in port.addresses)
+                if plain := tuple(text.partition("/")[0] for text in texts):
+                    yield Across(self.lab, segment.joined.bridge, plain)
 
     def add(self, end: End, link: Link) -> None:
         """Put a link into its namespace, where no other of its name is."""

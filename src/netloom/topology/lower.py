@@ -26,7 +26,7 @@ from netloom.model.objects import (
     Netns,
     Route,
 )
-from netloom.model.walls import Through
+from netloom.model.walls import Across, Through
 from netloom.topology.allocate import Held, HostSubnet, allocate
 from netloom.topology.commands import commands, twice
 from netloom.topology.commands import digest_of as command_digest
@@ -84,7 +84,7 @@ class Lowered(Struct, frozen=True):
     desired: Desired
     held: Held
     places: Mapping[str, Path] = field(default_factory=dict)
-    through: tuple[Through, ...] = ()
+    through: tuple[Across | Through, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -110,7 +110,7 @@ def lower(topology: Topology, around: Around | None = None) -> Lowered:
         desired=desired,
         held=held,
         places=places | lowering.loom.places,
-        through=tuple(uplinks.through()),
+        through=(*uplinks.through(), *lowering.loom.across()),
         notes=(*uplinks.notes, *join_notes(fabric)),
     )
 

@@ -62,15 +62,16 @@ class Outside(Struct, frozen=True):
     """What lies around the namespace `host`.
 
     `links` are its interfaces, each with what keeps packets from it (`is down`), empty for nothing;
-    `of_labs` those that other labs made. `exits` are the ways out by default routes. `forwards` are
-    interfaces that forward IPv4 without any lab, `forwards_ipv6` whether all of them do IPv6, and
-    `learners` those that have learned something from router advertisements. `resolvers` is the text
-    of a resolv.conf with the resolvers behind the machine's own, `taken` ports that are in use,
-    `program` the path of one for user-mode networking.
+    `of_labs` those that other labs made, `bridges` those that are bridges. `exits` are the ways out
+    by default routes. `forwards` are interfaces that forward IPv4 without any lab, `forwards_ipv6`
+    whether all of them do IPv6, and `learners` those that have learned something from router
+    advertisements. `resolvers` is the text of a resolv.conf with the resolvers behind the machine's
+    own, `taken` ports that are in use, `program` the path of one for user-mode networking.
     """
 
     links: Mapping[str, str] = field(default_factory=dict)
     of_labs: frozenset[str] = frozenset()
+    bridges: frozenset[str] = frozenset()
     resolvers: str = ""
     exits: tuple[Exit, ...] = ()
     forwards: frozenset[str] = frozenset()
@@ -259,7 +260,7 @@ class Uplinks:
     def rules(self) -> str:
         """Return the chains of the lab's table on the host, empty if it needs none."""
         inward = [one for one in self.inward if one.way.netns == HOST]
-        return table(self.of_host, inward, self.closed, self.guarded)
+        return table(self.of_host, inward, self.closed, self.guarded, self.outside.bridges)
 
     # ── what plays the host, where nothing is changed there ───────────────────────────────────
 
