@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from hypothesis import Phase, settings
 
-from netloom.host.machine import Scope, scope_of
+from netloom.host.scope import Scope, scope_of
 from netloom.host.this import ThisMachine
 from netloom.kernel.loopback import set_lo_up
 from netloom.model.objects import Desired, Netns

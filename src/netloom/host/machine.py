@@ -3,17 +3,17 @@
 `ThisMachine` (`this.py`) is the real one.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from netloom.errors import Refused
-from netloom.model.objects import HOST, Borrowed, Bridge, Desired, End, Netns, Veth, is_kept
+from netloom.host.scope import Scope
+from netloom.model.objects import Desired
 from netloom.model.snapshot import Snapshot
 from netloom.model.walls import Walls
 from netloom.plan.steps import Plan
-from netloom.plan.sysctls import default_of, link_of
 from netloom.topology.allocate import HostSubnet
 from netloom.topology.expand import Joined
 from netloom.topology.lend import Nic
@@ -21,37 +21,6 @@ from netloom.topology.uplink import Outside
 
 if TYPE_CHECKING:
     from netloom.host.rulesets import Foretellings, Text
-
-
-class Scope(Struct, frozen=True):
-    """Where to look, and how to tell there what is ours.
-
-    `desired`: namespaces and sysctls to look at. `macs`: MAC addresses by which a link that was
-    made and not marked yet is known. `unpublished`: namespaces that a killed `up` was about to
-    make. `making`: namespaces that there shall be; if one is missing, `fresh` are the sysctls
-    to read in a newborn namespace, and `kinds` the kinds of links to try there.
-    `forgotten`: whether a sysctl that was asked for once is asked for no more, and shall be as
-    in a newborn namespace again. `etc` are the folders of files for /etc, by their digests,
-    that there shall be; `rulesets` the firewall rules to look for; `walls`
-    whether to look at the firewalls of others. `borrowed` are namespaces that are not the lab's, in
-    which only its links count; `ports` interfaces that it may have borrowed, as they were found.
-    """
-
-    lab: str
-    names: frozenset[str] = frozenset()
-    sysctls: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    macs: frozenset[tuple[str, str]] = frozenset()
-    peers: Mapping[str, End] = field(default_factory=dict)
-    unpublished: frozenset[str] = frozenset()
-    making: frozenset[str] = frozenset()
-    fresh: tuple[str, ...] = ()
-    forgotten: bool = False
-    kinds: frozenset[str] = frozenset()
-    etc: Mapping[str, str] = field(default_factory=dict)
-    rulesets: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    walls: bool = False
-    borrowed: frozenset[str] = frozenset()
-    ports: Mapping[str, Borrowed] = field(default_factory=dict)
 
 
 class Orders(Struct, frozen=True):
@@ -127,69 +96,3 @@ class Machine(Protocol):
 
     def holders(self, names: Iterable[str]) -> Holders:
         """Return the processes that live in namespaces of these names."""
-
-
-def scope_of(
-    lab: str,
-    states: Iterable[Desired],
-    *,
-    making: Desired | None = None,
-    unpublished: frozenset[str] = frozenset(),
-) -> Scope:
-    """Return the scope that covers several states of a lab; `making` is the one wanted now."""
-    names: set[str] = set(unpublished)
-    sysctls: dict[str, set[str]] = {}
-    macs: set[tuple[str, str]] = set()
-    peers: dict[str, End] = {}
-    ports: dict[str, Borrowed] = {}
-    rulesets: dict[str, set[str]] = {}
-    every = [*states, *([making] if making else [])]
-    for state in every:
-        for name, netns in state.netns.items():
-            names.add(name)
-            if netns.rulesets:
-                rulesets.setdefault(name, set()).update(netns.rulesets)
-            sysctls.setdefault(name, set()).update(netns.sysctls)
-            for link_name, link in netns.links.items():
-                if link.mac:
-                    macs.add((f"{name}:{link_name}", link.mac))
-                if isinstance(link.kind, Veth):
-                    peers[f"{name}:{link_name}"] = link.kind.peer
-                elif isinstance(link.kind, Borrowed):
-                    ports[f"{name}:{link_name}"] = link.kind
-    wanted = making.netns if making else {}
-    forgotten = {
-        default_of(key)
-        for name, netns in wanted.items()
-        for key in sysctls[name] - netns.sysctls.keys()
-    }
-    return Scope(
-        lab=lab,
-        names=frozenset(names),
-        sysctls={name: tuple(sorted(keys)) for name, keys in sysctls.items()},
-        macs=frozenset(macs),
-        peers=peers,
-        ports=ports,
-        unpublished=unpublished,
-        making=frozenset(name for name, netns in wanted.items() if not is_kept(name, netns)),
-        fresh=tuple(sorted(forgotten.union(*(_global_sysctls(n) for n in wanted.values())))),
-        forgotten=bool(forgotten),
-        kinds=frozenset(_kinds(wanted.values())),
-        etc={name: netns.etc for name, netns in wanted.items() if netns.etc},
-        rulesets={name: frozenset(found) for name, found in rulesets.items()},
-        walls=any(state.netns[HOST].passages for state in every if HOST in state.netns),
-        borrowed=frozenset(
-            name for state in every for name, netns in state.netns.items() if netns.borrowed
-        ),
-    )
-
-
-def _global_sysctls(netns: Netns) -> set[str]:
-    return {key for key in netns.sysctls if not link_of(key)}
-
-
-def _kinds(wanted: Iterable[Netns]) -> Iterator[str]:
-    for netns in wanted:
-        for link in netns.links.values():
-            if isinstance(link.kind, Veth | Bridge):
-                yield "veth" if isinstance(link.kind, Veth) else "bridge"

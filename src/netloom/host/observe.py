@@ -14,10 +14,9 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from netloom.errors import KernelError, Unavailable
-from netloom.host import claims, etc, sysctl
+from netloom.host import claims, etc, newborn, sysctl
 from netloom.host.journal import has_runs
-from netloom.host.machine import Scope
-from netloom.kernel import syscalls
+from netloom.host.scope import Scope
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.marks import IPTABLES, far_of, is_port, lab_of, lo_mark
 from netloom.model.objects import (
@@ -45,14 +44,12 @@ from netloom.topology.expand import TAP, out_of
 from netloom.topology.lower import HOST_PROTOCOL
 from netloom.wire.netconf import FORWARDING, netconf_get, read_forwarding
 from netloom.wire.rtnetlink import (
-    Peer,
     SeenAddr,
     SeenLink,
     dump_addrs,
     dump_links,
     dump_routes,
     dump_rules,
-    link_add,
     read_addrs,
     read_links,
     read_routes,
@@ -122,7 +119,7 @@ class _Observer:
         self.look_at_commands()
         new = not self.scope.making <= self.netns.keys() or not self.scope.kinds <= self.kinds()
         if self.scope.forgotten or new:
-            self.visit_newborn()
+            self.newborn, self.newborn_links = newborn.look(self.scope.fresh, self.scope.kinds)
         return self.joined()
 
     def visit_host(self) -> None:
@@ -287,15 +284,6 @@ class _Observer:
         made = (link.kind for link in links if isinstance(link.kind, Bridge | Veth))
         return {"bridge" if isinstance(kind, Bridge) else "veth" for kind in made}
 
-    def visit_newborn(self) -> None:
-        """Make a nameless namespace, see what it begins with, try there what will be made."""
-        syscalls.unshare(syscalls.CLONE_NEWNET)
-        self.newborn = sysctl.read(self.scope.fresh)
-        with Rtnetlink() as rt:
-            self.newborn_links = max(link.index for link in read_links(rt.dump(dump_links())))
-            for kind in sorted(self.scope.kinds):
-                _try_kind(rt, kind)
-
     def look_at_commands(self) -> None:
         """Take what became of the lab's commands; one that does not run is as no other."""
         if not has_runs(self.scope.lab):
@@ -376,18 +364,6 @@ def _addrs_by_link(seen: Iterable[SeenAddr]) -> dict[int, list[Addr]]:
     for addrs in found.values():
         addrs.sort()
     return found
-
-
-def _try_kind(rt: Rtnetlink, kind: str) -> None:
-    """Make a link of a kind, so that a kernel without it is known before anything is touched."""
-    near, far = End("", f"{kind}0"), End("", f"{kind}1")
-    link = Link(kind=Bridge() if kind == "bridge" else Veth(far), mac="", mtu=1500)
-    peer = None if kind == "bridge" else Peer(far.link, link)
-    try:
-        rt.batch([link_add(near.link, link, peer=peer)])
-    except KernelError as error:
-        reason = f"this kernel makes no links of the kind `{kind}`: {error.strerror}"
-        raise Unavailable(reason, f"modprobe {kind}, or CONFIG_{kind.upper()}") from error
 
 
 def observe(scope: Scope) -> Snapshot:

@@ -8,7 +8,8 @@ from netloom.errors import Refused
 from netloom.host import apply as doing
 from netloom.host import observe as looking
 from netloom.host.journal import boot_id
-from netloom.host.machine import Holders, Orders, Scope
+from netloom.host.machine import Holders, Orders
+from netloom.host.scope import Scope
 from netloom.host.subnets import host_subnets
 from netloom.model.objects import HOST, Desired
 from netloom.model.snapshot import Snapshot

@@ -15,7 +15,8 @@ from netloom.host import flows, limits
 from netloom.host import journal as memory
 from netloom.host.brake import Brake, brake
 from netloom.host.journal import Journal, Pending, Record
-from netloom.host.machine import Machine, Orders, scope_of
+from netloom.host.machine import Machine, Orders
+from netloom.host.scope import scope_of
 from netloom.host.this import ThisMachine
 from netloom.lab.drafts import Draft, draft, states, with_passages
 from netloom.lab.end import refuse_foreign

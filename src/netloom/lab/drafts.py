@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from netloom.errors import Problem, TopologyError, Unavailable
 from netloom.host.journal import Journal, Pending, Record
-from netloom.host.machine import Machine, scope_of
+from netloom.host.machine import Machine
+from netloom.host.scope import scope_of
 from netloom.host.this import ThisMachine
 from netloom.lab.files import read_files
 from netloom.model.objects import HOST, Borrowed, Desired

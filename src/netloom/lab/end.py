@@ -11,7 +11,8 @@ from netloom.host import flows
 from netloom.host import journal as memory
 from netloom.host.brake import brake
 from netloom.host.journal import Journal, Pending, Record
-from netloom.host.machine import Holders, Machine, Orders, scope_of
+from netloom.host.machine import Holders, Machine, Orders
+from netloom.host.scope import scope_of
 from netloom.host.this import ThisMachine
 from netloom.lab.drafts import states
 from netloom.lab.report import Report
@@ -53,9 +54,7 @@ def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Re
         stops = tuple(step for step in plan_ if isinstance(step, RunStop))
         early = replace(orders, inside=frozenset())  # flows are forgotten once, at the end
         refused = machine.apply(stops, early) if stops else []
-        held = machine.holders(
-            name for name, one in snapshot.netns.items() if not is_kept(name, one)
-        )
+        held = machine.holders(_members(snapshot))
         rest = tuple(step for step in plan_ if not isinstance(step, RunStop))
         refused += machine.apply(_cut_wires(held, snapshot, rest), orders)
         if refused:
@@ -72,6 +71,11 @@ def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Re
             seconds=seconds,
             notes=tuple(_held_notes(held)),
         )
+
+
+def _members(snapshot: Snapshot) -> list[str]:
+    """Return the namespaces that are the lab's."""
+    return [name for name, one in snapshot.netns.items() if not is_kept(name, one)]
 
 
 def _has_passages(snapshot: Snapshot) -> bool:
@@ -94,8 +98,7 @@ def refuse_foreign(lab: str, snapshot: Snapshot) -> None:
     """Refuse to take along what others put into a namespace of the lab."""
     found = [
         f"{name}:{link}"
-        for name, one in snapshot.netns.items()
-        if not is_kept(name, one)
+        for name in _members(snapshot)
         for link in snapshot.foreign.links.get(name, ())
     ]
     if guests := [other for other in memory.labs() if other != lab and _is_guest(other, snapshot)]:

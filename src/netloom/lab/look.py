@@ -5,7 +5,8 @@ from msgspec.structs import replace
 from netloom.errors import Unavailable
 from netloom.host import journal as memory
 from netloom.host.journal import Journal
-from netloom.host.machine import Machine, scope_of
+from netloom.host.machine import Machine
+from netloom.host.scope import scope_of
 from netloom.host.this import ThisMachine
 from netloom.lab.drafts import with_passages
 from netloom.lab.report import Past, Running

@@ -1,0 +1,39 @@
+"""What a namespace begins with on this machine, and which links its kernel can make.
+
+Mustn't: be called on a thread that is needed elsewhere: it stays in the namespace that it makes.
+"""
+
+from collections.abc import Iterable
+
+from netloom.errors import KernelError, Unavailable
+from netloom.host import sysctl
+from netloom.kernel import syscalls
+from netloom.kernel.netlink import Rtnetlink
+from netloom.model.objects import Bridge, End, Link, Veth
+from netloom.wire.rtnetlink import Peer, dump_links, link_add, read_links
+
+
+def look(keys: Iterable[str], kinds: Iterable[str]) -> tuple[dict[str, str], int]:
+    """Make a nameless namespace; return its sysctls `keys`, and the highest index of its links.
+
+    `kinds` of links are tried there; raises `Unavailable` for one that this kernel lacks.
+    """
+    syscalls.unshare(syscalls.CLONE_NEWNET)
+    values = sysctl.read(keys)
+    with Rtnetlink() as rt:
+        links = max(link.index for link in read_links(rt.dump(dump_links())))
+        for kind in sorted(kinds):
+            _try_kind(rt, kind)
+    return values, links
+
+
+def _try_kind(rt: Rtnetlink, kind: str) -> None:
+    """Make a link of a kind, so that a kernel without it is known before anything is touched."""
+    near, far = End("", f"{kind}0"), End("", f"{kind}1")
+    link = Link(kind=Bridge() if kind == "bridge" else Veth(far), mac="", mtu=1500)
+    peer = None if kind == "bridge" else Peer(far.link, link)
+    try:
+        rt.batch([link_add(near.link, link, peer=peer)])
+    except KernelError as error:
+        reason = f"this kernel makes no links of the kind `{kind}`: {error.strerror}"
+        raise Unavailable(reason, f"modprobe {kind}, or CONFIG_{kind.upper()}") from error
