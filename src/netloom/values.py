@@ -147,6 +147,13 @@ def overlap(one: str, other: str) -> bool:
     return a[0] <= b[1] and b[0] <= a[1]
 
 
+def link_local(mac_text: str) -> str:
+    """Return the IPv6 link-local address that a MAC address makes (RFC 4291, appendix A)."""
+    raw = bytes.fromhex(mac_text.replace(":", ""))
+    interface = bytes((raw[0] ^ 2,)) + raw[1:3] + b"\xff\xfe" + raw[3:]
+    return socket.inet_ntop(socket.AF_INET6, b"\xfe\x80" + bytes(6) + interface)
+
+
 def to_int(address: str) -> int:
     """Return a canonical address as an integer."""
     return int.from_bytes(_packed(address)[1], "big")

@@ -108,3 +108,22 @@ def test_a_network_that_gets_ipv6_speaks_it() -> None:
             assert says(near, far, b"six") == b"six"
 
     alone(check)
+
+
+def test_ipv6_is_of_use_at_once() -> None:
+    """No address waits for duplicate address detection, the link-local ones neither.
+
+    Who has none that is valid asks for no neighbour (ndisc_solicit), so a router would stall.
+    """
+
+    def tentative() -> list[object]:
+        up(
+            "networks: {lan: fd00:1::/64}\n"
+            "namespaces: {a: {networks: [lan]}, host: {networks: [lan]}}"
+        )
+        found = [address for where in ("", "a") for address in ip("-6 addr show tentative", where)]
+        assert [len(link["addr_info"]) for link in ip("-6 addr show dev lan", "a")] == [2]
+        lab.down("lab", MACHINE)
+        return found
+
+    assert alone(tentative) == []

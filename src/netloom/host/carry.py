@@ -12,26 +12,30 @@ from netloom.errors import KernelError
 from netloom.host import sysctl
 from netloom.host.worker import Worker
 from netloom.model.marks import kind_of
-from netloom.model.objects import HOST, Bridge, End, Link, Route, Veth
+from netloom.model.objects import HOST, Addr, Bridge, End, Link, Route, Veth
 from netloom.netns import names as registry
 from netloom.netns.enter import hop
 from netloom.plan import steps
 from netloom.plan.steps import Step
+from netloom.values import link_local
 from netloom.wire.rtnetlink import (
     Message,
     Peer,
+    SeenAddr,
     addr_add,
     addr_del,
     altname_add,
     altname_del,
     bridge_mtu,
     dump_addrs,
+    get_link,
     link_add,
     link_del,
     link_del_group,
     link_group,
     link_set,
     read_addrs,
+    read_links,
     route_add,
     route_del,
     route_replace,
@@ -221,6 +225,9 @@ def _(step: steps.LinkSet, worker: Worker) -> None:
         ipv6_ll=None if live else step.ipv6_ll,
         stp=step.stp,
     )
+    if step.link_local:
+        index, addr = worker.index(end), Addr(step.link_local, 64)
+        messages = (*messages[:-1], addr_add(index, addr), messages[-1])
     worker.send(end.netns, step, *messages)
     if live:
         _switch_ll(end, worker, on=bool(step.ipv6_ll))
@@ -240,8 +247,14 @@ def _switch_ll(end: End, worker: Worker, *, on: bool) -> None:
     if not on:
         index = worker.index(end)
         seen = read_addrs(room.rt.dump(dump_addrs()))
-        mine = (s.addr for s in seen if s.index == index and s.proto == _IFAPROT_KERNEL_LL)
+        own = link_local(read_links([room.rt.ask(get_link(index=index))])[0].mac)
+        mine = (s.addr for s in seen if s.index == index and _is_kernels(s, own))
         room.rt.batch([addr_del(index, addr) for addr in mine])
+
+
+def _is_kernels(seen: SeenAddr, link_local: str) -> bool:
+    """Whether an address is the kernel's own link-local one, or stands in its place."""
+    return seen.proto == _IFAPROT_KERNEL_LL or seen.addr.ip == link_local
 
 
 @carry.register

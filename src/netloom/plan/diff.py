@@ -37,6 +37,7 @@ from netloom.plan.guards import claim, guard, start
 from netloom.plan.order import route_order, rule_order
 from netloom.plan.steps import Plan, Step
 from netloom.plan.sysctls import NO_IPV6, link_of, to_set
+from netloom.values import link_local
 
 _EMPTY = Netns()
 
@@ -79,10 +80,10 @@ def _missing(desired: Desired, left: Snapshot) -> Iterator[Step]:
             if before is None and isinstance(link.kind, Borrowed):
                 yield steps.PortAdd(end, link)
             elif before != link:
-                if before is None:
+                if new := before is None:
                     near = _is_near(end, link, desired, order)
                     before = _as_made(link, near=near, ipv6=ipv6)
-                yield from _settle_link(end, link, before)
+                yield from _settle_link(end, link, before, new=new)
         yield from _settle_netns(name, want, have)
     yield from claim(host, was, left.walls)
     yield from start(desired, left)
@@ -159,8 +160,8 @@ def _ipv6_of(want: Netns, have: Netns | None, left: Snapshot) -> bool:
     return known.get(NO_IPV6, left.newborn.get(NO_IPV6, "0")) == "0"
 
 
-def _settle_link(end: End, want: Link, have: Link) -> Iterator[Step]:
-    """Set what differs on a link that is there."""
+def _settle_link(end: End, want: Link, have: Link, *, new: bool) -> Iterator[Step]:
+    """Set what differs on a link that is there, or is `new`."""
     changes = {
         fact: getattr(want, fact)
         for fact in ("mac", "master", "alias", "ipv6_ll", "mtu", "up")
@@ -168,6 +169,8 @@ def _settle_link(end: End, want: Link, have: Link) -> Iterator[Step]:
     }
     if isinstance(want.kind, Bridge) and want.kind != have.kind:
         changes["stp"] = want.kind.stp
+    if new and want.up and want.ipv6_ll:
+        changes["link_local"] = link_local(want.mac)
     if changes:
         yield steps.LinkSet(end, **changes)
     for altname in want.altnames:

@@ -42,7 +42,11 @@ class LinkDel(Struct, frozen=True, tag="link-del"):
 
 
 class LinkSet(Struct, frozen=True, tag="link-set"):
-    """Change a link in place; None leaves a fact as it is, an empty `master` frees a port."""
+    """Change a link in place; None leaves a fact as it is, an empty `master` frees a port.
+
+    `link_local` is what the kernel would call the link in IPv6 once it is up. Given before, without
+    duplicate address detection, it is of use at once: who has none asks for no neighbour.
+    """
 
     end: End
     up: bool | None = None
@@ -52,6 +56,7 @@ class LinkSet(Struct, frozen=True, tag="link-set"):
     alias: str | None = None
     ipv6_ll: bool | None = None
     stp: bool | None = None
+    link_local: str = ""
 
 
 class PortAdd(Struct, frozen=True, tag="port-add"):

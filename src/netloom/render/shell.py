@@ -274,6 +274,8 @@ def _(step: steps.LinkSet) -> Iterator[str]:
         yield f"{ip} link set {dev} {' '.join(words)}"
     if step.stp is not None:
         yield f"{ip} link set {dev} type bridge stp_state {int(step.stp)}"
+    if step.link_local:
+        yield f"{ip} addr add {step.link_local}/64 {dev} nodad"
     if step.up is not None:
         yield f"{ip} link set {dev} {'up' if step.up else 'down'}"
 
