@@ -7,7 +7,7 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
-from tests.cli.host import ended, netloom, no_trace, on_a_host, write
+from tests.cli.host import command, ended, netloom, no_trace, on_a_host, write
 from tests.kernel.machines import says
 
 SERVER = "import socket, signal; s = socket.create_server(('', 80)); signal.pause()"
@@ -154,6 +154,38 @@ def test_what_is_not_ready_in_time_is_told_and_the_lab_stays() -> None:
             "dead  1 namespace  dead.yaml\nlate  1 namespace  late.yaml\n"
         ).status(0)
         netloom("down", "-q", "--all").status(0)
+
+
+WAITING = """\
+namespaces:
+  a:
+    run:
+      command: |
+        until [ -e /run/netloom/labs/slow/record ]; do :; done
+        flock /run/netloom/labs/slow true  # which netloom holds as long as it changes something
+        echo up > told; exec sleep 1001
+      ready: tcp/80
+"""
+
+
+@on_a_host
+def test_ctrl_c_while_a_command_gets_ready_leaves_the_lab_and_says_so() -> None:
+    """Nothing is undone: the lab was made, and a command of it may only be slow."""
+    write("slow.yaml", WAITING)
+    os.mkfifo("told")
+
+    with no_trace():
+        running = subprocess.Popen(command("up", "slow.yaml"), stderr=subprocess.PIPE, text=True)
+        assert Path("told").read_text() == "up\n"
+        running.send_signal(signal.SIGINT)
+        told = running.communicate()[1]
+        assert running.returncode == 130
+        assert told == (
+            "interrupted; `slow` stays up, with commands that are not ready yet "
+            "(netloom logs slow)\n"
+        )
+        netloom("verify", "slow").stdout("slow  is as it was applied\n").status(0)
+        netloom("down", "-q", "slow").status(0)
 
 
 @on_a_host

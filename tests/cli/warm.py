@@ -200,14 +200,17 @@ def _hear(pid: int, told: int, at: int, act: Callable[[int], bool]) -> list[str]
     last: Call | None = None
     ear = select.poll()
     ear.register(listener, select.POLLIN)
+    ear.register(pidfd, select.POLLIN)
     try:
-        while not ear.poll()[0][1] & select.POLLHUP:
+        while pidfd not in (heard := dict(ear.poll())):
+            if heard[listener] & select.POLLHUP:
+                break
             notice = bytearray(_NOTICE.size)
             if not _asked(listener, _RECEIVE, notice):
                 continue
             identity, thread, _, nr, _, _, *args = _NOTICE.unpack(notice)
             call = Call(name_of[nr], tuple(args), thread)
-            about = _ABOUT.get(call.name, _as_it_is)(call)
+            about = _ABOUT.get(call.name, _as_it_is)(call) if _is_of(thread, pid) else ""
             # The kernel begins a write to a sysctl again while its lock for networks is held.
             again = call == last and about.startswith("/proc/sys/")
             last = call
@@ -216,10 +219,33 @@ def _hear(pid: int, told: int, at: int, act: Callable[[int], bool]) -> list[str]
                 if len(calls) == at and act(pid):
                     break
             _asked(listener, _SEND, bytearray(_ANSWER.pack(identity, 0, 0, _CONTINUE)))
+        if not heard.get(listener, 0) & select.POLLHUP:
+            _let_go_on(listener)
     finally:
         os.close(listener)
         os.close(pidfd)
     return calls
+
+
+def _is_of(thread: int, pid: int) -> bool:
+    """Whether a thread is of a process: commands that it has started wait at their calls, too."""
+    return Path(f"/proc/{pid}/task/{thread}").exists()
+
+
+def _let_go_on(listener: int) -> None:
+    """Let whoever outlives netloom make all its calls, as long as it lives: in a process apart."""
+    if os.fork():
+        return
+    for stream in range(3):
+        os.dup2(os.open(os.devnull, os.O_RDWR), stream)  # nobody shall wait for our end
+    ear = select.poll()
+    ear.register(listener, select.POLLIN)
+    while not ear.poll()[0][1] & select.POLLHUP:
+        notice = bytearray(_NOTICE.size)
+        if _asked(listener, _RECEIVE, notice):
+            identity = _NOTICE.unpack(notice)[0]
+            _asked(listener, _SEND, bytearray(_ANSWER.pack(identity, 0, 0, _CONTINUE)))
+    os._exit(0)
 
 
 def _asked(listener: int, request: int, data: bytearray) -> bool:

@@ -121,7 +121,8 @@ def test_ipv6_is_of_use_at_once() -> None:
             "networks: {lan: fd00:1::/64}\n"
             "namespaces: {a: {networks: [lan]}, host: {networks: [lan]}}"
         )
-        found = [address for where in ("", "a") for address in ip("-6 addr show tentative", where)]
+        words = "-6 addr show tentative"
+        found: list[object] = [each for where in ("", "a") for each in ip(words, where)]
         assert [len(link["addr_info"]) for link in ip("-6 addr show dev lan", "a")] == [2]
         lab.down("lab", MACHINE)
         return found

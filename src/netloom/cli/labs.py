@@ -13,7 +13,7 @@ from netloom.cli.output import NO, REFUSED, TRIED, Stop, answer, progress, refus
 from netloom.host import limits
 from netloom.host.journal import labs as remembered
 from netloom.host.this import ThisMachine
-from netloom.model.objects import HOST, Borrowed, Bridge, Desired, Netns, Veth, is_kept
+from netloom.model.objects import HOST, Borrowed, Bridge, Desired, End, Netns, Veth, is_kept
 from netloom.plan.steps import NetnsAdd, Plan
 from netloom.render.shell import script
 from netloom.render.text import counted, plan_text, told, touches_host
@@ -130,11 +130,11 @@ def contents(lab: str, desired: Desired) -> str:
     own = _own(lab, desired)
     namespaces = sum(name not in own for name in desired.netns)
     bridges = trunks = ends = 0
-    for name, netns in desired.netns.items():
+    for netns in desired.netns.values():
         for link in netns.links.values():
             if isinstance(link.kind, Bridge):
                 bridges += 1
-            elif isinstance(link.kind, Veth) and link.kind.peer.netns == name:
+            elif isinstance(link.kind, Veth) and link.master and _is_port(link.kind.peer, desired):
                 trunks += 1
             elif isinstance(link.kind, Veth):
                 ends += 1
@@ -145,6 +145,12 @@ def contents(lab: str, desired: Desired) -> str:
         counted(wires, "wire") if wires else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def _is_port(end: End, desired: Desired) -> bool:
+    """Whether an end of a wire, if it is there, is the port of a bridge."""
+    link = desired.netns.get(end.netns, Netns()).links.get(end.link)
+    return bool(link and link.master)
 
 
 def _attempt(lab: str, desired: Desired) -> str:

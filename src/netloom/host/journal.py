@@ -216,10 +216,13 @@ class Journal:
             self._drop_folders(record.desired)
 
     def forget(self) -> None:
-        """Forget the lab: nothing of it is left on the machine; nor of a file half written."""
+        """Forget the lab: nothing of it is left on the machine; nor of a file half written.
+
+        What stands below `run` by now was never begun: a start is noted before anything is forked.
+        """
         for name in ("pending", "record", "pending.new", "record.new"):
             self._forget(name)
-        for folder in ("files", "undo", "logs"):
+        for folder in ("files", "undo", "logs", "run"):
             _rmtree(self.dir / folder)
 
     def _forget(self, name: str) -> None:

@@ -44,8 +44,8 @@ def up(
     """Make a lab as its topology says, and wait until it is ready; twice does nothing.
 
     Raises `TopologyError` or `Unavailable` before anything is touched, `Refused` or `Interrupted`
-    after all that had been done was undone; and `NotReady` after `timeout` seconds: then the lab
-    stays as it is.
+    after all that had been done was undone; and `NotReady` after `timeout` seconds, or
+    `Interrupted` before that: then the lab stays as it is.
     """
     machine = machine or ThisMachine()
     begun = time.monotonic()
@@ -69,7 +69,11 @@ def up(
             raise refused[0]
         desired = found.lowered.desired
         notes = (*found.lowered.notes, *limits.notes(desired)) if found.plan else ()
-    machine.wait_ready(lab, desired, timeout)
+    try:
+        machine.wait_ready(lab, desired, timeout)
+    except KeyboardInterrupt:
+        left = f"`{lab}` stays up, with commands that are not ready yet"
+        raise Interrupted(f"interrupted; {left} (netloom logs {lab})") from None
     seconds = time.monotonic() - begun
     return Report(lab=lab, plan=found.plan, desired=desired, seconds=seconds, notes=notes)
 
