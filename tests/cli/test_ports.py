@@ -165,7 +165,7 @@ WALKS = {
 def test_what_is_borrowed_is_given_back_after_every_kill(
     verb: str, recover: Callable[[Warm, str], None]
 ) -> None:
-    """A card and another lab's switch namespace are as before; every fourth call."""
+    """A card and another lab's switch namespace are as before; every eighth call."""
     says("nft", "delete", "table", "inet", "filter")
     says("sh", "-ec", CARD)
     write("first.yaml", FIRST)
@@ -180,7 +180,7 @@ def test_what_is_borrowed_is_given_back_after_every_kill(
         netloom("down", "first.yaml")
         before = look(whole=False)
         assert len(calls) > 10
-        for at in range(1 if recover is by_down else 3, len(calls) + 1, 4):
+        for at in range(1 if recover is by_down else 5, len(calls) + 1, 8):
             for words in walk.before:
                 netloom(*words)
             about = netloom.kill(at, *walk.verb)

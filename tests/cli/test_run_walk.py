@@ -34,7 +34,7 @@ WALKS = {
 def test_commands_are_ended_after_every_kill(
     verb: str, recover: Callable[[Warm, str], None]
 ) -> None:
-    """Whoever was being started or ended as netloom was killed; every sixth call."""
+    """Whoever was being started or ended as netloom was killed; every twelfth call."""
     says("nft", "delete", "table", "inet", "filter")
     write("first.yaml", FIRST)
     write("second.yaml", SECOND)
@@ -56,4 +56,4 @@ def test_commands_are_ended_after_every_kill(
             assert not found, f"{walk.verb}, killed before call {at}: {about}\n{found}"
 
 
-STEP = 6
+STEP = 12

@@ -29,7 +29,9 @@ netconf show
 """
 TABLES = ("iptables-save", "ip6tables-save", "iptables-legacy-save", "ip6tables-legacy-save")
 COUNTS = ("net.netfilter.nf_conntrack_count",)
-IN_ITS_OWN_TIME = re.compile(r" \w+_timer +[\d.]+| state \w+|NO-CARRIER,|,LOWER_UP")
+IN_ITS_OWN_TIME = re.compile(
+    r" \w+_timer +[\d.]+| state \w+|NO-CARRIER,|,LOWER_UP|,M-DOWN| linkdown"
+)
 """The timers of bridges run, and carrier comes and goes when the kernel gets round to it."""
 
 ITSELF = "/run/netns"

@@ -8,6 +8,7 @@ import pytest
 
 from netloom.cli.main import VERBS
 from netloom.topology.expand import Joined
+from netloom.topology.lend import Nic
 from netloom.topology.lower import Around, lower
 from netloom.topology.parse import parse
 from netloom.topology.uplink import Exit, Outside
@@ -21,7 +22,11 @@ AROUND = Around(
     outside=Outside(
         links={"eth0": "", "virbr0": ""}, exits=(Exit("eth0", 4),), program="/usr/bin/pasta"
     ),
-    joined={"virbr0": Joined("virbr0", ("192.168.122.0/24",))},
+    joined={
+        "virbr0": Joined("virbr0", ("192.168.122.0/24",)),
+        "office/lan": Joined("lan", ("10.80.0.0/24",), netns="office.switch"),
+    },
+    nics={"eth2": Nic()},
 )
 """The host that the topologies of the pages are made for."""
 
