@@ -5,8 +5,26 @@ The names below are promised; each is imported when it is first used, so `import
 
 from importlib import import_module
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netloom.errors import NetloomError as NetloomError
+    from netloom.errors import NotReady as NotReady
+    from netloom.errors import Problem as Problem
+    from netloom.errors import Refused as Refused
+    from netloom.errors import TopologyError as TopologyError
+    from netloom.errors import Unavailable as Unavailable
+    from netloom.lab import load as load
+    from netloom.lab.live import Lab as Lab
+    from netloom.lab.member import Netns as Netns
+    from netloom.model.objects import Desired as Desired
+    from netloom.model.snapshot import Snapshot as Snapshot
+    from netloom.topology.parse import parse as parse
+    from netloom.topology.topology import Topology as Topology
+
 _PLACES = {
     "Desired": "netloom.model.objects",
+    "Lab": "netloom.lab.live",
+    "Netns": "netloom.lab.member",
     "NetloomError": "netloom.errors",
     "NotReady": "netloom.errors",
     "Problem": "netloom.errors",

@@ -5,7 +5,7 @@
 of that name already, `hosts` and the others in it. What somebody else put there is theirs, and
 stays.
 Where /etc cannot be written (a plain user's user namespace) the links stand in /run/netloom/etc,
-where `netloom exec` looks too.
+where `netloom exec` looks too; and where that is there already, since the lab is nobody else's.
 
 Namespaces that see the same files share one link by its inode: on ext4 a hard link costs 0.02 ms, a
 new inode 0.4 ms.
@@ -62,7 +62,7 @@ class Etc:
     def __init__(self, lab: str) -> None:
         """Remember which lab."""
         self.lab = lab
-        self.folder = ETC_DIR
+        self.folder = OWN_ETC_DIR if os.path.isdir(OWN_ETC_DIR) else ETC_DIR
         self._first: dict[str, str] = {}
 
     def set_etc(self, netns: str, digest: str) -> None:

@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+CLONE_FS = 0x200
 CLONE_NEWNS = 0x0002_0000
 CLONE_NEWUSER = 0x1000_0000
 CLONE_NEWNET = 0x4000_0000
@@ -57,7 +58,7 @@ _libc.execvp.argtypes = (ctypes.c_char_p, ctypes.POINTER(ctypes.c_char_p))
 _libc.signal.argtypes = (ctypes.c_int, ctypes.c_void_p)
 _libc.signal.restype = ctypes.c_void_p
 
-_KINDS = {CLONE_NEWNET: "net", CLONE_NEWNS: "mount", CLONE_NEWUSER: "user"}
+_KINDS = {CLONE_NEWNET: "net", CLONE_NEWNS: "mount", CLONE_NEWUSER: "user", CLONE_FS: "fs"}
 _PROPAGATION = {MS_PRIVATE: "private", MS_SLAVE: "slave", MS_SHARED: "shared"}
 
 

@@ -1,0 +1,336 @@
+"""A namespace of a lab, as a Python program sees it: run in it, call in it, listen and connect.
+
+What the standard library names is named so: `run` and `popen` are subprocess's, `socket`, `listen`
+and `create_connection` socket's, `open_connection` and the like asyncio's.
+"""
+
+import asyncio
+import os
+import socket as sockets
+import subprocess
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack
+from typing import IO, TYPE_CHECKING, Any, Literal, ParamSpec, TypeAlias, TypeVar, overload
+
+from netloom.errors import Unavailable
+from netloom.kernel.sockets import diag_socket
+from netloom.lab.probes import Reach, probe
+from netloom.lab.waiting import wait_for
+from netloom.model.objects import Loopback
+from netloom.model.ready import ready as ready_of
+from netloom.topology import words
+from netloom.values import contains, family, ip, network_of
+
+if TYPE_CHECKING:
+    from netloom.lab.live import Lab
+    from netloom.netns.place import Place
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+Argv: TypeAlias = "Sequence[str | os.PathLike[str]]"
+File: TypeAlias = "int | IO[Any] | None"
+Serve: TypeAlias = "Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None] | None]"
+_Probed = Literal["ping", "tcp", "udp"]
+
+
+class Netns:
+    """A namespace of a lab; made by `Lab.netns`, or found by `lab["web"]`."""
+
+    def __init__(self, lab: "Lab", name: str) -> None:
+        """Stand for the namespace of this name."""
+        self.lab = lab
+        self.name = name
+
+    def __repr__(self) -> str:
+        """Return `<Netns web>`."""
+        return f"<Netns {self.name}>"
+
+    # ── addresses ─────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def ips(self) -> tuple[str, ...]:
+        """All addresses that the lab gave it, without their lengths; IPv4 first."""
+        links = self.lab.desired_of(self.name).links.values()
+        found = [addr.ip for link in links for addr in link.addrs]
+        return tuple(sorted(found, key=family))
+
+    @property
+    def ip(self) -> str:
+        """Its only IPv4 address, or, where it has none, its only IPv6 address.
+
+        Raises `ValueError` where there is no single one: `ip_for` picks the shared one.
+        """
+        for version in (4, 6):
+            found = [address for address in self.ips if family(address) == version]
+            if len(found) == 1:
+                return found[0]
+            if found:
+                msg = f"`{self.name}` has several addresses: {', '.join(found)}; say for whom"
+                raise ValueError(msg)
+        msg = f"`{self.name}` has no address"
+        raise ValueError(msg)
+
+    def ip_for(self, other: "Netns | str") -> str:
+        """Return the address by which another namespace reaches this one: on a subnet of both.
+
+        IPv4 comes first. Where they share none it is `ip`.
+        """
+        viewer = other if isinstance(other, Netns) else self.lab[other]
+        links = self.lab.desired_of(viewer.name).links.values()
+        near = [
+            network_of(addr.ip, addr.prefixlen)
+            for link in links
+            if not isinstance(link.kind, Loopback)
+            for addr in link.addrs
+        ]
+        shared = (one for one in self.ips if any(contains(prefix, one) for prefix in near))
+        return next(shared, None) or self.ip
+
+    # ── inside ────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def _place(self) -> "Place":
+        return self.lab.place_of(self.name)
+
+    def call(self, call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
+        """Return what a function returns or raises, called inside on a thread of its own.
+
+        It sees the network, /sys and /etc of the namespace, and everything of this process.
+        """
+        return self._place.call(call, *args, **keys)
+
+    async def to_thread(self, call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
+        """Await a function that is called inside (asyncio.to_thread)."""
+        return await asyncio.to_thread(lambda: self.call(call, *args, **keys))
+
+    def socket(
+        self,
+        kind: sockets.AddressFamily = sockets.AF_INET,
+        type: sockets.SocketKind = sockets.SOCK_STREAM,  # noqa: A002 - the standard library's word
+        proto: int = 0,
+    ) -> sockets.socket:
+        """Return a socket that belongs to the namespace, and may be used from anywhere."""
+        return self.call(sockets.socket, kind, type, proto)
+
+    def listen(self, port: int, host: str = "") -> sockets.socket:
+        """Return a socket that listens for TCP; without a `host` on all addresses of both families.
+
+        Port 0 lets the kernel choose.
+        """
+        if host:
+            kind = sockets.AF_INET6 if ":" in host else sockets.AF_INET
+            return self.call(sockets.create_server, (host, port), family=kind)
+        return self.call(
+            sockets.create_server, ("", port), family=sockets.AF_INET6, dualstack_ipv6=True
+        )
+
+    def create_connection(
+        self, address: "tuple[str | Netns, int]", timeout: float | None = None
+    ) -> sockets.socket:
+        """Return a TCP connection from here to (name or address, port); seconds of `timeout`."""
+        return self.call(sockets.create_connection, self._address(address[0], address[1]), timeout)
+
+    async def open_connection(
+        self, host: "str | Netns", port: int
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Return the streams of a TCP connection from here (asyncio.open_connection)."""
+        sock = await self.to_thread(sockets.create_connection, self._address(host, port))
+        return await asyncio.open_connection(sock=sock)
+
+    async def start_server(self, serve: Serve, port: int, host: str = "") -> asyncio.Server:
+        """Serve TCP from here by coroutines (asyncio.start_server)."""
+        sock = await asyncio.to_thread(self.listen, port, host)
+        return await asyncio.start_server(serve, sock=sock)
+
+    def _address(self, host: "str | Netns", port: int) -> tuple[str, int]:
+        return (self._resolve(host), port)
+
+    def _resolve(self, target: "str | Netns") -> str:
+        """Return an address: of a namespace the one that is reached from here, else as it is."""
+        if isinstance(target, Netns):
+            return target.ip_for(self)
+        try:
+            return ip(target)
+        except ValueError:
+            netns, _, link = target.partition(":")
+        if netns not in self.lab:
+            return target
+        return self.lab.address_of(netns, link) if link else self.lab[netns].ip_for(self)
+
+    # ── processes ─────────────────────────────────────────────────────────────────────────────
+
+    @overload
+    def run(
+        self,
+        argv: Argv,
+        *,
+        text: Literal[True],
+        input: str | None = None,
+        stdin: File = None,
+        stdout: File = None,
+        stderr: File = None,
+        capture_output: bool = False,
+        check: bool = False,
+        timeout: float | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: "str | os.PathLike[str] | None" = None,
+    ) -> "subprocess.CompletedProcess[str]": ...
+    @overload
+    def run(
+        self,
+        argv: Argv,
+        *,
+        text: Literal[False] = False,
+        input: bytes | None = None,
+        stdin: File = None,
+        stdout: File = None,
+        stderr: File = None,
+        capture_output: bool = False,
+        check: bool = False,
+        timeout: float | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: "str | os.PathLike[str] | None" = None,
+    ) -> "subprocess.CompletedProcess[bytes]": ...
+    def run(  # noqa: PLR0913 - those of subprocess.run
+        self,
+        argv: Argv,
+        *,
+        text: bool = False,
+        input: str | bytes | None = None,  # noqa: A002 - the standard library's word
+        stdin: File = None,
+        stdout: File = None,
+        stderr: File = None,
+        capture_output: bool = False,
+        check: bool = False,
+        timeout: float | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: "str | os.PathLike[str] | None" = None,
+    ) -> "subprocess.CompletedProcess[Any]":
+        """Run a command inside to its end (subprocess.run), in the working directory of this one.
+
+        It sees the network, /sys and /etc of the namespace. `timeout` is in seconds.
+        """
+        keys: dict[str, Any] = {"stdin": stdin} if input is None else {"input": input}
+        self.lab.stand.spawns()
+        keys |= {"stdout": stdout, "stderr": stderr, "capture_output": capture_output}
+        keys |= {"timeout": timeout, "env": env, "cwd": cwd}
+        return self.call(lambda: subprocess.run(list(argv), check=check, text=text, **keys))
+
+    @overload
+    def popen(
+        self,
+        argv: Argv,
+        *,
+        text: Literal[True],
+        ready: str | None = None,
+        stdin: File = None,
+        stdout: File = None,
+        stderr: File = None,
+        env: Mapping[str, str] | None = None,
+        cwd: "str | os.PathLike[str] | None" = None,
+    ) -> "subprocess.Popen[str]": ...
+    @overload
+    def popen(
+        self,
+        argv: Argv,
+        *,
+        text: Literal[False] = False,
+        ready: str | None = None,
+        stdin: File = None,
+        stdout: File = None,
+        stderr: File = None,
+        env: Mapping[str, str] | None = None,
+        cwd: "str | os.PathLike[str] | None" = None,
+    ) -> "subprocess.Popen[bytes]": ...
+    def popen(  # noqa: PLR0913 - those of subprocess.Popen
+        self,
+        argv: Argv,
+        *,
+        text: bool = False,
+        ready: str | None = None,
+        stdin: File = None,
+        stdout: File = None,
+        stderr: File = None,
+        env: Mapping[str, str] | None = None,
+        cwd: "str | os.PathLike[str] | None" = None,
+    ) -> "subprocess.Popen[Any]":
+        """Start a command inside (subprocess.Popen); it ends with the lab at the latest.
+
+        With `ready` (`tcp/80`, `udp/53`, `unix/PATH`) return only when that listens; raises
+        `NotReady` when the command ends before, or the lab's `timeout` is over.
+        """
+        wanted = ready_of(ready) if ready else None
+        if wanted and wanted.kind == "log":
+            reason = "what a command prints is not read here, so `log/…` cannot be waited for"
+            raise Unavailable(reason, "ready=`tcp/PORT`, or run it by `run:` of the namespace")
+        self.lab.stand.spawns()
+        process: subprocess.Popen[Any] = self.call(
+            subprocess.Popen,
+            list(argv),
+            text=text,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env=env,
+            cwd=cwd,
+        )
+        self.lab.stand.adopt(process)
+        if wanted:
+            with ExitStack() as stack:
+                stack.callback(process.wait)
+                stack.callback(process.kill)
+                diag = stack.enter_context(self.call(diag_socket))
+                name = f"`{os.fspath(argv[0])}` in `{self.name}`"
+                wait_for(process, wanted, diag, name=name, timeout=self.lab.timeout)
+                diag.close()
+                stack.pop_all()
+        return process
+
+    async def create_subprocess_exec(  # noqa: PLR0913 - those of asyncio
+        self,
+        program: "str | os.PathLike[str]",
+        *args: "str | os.PathLike[str]",
+        stdin: File = None,
+        stdout: File = None,
+        stderr: File = None,
+        env: Mapping[str, str] | None = None,
+        cwd: "str | os.PathLike[str] | None" = None,
+    ) -> asyncio.subprocess.Process:
+        """Start a command inside (asyncio.create_subprocess_exec)."""
+        self.lab.stand.spawns()
+        place = await asyncio.to_thread(lambda: self._place)
+        return await asyncio.create_subprocess_exec(
+            program,
+            *args,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env=env,
+            cwd=cwd,
+            preexec_fn=place.enter,
+        )
+
+    # ── probes ────────────────────────────────────────────────────────────────────────────────
+
+    def reaches(
+        self, dst: "Netns | str", port: int | str | None = None, *, within: float = 1.0
+    ) -> Reach:
+        """Return whether something answers from `dst`, by real packets; true if it does.
+
+        `port` is 80 or `tcp/80` (a connection), `udp/53` (a datagram that is answered), None for a
+        ping. `within` is in seconds.
+        """
+        protocol, number = _port(port)
+        target = dst.name if isinstance(dst, Netns) else dst
+        asked = f"{self.name} -> {target}" + (f" {protocol}/{number}" if number else "")
+        return self.call(probe, asked, self._resolve(dst), protocol, number, within)
+
+
+def _port(port: int | str | None) -> tuple[_Probed, int]:
+    if port is None or port == "icmp":
+        return "ping", 0
+    protocol, _, number = words.port(f"tcp/{port}" if isinstance(port, int) else port).partition(
+        "/"
+    )
+    return ("udp" if protocol == "udp" else "tcp"), int(number)

@@ -1,0 +1,86 @@
+"""Where the lab of a Python program stands, and all that it has to let go of at its end."""
+
+import subprocess  # noqa: TC003 - what is reaped
+import threading
+from contextlib import ExitStack
+from typing import Any
+
+from netloom.errors import Unavailable
+from netloom.kernel.closing import Closing
+from netloom.lab import warden
+from netloom.lab.end import down
+from netloom.lab.leftovers import end_residents
+from netloom.netns.place import Place, here, outer, within
+
+
+class Stand(Closing):
+    """The place of a lab, those of its namespaces, and the processes that were started there."""
+
+    def __init__(self, lab: str, *, persistent: bool) -> None:
+        """Make a place of the lab's own, or take the one that the process is in."""
+        self.lab = lab
+        self.persistent = persistent
+        self.home = here() if persistent else outer()
+        self._lock = threading.RLock()
+        self._places: dict[str, Place] = {}
+        self._children: list[subprocess.Popen[Any]] = []
+        self._has_warden = False
+
+    def place_of(self, name: str) -> Place:
+        """Return a namespace with what is seen in it, opened when it is first asked for."""
+        with self._lock:
+            place = self._places.get(name)
+            if place is None:
+                place = self._places[name] = within(self.home, name)
+            return place
+
+    def forget(self, name: str) -> None:
+        """Open a namespace anew when it is asked for next: what is seen in it is another now."""
+        with self._lock:
+            place = self._places.pop(name, None)
+            if place is not None:
+                place.close()
+
+    @property
+    def opened(self) -> list[str]:
+        """The namespaces that were asked for."""
+        return list(self._places)
+
+    def spawns(self) -> None:
+        """Note that a process is about to be started, which must not outlive the lab."""
+        with self._lock:
+            if not self.persistent and not self._has_warden:
+                self._has_warden = True
+                self.adopt(self.home.call(warden.start, self.lab))
+
+    def adopt(self, process: "subprocess.Popen[Any]") -> None:
+        """Reap a process with the lab: who has started it need not."""
+        self._children.append(process)
+
+    def close(self) -> None:
+        """End what runs there, and let go of all places."""
+        with self._lock, ExitStack() as stack:
+            for place in (self.home, *self._places.values()):
+                stack.callback(place.close)
+            self._places = {}
+            children, self._children = self._children, []
+            for child in children:
+                stack.callback(_reap, child)
+            if self.persistent:
+                for child in children:
+                    child.kill()
+                self.home.call(down, self.lab)
+            elif self._has_warden:
+                self.home.call(end_residents, self.lab)
+
+
+def _reap(child: "subprocess.Popen[Any]") -> None:
+    child.wait()
+    for pipe in (child.stdin, child.stdout, child.stderr):
+        if pipe is not None:
+            pipe.close()
+
+
+def not_open(lab: str) -> Unavailable:
+    """Return the refusal of what is asked of a lab before or after its `with` block."""
+    return Unavailable(f"the lab `{lab}` is not open", "with Lab() as lab: …")

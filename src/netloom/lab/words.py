@@ -1,0 +1,73 @@
+"""Python's values as the words of a topology file: one language, one validator.
+
+A keyword is the file's key (`-` becomes `_`, and `from` is `from_`), a text is the file's text. So
+what is said in Python is written down as JSON, which is YAML, and read as a file would be.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias, Union
+
+from msgspec.structs import replace
+
+from netloom.errors import Problem, TopologyError
+from netloom.topology.parse import parse
+from netloom.topology.topology import Namespace, Network, Topology, Wire
+
+Words: TypeAlias = Union[
+    str,
+    int,
+    float,
+    bool,
+    "os.PathLike[str]",
+    Sequence["Words"],
+    Mapping[str, "Words"],
+    None,
+]
+"""What a key of a topology may be given: the file's text, a number, a list, a mapping."""
+
+
+def network_of(name: str, keys: Mapping[str, Words]) -> Network:
+    """Return the network that some keys say; raises `TopologyError` with every mistake."""
+    return _read({"networks": {name: _said(keys)}}).networks[name]
+
+
+def namespaces_of(names: Sequence[str], keys: Mapping[str, Words]) -> dict[str, Namespace]:
+    """Return the namespaces that some keys say, alike; raises `TopologyError`."""
+    said = _said(keys)
+    return dict(_read({"namespaces": dict.fromkeys(names, said)}).namespaces or {})
+
+
+def wire_of(ends: tuple[str, str], keys: Mapping[str, Words]) -> Wire:
+    """Return the wire that some words say; raises `TopologyError`."""
+    return _read({"links": [{"ends": list(ends), **_said(keys)}]}).links[0]
+
+
+def with_namespaces(topology: Topology, more: Mapping[str, Namespace]) -> Topology:
+    """Return a topology with more namespaces; none of that name is there yet."""
+    there = topology.namespaces or {}
+    for name in more:
+        if name in there or name in topology.networks:
+            problem = Problem(f"`{name}` is in the lab already", ("namespaces", name))
+            raise TopologyError([problem])
+    return replace(topology, namespaces={**there, **more})
+
+
+def _said(keys: Mapping[str, Words]) -> dict[str, Words]:
+    """Return the keys that something is said by, as the file spells them."""
+    return {
+        key.removesuffix("_").replace("_", "-"): value
+        for key, value in keys.items()
+        if value is not None
+    }
+
+
+def _read(tree: Mapping[str, Words]) -> Topology:
+    text = json.dumps(tree, ensure_ascii=False, default=os.fspath)
+    try:
+        return parse(text).topology
+    except TopologyError as error:
+        # The place in a text that nobody has written tells nobody anything.
+        plain = [Problem(p.message, p.path, p.hint, at_key=p.at_key) for p in error.problems]
+        raise TopologyError(plain) from None

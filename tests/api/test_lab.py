@@ -1,0 +1,367 @@
+"""`with Lab() as lab`: what a Python program makes, uses, and lets go of."""
+
+import asyncio
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import netloom
+from netloom import Lab, NotReady, TopologyError, Unavailable
+from tests.kernel.machines import LIBRARIES, SRC
+
+pytestmark = pytest.mark.needs("netns", "veth", "bridge")
+
+SERVER = "import socket, signal; s = socket.create_server(('', 80)); signal.pause()"
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    """Return an empty lab."""
+    with Lab() as made:
+        yield made
+
+
+# ── building ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_words_are_those_of_the_file(lab: Lab) -> None:
+    """The same keys, texts and numbers; changes act at once."""
+    lab.network("lan", subnet="10.1.0.0/24")
+    web = lab.netns("web", networks={"lan": "10.1.0.10"}, sysctls={"net.ipv4.ip_default_ttl": 99})
+    db = lab.netns("db", networks=["lan"], hosts={"printer": "192.0.2.7"})
+    lab.wire("web:up 10.2.0.1/24", "db:down 10.2.0.2/24", mtu=1400)
+
+    assert web.ips == ("10.1.0.10", "10.2.0.1")
+    assert db.ip_for(web) == "10.1.0.1"
+    assert web.call(Path("/proc/sys/net/ipv4/ip_default_ttl").read_text) == "99\n"
+    assert db.call(socket.gethostbyname, "printer") == "192.0.2.7"
+    assert web.reaches(db)
+    assert web.reaches("10.2.0.2")
+    assert set(web.call(os.listdir, "/sys/class/net")) == {"lo", "lan", "up"}
+
+
+def test_several_at_once_and_all_of_a_kind(lab: Lab) -> None:
+    """Names give a tuple, a `count` a group, and a network knows its members."""
+    a, b = lab.netns("a", "b")
+    lab.network("lan")
+    lab.netns("n", count=3, networks=["lan"])
+
+    assert (a.name, b.name) == ("a", "b")
+    assert [one.name for one in lab.members("n")] == ["n1", "n2", "n3"]
+    assert lab.members("lan")[2].reaches(lab["n1"])
+    assert "n4" not in lab
+    with pytest.raises(KeyError):
+        lab["n4"]
+    with pytest.raises(KeyError):
+        lab.members("m")
+
+
+def test_what_is_removed_is_gone_and_can_come_again(lab: Lab) -> None:
+    """With a namespace go its wires."""
+    a, b, c = lab.netns("a", "b", "c")
+    wire = lab.wire(a, b)
+    lab.connect(b, c)
+    lab.remove(wire)
+    assert a.ips == ()
+    lab.remove(c)
+    assert "c" not in lab
+    assert b.ips == ()
+    lab.wire(a, b)
+    assert a.reaches(b)
+
+
+def test_a_file_is_a_lab(tmp_path: Path) -> None:
+    """By its path, or read before; files that it names lie beside it."""
+    path = tmp_path / "two.yaml"
+    path.write_text("links: [[a, b]]\nnamespaces: {a: {etc: {motd: {file: m}}}, b: }\n")
+    (tmp_path / "m").write_text("hello\n")
+    for topology in (path, str(path), netloom.load(path)):
+        with Lab(topology) as lab:
+            assert lab.name == "two"
+            lab.netns("c")
+            lab.wire("c", "a")
+            assert lab["a"].reaches(lab["c"])
+    with Lab(netloom.parse("links: [[a, b]]"), name="other") as lab:
+        assert lab.name == "other"
+        assert lab["a"].reaches("b")
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"networks": "nope"}, "no network `nope`"),
+        ({"sysctls": {"kernel.x": 1}}, "`kernel.x` is no setting of a network namespace"),
+        ({"routes": "default via nobody"}, "nobody"),
+        ({"count": 0}, "0"),
+    ],
+)
+def test_a_mistake_changes_nothing(lab: Lab, keys: dict[str, object], said: str) -> None:
+    """It is refused as in a file, and the lab is as it was."""
+    a = lab.netns("a")
+    with pytest.raises(TopologyError) as refused:
+        lab.netns("x", **keys)  # type: ignore[call-overload]
+    assert said in str(refused.value)
+    assert "x" not in lab
+    with pytest.raises(TopologyError, match="`a` is in the lab already"):
+        lab.netns("a")
+    lab.wire(a, lab.netns("b"))
+    assert a.reaches("b")
+
+
+def test_a_lab_that_is_not_open_refuses() -> None:
+    """Before the block, after it, and twice at once."""
+    lab = Lab()
+    with pytest.raises(Unavailable, match="is not open"):
+        lab.netns("a")
+    with lab, pytest.raises(Unavailable, match="is open already"), lab:
+        pass
+    with pytest.raises(Unavailable, match="is not open"):
+        lab.netns("a")
+    lab.close()
+
+
+def test_a_member_without_one_address_says_so(lab: Lab) -> None:
+    """`ip` is never a guess."""
+    a, b, c = lab.netns("a", "b", "c")
+    with pytest.raises(ValueError, match="`a` has no address"):
+        assert a.ip
+    lab.wire(a, b)
+    lab.wire(a, c)
+    with pytest.raises(ValueError, match="several addresses"):
+        assert a.ip
+    assert a.ip_for(b) != a.ip_for(c)
+    assert b.reaches(a)
+
+
+# ── inside ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_runs_inside(lab: Lab) -> None:
+    """Commands, functions and sockets, with their own results, errors and working directory."""
+    a, b = lab.netns("a", "b")
+    lab.wire(a, b)
+    done = a.run(["sh", "-c", "pwd; ls /sys/class/net; cat"], text=True, input="x", stdout=-1)
+    assert done.stdout.split() == [str(Path.cwd()), "b", "lo", "x"]
+    with pytest.raises(subprocess.CalledProcessError):
+        a.run(["false"], check=True)
+    with pytest.raises(FileNotFoundError):
+        a.run(["/no/such/command"])
+    with pytest.raises(ZeroDivisionError):
+        a.call(divmod, 1, 0)
+    with b.listen(7000) as listener, a.create_connection((b, 7000), timeout=5) as near:
+        far, peer = listener.accept()
+        assert peer[0].removeprefix("::ffff:") == a.ip_for(b)
+        far.sendall(b"hello")
+        assert near.recv(5) == b"hello"
+        far.close()
+    with a.socket(type=socket.SOCK_DGRAM) as sock:
+        sock.connect((b.ip, 9))
+
+
+def test_probes_tell_why(lab: Lab) -> None:
+    """A server that listens, a port without one, a rule that drops, an address that is nowhere."""
+    a, b = lab.netns("a", "b")
+    lab.wire(a, b)
+    server = b.popen([sys.executable, "-c", SERVER], ready="tcp/80")
+    assert a.reaches(b, 80)
+    assert a.reaches(b, "tcp/80")
+    assert a.reaches("b:a", 80)
+    refused = a.reaches(b, 81)
+    assert not refused
+    assert repr(refused) == (
+        "<a -> b tcp/81: refused: nothing listens on tcp/81 there, or a rule rejects it>"
+    )
+    assert repr(a.reaches("198.51.100.1")) == "<a -> 198.51.100.1: network is unreachable>"
+    b.run(["nft", "add table t; add chain t i { type filter hook input priority 0; policy drop; }"])
+    assert repr(a.reaches(b, within=0.2)) == "<a -> b: no answer>"
+    assert server.poll() is None
+
+
+def test_popen_returns_when_it_is_ready_or_says_why_not(lab: Lab) -> None:
+    """One that ends before, one that never listens; neither stays."""
+    a = lab.netns("a")
+    with pytest.raises(NotReady, match=r"`false` in `a` ended with status 1"):
+        a.popen(["false"], ready="tcp/80")
+    lab.timeout = 0.1
+    with pytest.raises(NotReady, match=r"`sleep` in `a` is running, but nothing listens on tcp/80"):
+        a.popen(["sleep", "1000"], ready="tcp/80")
+    with pytest.raises(Unavailable, match="cannot be waited for"):
+        a.popen(["true"], ready="log/x")
+    assert "sleep" not in a.run(["ip", "netns", "pids", "a"], text=True, capture_output=True).stdout
+
+
+def test_coroutines() -> None:
+    """The standard library's names, by asyncio; and an `async with`."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await reader.readline())
+        writer.close()
+
+    async def talk() -> None:
+        async with Lab() as made:
+            a, b = made.netns("a", "b")
+            made.wire(a, b)
+            server = await b.start_server(serve, 9000)
+            reader, writer = await a.open_connection("b", 9000)
+            writer.write(b"hello\n")
+            assert await reader.readline() == b"hello\n"
+            writer.close()
+            server.close()
+            pipe = subprocess.PIPE
+            command = await a.create_subprocess_exec("ls", "/sys/class/net", stdout=pipe)
+            assert (await command.communicate())[0].split() == [b"b", b"lo"]
+            assert await a.to_thread(os.listdir, "/sys/class/net")
+
+    asyncio.run(talk())
+
+
+def test_commands_of_the_lab(lab: Lab) -> None:
+    """`run` with `ready`: the call returns when it is, and `wait_ready` knows it."""
+    a, b = lab.netns("a", "b")
+    lab.wire(a, b)
+    command = [sys.executable, "-c", SERVER]
+    lab.netns("c", run={"command": command, "ready": "tcp/80"})
+    lab.wire(b, "c")
+    lab.wait_ready()
+    assert b.reaches("c", 80)
+    assert lab.snapshot().netns["c"].commands
+
+
+# ── nothing stays ─────────────────────────────────────────────────────────────────────────────────
+
+
+def counted() -> tuple[int, int, int]:
+    """Return how many threads and descriptors this process has, and how many mounts."""
+    mounts = Path("/proc/self/mountinfo").read_text().count("\n")
+    return threading.active_count(), len(os.listdir("/proc/self/fd")), mounts
+
+
+def living(*names: str) -> str:
+    """Return the processes of such names."""
+    return subprocess.run(
+        ["pgrep", "-ax", *names], capture_output=True, text=True, check=False
+    ).stdout
+
+
+def test_whatever_it_forked_ends_with_the_lab() -> None:
+    """A daemon in a session of its own, one that ignores SIGTERM, one that `call` left behind."""
+    before = counted()
+    text = "trap '' TERM; (setsid sleep 4711 &); exec sleep 4712"
+    with Lab() as lab:
+        a = lab.netns("a")
+        process = a.popen(["sh", "-c", text])
+        a.run(["sh", "-c", "sleep 4713 & "])
+    assert process.wait(10) == -signal.SIGKILL
+    assert [n for n in (4711, 4712, 4713) if f"sleep {n}" in living("sleep")] == []
+    assert counted() == before
+
+
+def test_an_error_in_the_block_leaves_nothing() -> None:
+    """It is raised as it is."""
+    before = counted()
+
+    def wrong(lab: Lab) -> None:
+        lab.netns("a").popen(["sleep", "4714"])
+        msg = "mine"
+        raise RuntimeError(msg)
+
+    with pytest.raises(RuntimeError, match="mine"), Lab() as lab:
+        wrong(lab)
+    assert "sleep 4714" not in living("sleep")
+    assert counted() == before
+
+
+def test_a_lab_that_cannot_be_made_leaves_nothing(tmp_path: Path) -> None:
+    """Refused as `netloom up` refuses it."""
+    before = counted()
+    path = tmp_path / "bad.yaml"
+    path.write_text("namespaces: {a: {networks: [lan]}}\nnetworks: {lan: {from: nobr}}\n")
+    with pytest.raises(TopologyError, match="the host has no bridge `nobr`"), Lab(path):
+        pass
+    assert counted() == before
+
+
+def test_many_labs_one_after_the_other_and_at_once() -> None:
+    """The same names and subnets; each its own network; nothing is left of any."""
+    before = counted()
+
+    def make(number: int) -> None:
+        with Lab() as lab:
+            a, b = lab.netns("a", "b")
+            lab.wire("a:eth0 10.0.0.1/24", "b:eth0 10.0.0.2/24")
+            with b.listen(7000) as listener, a.create_connection(("10.0.0.2", 7000)) as near:
+                near.sendall(b"%d" % number)
+                near.shutdown(socket.SHUT_WR)
+                far = listener.accept()[0]
+                assert far.recv(100) == b"%d" % number
+                far.close()
+
+    for _ in range(10):
+        threads = [threading.Thread(target=make, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert counted() == before
+
+
+KILLED = """
+import subprocess, sys
+from netloom import Lab
+lab = Lab().__enter__()
+a, b = lab.netns("a", "b")
+lab.wire(a, b)
+a.popen(["sh", "-c", "(setsid sleep 4715 &) ; exec sleep 4716"])
+lab.netns("c", run="exec sleep 4717")
+print(a.run(["readlink", "/proc/self/ns/net"], text=True, capture_output=True).stdout, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_program_that_is_killed_leaves_nothing() -> None:
+    """SIGKILL: what it had started is ended, too, wherever that went."""
+    paths = [str(SRC), *LIBRARIES]
+    argv = [sys.executable, "-c", f"import sys; sys.path[:0] = {paths}\n{KILLED}"]
+    pipe = subprocess.PIPE
+    program = subprocess.Popen(argv, stdin=pipe, stdout=pipe, text=True)
+    assert program.stdout
+    assert program.stdout.readline().startswith("net:[")
+    found = living("sleep")
+    assert all(f"sleep {number}" in found for number in (4715, 4716, 4717))
+    pids = [int(line.split()[0]) for line in found.splitlines() if " 471" in line]
+    ends = [os.pidfd_open(pid) for pid in pids]
+    program.kill()
+    program.communicate()
+    for end in ends:
+        assert _ended(end), living("sleep")
+        os.close(end)
+
+
+def _ended(pidfd: int) -> bool:
+    return bool(select.select([pidfd], [], [], 20)[0])
+
+
+def test_a_persistent_lab_is_one_of_netloom_up() -> None:
+    """Named, seen by others, and gone at the end of the block."""
+    code = (
+        "from netloom import Lab\n"
+        "import os\n"
+        "with Lab(name='keep', persistent=True) as lab:\n"
+        "    lab.netns('kept-a')\n"
+        "    assert os.path.exists('/run/netns/kept-a')\n"
+        "    assert lab['kept-a'].run(['true']).returncode == 0\n"
+        "assert not os.path.exists('/run/netns/kept-a')\n"
+    )
+    paths = [str(SRC), *LIBRARIES]
+    argv = [sys.executable, "-c", f"import sys; sys.path[:0] = {paths}\n{code}"]
+    wrap = ["unshare", "-nm", "sh", "-c", 'mount -t tmpfs run /run; "$@"', "sh"]
+    done = subprocess.run([*wrap, *argv], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
