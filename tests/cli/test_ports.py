@@ -6,6 +6,16 @@ from collections.abc import Callable
 import pytest
 
 from tests.cli.host import Warm, ended, netloom, no_trace, on_a_host, write
+from tests.cli.internet import (
+    HOST4,
+    WEB4,
+    ask,
+    command,
+    on_the_internet,
+    pings,
+    server,
+    set_sysctl,
+)
 from tests.cli.test_no_trace import Walk, by_down, by_up
 from tests.cli.witness import differences, look
 from tests.kernel.machines import says
@@ -133,6 +143,103 @@ def test_a_bridge_that_is_the_host_s_only_way_out_is_told() -> None:
         )
         says("ping", "-qc1", "-W2", "198.51.100.32")
         netloom("down", "-q", "lab").status(0)
+
+
+WAY_OUT = """\
+networks: {lan: {subnet: 10.100.0.0/24, uplink: nat}}
+namespaces:
+  host: {interfaces: {eth2: {network: lan}}}
+  web: {networks: [lan]}
+"""
+BOX = """
+ip netns add box
+ip link add eth2 type veth peer name card netns box
+ip -n box link set card up
+ip -n box address add 10.100.0.200/24 dev card
+ip -n box route add default via 10.100.0.1
+"""
+
+
+@on_the_internet()
+def test_what_is_on_a_lent_cable_gets_out_as_the_host() -> None:
+    """By the gateway on the network, not by the bridge that the card is a port of."""
+    says("sh", "-ec", BOX)
+    write("lab.yaml", WAY_OUT)
+    with Warm() as netloom, server("beyond", 80):
+        for forwards in ("0", "1"):
+            set_sysctl("net.ipv4.ip_forward", forwards)
+            netloom("up", "lab.yaml")
+            for where in ("web", "box"):
+                assert ask(where, WEB4) == HOST4, (where, forwards)
+            assert pings("web", "10.100.0.200")
+            arp = command("box", "ip", "neigh", "show", "10.100.0.1")
+            own = json.loads(says("ip", "-j", "link", "show", "lan"))[0]["address"]
+            assert own in arp
+            netloom("down", "lab.yaml")
+
+
+@on_a_host
+def test_a_card_that_somebody_needs_by_now_is_not_borrowed_again() -> None:
+    """`undo` looks at it as `up` does, and what it gives back is what it found then."""
+    says("sh", "-ec", CARD)
+    without = LAB.replace("  host: {interfaces: {eth2: {network: sw}}}\n", "")
+    write("lab.yaml", LAB)
+    netloom("up", "-q", "lab.yaml").status(0)
+    write("lab.yaml", without)
+    netloom("up", "-q", "lab.yaml").status(0)
+    says("ip", "link", "set", "eth2", "up", "alias", "mine")
+    found = card()
+    says("ip", "address", "add", "10.6.0.1/24", "dev", "eth2")
+    refused = ended("undo", "lab")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("`eth2` has the address 10.6.0.1/24, which would be cut off")
+    says("ip", "address", "flush", "dev", "eth2")
+    assert ended("undo", "lab").returncode == 0
+    netloom("down", "-q", "lab").status(0)
+    assert card() == found
+
+
+@on_a_host
+def test_a_card_taken_from_its_bridge_spoils_no_undo() -> None:
+    """What was no port any more is not gone back to."""
+    says("sh", "-ec", CARD)
+    write("lab.yaml", LAB)
+    netloom("up", "-q", "lab.yaml").status(0)
+    says("ip", "link", "set", "eth2", "nomaster")
+    write("lab.yaml", LAB.replace("  host: {interfaces: {eth2: {network: sw}}}\n", ""))
+    netloom("up", "-q", "lab.yaml").status(0)
+    assert ended("undo", "lab").returncode == 0
+    netloom("down", "-q", "lab").status(0)
+
+
+@on_a_host
+def test_somebody_s_bridge_keeps_its_address_beside_a_card() -> None:
+    """A bridge takes the lowest of its ports': the card is a port of one of ours."""
+    says("sh", "-ec", CARD + BRIDGE)
+    says("ip", "link", "set", "eth2", "address", "02:00:00:00:00:01")
+    write("lab.yaml", LAB.replace("subnet", "from: br0, subnet"))
+    before = says("ip", "-br", "link", "show", "br0")
+    netloom("up", "-q", "lab.yaml").status(0)
+    assert says("ip", "-br", "link", "show", "br0") == before
+    netloom("down", "-q", "lab").status(0)
+    assert says("ip", "-br", "link", "show", "br0") == before
+
+
+@on_a_host
+def test_a_way_out_and_the_lab_s_own_veth_are_no_cards() -> None:
+    """Refused with its place before anything is touched."""
+    says("sh", "-ec", CARD)
+    way = LAB.replace("networks:\n", "networks:\n  o: {uplink: {mode: nat, via: eth2}}\n")
+    says("ip", "link", "set", "eth2", "up")
+    write("way.yaml", way)
+    refused = ended("up", "way.yaml")
+    assert (refused.returncode, "`eth2` is the way out of a network" in refused.stderr) == (2, True)
+    write("lab.yaml", LAB.replace("interfaces: {eth2: {network: sw}}", "networks: [sw]"))
+    netloom("up", "-q", "lab.yaml").status(0)
+    write("lab.yaml", LAB.replace("eth2", "sw"))
+    refused = ended("up", "lab.yaml")
+    assert (refused.returncode, "`sw` is the lab `lab`'s own" in refused.stderr) == (2, True)
+    netloom("down", "-q", "lab").status(0)
 
 
 FIRST = """\

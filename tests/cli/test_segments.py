@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.cli.host import ended, netloom, no_trace, on_a_host, write
 from tests.kernel.machines import says
 
@@ -197,3 +199,61 @@ def test_what_of_another_lab_cannot_be_joined_is_refused() -> None:
             assert (refused.returncode, said in refused.stderr) == (2, True), refused.stderr
         netloom("down", "-q", "guest").status(0)
         netloom("down", "-q", "shop").status(0)
+
+
+@on_a_host
+def test_several_guests_go_one_by_one_and_all_at_once() -> None:
+    """No guest is another's; `--all` takes those who have joined before those they have joined."""
+    write("shop.yaml", SHOP)
+    write("guest.yaml", GUEST)
+    write("zoo.yaml", GUEST.replace("probe", "zebra").replace("64/28", "80/28"))
+    with no_trace():
+        for file in ("shop.yaml", "guest.yaml", "zoo.yaml"):
+            netloom("up", "-q", file).status(0)
+        Path("/run/netloom/labs/aaa").mkdir()
+        Path("/run/netloom/labs/aaa/record").write_text("broken")
+        netloom("down", "-q", "guest").status(0)
+        Path("/run/netloom/labs/aaa/record").unlink()
+        Path("/run/netloom/labs/aaa").rmdir()
+        netloom("up", "-q", "guest.yaml").status(0)
+        netloom("down", "-q", "--all").status(0)
+
+
+@pytest.mark.parametrize("bridge", ["", "bridge: br7, "])
+@on_a_host
+def test_a_guest_is_not_cut_off_by_a_change(bridge: str) -> None:
+    """Neither by `down`, nor by `up` of a file without the network, wherever its bridge stands."""
+    shop = SHOP.replace("subnet", f"{bridge}subnet")
+    write("shop.yaml", shop)
+    write("guest.yaml", GUEST)
+    with no_trace():
+        netloom("up", "-q", "shop.yaml").status(0)
+        netloom("up", "-q", "guest.yaml").status(0)
+        write("shop.yaml", "namespaces: [web]\n")
+        for words in (("up", "shop.yaml"), ("down", "shop")):
+            refused = ended(*words)
+            assert refused.returncode == 2, words
+            assert "members of `guest` are on networks of the lab `shop`" in refused.stderr
+        assert ended("exec", "probe", "ping", "-qc1", "-w2", "10.80.0.10").returncode == 0
+        netloom("down", "-q", "guest").status(0)
+        netloom("down", "-q", "shop").status(0)
+
+
+@on_a_host
+def test_a_network_that_is_gone_is_not_joined() -> None:
+    """Its lab remembers it, and the kernel has it no more."""
+    write("shop.yaml", SHOP)
+    write("guest.yaml", GUEST)
+    netloom("up", "-q", "shop.yaml").status(0)
+    for words in (
+        ("ip", "-n", "shop.switch", "link", "del", "lan"),
+        ("ip", "netns", "del", "shop.switch"),
+    ):
+        says(*words)
+        refused = ended("up", "guest.yaml")
+        assert refused.returncode == 2
+        assert "`lan` of the lab `shop` is not there now" in refused.stderr
+    netloom("up", "-q", "shop.yaml").status(0)
+    assert ended("undo", "shop").returncode == 0
+    assert ended("up", "guest.yaml").returncode == 2
+    netloom("down", "-q", "shop").status(0)

@@ -26,7 +26,7 @@ AROUND = Around(
         "virbr0": Joined("virbr0", ("192.168.122.0/24",)),
         "office/lan": Joined("lan", ("10.80.0.0/24",), netns="office.switch"),
     },
-    nics={"eth2": Nic()},
+    nics={"eth2": Nic("02:00:00:00:00:01")},
 )
 """The host that the topologies of the pages are made for."""
 

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -118,13 +119,38 @@ def test_ipv6_is_of_use_at_once() -> None:
 
     def tentative() -> list[object]:
         up(
-            "networks: {lan: fd00:1::/64}\n"
+            "name: loom\nnetworks: {lan: fd00:1::/64}\n"
             "namespaces: {a: {networks: [lan]}, host: {networks: [lan]}}"
         )
         words = "-6 addr show tentative"
         found: list[object] = [each for where in ("", "a") for each in ip(words, where)]
         assert [len(link["addr_info"]) for link in ip("-6 addr show dev lan", "a")] == [2]
-        lab.down("lab", MACHINE)
+        lab.down("loom", MACHINE)
         return found
 
     assert alone(tentative) == []
+
+
+def test_a_link_local_address_follows_what_is_said() -> None:
+    """Another MAC address, one that is said, a host that has no IPv6 for new links."""
+
+    def check() -> None:
+        text = "name: loom\nnetworks: {{lan: fd00:1::/64}}\nnamespaces: {{a: {{networks: {{lan: {}}}}}}}"
+        up(text.format("{mac: 02:00:00:00:00:0a}"))
+        up(text.format("{mac: 02:00:00:00:00:0b}"))
+        assert lab.verify("loom", MACHINE) == ()
+        up(text.format("{mac: 02:00:00:00:00:0c, addresses: fe80::ff:fe00:c/64}"))
+        assert lab.verify("loom", MACHINE) == ()
+        lab.down("loom", MACHINE)
+        up(text.format("{mac: 02:00:00:00:00:0c, addresses: fe80::ff:fe00:c/64}"))
+        assert lab.verify("loom", MACHINE) == ()
+        lab.down("loom", MACHINE)
+        Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("1")
+        subnets = '[10.1.0.0/24, "fd00:1::/64"]'
+        up(
+            f"name: loom\nnetworks: {{lan: {subnets}}}\nnamespaces: {{host: {{networks: {{lan: 10.1.0.7}}}}}}"
+        )
+        assert lab.verify("loom", MACHINE) == ()
+        lab.down("loom", MACHINE)
+
+    alone(check)

@@ -120,7 +120,8 @@ namespaces:
 def test_what_is_borrowed_is_there_before_and_after() -> None:
     """Another lab's namespace gets a wire and loses it; so does the host with a card of its own."""
     around = Around(
-        joined={"shop/lan": Joined("lan", netns="shop.switch")}, nics={"eth2": Nic(up=False)}
+        joined={"shop/lan": Joined("lan", netns="shop.switch")},
+        nics={"eth2": Nic("02:00:00:00:00:01", up=False)},
     )
     state = lower(parse(GUEST).topology, around).desired
     switch = Netns(borrowed=True)
@@ -176,7 +177,8 @@ def test_a_namespace_is_made_marked_and_set_before_links_come_into_it() -> None:
     told = lines(desired(LAB), bare(desired(LAB), value="1"))
 
     first_link = next(i for i, text in enumerate(told) if text.startswith("+ link"))
-    settings = [i for i, text in enumerate(told) if text.startswith("~ sysctl")]
+    inside = ("~ sysctl a", "~ sysctl b")
+    settings = [i for i, text in enumerate(told) if text.startswith(inside)]
     assert told[0] == "+ netns a"
     assert max(settings) < first_link
 

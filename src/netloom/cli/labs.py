@@ -174,7 +174,7 @@ def _attempt(lab: str, desired: Desired) -> str:
 def down_command(lab: str, *, every: bool, force: bool, quiet: bool) -> None:
     """Take a lab down, and leave nothing."""
     with refusals():
-        names = remembered() if every else [_lab(lab)]
+        names = front.guests_first(remembered()) if every else [_lab(lab)]
     troubles = []
     for name in names:
         try:

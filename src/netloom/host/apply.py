@@ -21,6 +21,7 @@ from netloom.host.rooms import OPEN
 from netloom.host.worker import Worker
 from netloom.netns import names as registry
 from netloom.netns.enter import aside
+from netloom.netns.handle import NoSuchNetns
 from netloom.plan import steps
 from netloom.plan.steps import Plan, Step
 from netloom.render.shell import command
@@ -107,6 +108,8 @@ def apply(plan: Plan, orders: Orders) -> list[Refused]:
 def _as_kernel_error(error: Unavailable) -> KernelError:
     """Return what was behind a refusal; with none behind it, it was a name that is taken."""
     cause = error.__cause__
+    if isinstance(error, NoSuchNetns):
+        return KernelError(errno.ENOENT, "", error.reason)
     number = cause.errno if isinstance(cause, OSError) and cause.errno else errno.EEXIST
     return KernelError(number, "", error.reason.removesuffix(f": {os.strerror(number)}"))
 

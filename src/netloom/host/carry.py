@@ -17,25 +17,21 @@ from netloom.netns import names as registry
 from netloom.netns.enter import hop
 from netloom.plan import steps
 from netloom.plan.steps import Step
-from netloom.values import link_local
 from netloom.wire.rtnetlink import (
     Message,
     Peer,
-    SeenAddr,
     addr_add,
     addr_del,
     altname_add,
     altname_del,
     bridge_mtu,
     dump_addrs,
-    get_link,
     link_add,
     link_del,
     link_del_group,
     link_group,
     link_set,
     read_addrs,
-    read_links,
     route_add,
     route_del,
     route_replace,
@@ -227,7 +223,7 @@ def _(step: steps.LinkSet, worker: Worker) -> None:
     )
     if step.link_local:
         index, addr = worker.index(end), Addr(step.link_local, 64)
-        messages = (*messages[:-1], addr_add(index, addr), messages[-1])
+        messages = (*messages[:-1], addr_add(index, addr, proto=_IFAPROT_KERNEL_LL), messages[-1])
     worker.send(end.netns, step, *messages)
     if live:
         _switch_ll(end, worker, on=bool(step.ipv6_ll))
@@ -247,14 +243,8 @@ def _switch_ll(end: End, worker: Worker, *, on: bool) -> None:
     if not on:
         index = worker.index(end)
         seen = read_addrs(room.rt.dump(dump_addrs()))
-        own = link_local(read_links([room.rt.ask(get_link(index=index))])[0].mac)
-        mine = (s.addr for s in seen if s.index == index and _is_kernels(s, own))
+        mine = (s.addr for s in seen if s.index == index and s.proto == _IFAPROT_KERNEL_LL)
         room.rt.batch([addr_del(index, addr) for addr in mine])
-
-
-def _is_kernels(seen: SeenAddr, link_local: str) -> bool:
-    """Whether an address is the kernel's own link-local one, or stands in its place."""
-    return seen.proto == _IFAPROT_KERNEL_LL or seen.addr.ip == link_local
 
 
 @carry.register

@@ -9,7 +9,7 @@ is gone when its thread is.)
 """
 
 import errno
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from msgspec.structs import replace
 
@@ -42,7 +42,6 @@ from netloom.netns.handle import Handle, NoSuchNetns, Stale, open_name
 from netloom.plan.sysctls import NO_IPV6, link_of
 from netloom.topology.expand import TAP, out_of
 from netloom.topology.lower import HOST_PROTOCOL
-from netloom.values import link_local
 from netloom.wire.netconf import FORWARDING, netconf_get, read_forwarding
 from netloom.wire.rtnetlink import (
     SeenAddr,
@@ -218,7 +217,7 @@ class _Observer:
 
     def take(self, name: str, look: _Look, *, marked: bool) -> None:
         """Take what is ours of one namespace's links, and the names of the others."""
-        addrs = _addrs_by_link(look.addrs, {link.index: link.mac for link in look.links})
+        addrs = _addrs_by_link(look.addrs)
         links: dict[str, Link] = {}
         foreign: list[str] = []
         for seen in look.links:
@@ -354,21 +353,12 @@ def _forwarding(rt: Rtnetlink, keys: Iterable[str]) -> dict[str, str]:
     }
 
 
-def _is_own(addr: Addr, mac: str) -> bool:
-    return bool(mac) and addr.ip == link_local(mac)
-
-
-def _addrs_by_link(seen: Iterable[SeenAddr], macs: Mapping[int, str]) -> dict[int, list[Addr]]:
-    """Return the addresses that somebody asked for: permanent, and not the kernel's own.
-
-    Nor what stands in the place of its link-local one (`LinkSet.link_local`).
-    """
+def _addrs_by_link(seen: Iterable[SeenAddr]) -> dict[int, list[Addr]]:
+    """Return the addresses that somebody asked for: permanent, and not the kernel's own."""
     found: dict[int, list[Addr]] = {}
     for entry in seen:
         if entry.flags & _PERMANENT and entry.proto not in _KERNELS:
             if entry.index == 1 and entry.addr.ip in _BORN:
-                continue
-            if entry.addr.ip.startswith("fe80:") and _is_own(entry.addr, macs[entry.index]):
                 continue
             found.setdefault(entry.index, []).append(entry.addr)
     for addrs in found.values():

@@ -6,10 +6,12 @@ from collections.abc import Collection
 import msgspec
 from msgspec import Struct, field
 
-from netloom.errors import Unavailable
+from netloom.errors import KernelError, Unavailable
 from netloom.host.journal import Journal, boot_id, labs
 from netloom.kernel.netlink import Rtnetlink
-from netloom.model.objects import HOST
+from netloom.model.objects import HOST, Route
+from netloom.netns.enter import enter
+from netloom.netns.handle import NoSuchNetns, open_name, open_self
 from netloom.topology.expand import Joined, short_name
 from netloom.topology.lend import Nic
 from netloom.topology.loom import switch_of
@@ -22,6 +24,7 @@ from netloom.wire.rtnetlink import (
     dump_addrs,
     dump_links,
     dump_routes,
+    get_link,
     read_addrs,
     read_links,
     read_routes,
@@ -31,6 +34,8 @@ DOCKER_SOCKET = "/var/run/docker.sock"
 _SECONDS = 5.0
 _BRIDGE_NAME = "com.docker.network.bridge.name"
 _OK = 200
+_DEFAULTS = frozenset({"0.0.0.0/0", "::/0"})
+_BORN = frozenset({2})  # RTPROT_KERNEL: they come with an address, or with the link
 
 
 class _DockerNetwork(Struct):
@@ -52,7 +57,7 @@ def joined(text: str) -> Joined:
 
 def nics() -> dict[str, Nic]:
     """Return the interfaces of the host, as those that could be a port of a network."""
-    links, addrs, ways_out = _look()
+    links, addrs, routes = _look()
     names = {link.index: link.name for link in links}
     own: dict[int, list[str]] = {}
     for each in addrs:
@@ -60,30 +65,35 @@ def nics() -> dict[str, Nic]:
             own.setdefault(each.index, []).append(str(each.addr))
     return {
         link.name: Nic(
+            mac=link.mac,
             kind=link.kind,
             up=link.up,
             alias=link.alias,
             master=names.get(link.master, ""),
             addresses=tuple(own.get(link.index, ())),
-            way_out=link.name in ways_out,
+            routes=tuple(r.dst for r in routes if _leads(r, link.name) and r.protocol not in _BORN),
+            way_out=any(_leads(route, link.name) for route in routes if route.dst in _DEFAULTS),
         )
         for link in links
     }
 
 
-def _look() -> tuple[list[SeenLink], list[SeenAddr], set[str]]:
-    """Return the links of the host, its addresses, and by what links its default routes lead."""
+def _leads(route: Route, link: str) -> bool:
+    return any(hop.dev == link for hop in route.nexthops)
+
+
+def _look() -> tuple[list[SeenLink], list[SeenAddr], list[Route]]:
+    """Return the links of the host, its addresses, its routes."""
     with Rtnetlink() as rt:
         links = read_links(rt.dump(dump_links()))
         addrs = read_addrs(rt.dump(dump_addrs()))
         names = {link.index: link.name for link in links}
         routes = read_routes(rt.dump(dump_routes()), names, protocols=None)
-    defaults = (route for route in routes if route.dst in {"0.0.0.0/0", "::/0"})
-    return links, addrs, {hop.dev for route in defaults for hop in route.nexthops}
+    return links, addrs, routes
 
 
 def _on_host(bridge: str) -> Joined:
-    links, addrs, ways_out = _look()
+    links, addrs, routes = _look()
     found = next((link for link in links if link.name == bridge), None)
     bridges = [link.name for link in links if link.kind == "bridge"]
     if found is None:
@@ -97,14 +107,20 @@ def _on_host(bridge: str) -> Joined:
         for each in addrs
         if each.index == found.index and not each.addr.ip.startswith("fe80:")
     )
-    return Joined(bridge, subnets, found.mtu, way_out=bridge in ways_out)
+    return Joined(
+        bridge,
+        subnets,
+        found.mtu,
+        way_out=any(_leads(route, bridge) for route in routes if route.dst in _DEFAULTS),
+    )
 
 
 def _of_lab(lab: str, network: str) -> Joined:
     """Return a network of another lab that is up: as it was applied there."""
     record = Journal(lab).record()
     if record is None or record.boot != boot_id():
-        raise Unavailable(f"the lab `{lab}` is not up", did_you_mean(lab, labs()) or "netloom labs")
+        others = [other for other in labs() if other != lab]
+        raise Unavailable(f"the lab `{lab}` is not up", did_you_mean(lab, others) or "netloom labs")
     networks = parse(record.text, file=record.source, name=lab).topology.networks
     said = networks.get(network)
     if said is None:
@@ -114,9 +130,23 @@ def _of_lab(lab: str, network: str) -> Joined:
         raise Unavailable(reason, f"join what it joins: `from: {said.joins}`")
     bridge = said.bridge or short_name(network)
     where = HOST if said.bridge else switch_of(lab)
-    link = record.desired.netns[where].links[bridge]
-    subnets = said.subnets if said.subnets is not None else record.held.subnets[network]
-    return Joined(bridge, subnets, link.mtu, where)
+    mtu = _mtu_of(bridge, where)
+    if not mtu:
+        reason = f"`{network}` of the lab `{lab}` is not there now"
+        raise Unavailable(reason, f"netloom up {record.source} makes it again")
+    subnets = said.subnets if said.subnets is not None else record.held.subnets.get(network, ())
+    return Joined(bridge, subnets, mtu, where)
+
+
+def _mtu_of(link: str, where: str) -> int:
+    """Return the MTU of a link in a namespace, 0 where it is not there."""
+    try:
+        with open_self() if where == HOST else open_name(where) as netns:
+            rt = enter(netns, Rtnetlink)
+        with rt:
+            return read_links([rt.ask(get_link(link))])[0].mtu
+    except (NoSuchNetns, KernelError):
+        return 0
 
 
 def _known(name: str, networks: Collection[str]) -> str:

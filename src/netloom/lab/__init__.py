@@ -11,6 +11,7 @@ from netloom.lab.change import TIMEOUT, Progress, undo, up
 from netloom.lab.drafts import Draft, draft, plan
 from netloom.lab.end import down
 from netloom.lab.files import DEFAULT_FILE, default_name, lab_name, load
+from netloom.lab.guests import guests_first
 from netloom.lab.look import labs, moved, pasts, verify
 from netloom.lab.report import Past, Report, Running
 
@@ -25,6 +26,7 @@ __all__ = [
     "default_name",
     "down",
     "draft",
+    "guests_first",
     "lab_name",
     "labs",
     "load",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from netloom.errors import Interrupted, KernelError, Refused
+from netloom.errors import Interrupted, KernelError, Refused, Unavailable
 from netloom.host import flows, limits
 from netloom.host import journal as memory
 from netloom.host.brake import Brake, brake
@@ -20,10 +20,12 @@ from netloom.host.scope import scope_of
 from netloom.host.this import ThisMachine
 from netloom.lab.drafts import Draft, draft, states, with_passages
 from netloom.lab.end import refuse_foreign
+from netloom.lab.guests import refuse_to_cut_off
 from netloom.lab.report import Report
-from netloom.model.objects import NOTHING, Desired, Link, Veth
+from netloom.model.objects import HOST, NOTHING, Borrowed, Desired, Link, Netns, Veth
 from netloom.model.snapshot import Snapshot
 from netloom.plan.diff import diff
+from netloom.topology.lend import hindrances
 from netloom.topology.parse import Source
 
 TIMEOUT = 30.0
@@ -88,6 +90,7 @@ def _change(  # noqa: PLR0913 - what a plan is carried out with
     progress: Progress | None,
 ) -> None:
     """Carry out a plan with the journal around it; undo it if it is refused or interrupted."""
+    refuse_to_cut_off(record.lab, found.plan, found.snapshot)
     past = found.pending.before if found.pending else found.record
     if found.pending:
         before = past.desired if past else NOTHING
@@ -126,10 +129,12 @@ def undo(lab: str, machine: Machine | None = None) -> Report | None:
         scope = scope_of(lab, wholes, making=past.desired, unpublished=names)
         scope = replace(scope, walls=scope.walls or bool(past.through))
         snapshot = machine.observe(scope)
-        past = replace(past, desired=with_passages(past.desired, past.through, snapshot))
+        wanted = _borrowed_anew(past.desired, snapshot, machine)
+        past = replace(past, desired=with_passages(wanted, past.through, snapshot))
         steps = diff(past.desired, snapshot)
         if memory.empty(past.desired):
             refuse_foreign(lab, snapshot)
+        refuse_to_cut_off(lab, steps, snapshot)
         found = memory.change(steps, record, replace(past, boot=machine.boot), unfinished)
         journal.begin(found, past.desired.folders)
         orders = replace(_orders(snapshot, lab, stop), inside=flows.left(wholes, past.desired))
@@ -150,10 +155,30 @@ def undo(lab: str, machine: Machine | None = None) -> Report | None:
         return Report(lab=lab, plan=steps, desired=past.desired, seconds=seconds)
 
 
+def _borrowed_anew(desired: Desired, snapshot: Snapshot, machine: Machine) -> Desired:
+    """Return a state with interfaces that would be borrowed again as they are found now.
+
+    Raises `Unavailable` for one that cannot be: meanwhile somebody may have come to need it.
+    """
+    host = desired.netns.get(HOST, Netns())
+    there = snapshot.netns[HOST].links if HOST in snapshot.netns else {}
+    lent = [name for name, link in host.links.items() if isinstance(link.kind, Borrowed)]
+    found = dict(host.links)
+    for name in [name for name in lent if name not in there]:
+        nic = machine.nics().get(name)
+        if nic is None:
+            raise Unavailable(f"the host has no interface `{name}` any more")
+        for message, hint in hindrances(name, nic):
+            raise Unavailable(message, hint)
+        found[name] = replace(found[name], kind=Borrowed(up=nic.up, alias=nic.alias))
+    return replace(desired, netns={**desired.netns, HOST: replace(host, links=found)})
+
+
 def _as_seen(snapshot: Snapshot, past: Record | None) -> Desired:
     """Return what there was, to go back to; it need not be what was applied.
 
-    A wire whose far end is lost cannot be made again, and is left out.
+    A wire whose far end is lost cannot be made again, and is left out; so is what was borrowed and
+    has been taken from its bridge.
     """
     seen = snapshot.asked_by(past.desired) if past else snapshot.asked
     return replace(
@@ -169,6 +194,8 @@ def _as_seen(snapshot: Snapshot, past: Record | None) -> Desired:
 
 
 def _is_whole(link: Link, snapshot: Snapshot) -> bool:
+    if isinstance(link.kind, Borrowed):
+        return bool(link.master)
     return not isinstance(link.kind, Veth) or link.kind.peer in snapshot.given
 
 

@@ -15,6 +15,7 @@ from netloom.host.machine import Holders, Machine, Orders
 from netloom.host.scope import scope_of
 from netloom.host.this import ThisMachine
 from netloom.lab.drafts import states
+from netloom.lab.guests import refuse_to_cut_off
 from netloom.lab.report import Report
 from netloom.model.objects import HOST, NOTHING, Desired, End, Netns, Veth, is_kept
 from netloom.model.snapshot import Snapshot
@@ -44,9 +45,10 @@ def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Re
         if record is None and pending is None and not (scope.names or _has_passages(snapshot)):
             journal.forget()
             return None
-        if not force:
-            refuse_foreign(lab, snapshot)
         plan_ = teardown(snapshot)
+        if not force:
+            refuse_to_cut_off(lab, plan_, snapshot, f"netloom down --force {lab}")
+            refuse_foreign(lab, snapshot)
         orders = Orders(lab=lab, snapshot=snapshot, go_on=True, inside=flows.left(wholes, NOTHING))
         ending = Record(lab=lab, boot=machine.boot)
         with suppress(Unavailable):  # without room on disk, too, what is there must go
@@ -101,25 +103,9 @@ def refuse_foreign(lab: str, snapshot: Snapshot) -> None:
         for name in _members(snapshot)
         for link in snapshot.foreign.links.get(name, ())
     ]
-    if guests := [other for other in memory.labs() if other != lab and _is_guest(other, snapshot)]:
-        those = ", ".join(f"`{other}`" for other in guests)
-        reason = f"members of {those} are on networks of the lab `{lab}`, and would be cut off"
-        raise Unavailable(reason, f"netloom down {guests[0]}, or netloom down --force {lab}")
     if found:
         reason = f"not netloom's, and would be lost with the lab `{lab}`: {', '.join(found)}"
         raise Unavailable(reason, f"move it out, or netloom down --force {lab}")
-
-
-def _is_guest(other: str, snapshot: Snapshot) -> bool:
-    """Whether another lab has interfaces in a namespace of this one."""
-    record = Journal(other).record()
-    borrowed = record.desired.netns if record else {}
-    return any(
-        name in snapshot.netns and link in snapshot.foreign.links.get(name, ())
-        for name, one in borrowed.items()
-        if one.borrowed
-        for link in one.links
-    )
 
 
 def _cut_wires(held: Holders, snapshot: Snapshot, steps: Plan) -> Plan:

@@ -83,7 +83,7 @@ def _missing(desired: Desired, left: Snapshot) -> Iterator[Step]:
                 if new := before is None:
                     near = _is_near(end, link, desired, order)
                     before = _as_made(link, near=near, ipv6=ipv6)
-                yield from _settle_link(end, link, before, new=new)
+                yield from _settle_link(end, link, before, new=new and ipv6)
         yield from _settle_netns(name, want, have)
     yield from claim(host, was, left.walls)
     yield from start(desired, left)
@@ -161,7 +161,7 @@ def _ipv6_of(want: Netns, have: Netns | None, left: Snapshot) -> bool:
 
 
 def _settle_link(end: End, want: Link, have: Link, *, new: bool) -> Iterator[Step]:
-    """Set what differs on a link that is there, or is `new`."""
+    """Set what differs on a link that is there, or is `new` and may have IPv6."""
     changes = {
         fact: getattr(want, fact)
         for fact in ("mac", "master", "alias", "ipv6_ll", "mtu", "up")
@@ -170,7 +170,9 @@ def _settle_link(end: End, want: Link, have: Link, *, new: bool) -> Iterator[Ste
     if isinstance(want.kind, Bridge) and want.kind != have.kind:
         changes["stp"] = want.kind.stp
     if new and want.up and want.ipv6_ll:
-        changes["link_local"] = link_local(want.mac)
+        given = link_local(want.mac)
+        if all(addr.ip != given for addr in want.addrs):
+            changes["link_local"] = given
     if changes:
         yield steps.LinkSet(end, **changes)
     for altname in want.altnames:

@@ -8,6 +8,8 @@ on what was opened already: exceptions, ours and other labs', are looked through
 
 from collections.abc import Collection, Iterable, Iterator
 
+from msgspec import structs
+
 from netloom.model.walls import (
     Across,
     Flow,
@@ -132,13 +134,13 @@ def _drops(walls: Walls, table: WallTable, flow: Flow) -> dict[Drop, None]:
 
 def _is_open(walls: Walls, table: WallTable) -> Ours:
     """Return what tells the rules of a table that are exceptions, ours or another lab's."""
-    noted = {note.flow for note in walls.ufw if is_ours(note.comment)}
+    noted = {said_to_ufw(note.flow) for note in walls.ufw if is_ours(note.comment)}
 
     def ours(chain: str, rule: WallRule) -> bool:
         if is_ours(rule.comment):
             return True
         if chain.startswith(("ufw-user-", "ufw6-user-")):
-            return bool(noted) and flow_of(rule, table.family) in noted
+            return bool(noted) and said_to_ufw(flow_of(rule, table.family)) in noted
         return bool(zone_of(walls, table, rule))
 
     return ours
@@ -154,10 +156,15 @@ def _exceptions(
     elif _is_ufw(table, drop):
         # ufw has no words for ICMP and for replies; both pass by its own rules (before.rules).
         if not flow.established and flow.proto not in _ICMP.values():
-            yield Passage("ufw", "", "", flow, comment)
+            yield Passage("ufw", "", "", said_to_ufw(flow), comment)
     else:
         chain = DOCKER_USER if drop.through_user else drop.chain
         yield Passage(table.tool, table.name, chain, flow, comment)
+
+
+def said_to_ufw(flow: Flow) -> Flow:
+    """Return a flow as ufw has words for it: without an address it is of both families."""
+    return flow if flow.src or flow.dst else structs.replace(flow, family=0)
 
 
 def is_firewalld(table: WallTable) -> bool:
@@ -197,7 +204,9 @@ def there(walls: Walls, lab: str, links: Collection[str] = ()) -> tuple[Passage,
 
 def _commented(walls: Walls, comment: str) -> Iterator[Passage]:
     yield from (
-        Passage("ufw", "", "", note.flow, comment) for note in walls.ufw if note.comment == comment
+        Passage("ufw", "", "", said_to_ufw(note.flow), comment)
+        for note in walls.ufw
+        if note.comment == comment
     )
     for table in walls.tables:
         if table.name.startswith(OWN_TABLE):

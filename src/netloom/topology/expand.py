@@ -93,6 +93,11 @@ class Fabric(Struct):
         self.problems.append(Problem(message, path, hint, at_key=at_key))
 
 
+def branch_of(lab: str, network: str) -> str:
+    """Return the name of the bridge on the host that borrowed interfaces are ports of."""
+    return short_name(f"{lab}.{network}")
+
+
 TAP = "uplink"
 """The interface by which a user-mode program leads out; it makes it itself."""
 

@@ -26,7 +26,8 @@ ALL_IPV6 = ":ipv6"
 class Way(Struct, frozen=True):
     """A network's way out: by which interface of the host in, by which out, in which families.
 
-    `netns` is the host, or the namespace that plays it.
+    `netns` is the host, or the namespace that plays it; `branch` a bridge of the host that packets
+    of the network may cross before they come in.
     """
 
     segment: Segment
@@ -35,6 +36,7 @@ class Way(Struct, frozen=True):
     families: frozenset[Family]
     routed: bool = False
     netns: str = HOST
+    branch: str = ""
 
     def gateways(self) -> Iterator[str]:
         """Yield the gate's addresses on the network that members can leave by, one a family."""
@@ -103,6 +105,10 @@ def table(
         ),
         _chain("clamp", "filter hook forward priority mangle", _clamp(links)),
     ]
+    if branches := [way.branch for way in ways if way.branch]:
+        # Else conntrack knows them, where br_netfilter is on, before they come to be translated.
+        crossing = f"iifname {_set(branches)} notrack"
+        chains.append(_chain("crossing", "filter hook prerouting priority raw", [crossing]))
     if guarded:
         chains.append(_chain("host", "filter hook input priority filter - 5", _host(guarded)))
     if hidden := list(_hide(ways, inward)):

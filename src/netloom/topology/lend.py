@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
-from netloom.model.marks import lab_of
+from netloom.model.marks import is_port, lab_of
 from netloom.model.objects import Borrowed
-from netloom.topology.expand import Fabric
+from netloom.topology.expand import Fabric, Segment
 from netloom.topology.suggest import did_you_mean
 
 
@@ -18,14 +18,16 @@ class Nic(Struct, frozen=True):
     """An interface of the host, as it is found; `master` is the bridge that it is a port of.
 
     `way_out`: a default route of the host leads out of it. `addresses` do not count those that the
-    kernel gave it (IPv6 link-local).
+    kernel gave it (IPv6 link-local), nor `routes` those that come with its addresses.
     """
 
+    mac: str = ""
     kind: str = ""
     up: bool = True
     alias: str = ""
     master: str = ""
     addresses: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
     way_out: bool = False
 
 
@@ -37,24 +39,30 @@ def lent(
     `nics` are those of the host, `known` what is remembered of those that are ports by now.
     """
     found = {}
+    vias = {via for segment in fabric.segments for via in _via(segment)}
     for segment in fabric.segments:
         for name, path in segment.lent:
             nic = nics.get(name)
             if nic is None:
                 hint = did_you_mean(name, nics)
                 fabric.say(path, f"the host has no interface `{name}`", hint, at_key=True)
-            elif lab_of(nic.alias) == lab:
+            elif lab_of(nic.alias) == lab and is_port(nic.alias):
                 found[name] = known.get(name, Borrowed(up=nic.up))
             else:
                 found[name] = Borrowed(up=nic.up, alias=nic.alias)
-                for message, hint in _hindrances(name, nic):
+                if name in vias:
+                    message = f"`{name}` is the way out of a network, and cannot be a port"
+                    fabric.say(path, message, "a network leaves by another: `via`", at_key=True)
+                for message, hint in hindrances(name, nic):
                     fabric.say(path, message, hint, at_key=True)
     return found
 
 
-def _hindrances(name: str, nic: Nic) -> Iterator[tuple[str, str]]:
+def hindrances(name: str, nic: Nic) -> Iterator[tuple[str, str]]:
     """Yield why an interface cannot be borrowed, each with a remedy."""
-    if owner := lab_of(nic.alias):
+    if (owner := lab_of(nic.alias)) and not is_port(nic.alias):
+        yield f"`{name}` is the lab `{owner}`'s own", "name a network card"
+    elif owner:
         yield f"`{name}` is the lab `{owner}`'s", f"netloom down {owner}"
     elif nic.kind == "bridge":
         yield f"`{name}` is a bridge itself", f"a network joins it: `from: {name}`"
@@ -65,10 +73,20 @@ def _hindrances(name: str, nic: Nic) -> Iterator[tuple[str, str]]:
     elif nic.way_out:
         hint = "put the default route on a bridge first, and join that: `from: br0`"
         yield f"the host's default route leads out of `{name}`, and would be cut off", hint
+    elif not nic.mac:
+        yield f"`{name}` carries no Ethernet frames, so it cannot be the port of a bridge", ""
+    elif nic.routes:
+        hint = f"ip route flush dev {name}, if nobody needs them"
+        yield f"routes lead out of `{name}` ({', '.join(nic.routes)}), and would be cut off", hint
     elif nic.addresses:
         those = ", ".join(nic.addresses)
         hint = f"ip address flush dev {name}, if nobody needs it"
         yield f"`{name}` has the address {those}, which would be cut off", hint
+
+
+def _via(segment: Segment) -> tuple[str, ...]:
+    uplink = segment.network.uplink if segment.network else None
+    return uplink.via if uplink else ()
 
 
 def join_notes(fabric: Fabric) -> Iterator[str]:

@@ -15,7 +15,7 @@ from netloom.errors import Path  # noqa: TC001 - one name for all that tells a p
 from netloom.model.marks import link_mark, lo_mark, port_mark
 from netloom.model.objects import HOST, Addr, Borrowed, Bridge, End, Link, Loopback, Veth
 from netloom.model.walls import Across
-from netloom.topology.expand import Fabric, Joined, Port, Segment, short_name
+from netloom.topology.expand import Fabric, Joined, Port, Segment, branch_of, short_name
 from netloom.topology.settings import ipv6_off
 from netloom.values import IFNAMSIZ, family, ip_and_length, network_of
 
@@ -35,7 +35,8 @@ def switch_of(lab: str) -> str:
 class Loom:
     """Weaves links out of ports; mistakes are noted in the fabric.
 
-    `links` are the links by namespace and name, `places` where in the file each was said.
+    `links` are the links by namespace and name, `places` where in the file each was said, `silent`
+    the bridges on the host that the host itself does not speak on.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Loom:
         self.links: dict[str, dict[str, Link]] = {name: {} for name in fabric.members}
         self.links.setdefault(HOST, {})
         self.places: dict[str, Path] = {}
+        self.silent: list[str] = []
 
     def weave(self) -> None:
         """Make all links."""
@@ -119,6 +121,26 @@ class Loom:
                 texts = (text for port in segment.ports for text in port.addresses)
                 if plain := tuple(text.partition("/")[0] for text in texts):
                     yield Across(self.lab, segment.joined.bridge, plain)
+
+    def sysctls(self) -> dict[str, str]:
+        """Return the settings of the lab's bridges on the host: it learns nothing from a lab.
+
+        Those that nothing but borrowed interfaces are on answer for no address of the host's, and
+        forward nothing: the host is on such a network by another interface, or not at all.
+        """
+        values = {}
+        for name, link in self.links[HOST].items():
+            path = name.replace(".", "/")
+            if name in self.silent:
+                values[f"net.ipv4.conf.{path}.arp_ignore"] = "8"
+                values[f"net.ipv4.conf.{path}.forwarding"] = "0"
+            if link.mtu < _IPV6_MIN_MTU:
+                continue
+            if name in self.silent:
+                values[f"net.ipv6.conf.{path}.disable_ipv6"] = "1"
+            elif isinstance(link.kind, Bridge):
+                values[f"net.ipv6.conf.{path}.accept_ra"] = "0"
+        return values
 
     def add(self, end: End, link: Link) -> None:
         """Put a link into its namespace, where no other of its name is."""
@@ -219,17 +241,17 @@ class Loom:
         """Make interfaces of the host ports of a network.
 
         They stay where they are, so it is a bridge on the host that they become ports of: the
-        network's own where it stands there, else a further one that hangs on it.
+        network's own where it stands there, else a further one that hangs on it: on somebody's,
+        too, for a bridge may take the MAC address of such a port.
         """
         network, joined = segment.network, segment.joined
         if not segment.lent or network is None:
             return
-        if joined and joined.netns == HOST:
-            bridge = joined.bridge
-        elif network.bridge:
+        if network.bridge:
             bridge = network.bridge
         else:
-            bridge = short_name(f"{self.lab}.{segment.key}")
+            bridge = branch_of(self.lab, segment.key)
+            self.silent.append(bridge)
             root = joined.bridge if joined else short_name(segment.key)
             where = joined.netns if joined else self.switch
             self.places[f"{HOST}:{bridge}"] = segment.path

@@ -245,7 +245,7 @@ class _Lowering:
         return Netns(
             links=self.loom.links[HOST],
             routes=routes,
-            sysctls=self.possible(self.uplinks.sysctls()),
+            sysctls=self.possible(self.loom.sysctls() | self.uplinks.sysctls()),
             rulesets=rulesets,
             claims=self.uplinks.claims(),
         )

@@ -19,7 +19,7 @@ from netloom.errors import Path
 from netloom.model.objects import HOST, Command
 from netloom.model.walls import Published, Through
 from netloom.topology.allocate import Held
-from netloom.topology.expand import TAP, Fabric, Segment, out_of, short_name
+from netloom.topology.expand import TAP, Fabric, Segment, branch_of, out_of, short_name
 from netloom.topology.gate import ALL_IPV6, Inward, Way, table
 from netloom.topology.suggest import did_you_mean
 from netloom.topology.topology import Publish, Topology, Uplink
@@ -173,7 +173,13 @@ class Uplinks:
                 self.fabric.say(path, "no program for user-mode networking is here", hint)
             return Way(segment, port.end.link, (TAP,), frozenset(families), netns=gate)
         routed = uplink.mode == "routed"
-        return Way(segment, port.end.link, out, frozenset(families), routed=routed)
+        branch = self._branch(segment)
+        return Way(segment, port.end.link, out, frozenset(families), routed=routed, branch=branch)
+
+    def _branch(self, segment: Segment) -> str:
+        """Return the bridge on the host that a network hangs its borrowed ports on, if any."""
+        own = segment.network and segment.network.bridge
+        return branch_of(self.topology.name, segment.key) if segment.lent and not own else ""
 
     def _check(self, link: str, path: Path) -> None:
         trouble = self.outside.links.get(link)

@@ -7,7 +7,7 @@ from struct import Struct
 from msgspec import Struct as Value
 
 from netloom.model.objects import Addr
-from netloom.wire.attributes import Malformed, address, byte, number, offsets
+from netloom.wire.attributes import Malformed, address, byte, number, offsets, u8
 from netloom.wire.constants import (
     AF_INET,
     AF_INET6,
@@ -55,9 +55,13 @@ def _body(index: int, addr: Addr) -> bytes:
     )
 
 
-def addr_add(index: int, addr: Addr) -> Message:
-    """Give the link `index` an address; an IPv6 one without duplicate address detection."""
-    return Message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, _body(index, addr))
+def addr_add(index: int, addr: Addr, *, proto: int = 0) -> Message:
+    """Give the link `index` an address; an IPv6 one without duplicate address detection.
+
+    `proto` is who gave it (IFA_PROTO, Linux 5.18).
+    """
+    body = _body(index, addr) + (u8(IFA_PROTO, proto) if proto else b"")
+    return Message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, body)
 
 
 def addr_del(index: int, addr: Addr) -> Message:

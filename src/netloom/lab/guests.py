@@ -1,0 +1,56 @@
+"""Labs that have joined a network of another: nobody cuts them off without a word."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+
+from netloom.errors import Unavailable
+from netloom.host.journal import Journal, labs
+from netloom.lab.drafts import states
+from netloom.model.objects import Desired, Link
+from netloom.model.snapshot import Snapshot
+from netloom.plan.steps import LinkDel, NetnsDel, Plan
+
+
+def refuse_to_cut_off(lab: str, plan: Plan, snapshot: Snapshot, remedy: str = "") -> None:
+    """Raise `Unavailable` if a plan takes a bridge or a namespace that other labs have ports on."""
+    doomed = {step.netns for step in plan if isinstance(step, NetnsDel)}
+    gone = {(step.end.netns, step.end.link) for step in plan if isinstance(step, LinkDel)}
+    found = [
+        other
+        for other in labs()
+        if other != lab
+        for name, link_name, link in _ports(_states_of(other))
+        if name in doomed or (name, link.master) in gone
+        if link_name in snapshot.foreign.links.get(name, ())
+    ]
+    if found:
+        those = ", ".join(f"`{other}`" for other in dict.fromkeys(found))
+        reason = f"members of {those} are on networks of the lab `{lab}`, and would be cut off"
+        raise Unavailable(reason, " or ".join(filter(None, (f"netloom down {found[0]}", remedy))))
+
+
+def guests_first(names: Iterable[str]) -> list[str]:
+    """Return labs in an order in which they can be taken down: who has joined another before it."""
+    every = list(names)
+    joined = {name for name in every if any(_borrows(state) for state in _states_of(name))}
+    return sorted(every, key=lambda name: name not in joined)
+
+
+def _borrows(state: Desired) -> bool:
+    return any(netns.borrowed for netns in state.netns.values())
+
+
+def _states_of(lab: str) -> list[Desired]:
+    """Return what a lab may have; one whose memory cannot be read says nothing."""
+    with suppress(Unavailable):
+        journal = Journal(lab)
+        return states(journal.record(), journal.pending())
+    return []
+
+
+def _ports(states_: Iterable[Desired]) -> Iterator[tuple[str, str, Link]]:
+    for state in states_:
+        for name, netns in state.netns.items():
+            for link_name, link in netns.links.items():
+                if link.master:
+                    yield name, link_name, link
