@@ -131,26 +131,28 @@ def test_ipv6_is_of_use_at_once() -> None:
     assert alone(tentative) == []
 
 
+LAN6 = "name: loom\nnetworks: {lan: fd00:1::/64}\nnamespaces: {a: {networks: {lan: {mac: MAC}}}}\n"
+SAID = """
+name: loom
+namespaces: {a: {interfaces: {x: {mac: 02:00:00:00:00:0c}}}, b: {}}
+links: [[a:x fe80::ff:fe00:c/64, b:y fe80::1/64]]
+"""
+BOTH = """
+name: loom
+networks: {lan: {subnets: [10.1.0.0/24, fd00:1::/64]}}
+namespaces: {host: {networks: {lan: 10.1.0.7}}}
+"""
+
+
 def test_a_link_local_address_follows_what_is_said() -> None:
     """Another MAC address, one that is said, a host that has no IPv6 for new links."""
 
     def check() -> None:
-        text = "name: loom\nnetworks: {{lan: fd00:1::/64}}\nnamespaces: {{a: {{networks: {{lan: {}}}}}}}"
-        up(text.format("{mac: 02:00:00:00:00:0a}"))
-        up(text.format("{mac: 02:00:00:00:00:0b}"))
-        assert lab.verify("loom", MACHINE) == ()
-        up(text.format("{mac: 02:00:00:00:00:0c, addresses: fe80::ff:fe00:c/64}"))
-        assert lab.verify("loom", MACHINE) == ()
-        lab.down("loom", MACHINE)
-        up(text.format("{mac: 02:00:00:00:00:0c, addresses: fe80::ff:fe00:c/64}"))
-        assert lab.verify("loom", MACHINE) == ()
-        lab.down("loom", MACHINE)
-        Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("1")
-        subnets = '[10.1.0.0/24, "fd00:1::/64"]'
-        up(
-            f"name: loom\nnetworks: {{lan: {subnets}}}\nnamespaces: {{host: {{networks: {{lan: 10.1.0.7}}}}}}"
-        )
-        assert lab.verify("loom", MACHINE) == ()
+        for text in (*(LAN6.replace("MAC", f"02:00:00:00:00:0{n}") for n in "ab"), SAID, BOTH):
+            if text == BOTH:
+                Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("1")
+            up(text)
+            assert lab.verify("loom", MACHINE) == ()
         lab.down("loom", MACHINE)
 
     alone(check)
