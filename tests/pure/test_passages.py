@@ -5,8 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netloom.model.walls import (
+    Across,
     Flow,
     Match,
+    Noted,
     Passage,
     Published,
     Through,
@@ -354,3 +356,31 @@ def test_comments_of_long_names_are_short_and_differ() -> None:
     assert one != other
     assert len(one.encode()) <= 127 >= len(other.encode())
     assert comment_of("red") == MARK
+
+
+# ── what crosses a bridge ─────────────────────────────────────────────────────────────────
+
+
+def test_what_crosses_a_bridge_is_opened_where_a_firewall_sees_it() -> None:
+    """All of it on the lab's own, the lab's addresses on somebody's; nothing without br_netfilter."""
+    own, guest = Across("red", "br7"), Across("red", "br0", ("10.1.0.7", "fd00::7"))
+    walls = forward(policy="drop")
+    seen = msgspec.structs.replace(walls, bridged=frozenset({4}))
+    assert passages(walls, own) == ()
+    assert [each.flow for each in passages(seen, own)] == [Flow(4, iif="br7", oif="br7")]
+    assert [each.flow for each in passages(seen, guest)] == [
+        Flow(4, iif="br0", oif="br0", src="10.1.0.7/32"),
+        Flow(4, iif="br0", oif="br0", dst="10.1.0.7/32"),
+    ]
+
+
+def test_ufw_opens_both_families_where_no_address_tells_one() -> None:
+    """Asked for once, and known again by either of the two rules that ufw makes of it."""
+    chains = {"ufw-before-forward": WallChain(), "FORWARD": WallChain((), "forward", 0, "drop")}
+    table = WallTable("iptables-nft", 4, "filter", chains)
+    shut = Walls((table,), bridged=frozenset({4}))
+    (wanted,) = passages(shut, Across("red", "br7"))
+    assert wanted.flow == Flow(0, iif="br7", oif="br7")
+    noted = tuple(Noted(MARK, Flow(n, iif="br7", oif="br7")) for n in (4, 6))  # type: ignore[arg-type]
+    found = there(msgspec.structs.replace(shut, ufw=noted), "red")
+    assert found == (wanted,)
