@@ -1,6 +1,6 @@
 # Everything that a stranger needs: `make demo`, `make test`. Both do their own set-up.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check venv packages engines format bench clean
+.PHONY: help demo test check walk venv packages engines format bench clean
 .NOTPARALLEL:
 
 BIN := .venv/bin
@@ -11,6 +11,8 @@ TEST_TOOLS := $(TOOLS) strace gcc libc6-dev nftables iptables passt slirp4netns 
 ENGINES := ufw firewalld dbus docker.io libvirt-daemon-system libvirt-clients dnsmasq-base \
 	nginx-light radvd tshark systemd
 BENCH_TOOLS := $(TEST_TOOLS) mininet bridge-utils
+
+WALKS := $(addprefix tests/cli/test_,no_trace.py uplink_walk.py ports.py run_walk.py)
 
 help:      ## this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -25,6 +27,9 @@ check: venv ## ruff, its format, mypy, pytest
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+
+walk: venv ## the walks of the tests, whole: killed at each of their calls, where `test` takes samples
+	NETLOOM_WALK=whole $(BIN)/pytest -n $(WORKERS) --dist worksteal $(WALKS)
 
 venv: .venv/ready ## .venv with netloom, editable, and what the tests use
 	@:

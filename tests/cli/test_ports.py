@@ -16,7 +16,7 @@ from tests.cli.internet import (
     server,
     set_sysctl,
 )
-from tests.cli.test_no_trace import Walk, by_down, by_up
+from tests.cli.test_no_trace import Walk, by_down, by_up, sampled
 from tests.cli.witness import differences, look
 from tests.kernel.machines import says
 
@@ -287,7 +287,8 @@ def test_what_is_borrowed_is_given_back_after_every_kill(
         netloom("down", "first.yaml")
         before = look(whole=False)
         assert len(calls) > 10
-        for at in range(1 if recover is by_down else 5, len(calls) + 1, 8):
+        every = sampled(8)
+        for at in range(1 if recover is by_down else 1 + every // 2, len(calls) + 1, every):
             for words in walk.before:
                 netloom(*words)
             about = netloom.kill(at, *walk.verb)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.cli.host import Warm, on_a_host, write
-from tests.cli.test_no_trace import Walk, by_down, by_up
+from tests.cli.test_no_trace import Walk, by_down, by_up, sampled
 from tests.cli.witness import differences, look
 from tests.kernel.machines import says
 
@@ -47,13 +47,11 @@ def test_commands_are_ended_after_every_kill(
         netloom("down", "first.yaml")
         before = look(whole=False)
         assert len(calls) > 20
-        for at in range(1 if recover is by_down else 3, len(calls) + 1, STEP):
+        every = sampled(12)
+        for at in range(1 if recover is by_down else 1 + every // 2, len(calls) + 1, every):
             for words in walk.before:
                 netloom(*words)
             about = netloom.kill(at, *walk.verb)
             recover(netloom, walk.then)
             found = differences(before, look(whole=False))
             assert not found, f"{walk.verb}, killed before call {at}: {about}\n{found}"
-
-
-STEP = 12

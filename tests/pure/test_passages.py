@@ -362,7 +362,7 @@ def test_comments_of_long_names_are_short_and_differ() -> None:
 
 
 def test_what_crosses_a_bridge_is_opened_where_a_firewall_sees_it() -> None:
-    """All of it on the lab's own, the lab's addresses on somebody's; nothing without br_netfilter."""
+    """All of it on the lab's own, the lab's addresses on somebody's, nothing where none sees it."""
     own, guest = Across("red", "br7"), Across("red", "br0", ("10.1.0.7", "fd00::7"))
     walls = forward(policy="drop")
     seen = msgspec.structs.replace(walls, bridged=frozenset({4}))
@@ -381,6 +381,6 @@ def test_ufw_opens_both_families_where_no_address_tells_one() -> None:
     shut = Walls((table,), bridged=frozenset({4}))
     (wanted,) = passages(shut, Across("red", "br7"))
     assert wanted.flow == Flow(0, iif="br7", oif="br7")
-    noted = tuple(Noted(MARK, Flow(n, iif="br7", oif="br7")) for n in (4, 6))  # type: ignore[arg-type]
+    noted = tuple(Noted(MARK, Flow(n, iif="br7", oif="br7")) for n in (4, 6))
     found = there(msgspec.structs.replace(shut, ufw=noted), "red")
     assert found == (wanted,)
