@@ -19,7 +19,7 @@ FLOORS = (
     {"host"},
     {"lab", "testing"},
     {"__init__"},  # the promised names, and the version
-    {"cli", "web"},
+    {"cli", "web", "pytest_plugin"},
     {"__main__"},
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
@@ -32,7 +32,7 @@ PURE_OF_THEM = {
     "os": {"strerror"},
     "socket": {"AF_INET", "AF_INET6", "inet_ntop", "inet_pton"},
 }
-LAZY_ROOMS = {"kernel", "host", "lab", "cli", "__init__", "__main__"}
+LAZY_ROOMS = {"kernel", "host", "lab", "cli", "pytest_plugin", "__init__", "__main__"}
 """Where what few commands need is imported where it is used: start-up is measured."""
 
 

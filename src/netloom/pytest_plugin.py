@@ -1,0 +1,154 @@
+"""The pytest plugin: fixtures `lab`, `module_lab` and `session_lab`, and the mark `netloom`.
+
+    def test_it(lab):                              @pytest.mark.netloom("shop.yaml")
+        a, b = lab.netns("a", "b")                 def test_it(lab):
+        lab.wire(a, b)                                 assert lab["web"].reaches("db", 5432)
+        assert a.reaches(b)
+
+Rule: nothing of netloom is imported until a test asks for a lab.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netloom.lab.live import Lab
+    from netloom.topology.parse import Source
+    from netloom.topology.topology import Topology
+
+    Said = str | Path | Topology | Source | None
+
+_REFUSED = pytest.StashKey[str]()
+_LABS = pytest.StashKey["list[Lab]"]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options."""
+    group = parser.getgroup("netloom", "labs of network namespaces")
+    group.addoption(
+        "--netloom-strict",
+        action="store_true",
+        help="fail where this machine cannot make labs, in place of skipping",
+    )
+    group.addoption(
+        "--netloom-shell-on-failure",
+        action="store_true",
+        help="open a shell in the first namespace of the lab of a test that failed",
+    )
+    group.addoption(
+        "--netloom-evidence",
+        metavar="DIR",
+        default=".netloom",
+        help="where the evidence of failed tests is put (.netloom)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the mark."""
+    line = "netloom(topology): the topology of the test's lab, a file beside the test or a Topology"
+    config.addinivalue_line("markers", line)
+
+
+@pytest.fixture
+def netloom_topology(request: pytest.FixtureRequest) -> "Said":
+    """Return the topology of the test's lab: what its mark says; may be overridden."""
+    return _marked(request)
+
+
+@pytest.fixture
+def lab(request: pytest.FixtureRequest, netloom_topology: "Said") -> "Iterator[Lab]":
+    """Return a lab of the test's own, empty if no mark says what is in it."""
+    with _lab(request, netloom_topology) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def module_lab(request: pytest.FixtureRequest) -> "Iterator[Lab]":
+    """Return a lab that the tests of a module share; the module's mark says what is in it."""
+    with _lab(request, _marked(request)) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def session_lab(request: pytest.FixtureRequest) -> "Iterator[Lab]":
+    """Return an empty lab that all tests of a session (of an xdist worker) share."""
+    with _lab(request, None) as made:
+        yield made
+
+
+def _marked(request: pytest.FixtureRequest) -> "Said":
+    mark = request.node.get_closest_marker("netloom")
+    said: Said = mark.args[0] if mark and mark.args else None
+    return request.path.parent / said if isinstance(said, str | Path) else said
+
+
+@contextmanager
+def _lab(request: pytest.FixtureRequest, topology: "Said") -> "Iterator[Lab]":
+    """Make a lab, skip or fail where this machine cannot, and see that nothing of it is left."""
+    _check(request.config)
+    from netloom.lab.leaks import Leaks
+    from netloom.lab.live import Lab
+
+    labs = request.node.stash.setdefault(_LABS, [])
+    made = Lab(topology)
+    try:
+        with made:
+            labs.append(made)
+            yield made
+            leaks = Leaks(made)
+    finally:
+        if made in labs:
+            labs.remove(made)
+    if found := leaks.found():
+        pytest.fail(f"left behind by the test: {found}", pytrace=False)
+
+
+def _check(config: pytest.Config) -> None:
+    """Skip, or fail if told to be strict, where this machine makes no labs."""
+    if _REFUSED not in config.stash:
+        from netloom.errors import Unavailable
+        from netloom.netns.place import outer
+
+        config.stash[_REFUSED] = ""
+        try:
+            outer().close()
+        except Unavailable as error:
+            config.stash[_REFUSED] = f"netloom: {error}"
+    if reason := config.stash[_REFUSED]:
+        if config.getoption("--netloom-strict"):
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+    call: pytest.CallInfo[None],  # noqa: ARG001 - the shape of a hook
+) -> Iterator[None]:
+    """Keep what a failed test leaves to look at, while its labs are still there."""
+    outcome = yield
+    report: pytest.TestReport = outcome.get_result()  # type: ignore[attr-defined]
+    if not report.failed or report.when == "teardown":
+        return
+    labs = [made for node in item.listchain() for made in node.stash.get(_LABS, [])]
+    if not labs:
+        return
+    from netloom.lab.evidence import keep, shell
+
+    top = Path(item.config.rootpath, item.config.getoption("--netloom-evidence"))
+    name = item.nodeid.replace("/", "-").replace("::", "--")
+    folder = keep(top, name, labs, str(report.longrepr))
+    report.sections.append(("netloom", f"evidence: {folder}"))
+    if item.config.getoption("--netloom-shell-on-failure") and not hasattr(
+        item.config, "workerinput"
+    ):
+        capture = item.config.pluginmanager.getplugin("capturemanager")
+        capture.suspend_global_capture(in_=True)
+        try:
+            shell(labs[-1], report.nodeid)
+        finally:
+            capture.resume_global_capture()
