@@ -68,7 +68,7 @@ def test_a_block_is_of_a_known_language(page: Path) -> None:
     """A fence without a language, or with a misspelt one, would be played by nobody."""
     fences = re.findall(r"^```(.*)$", page.read_text(), re.MULTILINE)
 
-    assert set(fences[::2]) <= {"console", "yaml", "sh", "text"}
+    assert set(fences[::2]) <= {"console", "python", "yaml", "sh", "text"}
     assert set(fences[1::2]) <= {""}
 
 

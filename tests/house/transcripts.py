@@ -2,6 +2,7 @@
 
     console   commands after `$ `, `> ` going on with one, and under each what it prints
     yaml      a file, where its first line is `# NAME.yaml`; else only a topology that must be one
+    python    a file, where its first line is `# NAME.py`; else only shown
     sh        commands that must succeed; what they print is not shown
     text      only shown, as is any block after a line `<!-- only shown: WHY -->`, and one after
               `<!-- needs: WORD … -->` where the machine lacks one of these abilities
@@ -33,7 +34,7 @@ PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SHOWN = re.compile(r"<!-- only shown: [^>]+ -->\s*\Z")
 _NEEDS = re.compile(r"<!-- needs: ([\w -]+) -->\s*\Z")
-_FILE = re.compile(r"# ([\w.-]+\.yaml)\b")
+_FILE = re.compile(r"# ([\w.-]+\.(?:yaml|py))\b")
 _MARK = "\x1e"
 _PATIENCE = 120
 _ASIDE = "note: /run/netns is not shared with the machine"
@@ -48,7 +49,7 @@ _VARIES = (
     (re.compile(r"^ *\d+(?=  \S+ +(lives|thread|fd|socket) )"), "N"),
     (re.compile(r"/proc/\d+|(attach \S+) \d+"), "\\1 N"),
     (re.compile(r"(process N \([\w-]+\)), .*"), "\\1"),
-    (re.compile(r"\bafter [\d.]+ s\b"), "after N s"),
+    (re.compile(r"\b(after|in) [\d.]+ ?s\b"), "\\1 N s"),
     (re.compile(r"\[\d\d/\w{3}/\d{4} [\d:]{8}\]"), "[DATE]"),
     (re.compile(r"/files/[0-9a-f]+"), "/files/N"),
     (re.compile(r" +$"), ""),
@@ -154,7 +155,7 @@ def _script(page: str) -> Iterator[tuple[str, Block]]:
             yield from ((shown.command, block) for shown in commands(block.text))
         elif block.language == "sh":
             yield f"(set -e\n{block.text})", block
-        elif block.language == "yaml" and name:
+        elif block.language in {"yaml", "python"} and name:
             yield f"cat >{name[1]} <<'END-OF-BLOCK'\n{block.text}END-OF-BLOCK", block
 
 
@@ -193,11 +194,17 @@ def _lines(text: str) -> list[str]:
 def _run_script(folder: Path) -> tuple[str, list[str]]:
     bin_dir = folder / ".bin"
     bin_dir.mkdir()
-    program = bin_dir / "netloom"
     paths = [str(SRC), *LIBRARIES]
     code = f"import sys; sys.path[:0] = {paths}; from netloom.__main__ import main; main()"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{code}" "$@"\n')
-    program.chmod(0o755)
+    programs = {
+        "netloom": f'-c "{code}"',
+        "python": "",
+        "pytest": "-m pytest -p no:cacheprovider",
+    }
+    for name, words in programs.items():
+        program = bin_dir / name
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} {words} "$@"\n')
+        program.chmod(0o755)
     Path("/etc/motd").write_text("")
     (folder / "examples").symlink_to(ROOT / "examples")
     env = {**os.environ, "PATH": f"{bin_dir}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"}
