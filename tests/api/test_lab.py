@@ -52,8 +52,9 @@ def test_several_at_once_and_all_of_a_kind(lab: Lab) -> None:
     """Names give a tuple, a `count` a group, and a network knows its members."""
     a, b = lab.netns("a", "b")
     lab.network("lan")
-    lab.netns("n", count=3, networks=["lan"])
+    group = lab.netns("n", count=3, networks=["lan"])
 
+    assert [one.name for one in group] == ["n1", "n2", "n3"]
     assert (a.name, b.name) == ("a", "b")
     assert [one.name for one in lab.members("n")] == ["n1", "n2", "n3"]
     assert lab.members("lan")[2].reaches(lab["n1"])
@@ -365,3 +366,73 @@ def test_a_persistent_lab_is_one_of_netloom_up() -> None:
     wrap = ["unshare", "-nm", "sh", "-c", 'mount -t tmpfs run /run; "$@"', "sh"]
     done = subprocess.run([*wrap, *argv], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+# ── parting and checking ──────────────────────────────────────────────────────────────────────────
+
+RAFT = """
+networks: {mesh: {subnets: [10.20.0.0/24, "fd00:20::/64"]}}
+namespaces: {n: {count: 5, networks: [mesh]}}
+expect:
+  - n -> n
+  - n1 -/> n5 tcp/7000
+  - n1 <-> n2 ip6
+"""
+
+
+def test_sides_are_parted_and_healed() -> None:
+    """Both ways, for connections that are open, too; within a side all goes on."""
+    with Lab(netloom.parse(RAFT)) as lab:
+        n1, n3, n4 = lab["n1"], lab["n3"], lab["n4"]
+        with n4.listen(7000) as listener, n1.create_connection((n4, 7000), 5) as near:
+            far = listener.accept()[0]
+            far.settimeout(0.2)
+            with lab.partition(["n1", "n2"], ["n3", "n4", "n5"]):
+                assert not n1.reaches(n4, within=0.2)
+                assert not n4.reaches("fd00:20::1", within=0.2)
+                assert n3.reaches(n4)
+                assert n1.reaches("n2")
+                near.sendall(b"late")
+                with pytest.raises(TimeoutError):
+                    far.recv(4)
+            far.settimeout(10)
+            assert far.recv(4) == b"late"
+            far.close()
+        alone = lab.partition(n1)
+        assert not n1.reaches("n5", within=0.2)
+        assert n3.reaches("n5")
+        lab.partition(n3, n4)
+        lab.heal()
+        alone.undo()
+        assert all(lab.check())
+
+
+ROUTED = """
+links: [[a:r 10.1.0.2/24, r:a 10.1.0.1/24], [b:r 10.2.0.2/24, r:b 10.2.0.1/24]]
+namespaces: {a: {routes: default via r}, b: {routes: default via r}, r: {}}
+"""
+
+
+def test_a_router_between_parted_namespaces_still_forwards() -> None:
+    """Who is parted from a router is not parted from those behind it."""
+    with Lab(netloom.parse(ROUTED)) as lab:
+        a, b, r = lab["a"], lab["b"], lab["r"]
+        with lab.partition(a, r):
+            assert not a.reaches(r, within=0.2)
+            assert a.reaches(b)
+        with lab.partition(a, b):
+            assert a.reaches(r)
+            assert not a.reaches(b, within=0.2)
+
+
+def test_expectations_are_probed() -> None:
+    """Each with what was found; a port that must not be reached is, once somebody listens."""
+    with Lab(netloom.parse(RAFT)) as lab:
+        outcomes = lab.check()
+        assert [bool(one) for one in outcomes] == [True, True, True]
+        assert len(outcomes[0].probes) == 20
+        assert outcomes[2].text == "n1 <-> n2 ip6"
+        with lab["n5"].listen(7000):
+            assert [bool(one) for one in lab.check()] == [True, False, True]
+        with lab.partition("n1"):
+            assert [bool(one) for one in lab.check(within=0.1)] == [False, True, False]

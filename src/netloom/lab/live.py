@@ -8,47 +8,35 @@ Every change is the whole topology, changed by a word, and `up`.
 """
 
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self, overload
+from typing import Self
 
 from msgspec.structs import replace
 
 from netloom.errors import NetloomError, Unavailable
 from netloom.host.scope import scope_of
 from netloom.host.this import ThisMachine
-from netloom.lab import words
+from netloom.lab.building import Building
 from netloom.lab.change import TIMEOUT, up
+from netloom.lab.expectations import Outcome, check
 from netloom.lab.files import load
 from netloom.lab.member import Netns
+from netloom.lab.partitions import Change, Partitions
 from netloom.lab.stand import Stand, not_open
-from netloom.lab.words import Words
-from netloom.model.objects import Desired
+from netloom.model.objects import HOST, Desired
 from netloom.model.objects import Netns as Facts
 from netloom.model.snapshot import Snapshot
 from netloom.netns.place import Place
 from netloom.topology.expand import expand
 from netloom.topology.parse import Source, parse
 from netloom.topology.topology import Topology
-from netloom.topology.topology import Wire as SaidWire
 from netloom.topology.unparse import unparse
 
 
-class Network(NamedTuple):
-    """A network of a lab."""
-
-    name: str
-
-
-class Wire(NamedTuple):
-    """A wire of a lab: its two ends as they were said."""
-
-    ends: tuple[str, str]
-    said: SaidWire
-
-
-class Lab:
+class Lab(Building):
     """Namespaces, networks and wires; gone at the end of its `with` block, or with the process.
 
     Methods may be called from several threads; changes come one after the other.
@@ -78,30 +66,31 @@ class Lab:
             topology = topology.topology
         said = topology or Topology()
         self.name = name or said.name or "lab"
-        self._topology = replace(said, name=self.name)
-        if self._source and self._source.topology != self._topology:
+        self.topology = replace(said, name=self.name)
+        if self._source and self._source.topology != self.topology:
             self._source = None
         self._stand: Stand | None = None
+        self._partitions = Partitions()
         self._desired = Desired()
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
 
     def __repr__(self) -> str:
         """Return `<Lab shop: a, b>`."""
-        names = ", ".join(self._topology.namespaces or {})
+        names = ", ".join(self.topology.namespaces or {})
         return f"<Lab {self.name}{': ' if names else ''}{names}>"
 
     # ── life ──────────────────────────────────────────────────────────────────────────────────
 
     def __enter__(self) -> Self:
         """Make the lab; raises what `netloom up` refuses, and leaves nothing then."""
-        with self._lock, ExitStack() as stack:
+        with self.lock, ExitStack() as stack:
             if self._stand is not None:
                 msg = f"the lab `{self.name}` is open already"
                 raise Unavailable(msg)
             self._stand = Stand(self.name, persistent=self.persistent)
             stack.callback(self.close)
-            if self._topology != Topology(name=self.name):
-                self._make(self._topology)
+            if self.topology != Topology(name=self.name):
+                self.make(self.topology)
             stack.pop_all()
         return self
 
@@ -133,7 +122,7 @@ class Lab:
 
     def close(self) -> None:
         """End what runs in the lab, and let go of it; twice is no harm."""
-        with self._lock:
+        with self.lock:
             stand, self._stand = self._stand, None
             if stand is not None:
                 stand.close()
@@ -145,10 +134,10 @@ class Lab:
             raise not_open(self.name)
         return self._stand
 
-    def _make(self, topology: Topology) -> None:
+    def make(self, topology: Topology) -> None:
         """Make the lab as a topology says, or leave it as it was."""
         stand = self.stand
-        source = self._source if topology is self._topology else None
+        source = self._source if topology is self.topology else None
         try:
             source = source or parse(unparse(topology), file=self._file, name=self.name)
             if any(said.run for said in (topology.namespaces or {}).values()):
@@ -156,187 +145,11 @@ class Lab:
             report = stand.home.call(up, source, timeout=self.timeout)
         except NetloomError as error:
             raise error.with_traceback(None) from error.__cause__
-        self._topology = topology
+        self.topology = topology
         before, self._desired = self._desired, report.desired
         for name in stand.opened:
             if self._desired.netns.get(name, Facts()).etc != before.netns[name].etc:
                 stand.forget(name)
-
-    # ── building ──────────────────────────────────────────────────────────────────────────────
-
-    @overload
-    def netns(
-        self,
-        name: str,
-        /,
-        *,
-        count: int | None = None,
-        networks: Words = None,
-        interfaces: Words = None,
-        routes: Words = None,
-        rules: Words = None,
-        forwarding: bool | None = None,
-        sysctls: Words = None,
-        firewall: Words = None,
-        iptables: Words = None,
-        ip6tables: Words = None,
-        dns: Words = None,
-        hosts: Words = None,
-        etc: Words = None,
-        publish: Words = None,
-        run: Words = None,
-    ) -> Netns: ...
-    @overload
-    def netns(
-        self,
-        name: str,
-        other: str,
-        /,
-        *names: str,
-        count: int | None = None,
-        networks: Words = None,
-        interfaces: Words = None,
-        routes: Words = None,
-        rules: Words = None,
-        forwarding: bool | None = None,
-        sysctls: Words = None,
-        firewall: Words = None,
-        iptables: Words = None,
-        ip6tables: Words = None,
-        dns: Words = None,
-        hosts: Words = None,
-        etc: Words = None,
-        publish: Words = None,
-        run: Words = None,
-    ) -> tuple[Netns, ...]: ...
-    def netns(  # noqa: PLR0913 - the keys of a namespace
-        self,
-        *names: str,
-        count: int | None = None,
-        networks: Words = None,
-        interfaces: Words = None,
-        routes: Words = None,
-        rules: Words = None,
-        forwarding: bool | None = None,
-        sysctls: Words = None,
-        firewall: Words = None,
-        iptables: Words = None,
-        ip6tables: Words = None,
-        dns: Words = None,
-        hosts: Words = None,
-        etc: Words = None,
-        publish: Words = None,
-        run: Words = None,
-    ) -> Netns | tuple[Netns, ...]:
-        """Add namespaces, all alike; the keywords are those of a namespace in a topology file.
-
-        One name gives one `Netns`, several a tuple. Raises `TopologyError`, or `Refused` with all
-        undone.
-        """
-        keys: dict[str, Words] = {
-            "count": count,
-            "networks": networks,
-            "interfaces": interfaces,
-            "routes": routes,
-            "rules": rules,
-            "forwarding": forwarding,
-            "sysctls": sysctls,
-            "firewall": firewall,
-            "iptables": iptables,
-            "ip6tables": ip6tables,
-            "dns": dns,
-            "hosts": hosts,
-            "etc": etc,
-            "publish": publish,
-            "run": run,
-        }
-        with self._lock:
-            more = words.namespaces_of(names, keys)
-            self._make(words.with_namespaces(self._topology, more))
-            found = tuple(Netns(self, name) for name in names)
-        return found[0] if len(found) == 1 else found
-
-    def network(  # noqa: PLR0913 - the keys of a network
-        self,
-        name: str,
-        *,
-        subnet: Words = None,
-        subnets: Words = None,
-        range: Words = None,  # noqa: A002 - the file's word
-        from_: str | None = None,
-        bridge: str | None = None,
-        uplink: Words = None,
-        gateway: str | None = None,
-        dns: Words = None,
-        mtu: int | None = None,
-        stp: bool | None = None,
-    ) -> Network:
-        """Add a network; the keywords are those of one in a topology file (`from_` is `from`).
-
-        Raises `TopologyError`, or `Refused` with all undone.
-        """
-        keys: dict[str, Words] = {
-            "subnet": subnet,
-            "subnets": subnets,
-            "range": range,
-            "from": from_,
-            "bridge": bridge,
-            "uplink": uplink,
-            "gateway": gateway,
-            "dns": dns,
-            "mtu": mtu,
-            "stp": stp,
-        }
-        with self._lock:
-            if name in self._topology.networks or name in (self._topology.namespaces or {}):
-                msg = f"`{name}` is in the lab already"
-                raise Unavailable(msg)
-            said = words.network_of(name, keys)
-            networks = {**self._topology.networks, name: said}
-            self._make(replace(self._topology, networks=networks))
-        return Network(name)
-
-    def wire(
-        self,
-        a: Netns | str,
-        b: Netns | str,
-        *,
-        subnet: Words = None,
-        subnets: Words = None,
-        mtu: int | None = None,
-    ) -> Wire:
-        """Join two namespaces by a wire; an end is a `Netns`, or the file's `a:eth0 10.0.0.1/24`.
-
-        Raises `TopologyError`, or `Refused` with all undone.
-        """
-        ends = tuple(end.name if isinstance(end, Netns) else end for end in (a, b))
-        pair = (ends[0], ends[1])
-        with self._lock:
-            said = words.wire_of(pair, {"subnet": subnet, "subnets": subnets, "mtu": mtu})
-            links = (*self._topology.links, said)
-            self._make(replace(self._topology, links=links))
-        return Wire(pair, said)
-
-    connect = wire
-
-    def remove(self, thing: Netns | Network | Wire) -> None:
-        """Take a thing out of the lab; with a namespace its wires go, too."""
-        with self._lock:
-            topology = self._topology
-            if isinstance(thing, Netns):
-                there = dict(topology.namespaces or {})
-                if there.pop(thing.name, None) is None:
-                    raise KeyError(thing.name)
-                kept = (w for w in topology.links if thing.name not in {e.netns for e in w.ends})
-                topology = replace(topology, namespaces=there, links=tuple(kept))
-            elif isinstance(thing, Network):
-                left = {n: v for n, v in topology.networks.items() if n != thing.name}
-                topology = replace(topology, networks=left)
-            else:
-                links = list(topology.links)
-                links.remove(thing.said)
-                topology = replace(topology, links=tuple(links))
-            self._make(topology)
 
     # ── finding ───────────────────────────────────────────────────────────────────────────────
 
@@ -348,11 +161,11 @@ class Lab:
 
     def __contains__(self, name: object) -> bool:
         """Whether there is a namespace of this name."""
-        return name in expand(self._topology).members
+        return name in expand(self.topology).members
 
     def members(self, name: str) -> tuple[Netns, ...]:
         """Return the namespaces of a network, or of a `count` group, in the file's order."""
-        fabric = expand(self._topology)
+        fabric = expand(self.topology)
         if name in fabric.groups:
             return tuple(Netns(self, each) for each in fabric.groups[name])
         for segment in fabric.segments:
@@ -361,10 +174,35 @@ class Lab:
                 return tuple(Netns(self, each) for each in inside if each in fabric.members)
         raise KeyError(name)
 
-    @property
-    def topology(self) -> Topology:
-        """The topology as it is by now."""
-        return self._topology
+    def all(self) -> tuple[Netns, ...]:
+        """Return all namespaces that the topology names, in the file's order."""
+        members = expand(self.topology).members
+        return tuple(Netns(self, name) for name in members if name != HOST)
+
+    # ── changing, live ────────────────────────────────────────────────────────────────────────
+
+    def partition(self, *sides: Netns | str | Sequence[Netns | str]) -> Change:
+        """Part namespaces as if there were no way between them; a `with` block heals it at its end.
+
+        One side is parted from all others, several from each other; a name may be that of a
+        network or a `count` group.
+        """
+        found = [self._side(side) for side in sides]
+        if len(found) == 1:
+            inside = {one.name for one in found[0]}
+            found.append([one for one in self.all() if one.name not in inside])
+        return self._partitions.part(self, found)
+
+    def _side(self, side: Netns | str | Sequence[Netns | str]) -> list[Netns]:
+        if isinstance(side, Netns):
+            return [side]
+        if isinstance(side, str):
+            return [self[side]] if side in self else list(self.members(side))
+        return [one for each in side for one in self._side(each)]
+
+    def heal(self) -> None:
+        """Take back every partition."""
+        self._partitions.heal()
 
     # ── looking ───────────────────────────────────────────────────────────────────────────────
 
@@ -372,6 +210,14 @@ class Lab:
         """Return what there is of the lab, as the kernel tells it."""
         scope = scope_of(self.name, [self._desired], making=self._desired)
         return self.stand.home.call(ThisMachine().observe, scope)
+
+    def check(self, *, within: float = 1.0, wait: float = 0) -> list[Outcome]:
+        """Return what becomes of each expectation (`expect`), by real packets.
+
+        A probe is answered `within` so many seconds; what does not hold is tried again for seconds
+        of `wait`.
+        """
+        return check(self, within, wait)
 
     def wait_ready(self, timeout: float | None = None) -> None:
         """Return when all commands (`run`) are ready; raises `NotReady` after `timeout` seconds."""
