@@ -133,8 +133,8 @@ class Building:
     ) -> Netns | tuple[Netns, ...]:
         """Add namespaces, all alike; the keywords are those of a namespace in a topology file.
 
-        One name gives one `Netns`, several a tuple, and so does `count`. Raises `TopologyError`, or `Refused` with all
-        undone.
+        One name gives one `Netns`, several a tuple, and so does `count`. Raises `TopologyError`, or
+        `Refused` with all undone.
         """
         keys: dict[str, Words] = {
             "count": count,
