@@ -16,13 +16,30 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 
+_MAKING = frozenset({"up", "plan", "undo", "add"})
+_USING = frozenset(
+    "down verify labs logs exec shell ls del attach identify pids wire move capture".split()  # noqa: SIM905
+)
+"""Verbs of a plain user that are carried out in namespaces of that user's own."""
+
+
 def main() -> None:
     """Run the command line."""
     gc.disable()
+    arguments = sys.argv[1:]
+    held = None
     try:
-        _run(sys.argv[1:])
+        if os.geteuid() != 0 and arguments and arguments[0] in _MAKING | _USING:
+            from netloom.cli.rootless import enter
+
+            held = enter(start=arguments[0] in _MAKING)
+        _run(arguments)
     except SystemExit as end:
+        if held:
+            held.tidy()
         _leave(end.code)
+    if held:
+        held.tidy()
     _leave(0)
 
 

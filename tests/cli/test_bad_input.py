@@ -149,20 +149,6 @@ def test_a_lab_s_name_leads_nowhere_else(name: str) -> None:
 
 
 @on_a_host
-@pytest.mark.needs("userns")
-def test_without_rights_the_way_to_get_them_is_told() -> None:
-    """A plain user on the machine itself: status 2, with the whole path for sudo."""
-    write("rb.yaml", "links:\n  - [red, blue]\n")
-    Path("/run/here").chmod(0o755)
-    with no_trace():
-        run = ran(*plainly(MAIN, "up", "rb.yaml"), check=False)
-    assert (run.returncode, run.stdout) == (2, "")
-    assert "hint: sudo " in run.stderr
-    assert run.stderr.endswith("nothing was touched\n")
-    assert "Traceback" not in run.stderr
-
-
-@on_a_host
 def test_a_file_that_may_not_be_read_is_told() -> None:
     """Unreadable is not missing."""
     write("rb.yaml", "links:\n  - [red, blue]\n").chmod(0o600)

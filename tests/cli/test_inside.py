@@ -255,12 +255,10 @@ def test_a_plain_user_is_told_what_it_takes() -> None:
     says("ip", "netns", "add", "web")
 
     entered = ran(*plainly(MAIN, "exec", "web", "true"), check=False)
-    added = ran(*plainly(MAIN, "add", "red"), check=False)
 
-    assert (entered.returncode, added.returncode) == (125, 2)
+    assert entered.returncode == 125
     assert "cannot enter namespace `web`" in entered.stderr
     assert "hint: run it as root" in entered.stderr
-    assert "unshare -Urnm" in added.stderr
 
 
 @pytest.mark.needs("userns")

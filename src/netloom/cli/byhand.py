@@ -82,9 +82,9 @@ def attach_command(name: str, what: str) -> None:
 
 
 def _tell_private() -> None:
-    from netloom.netns import names
+    from netloom.netns import holder, names
 
-    if names.private():
+    if names.private() and not holder.lasts():
         tell(f"note: {names.NETNS_DIR} is not shared with the machine: seen from here only")
 
 

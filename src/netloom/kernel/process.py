@@ -134,4 +134,9 @@ def become_subreaper(name: str) -> None:
     """
     if _libc.prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), 0, 0, 0) < 0:
         raise KernelError(ctypes.get_errno(), "prctl PR_SET_CHILD_SUBREAPER")
+    rename(name)
+
+
+def rename(name: str) -> None:
+    """Have `ps` show another name for this process, of 15 bytes at most."""
     _libc.prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)

@@ -44,8 +44,8 @@ def isolate() -> None:
         view.own_mounts("netloom")
     except KernelError as error:
         reason = f"cannot make a namespace: {error}"
-        remedy = _remedy() if plain else "CAP_SYS_ADMIN is missing, or another limit is reached"
-        raise Unavailable(reason, remedy) from error
+        hint = remedy() if plain else "CAP_SYS_ADMIN is missing, or another limit is reached"
+        raise Unavailable(reason, hint) from error
 
 
 def _unshare() -> None:
@@ -79,7 +79,8 @@ def _write(path: str, text: str) -> None:
         raise KernelError(error.errno or errno.EIO, f"echo {text} > {path}") from error
 
 
-def _remedy() -> str:
+def remedy() -> str:
+    """Return what would let a plain user have user namespaces, as far as a setting forbids it."""
     for key, forbidding, allowing in _LIMITS:
         if _read(f"/proc/sys/{key}") == forbidding:
             setting = f"{key.replace('/', '.')}={allowing}"

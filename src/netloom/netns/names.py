@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from netloom.errors import KernelError, Unavailable
 from netloom.kernel import procfs, syscalls
 from netloom.kernel.loopback import set_lo_up
-from netloom.netns import cover, handle
+from netloom.netns import cover, handle, holder
 from netloom.netns.cover import refused
 from netloom.netns.enter import aside
 from netloom.netns.handle import NoSuchNetns, path_of
@@ -155,7 +155,7 @@ def check_lasting() -> None:
 
     That is so under `ip netns exec NAME netloom …`: each command there has mounts of its own.
     """
-    if not procfs.shares_mounts_with_parent() and private():
+    if not procfs.shares_mounts_with_parent() and private() and not holder.lasts():
         reason = "names made here would vanish with this command, which has mounts of its own"
         raise Unavailable(
             reason, "enter by `nsenter --net=/run/netns/NAME`, not by `ip netns exec`"

@@ -1,0 +1,21 @@
+"""The command line of a plain user: carried out in namespaces of that user's own."""
+
+import sys
+
+from netloom.errors import Unavailable
+from netloom.netns.holder import Holder, is_needed
+
+
+def enter(*, start: bool) -> Holder | None:
+    """Move into the user's namespaces, made first if told; None where that is not needed."""
+    if not is_needed():
+        return None
+    try:
+        holder = Holder()
+        return holder if holder.enter(start=start) else None
+    except Unavailable as error:
+        print(error.reason, file=sys.stderr)  # noqa: T201
+        if error.remedy:
+            print(f"hint: {error.remedy}", file=sys.stderr)  # noqa: T201
+        print("nothing was touched", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
