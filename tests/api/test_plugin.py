@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernel.machines import plainly, ran
+from tests.kernel.machines import in_own_root, plainly, ran
 
 pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.needs("netns", "veth", "bridge")
@@ -158,6 +158,17 @@ def test_where_labs_cannot_be_made(*, strict: bool) -> None:
         done = ran(*argv, check=False)
     assert ("4 errors" if strict else "4 skipped") in done.stdout, done.stdout + done.stderr
     assert "needs root" in done.stdout
+
+
+def test_inside_a_user_namespace_a_plain_user_has_labs() -> None:
+    """`unshare -Urnm pytest`: threads of pytest enter what is its own."""
+    code = "import pytest, sys; sys.exit(pytest.main(sys.argv[1:]))"
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        Path(folder, "test_good.py").write_text(GOOD)
+        Path(folder, "two.yaml").write_text(TWO)
+        argv = in_own_root(plainly(code, "-q", *PLUGIN, "--netloom-strict", folder))
+        assert "4 passed" in ran(*argv).stdout
 
 
 def test_nothing_of_netloom_is_loaded_by_a_run_without_labs(pytester: pytest.Pytester) -> None:
