@@ -131,6 +131,8 @@ def test_what_is_refused_leaves_no_holder(plain: Plain) -> None:
     for file, said in (("bad.yaml", "no network `lam`"), ("card.yaml", "no interface `eth0`")):
         refused = plain("up", file)
         assert (refused.returncode, said in refused.stderr) == (2, True), refused
+        own = "without root the host is one of your own, with `lo` alone: sudo /"
+        assert (own in refused.stderr) == (file == "card.yaml"), refused
         assert os.listdir(plain.folder / "run") == []
 
 

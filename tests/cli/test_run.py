@@ -181,8 +181,7 @@ def test_ctrl_c_while_a_command_gets_ready_leaves_the_lab_and_says_so() -> None:
         told = running.communicate()[1]
         assert running.returncode == 130
         assert told == (
-            "interrupted; `slow` stays up, with commands that are not ready yet "
-            "(netloom logs slow)\n"
+            "interrupted; `slow` stays up, with commands that are not ready yet (netloom logs a)\n"
         )
         netloom("verify", "slow").stdout("slow  is as it was applied\n").status(0)
         netloom("down", "-q", "slow").status(0)

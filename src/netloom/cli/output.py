@@ -82,20 +82,34 @@ def refusals() -> Iterator[None]:
 def _remedy(error: Unavailable) -> str:
     """Return the hint; where root is missing, the whole command: sudo knows no venv."""
     if os.geteuid() and "root" in error.remedy:
-        script = str(Path(sys.argv[0]).absolute())
-        own = [sys.executable, "-m", "netloom"] if script.endswith("__main__.py") else [script]
-        words = [*own, *sys.argv[1:]]
-        return f"\nhint: sudo {shlex.join(words)}, or inside `unshare -Urnm`"
-    return f"\nhint: {error.remedy}" if error.remedy else ""
+        return f"\nhint: {_with_sudo()}, or inside `unshare -Urnm`"
+    hint = f"\nhint: {error.remedy}" if error.remedy else ""
+    return hint + _own_host(error.reason)
+
+
+def _with_sudo() -> str:
+    script = str(Path(sys.argv[0]).absolute())
+    own = [sys.executable, "-m", "netloom"] if script.endswith("__main__.py") else [script]
+    return f"sudo {shlex.join([*own, *sys.argv[1:]])}"
+
+
+def _own_host(said: str) -> str:
+    """Return what to add where a plain user asks for what only the machine's host has."""
+    from netloom.netns import holder
+
+    if "the host" not in said or not holder.lasts():
+        return ""
+    return f"\nwithout root the host is one of your own, with `lo` alone: {_with_sudo()}"
 
 
 def _mistakes(error: TopologyError) -> str:
     number = len(error.problems)
     files = {problem.mark.file for problem in error.problems if problem.mark}
     where = f" in {files.pop()}" if len(files) == 1 else ""
+    own = _own_host(" ".join(problem.message for problem in error.problems))
     if number == 1:
-        return f"{error}\nnothing was touched"
-    return f"{error}\n{number} mistakes{where}; nothing was touched"
+        return f"{error}{own}\nnothing was touched"
+    return f"{error}{own}\n{number} mistakes{where}; nothing was touched"
 
 
 @contextmanager

@@ -75,7 +75,8 @@ def up(
         machine.wait_ready(lab, desired, timeout)
     except KeyboardInterrupt:
         left = f"`{lab}` stays up, with commands that are not ready yet"
-        raise Interrupted(f"interrupted; {left} (netloom logs {lab})") from None
+        where = next((name for name, one in desired.netns.items() if one.commands), "NS")
+        raise Interrupted(f"interrupted; {left} (netloom logs {where})") from None
     seconds = time.monotonic() - begun
     return Report(lab=lab, plan=found.plan, desired=desired, seconds=seconds, notes=notes)
 
