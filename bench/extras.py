@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from statistics import median
 
+from bench import programs
 from bench.rounds import settle
 from bench.star import members
 from bench.subjects import FILES, NETLOOM, measure, star_file
@@ -73,5 +74,8 @@ def of_an_uplink() -> dict[str, float]:
 
 def measured(subjects: list[str]) -> dict[str, float]:
     """Return all of it, netloom's part if it is among the subjects."""
-    ours = {**of_netloom(), **of_an_uplink()} if "netloom" in subjects else {}
+    if "netloom" in subjects:
+        ours = {**of_netloom(), **of_an_uplink(), **programs.measured()}
+    else:
+        ours = {}
     return {**bare(), **ours}

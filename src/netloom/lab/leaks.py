@@ -20,6 +20,7 @@ class Leaks:
         """Note them; only those that were opened can be held."""
         places = {name: lab.place_of(name) for name in lab.stand.opened}
         self._names = {identity(place.net): name for name, place in places.items()}
+        self._has_spawned = lab.stand.has_spawned
 
     def found(self) -> str:
         """Return in words what holds them: sockets of this process, other processes."""
@@ -27,8 +28,9 @@ class Leaks:
         if words:
             gc.collect()  # one that nobody can reach any more closes now
             words = self._sockets()
-        living = (f"{one.command} (pid {one.pid})" for one in residents(set(self._names)))
-        return ", ".join((*words, *living))
+        if self._has_spawned:  # a look at every process of the machine
+            words += [f"{one.command} (pid {one.pid})" for one in residents(set(self._names))]
+        return ", ".join(words)
 
     def _sockets(self) -> list[str]:
         found = []

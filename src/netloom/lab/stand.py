@@ -14,7 +14,10 @@ from netloom.netns.place import Place, here, outer, within
 
 
 class Stand(Closing):
-    """The place of a lab, those of its namespaces, and the processes that were started there."""
+    """The place of a lab, those of its namespaces, and the processes that were started there.
+
+    `has_spawned` is whether any was: then a warden is there.
+    """
 
     def __init__(self, lab: str, *, persistent: bool) -> None:
         """Make a place of the lab's own, or take the one that the process is in."""
@@ -24,7 +27,7 @@ class Stand(Closing):
         self._lock = threading.RLock()
         self._places: dict[str, Place] = {}
         self._children: list[subprocess.Popen[Any]] = []
-        self._has_warden = False
+        self.has_spawned = False
 
     def place_of(self, name: str) -> Place:
         """Return a namespace with what is seen in it, opened when it is first asked for."""
@@ -49,8 +52,8 @@ class Stand(Closing):
     def spawns(self) -> None:
         """Note that a process is about to be started, which must not outlive the lab."""
         with self._lock:
-            if not self.persistent and not self._has_warden:
-                self._has_warden = True
+            if not self.persistent and not self.has_spawned:
+                self.has_spawned = True
                 self.adopt(self.home.call(warden.start, self.lab))
 
     def adopt(self, process: "subprocess.Popen[Any]") -> None:
@@ -70,7 +73,7 @@ class Stand(Closing):
                 for child in children:
                     child.kill()
                 self.home.call(down, self.lab)
-            elif self._has_warden:
+            elif self.has_spawned:
                 self.home.call(end_residents, self.lab)
 
 
