@@ -141,8 +141,11 @@ def pytest_runtest_makereport(
 
     top = Path(item.config.rootpath, item.config.getoption("--netloom-evidence"))
     name = item.nodeid.replace("/", "-").replace("::", "--")
-    folder = keep(top, name, labs, str(report.longrepr))
-    report.sections.append(("netloom", f"evidence: {folder}"))
+    try:
+        told = f"evidence: {keep(top, name, labs, str(report.longrepr))}"
+    except OSError as error:
+        told = f"no evidence was kept: {error}"
+    report.sections.append(("netloom", told))
     if item.config.getoption("--netloom-shell-on-failure") and not hasattr(
         item.config, "workerinput"
     ):

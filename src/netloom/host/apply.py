@@ -49,6 +49,7 @@ def _work(plan: Plan, orders: Orders) -> list[Refused]:
             if worker.refused and not orders.go_on:
                 return worker.refused
         worker.flush_or_note()
+        worker.settle()
         return worker.refused
     finally:
         worker.close()

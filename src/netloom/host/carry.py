@@ -154,6 +154,7 @@ def _(step: steps.LinkAdd, worker: Worker) -> None:
     assert isinstance(link.kind, Veth)
     assert step.peer is not None
     far = link.kind.peer
+    worker.peers[end], worker.peers[far] = far, end
     fd = -1 if far.netns == end.netns else worker.rooms[far.netns].handle.fd
     master = worker.index(End(end.netns, link.master)) if link.master else 0
     index = worker.choose_index(end)
@@ -225,6 +226,8 @@ def _(step: steps.LinkSet, worker: Worker) -> None:
         index, addr = worker.index(end), Addr(step.link_local, 64)
         messages = (*messages[:-1], addr_add(index, addr, proto=_IFAPROT_KERNEL_LL), messages[-1])
     worker.send(end.netns, step, *messages)
+    if step.up:
+        worker.note_up(end)
     if live:
         _switch_ll(end, worker, on=bool(step.ipv6_ll))
 

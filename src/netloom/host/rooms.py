@@ -111,6 +111,10 @@ class Rooms:
         self._open.move_to_end(name)
         return room
 
+    def opened(self, name: str) -> Room | None:
+        """Return a namespace if it is open."""
+        return self._home if name == HOST else self._open.get(name)
+
     def new(self, name: str) -> Room:
         """Keep open, under a name, a namespace that is new and has no name yet."""
         assert self._nursery, "more namespaces than were announced"

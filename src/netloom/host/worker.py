@@ -56,6 +56,9 @@ class Worker:
         self.where = ""
         self.steps_in_batch = 0
         self.etc = etc.Etc(orders.lab)
+        self.peers: dict[End, End] = {}
+        self.raised: set[End] = set()
+        self.unsettled: dict[str, list[int]] = {}
 
     @property
     def rulesets(self) -> "Rulesets":
@@ -71,6 +74,26 @@ class Worker:
         if self._rulesets:
             self._rulesets.close()
         self.rooms.close()
+
+    def note_up(self, end: End) -> None:
+        """Note that a link is set up: then the far end, if it was up before, gets its carrier."""
+        self.raised.add(end)
+        far = self.peers.get(end)
+        if far and far in self.raised:
+            self.unsettled.setdefault(far.netns, []).append(self.index(far))
+
+    def settle(self) -> None:
+        """Have the kernel see to the carrier of links that were up before their far ends.
+
+        Such a link sends nothing, and a bridge passes nothing on to it, until its carrier was dealt
+        with (linkwatch_do_dev), which else a worker of the kernel does in its own time: whoever
+        asks for a neighbour in between asks again after a second. To be asked for the link makes
+        the kernel do it now (rtnl_getlink, Linux 6.14). Namespaces that are closed again by now
+        have had the time.
+        """
+        for name, indexes in self.unsettled.items():
+            if room := self.rooms.opened(name):
+                room.rt.ask_each([get_link(index=each) for each in indexes])
 
     def note(self, step: Step, error: KernelError) -> None:
         """Note a refusal; that what shall go is gone already is none.
