@@ -5,6 +5,7 @@ as it has labs: a process of one thread that waits. Every command of the user mo
 while it has one thread itself (setns(2)), and finds there what root finds on the machine: a network
 with `lo`, a /run of its own. When the last lab is gone, so is the holder, and with it everything.
 
+    DIR/gate      held by one at a time, who enters or tidies
     DIR/lock      held, shared, by every command inside; who wants to end the holder needs it alone
     DIR/holder    its number and start
 
@@ -17,7 +18,7 @@ import signal
 import stat
 from contextlib import suppress
 
-from netloom.errors import KernelError, Unavailable
+from netloom.errors import Unavailable
 from netloom.kernel import process, syscalls
 from netloom.kernel.loopback import set_lo_up
 from netloom.netns import cover, isolate
@@ -68,23 +69,42 @@ class Holder:
         """
         if not start and not os.path.isdir(self.folder):
             return False
-        self._make_folder()
-        self._lock = os.open(f"{self.folder}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_SH)
-        pid = self._pid()
-        if not pid and start:
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
-            try:
-                pid = self._pid() or self._start()
-            except Unavailable:
+        gate = self._through_the_gate()
+        try:
+            pid = self._pid() or (self._start() if start else 0)
+        except Unavailable:
+            pid = 0
+            raise
+        finally:
+            os.close(gate)
+            if not pid:
                 self.tidy(inside=False)
-                raise
-            fcntl.flock(self._lock, fcntl.LOCK_SH)
-        if not pid:
-            self.tidy(inside=False)
-            return False
-        self._join(pid)
-        return True
+        if pid:
+            self._join(pid)
+        return bool(pid)
+
+    def _through_the_gate(self) -> int:
+        """Return the gate, alone held, with the lock held as well, shared.
+
+        Who tidies removes both files: what was opened before that is nobody's any more.
+        """
+        while True:
+            self._make_folder()
+            try:
+                gate, self._lock = self._open("gate"), self._open("lock")
+            except FileNotFoundError:
+                continue
+            fcntl.flock(gate, fcntl.LOCK_EX)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(gate), os.stat(f"{self.folder}/gate")):
+                    fcntl.flock(self._lock, fcntl.LOCK_SH)
+                    return gate
+            os.close(gate)
+            os.close(self._lock)
+
+    def _open(self, name: str) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        return os.open(f"{self.folder}/{name}", flags, 0o600)
 
     def _make_folder(self) -> None:
         with suppress(FileExistsError):
@@ -148,7 +168,7 @@ class Holder:
             with open(f"{self.folder}/holder", "w", encoding="ascii") as file:
                 file.write(f"{own.pid} {own.start}" if own else "")
             process.rename(NAME)
-        except (KernelError, Unavailable) as error:
+        except (OSError, Unavailable) as error:
             reason = f"cannot make namespaces as a plain user: {error}"
             os.write(told, f"{reason}\n{isolate.remedy()}".encode())
             os._exit(1)
@@ -166,11 +186,13 @@ class Holder:
         if self._lock < 0 or (inside and _is_used()):
             return
         try:
+            gate = self._open("gate")
+            fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError:  # somebody comes, or is inside: then that one tidies
             return
         pid = self._pid()
-        for name in ("holder", "lock"):
+        for name in ("holder", "lock", "gate"):
             with suppress(OSError):
                 os.unlink(f"{self.folder}/{name}")
         with suppress(OSError):
