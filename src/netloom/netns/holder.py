@@ -95,12 +95,17 @@ class Holder:
             except FileNotFoundError:
                 continue
             fcntl.flock(gate, fcntl.LOCK_EX)
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(gate), os.stat(f"{self.folder}/gate")):
-                    fcntl.flock(self._lock, fcntl.LOCK_SH)
-                    return gate
+            if self._is_standing(gate):
+                fcntl.flock(self._lock, fcntl.LOCK_SH)
+                return gate
             os.close(gate)
             os.close(self._lock)
+
+    def _is_standing(self, gate: int) -> bool:
+        """Whether an open gate is the one that is there now."""
+        with suppress(FileNotFoundError):
+            return os.path.samestat(os.fstat(gate), os.stat(f"{self.folder}/gate"))
+        return False
 
     def _open(self, name: str) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
@@ -183,13 +188,19 @@ class Holder:
 
     def tidy(self, *, inside: bool = True) -> None:
         """End the holder if nothing is left in it and no other command is at work there."""
-        if self._lock < 0 or (inside and _is_used()):
+        if self._lock < 0:
             return
         try:
             gate = self._open("gate")
-            fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(gate, fcntl.LOCK_EX)
+            if not self._is_standing(gate):
+                return
+            if inside and _is_used():
+                fcntl.flock(self._lock, fcntl.LOCK_UN)
+                return
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:  # somebody comes, or is inside: then that one tidies
+        except OSError:  # somebody else is inside, and tidies later: so let go before the gate
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
             return
         pid = self._pid()
         for name in ("holder", "lock", "gate"):
