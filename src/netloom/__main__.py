@@ -34,13 +34,12 @@ def main() -> None:
 
             held = enter(start=arguments[0] in _MAKING)
         _run(arguments)
+        code: object = 0
     except SystemExit as end:
-        if held:
-            held.tidy()
-        _leave(end.code)
+        code = end.code
     if held:
         held.tidy()
-    _leave(0)
+    _leave(code)
 
 
 def _run(arguments: list[str]) -> None:

@@ -8,7 +8,7 @@
 Rule: nothing of netloom is imported until a test asks for a lab.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -124,19 +124,20 @@ def _check(config: pytest.Config) -> None:
         pytest.skip(reason)
 
 
-@pytest.hookimpl(hookwrapper=True)
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
-    call: pytest.CallInfo[None],  # noqa: ARG001 - the shape of a hook
-) -> Iterator[None]:
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Keep what a failed test leaves to look at, while its labs are still there."""
-    outcome = yield
-    report: pytest.TestReport = outcome.get_result()  # type: ignore[attr-defined]
-    if not report.failed or report.when == "teardown":
-        return
+    report = yield
     labs = [made for node in item.listchain() for made in node.stash.get(_LABS, [])]
-    if not labs:
-        return
+    if labs and report.failed and report.when != "teardown":
+        _look_closer(item, report, labs)
+    return report
+
+
+def _look_closer(item: pytest.Item, report: pytest.TestReport, labs: "list[Lab]") -> None:
+    """Keep the evidence of a failure, and open a shell if that was asked for."""
     from netloom.lab.evidence import keep, shell
 
     top = Path(item.config.rootpath, item.config.getoption("--netloom-evidence"))
@@ -146,9 +147,8 @@ def pytest_runtest_makereport(
     except OSError as error:
         told = f"no evidence was kept: {error}"
     report.sections.append(("netloom", told))
-    if item.config.getoption("--netloom-shell-on-failure") and not hasattr(
-        item.config, "workerinput"
-    ):
+    is_worker = hasattr(item.config, "workerinput")  # of xdist, which has no terminal
+    if item.config.getoption("--netloom-shell-on-failure") and not is_worker:
         capture = item.config.pluginmanager.getplugin("capturemanager")
         capture.suspend_global_capture(in_=True)
         try:

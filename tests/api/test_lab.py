@@ -111,8 +111,9 @@ def test_a_mistake_changes_nothing(lab: Lab, keys: dict[str, object], said: str)
         lab.netns("x", **keys)  # type: ignore[call-overload]
     assert said in str(refused.value)
     assert "x" not in lab
-    with pytest.raises(TopologyError, match="`a` is in the lab already"):
-        lab.netns("a")
+    for add in (lab.netns, lab.network):
+        with pytest.raises(TopologyError, match="`a` is in the lab already"):
+            add("a")
     lab.wire(a, lab.netns("b"))
     assert a.reaches("b")
 
@@ -263,6 +264,14 @@ def test_whatever_it_forked_ends_with_the_lab() -> None:
     assert process.wait(10) == -signal.SIGKILL
     assert [n for n in (4711, 4712, 4713) if f"sleep {n}" in living("sleep")] == []
     assert counted() == before
+
+
+def test_a_name_without_a_namespace_spares_nobody() -> None:
+    """As an `up` leaves it that is killed between the two."""
+    with Lab() as lab:
+        process = lab.netns("a").popen(["sleep", "4719"])
+        lab.stand.home.call(Path("/run/netns/half").touch)
+    assert process.returncode == -signal.SIGTERM
 
 
 def test_an_error_in_the_block_leaves_nothing() -> None:

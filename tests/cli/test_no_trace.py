@@ -62,9 +62,13 @@ class Walk(NamedTuple):
     then: str
 
 
-UP = Walk((), ("up", "first.yaml"), "first.yaml")
-DOWN = Walk((("up", "first.yaml"),), ("down", "shop"), "first.yaml")
-CHANGE = Walk((("up", "first.yaml"),), ("up", "second.yaml"), "second.yaml")
+WALKS = {
+    "up": Walk((), ("up", "first.yaml"), "first.yaml"),
+    "down": Walk((("up", "first.yaml"),), ("down", "shop"), "first.yaml"),
+    "change": Walk((("up", "first.yaml"),), ("up", "second.yaml"), "second.yaml"),
+}
+"""What is killed: each verb of a lab that has a first and a second shape."""
+UP, DOWN, CHANGE = WALKS.values()
 UNDO = Walk((("up", "first.yaml"), ("up", "second.yaml")), ("undo", "shop"), "second.yaml")
 
 
@@ -89,6 +93,28 @@ def walk(walk_: Walk, part: int, recover: Callable[[Warm, str], None], *, every:
             _compare(before, f"{' '.join(walk_.verb)}, killed before call {at}: {about}")
         assert differences(whole, look()) == ""
         assert len(calls) > PARTS
+
+
+def walk_lab(netloom: Warm, walk_: Walk, recover: Callable[[Warm, str], None], every: int) -> None:
+    """Kill a verb at each of its calls (a sample, unless it is `make walk`), recover, compare.
+
+    The two ways to recover begin at different calls, so that their samples complete each other.
+    """
+    every = sampled(every)
+    netloom("up", walk_.then)  # the first ever makes /run/netns besides
+    netloom("down", walk_.then)
+    for words in walk_.before:
+        netloom(*words)
+    calls = netloom.calls(*walk_.verb)
+    netloom("down", walk_.then)
+    before = look(whole=False)
+    assert len(calls) > 10
+    for at in range(1 if recover is by_down else 1 + every // 2, len(calls) + 1, every):
+        for words in walk_.before:
+            netloom(*words)
+        about = netloom.kill(at, *walk_.verb)
+        recover(netloom, walk_.then)
+        _compare(before, f"{' '.join(walk_.verb)}, killed before call {at}: {about}")
 
 
 def forget_names() -> None:

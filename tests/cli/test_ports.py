@@ -16,8 +16,7 @@ from tests.cli.internet import (
     server,
     set_sysctl,
 )
-from tests.cli.test_no_trace import Walk, by_down, by_up, sampled
-from tests.cli.witness import differences, look
+from tests.cli.test_no_trace import WALKS, by_down, by_up, walk_lab
 from tests.kernel.machines import says
 
 LAB = """\
@@ -259,11 +258,6 @@ namespaces:
   host: {interfaces: {eth2: {network: far}}}
   a: {networks: [far]}
 """
-WALKS = {
-    "up": Walk((), ("up", "first.yaml"), "first.yaml"),
-    "down": Walk((("up", "first.yaml"),), ("down", "shop"), "first.yaml"),
-    "change": Walk((("up", "first.yaml"),), ("up", "second.yaml"), "second.yaml"),
-}
 
 
 @pytest.mark.parametrize("verb", WALKS)
@@ -278,21 +272,7 @@ def test_what_is_borrowed_is_given_back_after_every_kill(
     write("first.yaml", FIRST)
     write("second.yaml", SECOND)
     write("other.yaml", "networks: {lan: 10.71.0.0/24}\nnamespaces: {z: {networks: [lan]}}\n")
-    walk = WALKS[verb]
     with Warm() as netloom:
         netloom("up", "other.yaml")
-        for words in walk.before:
-            netloom(*words)
-        calls = netloom.calls(*walk.verb)
-        netloom("down", "first.yaml")
-        before = look(whole=False)
-        assert len(calls) > 10
-        every = sampled(8)
-        for at in range(1 if recover is by_down else 1 + every // 2, len(calls) + 1, every):
-            for words in walk.before:
-                netloom(*words)
-            about = netloom.kill(at, *walk.verb)
-            recover(netloom, walk.then)
-            found = differences(before, look(whole=False))
-            assert not found, f"{walk.verb}, killed before call {at}: {about}\n{found}"
+        walk_lab(netloom, WALKS[verb], recover, every=8)
         netloom("down", "other")

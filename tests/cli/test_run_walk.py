@@ -5,8 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.cli.host import Warm, on_a_host, write
-from tests.cli.test_no_trace import Walk, by_down, by_up, sampled
-from tests.cli.witness import differences, look
+from tests.cli.test_no_trace import WALKS, by_down, by_up, walk_lab
 from tests.kernel.machines import says
 
 FIRST = """\
@@ -21,11 +20,6 @@ namespaces:
   a: {run: ["(setsid sleep 1001 &); exec sleep 1002", {name: two, command: exec sleep 1005}]}
   c: {run: exec sleep 1004}
 """
-WALKS = {
-    "up": Walk((), ("up", "first.yaml"), "first.yaml"),
-    "down": Walk((("up", "first.yaml"),), ("down", "shop"), "first.yaml"),
-    "change": Walk((("up", "first.yaml"),), ("up", "second.yaml"), "second.yaml"),
-}
 
 
 @pytest.mark.parametrize("verb", WALKS)
@@ -38,20 +32,5 @@ def test_commands_are_ended_after_every_kill(
     says("nft", "delete", "table", "inet", "filter")
     write("first.yaml", FIRST)
     write("second.yaml", SECOND)
-    walk = WALKS[verb]
     with Warm() as netloom:
-        netloom("up", "first.yaml")  # the first ever makes /run/netns besides
-        if not walk.before:
-            netloom("down", "first.yaml")
-        calls = netloom.calls(*walk.verb)
-        netloom("down", "first.yaml")
-        before = look(whole=False)
-        assert len(calls) > 20
-        every = sampled(12)
-        for at in range(1 if recover is by_down else 1 + every // 2, len(calls) + 1, every):
-            for words in walk.before:
-                netloom(*words)
-            about = netloom.kill(at, *walk.verb)
-            recover(netloom, walk.then)
-            found = differences(before, look(whole=False))
-            assert not found, f"{walk.verb}, killed before call {at}: {about}\n{found}"
+        walk_lab(netloom, WALKS[verb], recover, every=12)

@@ -9,7 +9,16 @@ from pathlib import Path
 
 from tests.cli.host import Warm, write
 from tests.cli.internet import WEB4, ask_udp, on_the_internet, server
-from tests.cli.test_no_trace import Walk, by_down, by_up, forget_names, sampled
+from tests.cli.test_no_trace import (
+    CHANGE,
+    DOWN,
+    UP,
+    Walk,
+    by_down,
+    by_up,
+    forget_names,
+    sampled,
+)
 from tests.cli.witness import Look, differences, look
 from tests.kernel.machines import says
 
@@ -33,9 +42,6 @@ namespaces:
   web: {networks: [lan], iptables: "*filter\\n-A INPUT -p tcp --dport 22 -j DROP\\nCOMMIT"}
   db: {networks: [dmz], etc: {motd: hello}}
 """
-UP = Walk((), ("up", "first.yaml"), "first.yaml")
-DOWN = Walk((("up", "first.yaml"),), ("down", "shop"), "first.yaml")
-CHANGE = Walk((("up", "first.yaml"),), ("up", "second.yaml"), "second.yaml")
 
 OURS = ("/claims", "/proc/sys/", "sendmsg", "rtnetlink 257", "rtnetlink 258", "/etc/netns")
 """What calls are about that only a lab with an uplink makes; 257 and 258 are conntrack's."""

@@ -72,8 +72,8 @@ def _links(where: str, *enter: str) -> Iterator[str]:
     for words in (("-o", "-d", "-N", "-batch", "-"), ("-6", "-batch", "-")):
         text = IP if "-6" not in words else "rule show\n"
         for line in _says(*enter, "ip", *words, text=text):
-            if where != "host" and " fe80:" in line:
-                continue  # duplicate address detection takes its second
+            if where != "host" and (" fe80:" in line or " ff00::/8 " in line):
+                continue  # they come a second after the carrier, and with the first carrier
             yield f"{where}: ip: {IN_ITS_OWN_TIME.sub('', ' '.join(line.split()))}"
 
 

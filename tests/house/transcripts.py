@@ -41,7 +41,7 @@ _ASIDE = "note: /run/netns is not shared with the machine"
 _VARIES = (
     (re.compile(r"= [\d./]+ ms"), "= N ms"),
     (re.compile(r"\d+(\.\d+)? ?ms\b"), "N ms"),
-    (re.compile(r"\b02(:[0-9a-f]{2}){5}\b"), "MAC"),
+    (re.compile(r"\b(02|fe)(:[0-9a-f]{2}){5}\b"), "MAC"),
     (re.compile(r"\bfe80::[0-9a-f:]+"), "fe80::N"),
     (re.compile(r"@if\d+"), "@ifN"),
     (re.compile(r"\b(UP|DOWN|UNKNOWN|LOWERLAYERDOWN)\b +"), "STATE "),

@@ -14,8 +14,8 @@ def enter(*, start: bool) -> Holder | None:
         holder = Holder()
         return holder if holder.enter(start=start) else None
     except Unavailable as error:
-        print(error.reason, file=sys.stderr)  # noqa: T201
-        if error.remedy:
-            print(f"hint: {error.remedy}", file=sys.stderr)  # noqa: T201
-        print("nothing was touched", file=sys.stderr)  # noqa: T201
-        sys.exit(2)
+        why = str(error)
+    except OSError as error:
+        why = f"cannot keep namespaces of your own: {error}"
+    print(f"{why}\nnothing was touched", file=sys.stderr)  # noqa: T201
+    sys.exit(2)

@@ -119,11 +119,11 @@ def _end(doomed: list[Run], boot: str, number: int, seconds: float) -> _Found:
         for each in sorted(found.members.values(), key=_age):
             send(each.pid, each.start, number, signal.SIGCONT)
         if found.members:
-            _wait(list(found.members.values()), deadline)
+            wait(list(found.members.values()), deadline)
             continue
         for each in found.keepers.values():
             send(each.pid, each.start, signal.SIGCONT)
-        _wait(list(found.keepers.values()), min(deadline, time.monotonic() + pause))
+        wait(list(found.keepers.values()), min(deadline, time.monotonic() + pause))
         pause = min(pause * 2, _LOOK_AGAIN)
 
 
@@ -132,7 +132,7 @@ def _age(process: Process) -> tuple[int, int]:
     return process.start, process.pid
 
 
-def _wait(those: list[Process], deadline: float) -> None:
+def wait(those: list[Process], deadline: float) -> None:
     """Return when all of these have ended, or at the deadline."""
     for begin in range(0, len(those), _AT_ONCE):
         poll = select.poll()

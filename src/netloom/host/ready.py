@@ -31,9 +31,11 @@ from netloom.model.ready import Ready, ready
 from netloom.netns.enter import enter
 from netloom.netns.handle import open_name
 
-_FIRST = 0.001
-_LONGEST = 0.05
-_SLOWER = 1.5
+FIRST = 0.001
+LONGEST = 0.05
+SLOWER = 1.5
+"""Seconds between two questions: the first pause, the longest, and how much longer each is."""
+
 _SHOWN = 10
 """Lines of a log that are shown."""
 
@@ -56,6 +58,21 @@ def wait_ready(lab: str, commands: Sequence[Command], timeout: float) -> None:
         raise NotReady("\n".join(reasons), round(time.monotonic() - began, 2))
 
 
+def listens(wanted: Ready, diag: Rtnetlink, pid: int) -> bool:
+    """Whether something listens as `wanted` says (not `log`), where `diag` can be asked for it.
+
+    A path is as the process `pid` sees it.
+    """
+    if wanted.kind != "unix":
+        return any(each.port == wanted.port for each in listeners(diag, wanted.kind))
+    found = unix_listeners(diag)
+    if any(each.name == wanted.text for each in found):
+        return True
+    # It may have bound a relative name, or one below a link.
+    file = None if wanted.text[0] == "@" else file_at(f"/proc/{pid}/root{wanted.text}")
+    return file is not None and any(each.file == file for each in found)
+
+
 class _Watch:
     """One command that is waited for: when it is asked next, and why it never will be ready."""
 
@@ -69,7 +86,7 @@ class _Watch:
         self.kept = b""
         self.reason = ""
         self.again = 0.0
-        self.pause = _FIRST
+        self.pause = FIRST
 
     @property
     def asks(self) -> bool:
@@ -108,18 +125,9 @@ class _Watch:
         if wanted.kind == "log":
             return self._printed(os.fsencode(wanted.text))
         assert self.diag is not None
-        if wanted.kind == "unix":
-            return self._unix(self.diag, wanted.text)
-        return any(each.port == wanted.port for each in listeners(self.diag, wanted.kind))
-
-    def _unix(self, diag: Rtnetlink, path: str) -> bool:
-        found = unix_listeners(diag)
-        if any(each.name == path for each in found):
-            return True
-        pid = self.run.command.pid if self.run and self.run.command else 0
-        # It may have bound a relative name, or one below a link.
-        file = None if path[0] == "@" else file_at(f"/proc/{pid}/root{path}")
-        return file is not None and any(each.file == file for each in found)
+        return listens(
+            wanted, self.diag, self.run.command.pid if self.run and self.run.command else 0
+        )
 
     def _printed(self, text: bytes) -> bool:
         with suppress(FileNotFoundError), open(self.log, "rb") as file:
@@ -185,7 +193,7 @@ class _Vigil:
                 elif watch.reason:
                     return [watch]
                 watch.again = now + watch.pause if watch.asks else deadline
-                watch.pause = min(watch.pause * _SLOWER, _LONGEST)
+                watch.pause = min(watch.pause * SLOWER, LONGEST)
             if not waiting or now >= deadline:
                 return waiting
             self._sleep_until(min(each.again for each in waiting), now)

@@ -35,7 +35,7 @@ _SECONDS = 5.0
 _BRIDGE_NAME = "com.docker.network.bridge.name"
 _OK = 200
 _DEFAULTS = frozenset({"0.0.0.0/0", "::/0"})
-_BORN = frozenset({2})  # RTPROT_KERNEL: they come with an address, or with the link
+_BORN = 2  # RTPROT_KERNEL: they come with an address, or with the link
 
 
 class _DockerNetwork(Struct):
@@ -63,6 +63,10 @@ def nics() -> dict[str, Nic]:
     for each in addrs:
         if not each.addr.ip.startswith("fe80:"):
             own.setdefault(each.index, []).append(str(each.addr))
+    leading: dict[str, list[Route]] = {}
+    for route in routes:
+        for hop in route.nexthops:
+            leading.setdefault(hop.dev, []).append(route)
     return {
         link.name: Nic(
             mac=link.mac,
@@ -71,15 +75,11 @@ def nics() -> dict[str, Nic]:
             alias=link.alias,
             master=names.get(link.master, ""),
             addresses=tuple(own.get(link.index, ())),
-            routes=tuple(r.dst for r in routes if _leads(r, link.name) and r.protocol not in _BORN),
-            way_out=any(_leads(route, link.name) for route in routes if route.dst in _DEFAULTS),
+            routes=tuple(r.dst for r in leading.get(link.name, ()) if r.protocol != _BORN),
+            way_out=any(r.dst in _DEFAULTS for r in leading.get(link.name, ())),
         )
         for link in links
     }
-
-
-def _leads(route: Route, link: str) -> bool:
-    return any(hop.dev == link for hop in route.nexthops)
 
 
 def _look() -> tuple[list[SeenLink], list[SeenAddr], list[Route]]:
@@ -111,7 +111,7 @@ def _on_host(bridge: str) -> Joined:
         bridge,
         subnets,
         found.mtu,
-        way_out=any(_leads(route, bridge) for route in routes if route.dst in _DEFAULTS),
+        way_out=any(hop.dev == bridge for r in routes if r.dst in _DEFAULTS for hop in r.nexthops),
     )
 
 

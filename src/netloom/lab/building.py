@@ -5,7 +5,6 @@ from typing import NamedTuple, overload
 
 from msgspec.structs import replace
 
-from netloom.errors import Unavailable
 from netloom.lab import words
 from netloom.lab.member import Netns
 from netloom.lab.words import Words
@@ -193,12 +192,8 @@ class Building:
             "stp": stp,
         }
         with self.lock:
-            if name in self.topology.networks or name in (self.topology.namespaces or {}):
-                msg = f"`{name}` is in the lab already"
-                raise Unavailable(msg)
             said = words.network_of(name, keys)
-            networks = {**self.topology.networks, name: said}
-            self.make(replace(self.topology, networks=networks))
+            self.make(words.with_network(self.topology, name, said))
         return Network(name)
 
     def wire(

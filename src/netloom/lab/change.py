@@ -165,8 +165,10 @@ def _borrowed_anew(desired: Desired, snapshot: Snapshot, machine: Machine) -> De
     there = snapshot.netns[HOST].links if HOST in snapshot.netns else {}
     lent = [name for name, link in host.links.items() if isinstance(link.kind, Borrowed)]
     found = dict(host.links)
-    for name in [name for name in lent if name not in there]:
-        nic = machine.nics().get(name)
+    wanted = [name for name in lent if name not in there]
+    nics = machine.nics() if wanted else {}
+    for name in wanted:
+        nic = nics.get(name)
         if nic is None:
             raise Unavailable(f"the host has no interface `{name}` any more")
         for message, hint in hindrances(name, nic):

@@ -59,15 +59,14 @@ def _copy_logs(lab: str, folder: Path) -> None:
 
 def shell(lab: Lab, test: str) -> None:
     """Open a shell in the first namespace of a lab, on the terminal."""
-    names = list(lab.topology.namespaces or {})
-    if not names:
+    members = lab.all()
+    if not members:
         return
-    first = lab.members(names[0])[0] if lab.topology.namespaces[names[0]].count else lab[names[0]]  # type: ignore[index]
-    others = ", ".join(names)
-    text = f"\n{test} failed. A shell in `{first.name}` of {others}; leave it to go on."
+    names = ", ".join(one.name for one in members)
+    text = f"\n{test} failed. A shell in `{members[0].name}` of {names}; leave it to go on."
     with Path("/dev/tty").open("r+b", buffering=0) as terminal:
         terminal.write(text.encode() + b"\n")
-        first.call(
+        members[0].call(
             subprocess.call,
             [os.environ.get("SHELL", "/bin/sh")],
             stdin=terminal,

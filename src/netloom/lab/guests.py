@@ -6,7 +6,7 @@ from contextlib import suppress
 from netloom.errors import Unavailable
 from netloom.host.journal import Journal, labs
 from netloom.lab.drafts import states
-from netloom.model.objects import Desired, Link
+from netloom.model.objects import Bridge, Desired, End, Link
 from netloom.model.snapshot import Snapshot
 from netloom.plan.steps import LinkDel, NetnsDel, Plan
 
@@ -14,19 +14,28 @@ from netloom.plan.steps import LinkDel, NetnsDel, Plan
 def refuse_to_cut_off(lab: str, plan: Plan, snapshot: Snapshot, remedy: str = "") -> None:
     """Raise `Unavailable` if a plan takes a bridge or a namespace that other labs have ports on."""
     doomed = {step.netns for step in plan if isinstance(step, NetnsDel)}
-    gone = {(step.end.netns, step.end.link) for step in plan if isinstance(step, LinkDel)}
+    gone = {
+        step.end for step in plan if isinstance(step, LinkDel) and _is_bridge(step.end, snapshot)
+    }
+    if not any(snapshot.foreign.links.get(name) for name in doomed | {end.netns for end in gone}):
+        return  # no other lab's memory need be read
     found = [
         other
         for other in labs()
         if other != lab
         for name, link_name, link in _ports(_states_of(other))
-        if name in doomed or (name, link.master) in gone
+        if name in doomed or End(name, link.master) in gone
         if link_name in snapshot.foreign.links.get(name, ())
     ]
     if found:
         those = ", ".join(f"`{other}`" for other in dict.fromkeys(found))
         reason = f"members of {those} are on networks of the lab `{lab}`, and would be cut off"
         raise Unavailable(reason, " or ".join(filter(None, (f"netloom down {found[0]}", remedy))))
+
+
+def _is_bridge(end: End, snapshot: Snapshot) -> bool:
+    link = snapshot.netns[end.netns].links.get(end.link)
+    return link is not None and isinstance(link.kind, Bridge)
 
 
 def guests_first(names: Iterable[str]) -> list[str]:

@@ -1,6 +1,5 @@
 """What of a lab a program still holds after its end: then the kernel keeps the lab's namespaces."""
 
-import fcntl
 import gc
 import os
 import socket
@@ -8,9 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from netloom.lab.live import Lab
-from netloom.netns.holding import Identity, identity, residents
-
-_SIOCGSKNS = 0x894C  # linux/sockios.h
+from netloom.netns.holding import home_of, identity, residents
 
 
 class Leaks:
@@ -38,17 +35,9 @@ class Leaks:
             with suppress(OSError):
                 fd = int(entry.name)
                 if str(entry.readlink()).startswith("socket:"):
-                    name = self._names.get(_home_of(fd))
+                    name = self._names.get(home_of(fd))
                     found += [f"an open socket in `{name}` ({_told(fd)})"] if name else []
         return found
-
-
-def _home_of(fd: int) -> Identity:
-    netns = fcntl.ioctl(fd, _SIOCGSKNS)
-    try:
-        return identity(netns)
-    finally:
-        os.close(netns)
 
 
 def _told(fd: int) -> str:

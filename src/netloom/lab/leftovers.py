@@ -5,20 +5,23 @@ what it started, be it a daemon that has forked twice.
 """
 
 import os
-import select
 import signal
 import time
 from collections.abc import Collection
+from contextlib import suppress
 
 from netloom.host import ending
 from netloom.host.journal import has_runs
-from netloom.kernel.process import open_pidfd, process, send
+from netloom.kernel.process import Process, process, send
 from netloom.netns import names as registry
-from netloom.netns.handle import open_name, open_self
+from netloom.netns.handle import NoSuchNetns, open_name, open_self
 from netloom.netns.holding import Identity, identity, residents
 
-GRACE = 1.0
-"""Seconds between SIGTERM and SIGKILL."""
+_GRACE = 1.0
+"""Seconds between SIGTERM and SIGKILL, and between one SIGKILL and the next."""
+
+_ROUNDS = (signal.SIGTERM, *(signal.SIGKILL,) * 5)
+"""Who forks while it is told is told again; one that waits for a disk does not even die then."""
 
 
 def end_residents(lab: str) -> None:
@@ -29,36 +32,20 @@ def end_residents(lab: str) -> None:
     """
     if has_runs(lab):
         ending.stop(lab)
-    homes = set()
     with open_self() as own:
-        homes.add(identity(own.fd))
+        homes = {identity(own.fd)}
     for name in registry.names():
-        with open_name(name) as netns:
+        with suppress(NoSuchNetns), open_name(name) as netns:  # or `up` was killed over it
             homes.add(identity(netns.fd))
-    deadline = time.monotonic() + GRACE
-    number = signal.SIGTERM
-    while _tell(homes, number, deadline):
-        number, deadline = signal.SIGKILL, time.monotonic() + GRACE
+    for number in _ROUNDS:
+        those = _living(homes)
+        if not those:
+            return
+        for each in those:
+            send(each.pid, each.start, number, signal.SIGCONT)
+        ending.wait(those, time.monotonic() + _GRACE)
 
 
-def _tell(homes: Collection[Identity], number: int, deadline: float) -> bool:
-    """Send a signal to all who live there, and wait for their end; False if nobody does."""
-    poll = select.poll()
-    opened = []
-    for found in residents(homes):
-        known = process(found.pid)
-        if found.pid == os.getpid() or known is None or known.dead:
-            continue
-        fd = open_pidfd(known.pid, known.start)
-        if fd is not None:
-            opened.append(fd)
-            poll.register(fd, select.POLLIN)
-            send(known.pid, known.start, number, signal.SIGCONT)
-    waiting = len(opened)
-    while waiting and (left := deadline - time.monotonic()) > 0:
-        for fd, _ in poll.poll(left * 1000):
-            poll.unregister(fd)
-            waiting -= 1
-    for fd in opened:
-        os.close(fd)
-    return bool(opened)
+def _living(homes: Collection[Identity]) -> list[Process]:
+    known = (process(one.pid) for one in residents(homes) if one.pid != os.getpid())
+    return [each for each in known if each and not each.dead]

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from msgspec.structs import replace
@@ -19,6 +18,7 @@ from msgspec.structs import replace
 from netloom.errors import NetloomError, Unavailable
 from netloom.host.scope import scope_of
 from netloom.host.this import ThisMachine
+from netloom.kernel.closing import Closing
 from netloom.lab.building import Building
 from netloom.lab.change import TIMEOUT, up
 from netloom.lab.expectations import Outcome, check
@@ -36,7 +36,7 @@ from netloom.topology.topology import Topology
 from netloom.topology.unparse import unparse
 
 
-class Lab(Building):
+class Lab(Building, Closing):
     """Namespaces, networks and wires; gone at the end of its `with` block, or with the process.
 
     Methods may be called from several threads; changes come one after the other.
@@ -69,6 +69,7 @@ class Lab(Building):
         self.topology = replace(said, name=self.name)
         if self._source and self._source.topology != self.topology:
             self._source = None
+        self._fabric = expand(self.topology)
         self._stand: Stand | None = None
         self._partitions = Partitions()
         self._desired = Desired()
@@ -88,20 +89,12 @@ class Lab(Building):
                 msg = f"the lab `{self.name}` is open already"
                 raise Unavailable(msg)
             self._stand = Stand(self.name, persistent=self.persistent)
+            self._partitions = Partitions()
             stack.callback(self.close)
             if self.topology != Topology(name=self.name):
                 self.make(self.topology)
             stack.pop_all()
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Let go of the lab."""
-        self.close()
 
     async def __aenter__(self) -> Self:
         """Make the lab, on a thread."""
@@ -109,12 +102,7 @@ class Lab(Building):
 
         return await asyncio.to_thread(self.__enter__)
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Let go of the lab, on a thread."""
         import asyncio
 
@@ -145,7 +133,7 @@ class Lab(Building):
             report = stand.home.call(up, source, timeout=self.timeout)
         except NetloomError as error:
             raise error.with_traceback(None) from error.__cause__
-        self.topology = topology
+        self.topology, self._fabric = topology, expand(topology)
         before, self._desired = self._desired, report.desired
         for name in stand.opened:
             if self._desired.netns.get(name, Facts()).etc != before.netns[name].etc:
@@ -161,11 +149,11 @@ class Lab(Building):
 
     def __contains__(self, name: object) -> bool:
         """Whether there is a namespace of this name."""
-        return name in expand(self.topology).members
+        return name in self._fabric.members
 
     def members(self, name: str) -> tuple[Netns, ...]:
         """Return the namespaces of a network, or of a `count` group, in the file's order."""
-        fabric = expand(self.topology)
+        fabric = self._fabric
         if name in fabric.groups:
             return tuple(Netns(self, each) for each in fabric.groups[name])
         for segment in fabric.segments:
@@ -176,8 +164,7 @@ class Lab(Building):
 
     def all(self) -> tuple[Netns, ...]:
         """Return all namespaces that the topology names, in the file's order."""
-        members = expand(self.topology).members
-        return tuple(Netns(self, name) for name in members if name != HOST)
+        return tuple(Netns(self, name) for name in self._fabric.members if name != HOST)
 
     # ── changing, live ────────────────────────────────────────────────────────────────────────
 
@@ -191,7 +178,7 @@ class Lab(Building):
         if len(found) == 1:
             inside = {one.name for one in found[0]}
             found.append([one for one in self.all() if one.name not in inside])
-        return self._partitions.part(self, found)
+        return self._partitions.part(found)
 
     def _side(self, side: Netns | str | Sequence[Netns | str]) -> list[Netns]:
         if isinstance(side, Netns):

@@ -129,22 +129,20 @@ class Netns:
         self, address: "tuple[str | Netns, int]", timeout: float | None = None
     ) -> sockets.socket:
         """Return a TCP connection from here to (name or address, port); seconds of `timeout`."""
-        return self.call(sockets.create_connection, self._address(address[0], address[1]), timeout)
+        host, port = address
+        return self.call(sockets.create_connection, (self._resolve(host), port), timeout)
 
     async def open_connection(
         self, host: "str | Netns", port: int
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Return the streams of a TCP connection from here (asyncio.open_connection)."""
-        sock = await self.to_thread(sockets.create_connection, self._address(host, port))
+        sock = await self.to_thread(sockets.create_connection, (self._resolve(host), port))
         return await asyncio.open_connection(sock=sock)
 
     async def start_server(self, serve: Serve, port: int, host: str = "") -> asyncio.Server:
         """Serve TCP from here by coroutines (asyncio.start_server)."""
         sock = await asyncio.to_thread(self.listen, port, host)
         return await asyncio.start_server(serve, sock=sock)
-
-    def _address(self, host: "str | Netns", port: int) -> tuple[str, int]:
-        return (self._resolve(host), port)
 
     def _resolve(self, target: "str | Netns") -> str:
         """Return an address: of a namespace the one that is reached from here, else as it is."""
@@ -280,10 +278,9 @@ class Netns:
             with ExitStack() as stack:
                 stack.callback(process.wait)
                 stack.callback(process.kill)
-                diag = stack.enter_context(self.call(diag_socket))
                 name = f"`{os.fspath(argv[0])}` in `{self.name}`"
-                wait_for(process, wanted, diag, name=name, timeout=self.lab.timeout)
-                diag.close()
+                with self.call(diag_socket) as diag:
+                    wait_for(process, wanted, diag, name=name, timeout=self.lab.timeout)
                 stack.pop_all()
         return process
 
@@ -330,7 +327,6 @@ class Netns:
 def _port(port: int | str | None) -> tuple[_Probed, int]:
     if port is None or port == "icmp":
         return "ping", 0
-    protocol, _, number = words.port(f"tcp/{port}" if isinstance(port, int) else port).partition(
-        "/"
-    )
+    text = words.port(f"tcp/{port}" if isinstance(port, int) else port)
+    protocol, _, number = text.partition("/")
     return ("udp" if protocol == "udp" else "tcp"), int(number)

@@ -5,49 +5,32 @@ sides, and what goes to them. So it holds over wires, networks and routers alike
 that are open, too; and who only forwards for others still does.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from functools import partial
 from itertools import count
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
+from netloom.kernel.closing import Closing
 from netloom.kernel.nft import Nft
 from netloom.values import family
 
 if TYPE_CHECKING:
-    from netloom.lab.live import Lab
     from netloom.lab.member import Netns
 
 _IP = {4: "ip", 6: "ip6"}
 
 
-class Change:
+class Change(Closing):
     """A change of a lab that can be taken back: at the end of a `with` block, or by `undo`."""
 
-    def __init__(self, lab: "Lab", table: str, members: Sequence["Netns"]) -> None:
-        """Remember where the tables stand."""
-        self._lab = lab
-        self._table = table
-        self._members = members
+    def __init__(self, back: Callable[[], None]) -> None:
+        """Remember what takes it back, twice being no harm."""
+        self.undo = back
 
-    def __enter__(self) -> Self:
-        """Return itself; the change holds already."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Take it back."""
         self.undo()
-
-    def undo(self) -> None:
-        """Take it back; twice is no harm."""
-        members, self._members = self._members, ()
-        for member in members:
-            if member.name in self._lab:
-                member.call(_run, f"table inet {self._table}\ndelete table inet {self._table}\n")
 
 
 class Partitions:
@@ -56,25 +39,31 @@ class Partitions:
     def __init__(self) -> None:
         """Begin with none."""
         self._numbers = count(1)
-        self._open: list[Change] = []
+        self._held: dict[str, list[Netns]] = {}
 
-    def part(self, lab: "Lab", sides: Sequence[Sequence["Netns"]]) -> Change:
-        """Part the members of each side from those of all others."""
+    def part(self, sides: Sequence[Sequence["Netns"]]) -> Change:
+        """Part the members of each side from those of all others, all or none."""
         table = f"netloom-partition-{next(self._numbers)}"
-        done: list[Netns] = []
-        change = Change(lab, table, done)
-        self._open.append(change)
-        for side in sides:
-            others = [ip for other in sides if other is not side for one in other for ip in one.ips]
-            for member in side:
-                done.append(member)
-                member.call(_run, _table(table, others))
-        return change
+        done = self._held[table] = []
+        with ExitStack() as stack:
+            stack.callback(self._heal, table)
+            for side in sides:
+                others = [ip for far in sides if far is not side for one in far for ip in one.ips]
+                for member in side:
+                    member.call(_run, _table(table, others))
+                    done.append(member)
+            stack.pop_all()
+        return Change(partial(self._heal, table))
 
     def heal(self) -> None:
         """Take all of them back."""
-        while self._open:
-            self._open.pop().undo()
+        for table in list(self._held):
+            self._heal(table)
+
+    def _heal(self, table: str) -> None:
+        for member in self._held.pop(table, ()):
+            if member.name in member.lab:
+                member.call(_run, f"table inet {table}\ndelete table inet {table}\n")
 
 
 def _run(text: str) -> None:

@@ -15,8 +15,11 @@ Protocol = Literal["ping", "tcp", "udp"]
 _AGAIN = 0.1
 """Seconds after which an echo request is repeated: the first may have met no neighbour entry."""
 
-_ECHO = {socket.AF_INET: (8, 0, 0), socket.AF_INET6: (128, 129, 58)}
-"""The types of echo request and reply, and the number in the checksum's pseudo header."""
+_ECHO = {
+    socket.AF_INET: (8, 0, socket.IPPROTO_ICMP),
+    socket.AF_INET6: (128, 129, socket.IPPROTO_ICMPV6),
+}
+"""The types of echo request and reply, and the protocol."""
 
 
 class Reach(NamedTuple):
@@ -86,19 +89,19 @@ def _udp(address: str, port: int, deadline: float) -> str:
 def _ping(address: str, port: int, deadline: float) -> str:  # noqa: ARG001 - the shape of a probe
     family = _family(address)
     request, reply, protocol = _ECHO[family]
-    number = socket.IPPROTO_ICMPV6 if protocol == 58 else socket.IPPROTO_ICMP
-    with socket.socket(family, socket.SOCK_RAW, number) as sock:
+    is_ipv4 = family == socket.AF_INET
+    with socket.socket(family, socket.SOCK_RAW, protocol) as sock:
         sock.connect((address, 0))
         mark = os.urandom(2)
         again = 0.0
         count = 0
         while (now := time.monotonic()) < deadline:
             if now >= again:
-                sock.send(_echo(request, mark, count, checked=protocol == 0))
+                sock.send(_echo(request, mark, count, checked=is_ipv4))
                 count, again = count + 1, now + _AGAIN
             if select.select([sock], [], [], _left(min(again, deadline)))[0]:
                 data = sock.recv(2048)
-                head = 0 if protocol else (data[0] & 15) * 4
+                head = (data[0] & 15) * 4 if is_ipv4 else 0  # raw IPv4 sockets see the header, too
                 if data[head] == reply and data[head + 4 : head + 6] == mark:
                     return ""
     return "no answer"

@@ -78,6 +78,7 @@ class Stand(Closing):
 
 
 def _reap(child: "subprocess.Popen[Any]") -> None:
+    child.kill()  # it has ended, unless ending it went wrong
     child.wait()
     for pipe in (child.stdin, child.stdout, child.stderr):
         if pipe is not None:

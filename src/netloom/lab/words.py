@@ -46,12 +46,20 @@ def wire_of(ends: tuple[str, str], keys: Mapping[str, Words]) -> Wire:
 
 def with_namespaces(topology: Topology, more: Mapping[str, Namespace]) -> Topology:
     """Return a topology with more namespaces; none of that name is there yet."""
-    there = topology.namespaces or {}
     for name in more:
-        if name in there or name in topology.networks:
-            problem = Problem(f"`{name}` is in the lab already", ("namespaces", name))
-            raise TopologyError([problem])
-    return replace(topology, namespaces={**there, **more})
+        _check_free(topology, name, "namespaces")
+    return replace(topology, namespaces={**(topology.namespaces or {}), **more})
+
+
+def with_network(topology: Topology, name: str, network: Network) -> Topology:
+    """Return a topology with one network more; nothing of that name is there yet."""
+    _check_free(topology, name, "networks")
+    return replace(topology, networks={**topology.networks, name: network})
+
+
+def _check_free(topology: Topology, name: str, key: str) -> None:
+    if name in topology.networks or name in (topology.namespaces or {}):
+        raise TopologyError([Problem(f"`{name}` is in the lab already", (key, name))])
 
 
 def _said(keys: Mapping[str, Words]) -> dict[str, Words]:

@@ -77,7 +77,8 @@ def _cover() -> None:
     try:
         syscalls.unshare(syscalls.CLONE_NEWNS)
         syscalls.propagation("/", syscalls.MS_PRIVATE, recursive=True)
-        tree = _built()
+        lay_run()
+        tree = syscalls.clone_tree(_RUN)
         try:
             syscalls.setns(home, syscalls.CLONE_NEWNS)
             syscalls.attach_tree(tree, _RUN)
@@ -87,8 +88,11 @@ def _cover() -> None:
         os.close(home)
 
 
-def _built() -> int:
-    """Return the new /run as a detached tree."""
+def lay_run() -> None:
+    """Lay the new /run over the old one, piece by piece.
+
+    Should: run in a mount namespace that nobody else is in.
+    """
     old = os.open(_RUN, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
@@ -97,7 +101,6 @@ def _built() -> int:
             _bind_back(f"/proc/thread-self/fd/{old}", entry)
         for name in _FRESH:
             os.mkdir(f"{_RUN}/{name}", 0o755)
-        return syscalls.clone_tree(_RUN)
     finally:
         os.close(old)
 

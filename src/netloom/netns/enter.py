@@ -4,8 +4,10 @@
 to be inside is a thread of one's own, which dies there; what it opened is carried out.
 """
 
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Generic, ParamSpec, TypeVar, cast
 
@@ -74,6 +76,18 @@ def enter(netns: Handle | int, call: Callable[_P, _T], *args: _P.args, **keys: _
         return call(*args, **keys)
 
     return aside(inside)
+
+
+@contextmanager
+def same_folder() -> Iterator[None]:
+    """Stay in the working directory, by its path: setns(2) leads to the root of other mounts."""
+    try:
+        folder = os.getcwd()
+    except FileNotFoundError:  # it was removed
+        folder = "/"
+    yield
+    with suppress(OSError):
+        os.chdir(folder)
 
 
 def hop(netns: Handle | int) -> None:

@@ -22,6 +22,7 @@ from netloom.errors import Unavailable
 from netloom.kernel import process, syscalls
 from netloom.kernel.loopback import set_lo_up
 from netloom.netns import cover, isolate
+from netloom.netns.enter import same_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,11 +71,9 @@ class Holder:
         if not start and not os.path.isdir(self.folder):
             return False
         gate = self._through_the_gate()
+        pid = 0
         try:
             pid = self._pid() or (self._start() if start else 0)
-        except Unavailable:
-            pid = 0
-            raise
         finally:
             os.close(gate)
             if not pid:
@@ -129,26 +128,27 @@ class Holder:
         return pid if process.same(pid, start) else 0
 
     def _join(self, pid: int) -> None:
-        cwd = os.getcwd()
         try:
             flags = os.O_RDONLY | os.O_CLOEXEC
             fds = [os.open(f"/proc/{pid}/ns/{name}", flags) for name, _ in _ORDER]
-            for fd, (_, kind) in zip(fds, _ORDER, strict=True):
-                syscalls.setns(fd, kind)
-                os.close(fd)
+            with same_folder():
+                for fd, (_, kind) in zip(fds, _ORDER, strict=True):
+                    syscalls.setns(fd, kind)
+                    os.close(fd)
         except OSError as error:
             reason = f"cannot enter your namespaces (process {pid}): {error.strerror}"
             raise Unavailable(reason, f"kill {pid} ends them, and the labs in them") from error
-        with suppress(OSError):
-            os.chdir(cwd)
 
     def _start(self) -> int:
         """Start a holder; raises `Unavailable` with what the machine refuses to a plain user."""
         reading, writing = os.pipe()
         pid = os.fork()
         if pid == 0:
-            os.close(reading)
-            self._hold(writing)
+            try:
+                os.close(reading)
+                self._hold(writing)
+            finally:
+                os._exit(1)
         os.close(writing)
         with os.fdopen(reading, "rb") as pipe:
             said = pipe.read().decode(errors="replace")
@@ -165,7 +165,7 @@ class Holder:
             isolate.become_root()
             syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET)
             syscalls.propagation("/", syscalls.MS_SLAVE, recursive=True)
-            cover.cover_run()
+            cover.lay_run()
             set_lo_up()
             with open(MARK, "w", encoding="ascii") as file:
                 file.write(str(os.stat("/proc/self/ns/mnt").st_ino))
@@ -174,7 +174,8 @@ class Holder:
                 file.write(f"{own.pid} {own.start}" if own else "")
             process.rename(NAME)
         except (OSError, Unavailable) as error:
-            reason = f"cannot make namespaces as a plain user: {error}"
+            why = error.reason if isinstance(error, Unavailable) else error
+            reason = f"cannot make namespaces as a plain user: {why}"
             os.write(told, f"{reason}\n{isolate.remedy()}".encode())
             os._exit(1)
         nothing = os.open(os.devnull, os.O_RDWR)

@@ -82,6 +82,15 @@ def identity(fd: int) -> Identity:
     return Identity(facts.st_dev, facts.st_ino)
 
 
+def home_of(sock: int) -> Identity:
+    """Return the namespace that a socket of ours belongs to; OSError where it is none."""
+    netns = fcntl.ioctl(sock, _SIOCGSKNS)
+    try:
+        return identity(netns)
+    finally:
+        os.close(netns)
+
+
 def residents(wanted: Collection[Identity]) -> Iterator[Holder]:
     """Yield the processes that live in any of these namespaces, us too, in order of their ids."""
     for pid in sorted((*_pids(), os.getpid())):
@@ -216,12 +225,8 @@ def _home_of(pidfd: int, fd: int) -> Identity | None:
     if copy < 0:  # gone, or not ours to look at
         return None
     try:
-        netns = fcntl.ioctl(copy, _SIOCGSKNS)
+        return home_of(copy)
     except OSError:
         return None
     finally:
         os.close(copy)
-    try:
-        return identity(netns)
-    finally:
-        os.close(netns)

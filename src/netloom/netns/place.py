@@ -7,7 +7,6 @@ thread starts is inside, too.
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from typing import ParamSpec, TypeVar
 
 from netloom.errors import KernelError, Unavailable
@@ -15,7 +14,7 @@ from netloom.kernel import syscalls
 from netloom.kernel.closing import Closing
 from netloom.kernel.loopback import set_lo_up
 from netloom.netns import cover, view
-from netloom.netns.enter import aside
+from netloom.netns.enter import aside, same_folder
 from netloom.netns.handle import open_name
 
 _P = ParamSpec("_P")
@@ -48,13 +47,11 @@ class Place(Closing):
         Should: run on a thread that is thrown away, or in a child that becomes a program.
         Mustn't: run on a thread that is needed elsewhere.
         """
-        cwd = os.getcwd()
-        # Threads share their root and working directory, and setns(2) refuses to part them.
-        syscalls.unshare(syscalls.CLONE_FS)
-        syscalls.setns(self.mnt, syscalls.CLONE_NEWNS)
-        syscalls.setns(self.net, syscalls.CLONE_NEWNET)
-        with suppress(OSError):
-            os.chdir(cwd)
+        with same_folder():
+            # Threads share their root and working directory, and setns(2) refuses to part them.
+            syscalls.unshare(syscalls.CLONE_FS)
+            syscalls.setns(self.mnt, syscalls.CLONE_NEWNS)
+            syscalls.setns(self.net, syscalls.CLONE_NEWNET)
 
     def call(self, call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
         """Return what `call` returns or raises, made inside on a thread of its own."""
@@ -80,7 +77,7 @@ def outer() -> Place:
 def _outer() -> Place:
     syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET)
     syscalls.propagation("/", syscalls.MS_PRIVATE, recursive=True)
-    cover.cover_run()
+    cover.lay_run()
     if os.path.isdir(_OF_OTHERS):  # names there are those of the machine's namespaces
         syscalls.mount("tmpfs", "netloom", _OF_OTHERS, data="mode=755")
     os.makedirs(f"{view.ETC_DIRS[1]}/.kept")  # what namespaces see in /etc shall be there

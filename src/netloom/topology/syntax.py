@@ -43,6 +43,7 @@ _TABLE = (
         "`*` and `&` begin the name of an anchor",
         "for every namespace write `all`; else put it in quotes",
     ),
+    _Told("maximum nesting depth", "nested too deep"),  # libyaml's own limit, where it looks ahead
     _Told("unknown escape", "this is no escape that YAML knows", "`'single quotes'` need none"),
 )
 
