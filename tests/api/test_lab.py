@@ -17,7 +17,7 @@ import netloom
 from netloom import Lab, NotReady, TopologyError, Unavailable
 from tests.kernel.machines import LIBRARIES, SRC
 
-pytestmark = pytest.mark.needs("netns", "veth", "bridge")
+pytestmark = pytest.mark.needs("userns", "veth", "bridge")
 
 SERVER = "import socket, signal; s = socket.create_server(('', 80)); signal.pause()"
 
@@ -359,22 +359,32 @@ def _ended(pidfd: int) -> bool:
     return bool(select.select([pidfd], [], [], 20)[0])
 
 
-def test_a_persistent_lab_is_one_of_netloom_up() -> None:
-    """Named, seen by others, and gone at the end of the block."""
-    code = (
-        "from netloom import Lab\n"
-        "import os\n"
-        "with Lab(name='keep', persistent=True) as lab:\n"
-        "    lab.netns('kept-a')\n"
-        "    assert os.path.exists('/run/netns/kept-a')\n"
-        "    assert lab['kept-a'].run(['true']).returncode == 0\n"
-        "assert not os.path.exists('/run/netns/kept-a')\n"
-    )
+PERSISTENT = """
+import os, subprocess, sys
+from netloom import Lab
+
+def labs():
+    code = f"import sys; sys.path[:0] = {sys.path}; from netloom.__main__ import main; main()"
+    return subprocess.check_output([sys.executable, "-c", code, "labs"], text=True)
+
+with Lab(name="keep", persistent=True) as lab:
+    lab.netns("kept-a")
+    assert labs().startswith("keep "), labs()
+    assert lab["kept-a"].run(["true"]).returncode == 0
+assert labs() == "", labs()
+"""
+
+
+def test_a_persistent_lab_is_one_of_netloom_up(tmp_path: Path) -> None:
+    """Seen by every command of whoever made it, and gone at the end of the block."""
     paths = [str(SRC), *LIBRARIES]
-    argv = [sys.executable, "-c", f"import sys; sys.path[:0] = {paths}\n{code}"]
-    wrap = ["unshare", "-nm", "sh", "-c", 'mount -t tmpfs run /run; "$@"', "sh"]
-    done = subprocess.run([*wrap, *argv], capture_output=True, text=True, check=False)
+    argv = [sys.executable, "-c", f"import sys; sys.path[:0] = {paths}\n{PERSISTENT}"]
+    if os.geteuid() == 0:
+        argv = ["unshare", "-nm", "sh", "-c", 'mount -t tmpfs run /run; "$@"', "sh", *argv]
+    env = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=env)
     assert done.returncode == 0, done.stderr
+    assert os.listdir(tmp_path) == []
 
 
 # ── parting and checking ──────────────────────────────────────────────────────────────────────────

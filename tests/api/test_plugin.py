@@ -2,14 +2,15 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.kernel.machines import in_own_root, plainly, ran
+from tests.kernel.machines import FORBIDDEN, in_own_root, plainly, python, ran
 
 pytest_plugins = ["pytester"]
-pytestmark = pytest.mark.needs("netns", "veth", "bridge")
+pytestmark = pytest.mark.needs("userns", "veth", "bridge")
 
 TWO = "links: [[a, b]]\n"
 GOOD = """
@@ -143,33 +144,48 @@ def test_a_missing_file_fails(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*no file `*none.yaml`*"])
 
 
+PYTEST = "import pytest, sys; sys.exit(pytest.main(sys.argv[1:]))"
+
+
+@pytest.fixture
+def good() -> Iterator[str]:
+    """Return a folder with good tests that everybody may read."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        Path(folder, "test_good.py").write_text(GOOD)
+        Path(folder, "two.yaml").write_text(TWO)
+        yield folder
+
+
 @pytest.mark.parametrize("strict", [False, True])
-def test_where_labs_cannot_be_made(*, strict: bool) -> None:
+def test_where_labs_cannot_be_made(good: str, *, strict: bool) -> None:
     """Skipped with the reason, or failed if that was asked for."""
     if os.geteuid() != 0:
-        pytest.skip("needs root, to be somebody else")
-    code = "import pytest, sys; sys.exit(pytest.main(sys.argv[1:]))"
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        Path(folder, "test_good.py").write_text(GOOD)
-        Path(folder, "two.yaml").write_text(TWO)
-        words = ["-q", "-rs", *PLUGIN, folder]
-        argv = plainly(code, *words, *(["--netloom-strict"] if strict else []))
-        done = ran(*argv, check=False)
+        pytest.skip("needs root, to forbid user namespaces to somebody")
+    words = ["-q", "-rs", *PLUGIN, good, *(["--netloom-strict"] if strict else [])]
+    done = ran(*python(FORBIDDEN, *plainly(PYTEST, *words)), check=False)
     assert ("4 errors" if strict else "4 skipped") in done.stdout, done.stdout + done.stderr
-    assert "needs root" in done.stdout
+    assert "cannot make namespaces as a plain user: unshare --user: No space left" in done.stdout
+    assert "user.max_user_namespaces=10000" in done.stdout
 
 
-def test_inside_a_user_namespace_a_plain_user_has_labs() -> None:
-    """`unshare -Urnm pytest`: threads of pytest enter what is its own."""
-    code = "import pytest, sys; sys.exit(pytest.main(sys.argv[1:]))"
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        Path(folder, "test_good.py").write_text(GOOD)
-        Path(folder, "two.yaml").write_text(TWO)
-        argv = in_own_root(plainly(code, "-q", *PLUGIN, "--netloom-strict", folder))
-        done = ran(*argv, check=False)
+@pytest.mark.parametrize("words", [(), ("-n", "2"), ("-W", "error")])
+@pytest.mark.parametrize("around", [False, True])
+def test_a_plain_user_has_labs(good: str, words: tuple[str, ...], *, around: bool) -> None:
+    """By children of the process, or, inside `unshare -Urnm`, by its threads."""
+    basetemp = f"--basetemp={good}/own"
+    argv = plainly(PYTEST, "-q", *PLUGIN, basetemp, "--netloom-strict", *words, good)
+    done = ran(*(in_own_root(argv) if around else argv), check=False)
     assert "4 passed" in done.stdout, done.stdout
+
+
+def test_all_that_a_lab_does_it_does_for_a_plain_user() -> None:
+    """The tests of labs, once more, by somebody without any right."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to be somebody else")
+    tests = str(Path(__file__).with_name("test_lab.py"))
+    done = ran(*plainly(PYTEST, "-q", *PLUGIN, "-n0", "--strict-host", tests), check=False)
+    assert done.returncode == 0, done.stdout
 
 
 def test_nothing_of_netloom_is_loaded_by_a_run_without_labs(pytester: pytest.Pytester) -> None:

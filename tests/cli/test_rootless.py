@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.cli.host import MAIN, timeless
-from tests.kernel.machines import plainly, python, ran
+from tests.kernel.machines import FORBIDDEN, plainly, python, ran
 
 pytestmark = pytest.mark.needs("netns", "veth", "bridge", "ip")
 
@@ -145,28 +145,6 @@ def test_a_holder_that_is_killed_takes_the_labs_along(plain: Plain) -> None:
     assert plain.says("labs") == ""
     plain.says("up", "-q", "other.yaml")
     plain.says("down", "-q", "other")
-
-
-FORBIDDEN = """
-import os, sys
-from netloom.kernel import syscalls
-child, parent = os.pipe(), os.pipe()
-pid = os.fork()
-if pid == 0:
-    syscalls.unshare(syscalls.CLONE_NEWUSER)
-    os.write(child[1], b".")
-    os.read(parent[0], 1)
-    with open("/proc/sys/user/max_user_namespaces", "w") as file:
-        file.write("0")
-    os.execvp(sys.argv[1], sys.argv[1:])
-os.read(child[0], 1)
-for name in ("uid_map", "gid_map"):
-    with open(f"/proc/{pid}/{name}", "w") as file:
-        file.write("0 0 65536")
-os.write(parent[1], b".")
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-"""
-"""A user namespace with all users and none below it, as a machine is that forbids them."""
 
 
 def test_where_user_namespaces_are_refused(plain: Plain) -> None:

@@ -37,6 +37,28 @@ except run.NotStarted as error:
 """What `netloom exec` comes to, as a program of its own."""
 
 
+FORBIDDEN = """
+import os, sys
+from netloom.kernel import syscalls
+child, parent = os.pipe(), os.pipe()
+pid = os.fork()
+if pid == 0:
+    syscalls.unshare(syscalls.CLONE_NEWUSER)
+    os.write(child[1], b".")
+    os.read(parent[0], 1)
+    with open("/proc/sys/user/max_user_namespaces", "w") as file:
+        file.write("0")
+    os.execvp(sys.argv[1], sys.argv[1:])
+os.read(child[0], 1)
+for name in ("uid_map", "gid_map"):
+    with open(f"/proc/{pid}/{name}", "w") as file:
+        file.write("0 0 65536")
+os.write(parent[1], b".")
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+"""A user namespace with all users and none below it, as a machine is that forbids them."""
+
+
 def on_a_machine(test: Callable[_P, _T]) -> Callable[_P, _T]:
     """Run a test on a machine of its own, as root of it."""
 

@@ -8,7 +8,6 @@ DIR/TEST/1/NS:NAME.log       what its commands printed
 
 import os
 import shutil
-import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -66,8 +65,7 @@ def shell(lab: Lab, test: str) -> None:
     text = f"\n{test} failed. A shell in `{members[0].name}` of {names}; leave it to go on."
     with Path("/dev/tty").open("r+b", buffering=0) as terminal:
         terminal.write(text.encode() + b"\n")
-        members[0].call(
-            subprocess.call,
+        members[0].run(
             [os.environ.get("SHELL", "/bin/sh")],
             stdin=terminal,
             stdout=terminal,

@@ -96,7 +96,9 @@ class Netns:
     def call(self, call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
         """Return what a function returns or raises, called inside on a thread of its own.
 
-        It sees the network, /sys and /etc of the namespace, and everything of this process.
+        It sees the network, /sys and /etc of the namespace, and everything of this process. Where
+        a plain user's process may not move a thread, it is called in a child: then what it changes
+        in memory is not seen here, and it returns what can be pickled, or a socket.
         """
         return self._place.call(call, *args, **keys)
 
@@ -213,7 +215,7 @@ class Netns:
         self.lab.stand.spawns()
         keys |= {"stdout": stdout, "stderr": stderr, "capture_output": capture_output}
         keys |= {"timeout": timeout, "env": env, "cwd": cwd}
-        return self.call(lambda: subprocess.run(list(argv), check=check, text=text, **keys))
+        return self._place.spawn(subprocess.run, list(argv), check=check, text=text, **keys)
 
     @overload
     def popen(
@@ -263,7 +265,7 @@ class Netns:
             reason = "what a command prints is not read here, so `log/…` cannot be waited for"
             raise Unavailable(reason, "ready=`tcp/PORT`, or run it by `run:` of the namespace")
         self.lab.stand.spawns()
-        process: subprocess.Popen[Any] = self.call(
+        process: subprocess.Popen[Any] = self._place.spawn(
             subprocess.Popen,
             list(argv),
             text=text,

@@ -10,7 +10,8 @@ from netloom.kernel.closing import Closing
 from netloom.lab import warden
 from netloom.lab.end import down
 from netloom.lab.leftovers import end_residents
-from netloom.netns.place import Place, here, outer, within
+from netloom.netns.holder import Holder, is_needed, is_used
+from netloom.netns.place import Place, here, of, outer, within
 
 
 class Stand(Closing):
@@ -23,7 +24,11 @@ class Stand(Closing):
         """Make a place of the lab's own, or take the one that the process is in."""
         self.lab = lab
         self.persistent = persistent
-        self.home = here() if persistent else outer()
+        self._holder = Holder() if persistent and is_needed() else None
+        if self._holder:
+            self.home = of(self._holder.find(start=True))
+        else:
+            self.home = here() if persistent else outer()
         self._lock = threading.RLock()
         self._places: dict[str, Place] = {}
         self._children: list[subprocess.Popen[Any]] = []
@@ -54,7 +59,7 @@ class Stand(Closing):
         with self._lock:
             if not self.persistent and not self.has_spawned:
                 self.has_spawned = True
-                self.adopt(self.home.call(warden.start, self.lab))
+                self.adopt(warden.start(self.home, self.lab))
 
     def adopt(self, process: "subprocess.Popen[Any]") -> None:
         """Reap a process with the lab: who has started it need not."""
@@ -65,6 +70,8 @@ class Stand(Closing):
         with self._lock, ExitStack() as stack:
             for place in (self.home, *self._places.values()):
                 stack.callback(place.close)
+            if self._holder:
+                stack.callback(self._tidy, self._holder)
             self._places = {}
             children, self._children = self._children, []
             for child in children:
@@ -75,6 +82,9 @@ class Stand(Closing):
                 self.home.call(down, self.lab)
             elif self.has_spawned:
                 self.home.call(end_residents, self.lab)
+
+    def _tidy(self, holder: Holder) -> None:
+        holder.tidy(used=self.home.call(is_used))
 
 
 def _reap(child: "subprocess.Popen[Any]") -> None:

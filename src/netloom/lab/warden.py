@@ -10,6 +10,8 @@ import os
 import subprocess
 import sys
 
+from netloom.netns.place import Place
+
 _WAITING = (
     "import os, sys\n"
     "while os.read(0, 1): pass\n"
@@ -19,9 +21,10 @@ _WAITING = (
 )
 
 
-def start(lab: str) -> "subprocess.Popen[bytes]":
-    """Start one in the place of the calling thread; it ends with the processes of the lab."""
-    return subprocess.Popen(
+def start(place: Place, lab: str) -> "subprocess.Popen[bytes]":
+    """Start one in the place of a lab; it ends with the processes of the lab."""
+    return place.spawn(
+        subprocess.Popen,
         [sys.executable, "-I", "-S", "-c", _WAITING, lab, *map(os.path.abspath, sys.path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import Generic, ParamSpec, TypeVar, cast
+from typing import Generic, ParamSpec, Self, TypeVar, cast
 
 from netloom.kernel import syscalls
 from netloom.kernel.netlink import netlink_socket, netns_cookie
@@ -19,20 +19,16 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-class _Errand(threading.Thread, Generic[_T]):
-    """A thread that makes one call, and keeps its result or what it raised.
+class Kept:
+    """Keeps whatever is raised in its block: it belongs to somebody else, who will raise it."""
 
-    As a context manager it takes whatever is raised in the block: that belongs to the caller.
-    """
+    def __init__(self) -> None:
+        """Nothing is, so far."""
+        self.error: BaseException | None = None
 
-    def __init__(self, call: Callable[[], _T]) -> None:
-        super().__init__(name="netloom-errand", daemon=True)
-        self._call = call
-        self._result: _T | None = None
-        self._raised: BaseException | None = None
-
-    def __enter__(self) -> None:
-        pass
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
 
     def __exit__(
         self,
@@ -40,18 +36,29 @@ class _Errand(threading.Thread, Generic[_T]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        self._raised = error
+        """Keep it."""
+        self.error = error
         return True
 
+
+class _Errand(threading.Thread, Generic[_T]):
+    """A thread that makes one call, and keeps its result or what it raised."""
+
+    def __init__(self, call: Callable[[], _T]) -> None:
+        super().__init__(name="netloom-errand", daemon=True)
+        self._call = call
+        self._result: _T | None = None
+        self._kept = Kept()
+
     def run(self) -> None:
-        with self:
+        with self._kept:
             self._result = self._call()
 
     def outcome(self) -> _T:
         self.start()
         self.join()
-        if self._raised is not None:
-            raise self._raised
+        if self._kept.error is not None:
+            raise self._kept.error
         return cast("_T", self._result)
 
 

@@ -35,6 +35,7 @@ MARK = "/run/.netloom-holder"
 """Stands in a holder's own /run, with the inode of its mount namespace: names made there last."""
 
 _CAP_SYS_ADMIN = 1 << 21
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC
 _ORDER = (
     ("user", syscalls.CLONE_NEWUSER),
     ("mnt", syscalls.CLONE_NEWNS),
@@ -68,8 +69,15 @@ class Holder:
         Should: run while the process has one thread, and before it looks at anything.
         Mustn't: be undone; it cannot.
         """
+        pid = self.find(start=start)
+        if pid:
+            self._join(pid)
+        return bool(pid)
+
+    def find(self, *, start: bool) -> int:
+        """Return the number of the holder, started if told, which now stays until `tidy`; or 0."""
         if not start and not os.path.isdir(self.folder):
-            return False
+            return 0
         gate = self._through_the_gate()
         pid = 0
         try:
@@ -77,10 +85,8 @@ class Holder:
         finally:
             os.close(gate)
             if not pid:
-                self.tidy(inside=False)
-        if pid:
-            self._join(pid)
-        return bool(pid)
+                self.tidy(used=False)
+        return pid
 
     def _through_the_gate(self) -> int:
         """Return the gate, alone held, with the lock held as well, shared.
@@ -129,8 +135,7 @@ class Holder:
 
     def _join(self, pid: int) -> None:
         try:
-            flags = os.O_RDONLY | os.O_CLOEXEC
-            fds = [os.open(f"/proc/{pid}/ns/{name}", flags) for name, _ in _ORDER]
+            fds = [os.open(f"/proc/{pid}/ns/{name}", _FLAGS) for name, _ in _ORDER]
             with same_folder():
                 for fd, (_, kind) in zip(fds, _ORDER, strict=True):
                     syscalls.setns(fd, kind)
@@ -187,8 +192,11 @@ class Holder:
         while True:
             signal.pause()
 
-    def tidy(self, *, inside: bool = True) -> None:
-        """End the holder if nothing is left in it and no other command is at work there."""
+    def tidy(self, *, used: bool | None = None) -> None:
+        """End the holder if nothing is left in it and no other command is at work there.
+
+        `used` is whether something is left; who is inside looks.
+        """
         if self._lock < 0:
             return
         try:
@@ -196,7 +204,7 @@ class Holder:
             fcntl.flock(gate, fcntl.LOCK_EX)
             if not self._is_standing(gate):
                 return
-            if inside and _is_used():
+            if is_used() if used is None else used:
                 fcntl.flock(self._lock, fcntl.LOCK_UN)
                 return
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -213,7 +221,7 @@ class Holder:
             os.kill(pid, signal.SIGKILL)
 
 
-def _is_used() -> bool:
+def is_used() -> bool:
     """Whether there is a lab or a name in the namespaces that we are in."""
     for folder in ("/run/netns", "/run/netloom"):
         with suppress(OSError):

@@ -1,10 +1,14 @@
-"""A place to be in: a network and a mount namespace, held by two open files and nothing else.
+"""A place to be in: a network and a mount namespace, held by open files and nothing else.
 
 No name, no mount that others see, no process: when the files are closed, or their owner is killed,
 the kernel takes all of it apart. Calls are made inside on threads that are thrown away; what such a
 thread starts is inside, too.
+
+Who has not the rights for namespaces gets a place in a user namespace of its own, where it has
+them. No thread can enter that beside others, so calls are made in children (`away.py`).
 """
 
+import errno
 import os
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -13,7 +17,8 @@ from netloom.errors import KernelError, Unavailable
 from netloom.kernel import syscalls
 from netloom.kernel.closing import Closing
 from netloom.kernel.loopback import set_lo_up
-from netloom.netns import cover, view
+from netloom.netns import cover, isolate, view
+from netloom.netns.away import Portable, away
 from netloom.netns.enter import aside, same_folder
 from netloom.netns.handle import open_name
 
@@ -21,25 +26,31 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 _NET, _MNT = "/proc/thread-self/ns/net", "/proc/thread-self/ns/mnt"
+_USER = "/proc/thread-self/ns/user"
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC
 _OF_OTHERS = "/etc/netns"
 
 
-class Place(Closing):
-    """A network and a mount namespace."""
+class Place(Closing, Portable):
+    """A network and a mount namespace, and the user namespace of both if that is another."""
 
-    __slots__ = ("mnt", "net")
+    __slots__ = ("mnt", "net", "user")
 
-    def __init__(self, net: int, mnt: int) -> None:
-        """Own two open files, one on each."""
+    def __init__(self, net: int, mnt: int, user: int = -1) -> None:
+        """Own open files, one on each; `user` is -1 where it is the process's own."""
         self.net = net
         self.mnt = mnt
+        self.user = user
+
+    def fds(self) -> list[int]:
+        """Return the files that are open, in order."""
+        return [fd for fd in (self.net, self.mnt, self.user) if fd >= 0]
 
     def close(self) -> None:
-        """Let go of both; twice is no harm."""
-        for fd in (self.net, self.mnt):
-            if fd >= 0:
-                os.close(fd)
-        self.net = self.mnt = -1
+        """Let go of all; twice is no harm."""
+        for fd in self.fds():
+            os.close(fd)
+        self.net = self.mnt = self.user = -1
 
     def enter(self) -> None:
         """Move the calling thread into the place; its working directory stays the same path.
@@ -48,19 +59,32 @@ class Place(Closing):
         Mustn't: run on a thread that is needed elsewhere.
         """
         with same_folder():
+            if self.user >= 0 and not os.path.samestat(os.fstat(self.user), os.stat(_USER)):
+                syscalls.setns(self.user, syscalls.CLONE_NEWUSER)
             # Threads share their root and working directory, and setns(2) refuses to part them.
             syscalls.unshare(syscalls.CLONE_FS)
             syscalls.setns(self.mnt, syscalls.CLONE_NEWNS)
             syscalls.setns(self.net, syscalls.CLONE_NEWNET)
 
     def call(self, call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
-        """Return what `call` returns or raises, made inside on a thread of its own."""
+        """Return what `call` returns or raises, made inside: on a thread of its own, or a child."""
+        if self.user >= 0:
+            return away(self.enter, call, *args, **keys)
 
         def inside() -> _T:
             self.enter()
             return call(*args, **keys)
 
         return aside(inside)
+
+    def spawn(self, call: Callable[..., _T], *args: object, **keys: object) -> _T:
+        """Return what `call` returns: `subprocess.Popen`, or what takes its keywords.
+
+        The process that it starts is inside, and the caller's own child.
+        """
+        if self.user >= 0:
+            return call(*args, preexec_fn=self.enter, **keys)
+        return self.call(call, *args, **keys)
 
 
 def outer() -> Place:
@@ -71,7 +95,19 @@ def outer() -> Place:
     try:
         return aside(_outer)
     except KernelError as error:
-        raise Unavailable(f"needs root: {error}", cover.REMEDY) from error
+        if error.errno != errno.EPERM:
+            raise Unavailable(f"cannot make a place for a lab: {error}") from error
+    try:
+        return away(isolate.become_root, _plain_outer)
+    except KernelError as error:
+        reason = f"cannot make namespaces as a plain user: {error}"
+        raise Unavailable(reason, isolate.remedy()) from error
+
+
+def _plain_outer() -> Place:
+    place = _outer()
+    place.user = os.open(_USER, _FLAGS)
+    return place
 
 
 def _outer() -> Place:
@@ -85,9 +121,18 @@ def _outer() -> Place:
     return here()
 
 
+def of(pid: int) -> Place:
+    """Open the place of a process in another user namespace."""
+    opened = (os.open(f"/proc/{pid}/ns/{kind}", _FLAGS) for kind in ("net", "mnt", "user"))
+    return Place(*opened)
+
+
 def within(place: Place, name: str) -> Place:
     """Open the namespace of a name in a place, with all that a command is shown there."""
-    return place.call(_within, name)
+    found = place.call(_within, name)
+    if place.user >= 0:
+        found.user = os.dup(place.user)
+    return found
 
 
 def _within(name: str) -> Place:
@@ -100,5 +145,4 @@ def _within(name: str) -> Place:
 
 def here() -> Place:
     """Open the place that the calling thread is in."""
-    flags = os.O_RDONLY | os.O_CLOEXEC
-    return Place(os.open(_NET, flags), os.open(_MNT, flags))
+    return Place(os.open(_NET, _FLAGS), os.open(_MNT, _FLAGS))
