@@ -237,6 +237,12 @@ def test_commands_of_the_lab(lab: Lab) -> None:
     assert lab.snapshot().netns["c"].commands
 
 
+def test_a_command_that_fails_at_once_is_no_lab(lab: Lab) -> None:
+    """Without `ready`, too: the caller hears its status and its last words."""
+    with pytest.raises(NotReady, match=r"`echo` in `a` ended with status 7\n.*\n    oops$"):
+        lab.netns("a", run="echo oops; exit 7")
+
+
 # ── nothing stays ─────────────────────────────────────────────────────────────────────────────────
 
 

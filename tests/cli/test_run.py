@@ -156,6 +156,27 @@ def test_what_is_not_ready_in_time_is_told_and_the_lab_stays() -> None:
         netloom("down", "-q", "--all").status(0)
 
 
+@on_a_host
+def test_one_without_ready_that_fails_at_once_is_told_and_the_lab_stays() -> None:
+    """By its status, or because there is no such program; one that ends well has done its work."""
+    write("seven.yaml", "namespaces: {a: {run: [sleep 1001, echo oops; exit 7]}}\n")
+    write("typo.yaml", "namespaces: {b: {run: {command: [nosuchprogram, -x]}}}\n")
+    write("once.yaml", "namespaces: {c: {run: ['true', (sleep 1002 &) ; exit 0]}}\n")
+
+    with no_trace():
+        seven = ended("up", "seven.yaml")
+        assert seven.returncode == 1
+        assert "`echo` in `a` ended with status 7\n" in seven.stderr
+        assert seven.stderr.endswith("    oops\nthe lab stays up, as it is\n")
+        typo = ended("up", "typo.yaml")
+        assert typo.returncode == 1
+        assert "`nosuchprogram` in `b` ended with status 127\n" in typo.stderr
+        assert "No such file or directory" in typo.stderr
+        netloom("up", "-q", "once.yaml").status(0)
+        assert len(inside("c")) == 1
+        netloom("down", "-q", "--all").status(0)
+
+
 WAITING = """\
 namespaces:
   a:

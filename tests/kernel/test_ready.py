@@ -207,6 +207,19 @@ def test_without_ready_only_a_failure_is_told() -> None:
 
 
 @in_a_lab
+def test_without_ready_it_is_watched_as_long_as_others_are_waited_for() -> None:
+    """Its failure is told although it came late, and before the deadline of the other."""
+    os.mkfifo(GO)
+    other = command("exec sleep 1000", name="other", ready="tcp/80")
+    wanted = command("cat /run/go; exit 5")
+    begin(other, wanted, wait=False)
+    assert "`it`" not in told(0.2, other, wanted)
+    go()
+
+    assert "`it` in `web` ended with status 5" in told(SOON, other, wanted)
+
+
+@in_a_lab
 def test_one_whose_keeper_is_killed_is_lost_at_once() -> None:
     """Nobody will tell how it ends."""
     wanted = command("exec sleep 1000", ready="tcp/80")

@@ -18,7 +18,7 @@ from netloom.host.journal import boot_id
 from netloom.host.processes import Command, Run, alive, log_path, read_run, runs, tail
 from netloom.kernel import inotify
 from netloom.kernel.netlink import Rtnetlink
-from netloom.kernel.process import descendants, open_pidfd, processes
+from netloom.kernel.process import age, descendants, open_pidfd, processes
 from netloom.kernel.sockets import (
     diag_socket,
     file_at,
@@ -36,6 +36,13 @@ LONGEST = 0.05
 SLOWER = 1.5
 """Seconds between two questions: the first pause, the longest, and how much longer each is."""
 
+SETTLING = 0.05
+"""Seconds for which one without `ready` must run: a wrong name or argument ends it in less."""
+
+_YOUNG = 1.0
+"""Seconds from its birth within which a command may just have become its program (execve(2)):
+only the birth is noted, and before the program come the mounts."""
+
 _SHOWN = 10
 """Lines of a log that are shown."""
 
@@ -46,7 +53,8 @@ _SIGNALLED = "was ended by signal {}"
 def wait_ready(lab: str, commands: Sequence[Command], timeout: float) -> None:
     """Return when all are ready; raise `NotReady` for the first that ends before, or for all late.
 
-    `timeout` is in seconds. A command without `ready` is ready when it has begun.
+    `timeout` is in seconds. A command without `ready` is ready when it has run for `SETTLING`, or
+    has ended with 0; one that fails while others are waited for is told, too.
 
     Should: come after `launch.start`.
     Mustn't: end anything: who looks for the reason finds everything as it is.
@@ -87,14 +95,26 @@ class _Watch:
         self.reason = ""
         self.again = 0.0
         self.pause = FIRST
+        self.settled = time.monotonic() + SETTLING if self._is_young() else 0.0
 
     @property
     def asks(self) -> bool:
         """Whether it has to be asked for, since no event tells it."""
         return self.wanted is not None and self.wanted.kind != "log"
 
+    def _is_young(self) -> bool:
+        noted = self.run and (self.run.command or self.run.keeper)
+        return bool(noted and age(noted.start) < _YOUNG)
+
+    def is_settling(self, now: float) -> bool:
+        """Whether it has yet to become ready, or, without `ready`, to have run long enough."""
+        return self.wanted is not None or now < self.settled
+
     def is_ready(self, boot: str) -> bool:
-        """Whether it is ready; else `reason` is told if it never will be."""
+        """Whether it is ready for good; else `reason` is told if it never will be.
+
+        One without `ready` that runs can still fail, so it is not.
+        """
         if self.run is None:
             self.reason = "was not started"
             return False
@@ -102,12 +122,20 @@ class _Watch:
             self.run, boot
         )  # before the look: what was ready before it ended was ready
         if self.wanted is None:
-            self.reason = "" if ended == _over(0) else ended
-            return not self.reason
+            over = ended == _over(0)
+            self.reason = "" if over else ended
+            return over
         if self._seen(self.wanted):
             return True
         self.reason = ended and f"{ended} before {_goal(self.wanted)}"
         return False
+
+    def next_look(self, now: float, deadline: float) -> float:
+        """Return when it is looked at again if no event comes before that."""
+        if self.asks:
+            pause, self.pause = self.pause, min(self.pause * SLOWER, LONGEST)
+            return now + pause
+        return self.settled if self.wanted is None and now < self.settled else deadline
 
     def _ended(self, run: Run, boot: str) -> str:
         """Return how it ended, empty while it runs, be it in the background."""
@@ -175,7 +203,8 @@ class _Vigil:
             watch.diag = self.stack.enter_context(_diag(watch.command.netns))
         elif watch.wanted and os.path.exists(watch.log):
             self.events[self.queue.watch(watch.log, inotify.MODIFIED)] = watch
-        noted = watch.run.keeper
+        # A file for each: only where the end of a keeper must wake us.
+        noted = watch.run.keeper if watch.wanted else None
         fd = open_pidfd(noted.pid, noted.start) if noted else None
         if fd is not None:
             self.stack.callback(os.close, fd)
@@ -192,10 +221,9 @@ class _Vigil:
                     waiting.remove(watch)
                 elif watch.reason:
                     return [watch]
-                watch.again = now + watch.pause if watch.asks else deadline
-                watch.pause = min(watch.pause * SLOWER, LONGEST)
-            if not waiting or now >= deadline:
-                return waiting
+                watch.again = watch.next_look(now, deadline)
+            if now >= deadline or not any(each.is_settling(now) for each in waiting):
+                return [each for each in waiting if each.wanted]
             self._sleep_until(min(each.again for each in waiting), now)
 
     def _sleep_until(self, when: float, now: float) -> None:

@@ -84,10 +84,10 @@ class ThisMachine:
 
     def wait_ready(self, lab: str, desired: Desired, timeout: float) -> None:
         """Return when all commands are ready; raise `NotReady` after `timeout` seconds."""
-        if wanted := [command for command in _commands(desired) if command.ready]:
+        if desired.commands:
             from netloom.host import ready
 
-            ready.wait_ready(lab, wanted, timeout)
+            ready.wait_ready(lab, list(_commands(desired)), timeout)
         if out_of(lab) in desired.netns:
             from netloom.host import tap
 

@@ -11,6 +11,7 @@ Rule 2: no `typing` here: the keeper of each command starts through this file.
 import ctypes
 import os
 import signal
+import time
 
 from netloom.errors import KernelError
 
@@ -55,6 +56,11 @@ def same(pid: int, start: int) -> Process | None:
     """Return the process of this number if it is the one that started then, and lives."""
     found = process(pid) if pid > 0 else None
     return found if found and found.start == start and not found.dead else None
+
+
+def age(start: int) -> float:
+    """Return how many seconds ago a process began that started at this tick since boot."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - start / os.sysconf("SC_CLK_TCK")
 
 
 def processes() -> dict[int, Process]:
