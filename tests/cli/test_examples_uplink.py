@@ -13,7 +13,7 @@ import pytest
 from tests.cli.host import command as netloom_command
 from tests.cli.host import ended, netloom, no_trace, on_a_host
 from tests.cli.internet import HOST4, WEB4, command, connect, inside, on_the_internet, pings
-from tests.house.beyond import internet
+from tests.cli.servers import OTHER, servers
 from tests.kernel.machines import ran, says
 from tests.kernel.test_examples import ALL as ALONE
 
@@ -82,20 +82,22 @@ def script(name: str, *words: str, **env: str) -> str:
     return done.stdout + done.stderr + f"status {done.returncode}\n"
 
 
+@pytest.mark.needs("servers")
 @on_the_internet()
 def test_internet_leads_out_as_the_host_and_within() -> None:
     """`red` and `blue` are seen as the host out there, and reach each other."""
-    with internet(), up("internet"):
+    with servers(), up("internet"):
         assert fetched("red", WEB4).endswith(f"hello, {HOST4}\n")
         assert fetched("blue", WEB4).endswith(f"hello, {HOST4}\n")
         assert pings("red", WEB4)
         assert pings("blue", "10.10.0.2")
 
 
+@pytest.mark.needs("servers")
 @on_the_internet()
 def test_the_web_server_reaches_the_internet_and_is_reached() -> None:
     """From the host by two addresses, from a neighbour, and by no port but the published one."""
-    with internet(), up("webserver"):
+    with servers(), up("webserver"):
         assert fetched("webserver", WEB4).endswith(f"hello, {HOST4}\n")
         for where, address in (("host", HOST4), ("host", "127.0.0.1"), ("beyond", HOST4)):
             assert " 200 OK\r\n" in fetched(where, address, 8080), (where, address)
@@ -103,11 +105,11 @@ def test_the_web_server_reaches_the_internet_and_is_reached() -> None:
         assert '"GET / HTTP/1.0" 200' in ended("logs", "webserver").stdout
 
 
-@pytest.mark.needs("iptables")
+@pytest.mark.needs("servers", "iptables")
 @on_the_internet()
 def test_the_script_of_the_how_to_needs_a_shorter_name() -> None:
     """Its own is refused, in the kernel's words; with another it does what the file does."""
-    with internet():
+    with servers():
         said = script("webserver", VETH_HOST="veth-webserver-h")
         assert said == "Error: Attribute failed policy validation.\nstatus 2\n"
         says("ip", "netns", "del", "webserver")
@@ -118,11 +120,12 @@ def test_the_script_of_the_how_to_needs_a_shorter_name() -> None:
         says("ip", "netns", "del", "webserver")
 
 
+@pytest.mark.needs("servers")
 @on_the_internet()
 def test_a_namespace_has_a_resolver_names_and_files_of_its_own() -> None:
     """The other one has the machine's; by `netloom exec` and by `ip netns exec` alike."""
     Path("/etc/motd").write_text("you are on the machine\n")
-    with internet(), up("dns"):
+    with servers(), up("dns"):
         for words in (("netloom", "exec"), ("ip", "netns", "exec")):
             run = netloom_command("exec") if words[0] == "netloom" else list(words)
             files = ("/etc/resolv.conf", "/etc/motd")
@@ -138,7 +141,7 @@ def test_a_namespace_has_a_resolver_names_and_files_of_its_own() -> None:
                 "10.20.0.3",
                 "other",
             ]
-            for netns, address in (("samplens", "203.0.113.99"), ("other", WEB4)):
+            for netns, address in (("samplens", OTHER), ("other", WEB4)):
                 assert says(*run, netns, "getent", "ahostsv4", "example.org").startswith(address)
 
 

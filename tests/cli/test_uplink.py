@@ -1,9 +1,5 @@
 """`uplink:`: members reach the internet by the host, nothing reaches them, and all goes again."""
 
-import os
-import signal
-from pathlib import Path
-
 import pytest
 
 from tests.cli.host import Warm, netloom, no_trace, write
@@ -27,6 +23,7 @@ from tests.cli.internet import (
     sysctl,
     upload,
 )
+from tests.cli.servers import PAGE, servers
 from tests.kernel.machines import ran
 
 SHOP = """\
@@ -260,48 +257,13 @@ def side(link: str, ipv4: str, ipv6: str) -> None:
     ran("sh", "-ec", script)
 
 
-NGINX = """
-user root; pid /run/here/nginx.pid; error_log /run/here/error.log;
-events {}
-http {
-  access_log off; client_body_temp_path /run/here/body; proxy_temp_path /run/here/proxy;
-  fastcgi_temp_path /run/here/fastcgi; uwsgi_temp_path /run/here/uwsgi;
-  scgi_temp_path /run/here/scgi;
-  server { listen 203.0.113.80:80; listen [2001:db8:80::80]:80; return 200 $remote_addr; }
-}
-"""
-DNSMASQ = """
-conf-file=/dev/null
-user=root
-pid-file=/run/here/dnsmasq.pid
-no-resolv
-no-hosts
-bind-interfaces
-listen-address=192.0.2.53
-address=/www.example.test/203.0.113.80
-address=/www.example.test/2001:db8:80::80
-"""
-
-
 @pytest.mark.needs("servers")
 @on_the_internet()
 def test_a_page_of_the_internet_is_fetched_by_its_name() -> None:
     """By the host's resolver, of a real web server, in both families."""
     write("shop.yaml", SHOP)
-    command("beyond", "ip", "address", "add", "192.0.2.53/32", "dev", "lo")
-    write("dnsmasq.conf", DNSMASQ)
-    write("nginx.conf", NGINX)
-    daemons = {
-        "dnsmasq.pid": ("dnsmasq", "-C", "/run/here/dnsmasq.conf"),
-        "nginx.pid": ("nginx", "-e", "/run/here/error.log", "-c", "/run/here/nginx.conf"),
-    }
-    try:
-        for daemon in daemons.values():
-            command("beyond", *daemon)  # each returns when it listens
+    with servers():
         netloom("up", "-q", "shop.yaml").status(0)
         for family, address in (("-4", HOST4), ("-6", HOST6)):
-            words = ("curl", family, "-sS", "-m", "5", "http://www.example.test/")
-            netloom("exec", "web", *words).stdout(address).status(0)
-    finally:
-        for pid in filter(Path.exists, map(Path, daemons)):
-            os.kill(int(pid.read_text()), signal.SIGTERM)
+            words = ("curl", family, "-sS", "-m", "5", f"http://{PAGE}/")
+            netloom("exec", "web", *words).stdout(f"hello, {address}\n").status(0)
