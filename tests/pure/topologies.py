@@ -2,13 +2,18 @@
 
 from hypothesis import strategies as st
 
+from netloom.model.ready import Ready
 from netloom.topology.topology import (
     Flow,
     Interface,
     Membership,
     Namespace,
     Network,
+    Publish,
+    Run,
+    Text,
     Topology,
+    Uplink,
     Wire,
     WireEnd,
 )
@@ -97,6 +102,46 @@ def networks() -> st.SearchStrategy[Network]:
         gateway=st.one_of(st.just(""), st.sampled_from(("host", "a", "web:eth0")), ips()),
         mtu=mtus(),
         stp=st.booleans(),
+        uplink=st.none() | uplinks(),
+        dns=st.none() | st.lists(ips(), max_size=2, unique=True).map(tuple),
+    )
+
+
+def uplinks() -> st.SearchStrategy[Uplink]:
+    """Ways out, the one that goes without saying among them."""
+    via = st.lists(st.sampled_from(("eth0", "wlan0")), max_size=2, unique=True).map(tuple)
+    return st.builds(Uplink, mode=st.sampled_from(("nat", "routed", "user")), via=via)
+
+
+def publications() -> st.SearchStrategy[Publish]:
+    """Ports that lead inwards."""
+    return st.builds(
+        Publish,
+        address=st.just("") | ips(),
+        port=st.integers(1, 65535),
+        to=st.integers(1, 65535),
+        protocol=st.sampled_from(("tcp", "udp")),
+    )
+
+
+def texts() -> st.SearchStrategy[Text]:
+    """Texts, and files that hold one."""
+    some = st.sampled_from(("no", "chain i {\n}\n", "a: b"))
+    return st.builds(Text, text=some) | st.builds(Text, file=st.sampled_from(("fw.nft", "no")))
+
+
+def commands() -> st.SearchStrategy[Run]:
+    """Commands, of one text and of several arguments."""
+    words = (("exec nginx",), ("sleep", "10"), ("no",), ("a", "~", ""))
+    waits = (None, Ready("tcp", 80), Ready("unix", text="/run/x"), Ready("log", text="up: yes"))
+    return st.builds(
+        Run,
+        command=st.sampled_from(words),
+        ready=st.sampled_from(waits),
+        name=st.sampled_from(("", "on")),
+        env=st.dictionaries(st.sampled_from(("A", "NO")), st.sampled_from(("", "1", "x y"))),
+        user=st.sampled_from(("", "nobody")),
+        cwd=st.sampled_from(("", "/tmp", "here")),  # noqa: S108 - a text
     )
 
 
@@ -129,6 +174,12 @@ def namespaces(nets: tuple[str, ...], netns: tuple[str, ...]) -> st.SearchStrate
             max_size=2,
         ),
         hosts=outside("internet", "old.example"),
+        firewall=st.none() | texts(),
+        iptables=st.none() | texts(),
+        dns=st.none() | st.lists(ips(), max_size=2, unique=True).map(tuple),
+        etc=st.dictionaries(st.sampled_from(("motd", "nginx/a")), texts(), max_size=1),
+        publish=st.lists(publications(), max_size=2).map(tuple),
+        run=st.lists(commands(), max_size=2).map(tuple),
     )
 
 

@@ -56,14 +56,15 @@ def _record(shape: Record, value: Struct) -> Tree:
 
 
 def _keys(shape: Record, value: Struct) -> Iterator[tuple[str, Tree]]:
-    """Return the keys that say what of a value is not the default."""
+    """Return the keys that say what of a value is not the default, and the one it cannot lack."""
     defaults = _defaults(type(value))
     said: set[str] = set()
     for key in shape.keys.values():
         if key.later or not key.kept or key.target in said:
             continue
         inner = getattr(value, key.target)
-        if inner != defaults[key.target] and _holds(key, inner):
+        needed = key.name == shape.needs or inner != defaults[key.target]
+        if needed and _holds(key, inner):
             said.add(key.target)
             yield key.name, _tree(key.shape, inner)
 
