@@ -4,7 +4,8 @@
   would newly permit between other interfaces stays forbidden;
 * `clamp`: TCP's segment size follows the path's MTU, both ways (RFC 4459, 3.2);
 * `hide`: with `nat` the lab's addresses leave as the host's own;
-* `publish`: exactly the ports that the file says lead inwards, from anywhere, the host included.
+* `publish`: exactly the ports that the file says lead inwards, from anywhere, the host included;
+* `from-host`, `to-host`: with `uplink: user` the host's own IPv6 comes under a link-local address.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from msgspec import Struct
 
 from netloom.errors import Path
 from netloom.model.objects import HOST
-from netloom.topology.expand import Port, Segment
+from netloom.topology.expand import TAP, Port, Segment
 from netloom.topology.topology import Publish
 from netloom.values import Family, family
 
@@ -21,6 +22,13 @@ _FAMILIES: tuple[Family, Family] = (4, 6)
 
 ALL_IPV6 = ":ipv6"
 """Stands, where links do, for IPv6 between any two: it has one switch for all (no link has `:`)."""
+
+_LINK_LOCAL, _TRANSLATED = "fe80::", "64:ff9b:1::"
+"""Prefixes of 64 bits: what is not forwarded (RFC 4291, 2.5.6), and what may be, for translators
+of a site (RFC 8215)."""
+
+_OWN = f'iifname "{TAP}" ip6 daddr {_LINK_LOCAL}/64'
+"""Tells the host's own IPv6 where a program leads in, by whichever address it takes for ours."""
 
 
 class Way(Struct, frozen=True):
@@ -117,10 +125,12 @@ def table(
         no_localnet = f"iifname {links} ip daddr 127.0.0.0/8 drop"
         here = [line for one in inward for line in _publish(one, one.targets())]
         passing = [line for one in inward for line in _publish(one, _forwarded(one))]
+        passing += [_lead(_OWN, one.port, address) for one, address in _own(inward)]
         chains += [
             _chain("localnet", "filter hook prerouting priority raw", [no_localnet]),
             _chain("publish", "nat hook prerouting priority dstnat", passing),
             _chain("publish-here", "nat hook output priority -100", here),
+            *_own_ipv6(inward),
         ]
     return "\n".join(chains)
 
@@ -140,8 +150,36 @@ def _kept(closed: Mapping[str, tuple[str, ...]], bridges: Collection[str]) -> It
             yield f"meta nfproto ipv4 iifname {_set([link])} oifname {_set(others)} drop"
 
 
+def _own_ipv6(inward: Sequence[Inward]) -> Iterator[str]:
+    """Yield the chains that let the host itself in by IPv6, where a program leads in.
+
+    The program has the host's own address for the namespace that plays it, so it shows the host by
+    a link-local one, and nothing forwards that. So that is rewritten before conntrack sees it, and
+    back after that.
+    """
+    if not list(_own(inward)):
+        return
+    host = "::ffff:ffff:ffff:ffff"
+    come = f'iifname "{TAP}" ip6 saddr {_LINK_LOCAL}/64 meta l4proto 6'
+    go = f'oifname "{TAP}" ip6 daddr {_TRANSLATED}/64'
+    come += f" ip6 saddr set ip6 saddr & {host} | {_TRANSLATED}"
+    go += f" ip6 daddr set ip6 daddr & {host} | {_LINK_LOCAL}"
+    yield _chain("from-host", "filter hook prerouting priority raw", [come])
+    yield _chain("to-host", "filter hook postrouting priority srcnat + 1", [go])
+
+
+def _own(inward: Iterable[Inward]) -> Iterator[tuple[Inward, str]]:
+    """Yield what a program leads inwards by TCP over IPv6, and to which address."""
+    for one in inward:
+        if one.way.netns != HOST and one.port.protocol == "tcp":
+            yield from ((one, address) for address in _forwarded(one) if family(address) == 6)
+
+
 def _guard(ways: Sequence[Way], inward: Sequence[Inward]) -> Iterator[str]:
     links = _set(way.link for way in ways)
+    if any(way.netns != HOST for way in ways):
+        # What a program sends to an address that is not ours would go back to it, and come again.
+        yield f'iifname "{TAP}" oifname "{TAP}" drop'
     for link in (_set([way.link]) for way in ways if way.on_bridge):
         yield f"iifname {link} oifname {link} accept"
     if hidden := [way.link for way in ways if not way.routed]:
@@ -202,8 +240,12 @@ def _publish(one: Inward, targets: Iterable[str]) -> Iterator[str]:
     port = one.port
     for address in targets:
         here = f"{_ip(address)} daddr {port.address}" if port.address else _local(address)
-        to = f"[{address}]:{port.to}" if ":" in address else f"{address}:{port.to}"
-        yield f"{here} {port.protocol} dport {port.port} dnat {_ip(address)} to {to}"
+        yield _lead(here, port, address)
+
+
+def _lead(here: str, port: Publish, address: str) -> str:
+    to = f"[{address}]:{port.to}" if ":" in address else f"{address}:{port.to}"
+    return f"{here} {port.protocol} dport {port.port} dnat {_ip(address)} to {to}"
 
 
 def _local(address: str) -> str:

@@ -229,7 +229,8 @@ class _Lowering:
         rules = self.uplinks.user_rules()
         digest = _digest(rules)
         texts[digest] = rules
-        sysctls = self.sysctls({}, forward=True) | self.uplinks.user_sysctls()
+        own = self.possible(self.uplinks.user_sysctls())
+        sysctls = self.sysctls({}, forward=True) | own
         return Netns(
             links={"lo": self.loom.lo(name), **self.loom.links[name]},
             sysctls=sysctls,

@@ -281,9 +281,16 @@ class Uplinks:
         return table(self.by_user, inward, {})
 
     def user_sysctls(self) -> dict[str, str]:
-        """Return the settings of interfaces in the namespace that plays the host."""
+        """Return the settings of interfaces in the namespace that plays the host.
+
+        Before its address is tried, the program's tap asks for no neighbour: an answer by IPv6
+        would come a second late, and twice, which has pasta 2023-03 send the same again for ever.
+        """
         links = [way.link for way in self.by_user] if self.inward else []
-        return {f"net.ipv4.conf.{n.replace('.', '/')}.route_localnet": "1" for n in links}
+        values = {f"net.ipv4.conf.{n.replace('.', '/')}.route_localnet": "1" for n in links}
+        if any(6 in way.families for way in self.by_user):
+            values["net.ipv6.conf.default.accept_dad"] = "0"
+        return values
 
     def user_command(self) -> Command | None:
         """Return the program that leads out of it, if there is such a way."""
