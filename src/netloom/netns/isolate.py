@@ -36,12 +36,16 @@ def run_isolated(argv: "Sequence[str]") -> "NoReturn":
 
 
 def isolate() -> None:
-    """Move this process into a new network, with mounts of its own, a fresh /sys and `lo` up."""
+    """Move this process into a new network, with mounts of its own, a fresh /sys and `lo` up.
+
+    Nobody outside looks names up for it any more.
+    """
     plain = os.geteuid() != 0
     try:
         _unshare()
         set_lo_up()
         view.own_mounts("netloom")
+        view.hide_resolvers("netloom")
     except KernelError as error:
         reason = f"cannot make a namespace: {error}"
         hint = remedy() if plain else "CAP_SYS_ADMIN is missing, or another limit is reached"

@@ -5,6 +5,9 @@ a mount namespace with a fresh one. `ip netns exec` loses by that what was mount
 (cgroups, bpf, tracing); here it is put back. And each file in /etc/netns/NAME lies over its
 namesake in /etc, be that a symbolic link, too. A plain user cannot write /etc, so a lab's files may
 also be in /run/netloom/etc/NAME.
+
+What shall know no other network is also kept from the programs that look names up for others: a
+socket in the file system leads to whoever listens, whatever network that one is in (unix(7)).
 """
 
 import os
@@ -17,6 +20,13 @@ ETC_DIRS = ("/etc/netns", "/run/netloom/etc")
 """Where a namespace's own files for /etc are, those that win first."""
 
 _SYS = "/sys"
+_RESOLV_CONF = "/etc/resolv.conf"
+
+_RESOLVERS = ("/run/nscd", "/var/run/nscd", "/run/systemd/resolve", "/run/avahi-daemon")
+"""Where nscd(8), systemd-resolved(8) and avahi-daemon(8) listen for those who want a name."""
+
+_BUS = "/run/dbus"
+"""The system bus, by which the last two are reached as well."""
 
 
 def own_mounts(label: str) -> None:
@@ -133,3 +143,40 @@ def _cover_link(source: str, target: str) -> None:
         syscalls.attach_tree(tree, target)
     finally:
         os.close(tree)
+
+
+# ── resolvers ─────────────────────────────────────────────────────────────────────────────
+
+
+def hide_resolvers(label: str) -> None:
+    """Lay an empty folder over each in which a program listens that looks names up for others.
+
+    Should: come after `own_mounts`.
+    Mustn't: take away what /etc/resolv.conf says where that leads into such a folder.
+    """
+    there = [folder for folder in _RESOLVERS if os.path.isdir(folder)]
+    if any("nscd" not in folder for folder in there) and os.path.isdir(_BUS):
+        there.append(_BUS)
+    for folder in dict.fromkeys(map(os.path.realpath, there)):  # /var/run is /run mostly
+        _lay_nothing(label, folder)
+
+
+def _lay_nothing(label: str, folder: str) -> None:
+    path = os.path.realpath(_RESOLV_CONF)
+    text = _text(path) if path.startswith(f"{folder}/") else b""
+    flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
+    syscalls.mount("tmpfs", label, folder, flags=flags, data="mode=755")
+    if text:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(text)
+    flags |= syscalls.MS_REMOUNT | syscalls.MS_RDONLY
+    syscalls.mount("tmpfs", label, folder, flags=flags)
+
+
+def _text(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
