@@ -37,6 +37,7 @@ ABILITIES = {
     "ufw": Ability(("sh", "-c", "command -v ufw"), "apt-get install ufw"),
     "firewalld": Ability(("firewalld", "--help"), "apt-get install firewalld dbus"),
     "dockerd": Ability(("dockerd", "--version"), "apt-get install docker.io"),
+    "docker": Ability(("docker", "--version"), "apt-get install docker.io"),
     "libvirtd": Ability(
         ("sh", "-c", "libvirtd --version && virsh --version && dnsmasq --version"),
         "apt-get install libvirt-daemon-system libvirt-clients dnsmasq-base",
@@ -52,6 +53,7 @@ ABILITIES = {
         ("sh", "-c", "slirp4netns --version && test -w /dev/net/tun"), "apt-get install slirp4netns"
     ),
     "curl": Ability(("curl", "--version"), "apt-get install curl"),
+    "tcpdump": Ability(("tcpdump", "--version"), "apt-get install tcpdump"),
     "strace": Ability(("strace", "-o", "/dev/null", "true"), "apt-get install strace"),
     "cc": Ability(("gcc", "--version"), "apt-get install gcc libc6-dev"),
 }

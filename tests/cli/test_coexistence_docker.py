@@ -1,8 +1,11 @@
 """Labs beside Docker, which drops what is forwarded: exceptions stand in its chain for users."""
 
+import io
 import socket
+import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -21,10 +24,11 @@ from tests.cli.coexistence import (
     up,
 )
 from tests.cli.host import Warm, write
-from tests.cli.internet import HOST4, MISSED, WEB4, ask, command, server
+from tests.cli.internet import HOST4, MISSED, WEB4, ask, command, pings, server
+from tests.cli.test_examples_uplink import script
 from tests.kernel.machines import ran, says
 
-SOCKET = "/run/dockerd.sock"
+SOCKET = "/run/docker.sock"
 SAVES = ("iptables-nft-save", "ip6tables-nft-save")
 
 OFFICE = """\
@@ -66,6 +70,33 @@ def answers() -> bool:
             return False
         asking.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
         return b"200 OK" in asking.recv(4096)
+
+
+@contextmanager
+def container(network: str) -> Iterator[None]:
+    """Run a container `shop` on a network of Docker's, with the programs of this machine."""
+    with io.BytesIO() as image:
+        with tarfile.open(fileobj=image, mode="w") as tar:
+            for name in ("bin", "lib", "lib64", "sbin"):
+                link = tarfile.TarInfo(name)
+                link.type, link.linkname = tarfile.SYMTYPE, f"usr/{name}"
+                tar.addfile(link)
+        Path("image.tar").write_bytes(image.getvalue())
+    there = {*groups()}
+    says("docker", "import", "image.tar", "empty")
+    words = ("--detach", "--name", "shop", "--network", network, "--volume", "/usr:/usr:ro")
+    says("docker", "run", *words, "empty", "sleep", "1000")
+    try:
+        yield
+    finally:
+        says("docker", "rm", "--force", "shop")
+        for path in {*groups()} - there:
+            path.rmdir()
+
+
+def groups() -> Iterator[Path]:
+    """Yield the control groups that Docker makes for all containers, and leaves."""
+    return Path("/sys/fs/cgroup").glob("**/docker")
 
 
 def containers_are_as_ever() -> None:
@@ -120,6 +151,44 @@ def test_docker_comes_and_goes_and_labs_beside_it_stay_on_the_internet() -> None
             netloom("down", "office.yaml")
             assert saved(*SAVES) == before
             containers_are_as_ever()
+
+
+WEB = """\
+name: beside
+networks: {lan: {from: "docker:web", range: 172.30.0.128/28, gateway: 172.30.0.1}}
+namespaces: {probe: {networks: [lan]}}
+"""
+
+
+@pytest.mark.needs("dockerd", "docker", "iptables")
+@on_a_walled_host("protocols", "services")
+def test_members_are_on_a_network_of_docker_s_with_its_containers() -> None:
+    """They reach each other, both get out, and Docker's rules stay; a script names the container's.
+
+    Where Docker knows no such network, that is told.
+    """
+    write("beside.yaml", WEB)
+    with dockerd(), Warm() as netloom:
+        refused = netloom("up", "beside.yaml", status=2)["stderr"]
+        assert "Docker has no network `web`" in refused
+        says("docker", "network", "create", "--subnet", "172.30.0.0/24", "web")
+        with container("web"):
+            before = saved(*SAVES)
+            up(netloom, "beside.yaml")
+            assert pings("probe", "172.30.0.2")
+            assert pings("probe", WEB4)
+
+            said = script("container", "shop")
+            assert "172.30.0.2/24" in said
+            assert said.endswith("status 0\n")
+            pid = says("docker", "inspect", "-f", "{{.State.Pid}}", "shop").strip()
+            netloom("attach", "shop", pid)
+            assert pings("shop", WEB4)
+            assert pings("shop", "172.30.0.128")
+            netloom("del", "shop")
+            netloom("down", "beside.yaml")
+            assert saved(*SAVES) == before
+            assert says("docker", "ps", "--format", "{{.Names}}") == "shop\n"
 
 
 LATER = """*filter

@@ -1,9 +1,11 @@
 """Examples that need something of the host: a way out, a bridge, a card; on a host that has it."""
 
 import os
+import re
 import shlex
 import socket
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -13,13 +15,13 @@ import pytest
 from tests.cli.host import command as netloom_command
 from tests.cli.host import ended, netloom, no_trace, on_a_host
 from tests.cli.internet import HOST4, WEB4, command, connect, inside, on_the_internet, pings
-from tests.cli.servers import OTHER, servers
+from tests.cli.servers import OTHER, PAGE, servers
 from tests.kernel.machines import ran, says
 from tests.kernel.test_examples import ALL as ALONE
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 HERE = {"dns", "firewall", "internet", "virbr0", "webserver"}
-BY_HAND = {"nic", "wont-delete", "webserver"}
+BY_HAND = {"container", "nic", "no-internet", "packets", "webserver", "whose", "wont-delete"}
 VIRBR0 = """
 nft delete table inet filter 2>/dev/null || true # it drops what crosses bridges (br_netfilter)
 ip link add virbr0 address 52:54:00:01:02:03 type bridge mcast_snooping 0
@@ -201,9 +203,101 @@ def test_a_namespace_that_will_not_go_goes_with_its_processes() -> None:
     assert "(sleep) ended by SIGTERM\nstatus 0\n" in said
 
 
+@on_a_host
+def test_a_process_tells_whose_network_it_has() -> None:
+    """With a name or without one; the name that the script gives is gone again."""
+    with no_trace():
+        says("ip", "netns", "add", "web")
+        for argv, known in (
+            (("ip", "netns", "exec", "web", "cat"), "web  process {} (cat)\n"),
+            (("unshare", "-n", "cat"), "the namespace of process {} has no name"),
+        ):
+            with echoing(argv) as pid:
+                said = script("whose", str(pid))
+            assert known.format(pid) in said
+            assert said.count("LOOPBACK") == 2
+            assert f"\n{pid}\n" in said
+            assert said.endswith("status 0\n")
+        says("ip", "netns", "del", "web")
+
+
+@contextmanager
+def echoing(argv: Sequence[str]) -> Iterator[int]:
+    """Have a process that is where it belongs, since it says what it was told; yield its number."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, bufsize=0) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"here\n")
+        assert process.stdout.readline() == b"here\n"
+        yield process.pid
+        process.stdin.close()
+
+
+@pytest.mark.needs("tcpdump")
+@on_a_host
+def test_packets_are_seen_from_inside_and_on_both_ends() -> None:
+    """A request and its answer on one interface; then each of them on two, in their order."""
+    with no_trace():
+        said = script("packets")
+
+    assert said.endswith("status 0\n"), said
+    kinds = [line for line in said.splitlines() if "ICMP echo" in line]
+    ways = ["request" if "request" in line else "reply" for line in kinds]
+    assert ways == ["request", "reply", "request", "request", "reply", "reply"]
+
+
+@pytest.mark.needs("servers", "iptables")
+@on_the_internet()
+def test_the_first_step_on_the_way_to_the_internet_that_fails_is_told() -> None:
+    """A name, a carrier, an answer, a name again; a route, the gateway, what the host lets pass."""
+    assert fails("nobody") == "is there such a namespace, and whose"
+    says("ip", "netns", "add", "bare")
+    assert fails("bare") == "has it an address, and a carrier"
+    says("ip", "netns", "del", "bare")
+    with servers(), up("internet"):
+        said = script("no-internet", "red", WEB4, PAGE)
+        assert f"is {PAGE} known? {WEB4} " in said
+        assert said.endswith("status 0\n")
+        assert fails("red", "198.51.100.9") == "does 198.51.100.9 answer"
+        assert fails("red", WEB4, "example.com") == "is example.com known"
+        for breaks, mends, step in STEPS:
+            says("sh", "-ec", breaks)
+            assert fails("red", WEB4, PAGE).startswith(step)
+            says("sh", "-ec", mends)
+
+
+STEPS = (
+    (
+        "ip netns exec red iptables-nft -A OUTPUT -j REJECT",
+        "ip netns exec red nft delete table ip filter",
+        "does its gateway 10.10.0.1 answer",
+    ),
+    (
+        "iptables-nft -P FORWARD DROP",
+        "nft delete table ip filter",
+        "is its lab internet as it was applied",
+    ),
+    (
+        "ip -n red route del default",
+        "ip -n red route add default via 10.10.0.1",
+        "has it a way out",
+    ),
+)
+"""What is broken, how it is mended, and at which question it is told."""
+
+
+def fails(*words: str) -> str:
+    """Return the question of the script at which it ends."""
+    said = script("no-internet", *words)
+    assert not said.endswith("status 0\n")
+    return re.findall(r"^(.*)\? ", said, re.MULTILINE)[-1]
+
+
 def test_every_example_is_tried_somewhere() -> None:
     """Those that need nothing of the host are tried in tests/kernel/test_examples.py."""
-    text = Path(__file__).read_text()
+    beside = ("test_examples_uplink.py", "test_coexistence_docker.py")
+    text = "".join((Path(__file__).parent / name).read_text() for name in beside)
 
     assert {path.stem for path in EXAMPLES.glob("*.yaml")} == HERE | set(ALONE)
     assert {path.stem for path in EXAMPLES.glob("*.sh")} == BY_HAND | {"demo"}
