@@ -14,25 +14,35 @@ if TYPE_CHECKING:
     from netloom.errors import TopologyError as TopologyError
     from netloom.errors import Unavailable as Unavailable
     from netloom.lab import load as load
+    from netloom.lab.building import Network as Network
+    from netloom.lab.building import Wire as Wire
+    from netloom.lab.expectations import Outcome as Outcome
     from netloom.lab.live import Lab as Lab
     from netloom.lab.member import Netns as Netns
+    from netloom.lab.partitions import Change as Change
+    from netloom.lab.probes import Journey as Journey
     from netloom.model.objects import Desired as Desired
     from netloom.model.snapshot import Snapshot as Snapshot
     from netloom.topology.parse import parse as parse
     from netloom.topology.topology import Topology as Topology
 
 _PLACES = {
+    "Change": "netloom.lab.partitions",
     "Desired": "netloom.model.objects",
+    "Journey": "netloom.lab.probes",
     "Lab": "netloom.lab.live",
     "Netns": "netloom.lab.member",
     "NetloomError": "netloom.errors",
+    "Network": "netloom.lab.building",
     "NotReady": "netloom.errors",
+    "Outcome": "netloom.lab.expectations",
     "Problem": "netloom.errors",
     "Refused": "netloom.errors",
     "Snapshot": "netloom.model.snapshot",
     "Topology": "netloom.topology.topology",
     "TopologyError": "netloom.errors",
     "Unavailable": "netloom.errors",
+    "Wire": "netloom.lab.building",
     "load": "netloom.lab",
     "parse": "netloom.topology.parse",
 }
@@ -41,11 +51,13 @@ __all__ = sorted(_PLACES)  # noqa: PLE0605 - it is a list of text; a test freeze
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> object:
-    """Import a promised name."""
-    try:
-        module = import_module(_PLACES[name])
-    except KeyError:
-        message = f"module `netloom` has no attribute `{name}`"
-        raise AttributeError(message) from None
-    return getattr(module, name)
+if not TYPE_CHECKING:  # where a name that there is not shall be a mistake
+
+    def __getattr__(name: str) -> object:
+        """Import a promised name."""
+        try:
+            module = import_module(_PLACES[name])
+        except KeyError:
+            message = f"module `netloom` has no attribute `{name}`"
+            raise AttributeError(message) from None
+        return getattr(module, name)

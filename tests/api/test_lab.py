@@ -1,6 +1,7 @@
 """`with Lab() as lab`: what a Python program makes, uses, and lets go of."""
 
 import asyncio
+import gc
 import os
 import select
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -114,8 +116,46 @@ def test_a_mistake_changes_nothing(lab: Lab, keys: dict[str, object], said: str)
     for add in (lab.netns, lab.network):
         with pytest.raises(TopologyError, match="`a` is in the lab already"):
             add("a")
+    with pytest.raises(TopologyError, match="`x` is given twice"):
+        lab.netns("x", "x")
     lab.wire(a, lab.netns("b"))
     assert a.reaches("b")
+
+
+def test_what_is_not_there_is_told(lab: Lab) -> None:
+    """By its name, and what it would be."""
+    a, *_ = lab.netns("a", "b")
+    group = lab.netns("n", count=2)
+    wire, lan = lab.wire("a", "b"), lab.network("lan")
+    for thing in (wire, lan, lab["b"]):
+        lab.remove(thing)
+        with pytest.raises(KeyError, match="no "):
+            lab.remove(thing)
+    with pytest.raises(KeyError, match="one of a `count` cannot be removed alone"):
+        lab.remove(group[0])
+    with pytest.raises(KeyError, match="no namespace `b` in the lab `lab`"):
+        lab["b"]
+    with pytest.raises(KeyError, match="no network and no group `m`"):
+        lab.members("m")
+    with pytest.raises(KeyError, match="no namespace `zz` in the lab"):
+        a.reaches("zz:eth0")
+    with pytest.raises(TypeError, match="takes one name or several"):
+        lab.netns()  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match=r"a list of words: \['ls', '-l'\]"):
+        a.run("ls -l")
+    with pytest.raises(ValueError, match="one word at least"):
+        a.run([])
+    several: tuple[tuple[str | list[str], ...], ...] = ((), ("a", []), ("a", "a"), ("n", "n1"))
+    for sides in several:
+        with pytest.raises(ValueError, match="of a partition"):
+            lab.partition(*sides)
+
+
+def test_the_host_of_a_lab_is_its_own(lab: Lab) -> None:
+    """With nothing but `lo`, and what the lab hangs there."""
+    lab.wire("host:x 10.0.0.1/24", lab.netns("a").name + ":y 10.0.0.2/24")
+    assert set(lab["host"].call(os.listdir, "/sys/class/net")) == {"lo", "x"}
+    assert lab["host"].reaches("10.0.0.2")
 
 
 def test_a_lab_that_is_not_open_refuses() -> None:
@@ -272,6 +312,16 @@ def test_whatever_it_forked_ends_with_the_lab() -> None:
     assert counted() == before
 
 
+def test_what_lives_in_a_namespace_goes_with_it() -> None:
+    """And what that has forked."""
+    with Lab() as lab:
+        a = lab.netns("a")
+        process = a.popen(["sh", "-c", "(setsid sleep 4722 &) ; exec sleep 4723"], ready=None)
+        lab.remove(a)
+        assert process.wait(10) == -signal.SIGTERM
+        assert "472" not in living("sleep")
+
+
 def test_a_name_without_a_namespace_spares_nobody() -> None:
     """As an `up` leaves it that is killed between the two."""
     with Lab() as lab:
@@ -303,6 +353,131 @@ def test_a_lab_that_cannot_be_made_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(TopologyError, match="the host has no bridge `nobr`"), Lab(path):
         pass
     assert counted() == before
+
+
+def test_commands_that_are_not_ready_leave_a_lab_to_look_at() -> None:
+    """What is there is known: it can be asked, and taken out."""
+    with Lab(timeout=0.1) as lab:
+        with pytest.raises(NotReady, match="nothing listens on tcp/80"):
+            lab.netns("a", run={"command": "exec sleep 4724", "ready": "tcp/80"})
+        assert "sleep 4724" in living("sleep")
+        lab.remove(lab["a"])
+        assert "a" not in lab
+        assert "sleep 4724" not in living("sleep")
+
+
+def test_a_lab_that_nobody_closes_is_told() -> None:
+    """And gone, as soon as nobody knows it any more."""
+    before = counted()
+    lab = Lab().__enter__()
+    lab.netns("a").popen(["sleep", "4725"])
+    lab.itself = lab  # type: ignore[attr-defined] # so that only the collector finds it
+    del lab
+    with pytest.warns(ResourceWarning, match="unclosed <Lab lab: a>"):
+        gc.collect()
+    assert counted() == before
+    assert "sleep 4725" not in living("sleep")
+
+
+def test_a_cancelled_coroutine_leaves_nothing(tmp_path: Path) -> None:
+    """At whatever moment: a lab that was being made then is let go of."""
+    path = tmp_path / "l.yaml"
+    path.write_text("links: [[a, b]]\nnamespaces: {a: {run: exec sleep 4726}, b: }\n")
+
+    async def cancelled(after: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(after), Lab(path):
+                await asyncio.sleep(1000)
+
+    asyncio.run(cancelled(0.001))
+    before = counted()
+    for number in range(8):
+        asyncio.run(cancelled(number * 0.01))
+    assert counted() == before
+    assert "sleep 4726" not in living("sleep")
+
+
+INTERRUPTED = """
+import signal, sys, threading, time
+from netloom import Lab
+after = float(sys.argv[1])
+def interrupt():
+    time.sleep(after)
+    signal.raise_signal(signal.SIGINT)
+threading.Thread(target=interrupt, daemon=True).start()
+try:
+    with Lab() as lab:
+        a, b = lab.netns("a", "b")
+        lab.wire(a, b)
+        a.popen(["sleep", "4727"])
+        lab.netns("c", run="exec sleep 4728")
+        b.run(["sleep", "4729"])
+except KeyboardInterrupt:
+    sys.exit(7)
+"""
+
+
+@pytest.mark.parametrize("after", [0.0, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.2, 0.4])
+def test_ctrl_c_at_any_moment_leaves_nothing(after: float) -> None:
+    """It comes as `KeyboardInterrupt`, and what was begun is over by then."""
+    paths = [str(SRC), *LIBRARIES]
+    code = f"import sys; sys.path[:0] = {paths}\n{INTERRUPTED}"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(after)],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 7, done.stderr
+    assert [n for n in (4727, 4728, 4729) if f"sleep {n}" in living("sleep")] == []
+
+
+FORKING = """
+import os, sys
+from netloom import Lab
+with Lab() as lab:
+    a = lab.netns("a")
+    process = a.popen(["sleep", "4730"])
+    if os.fork() == 0:
+        sys.exit(0)  # out of the block, and through all that a program does at its end
+    os.wait()
+    assert process.poll() is None
+    assert a.run(["true"]).returncode == 0
+    if os.fork() == 0:
+        os.setsid()
+        sys.stdin.read()
+        os._exit(0)
+    print("forked", flush=True)
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_fork_in_the_middle() -> None:
+    """A child that leaves ends nothing; one that stays keeps nothing alive when the parent dies."""
+    paths = [str(SRC), *LIBRARIES]
+    argv = [sys.executable, "-c", f"import sys; sys.path[:0] = {paths}\n{FORKING}"]
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdout
+        assert program.stdout.readline() == "forked\n"
+        pid = int(living("sleep").partition(" ")[0])
+        with suppress(ProcessLookupError):
+            end = os.pidfd_open(pid)
+            assert _ended(end), living("sleep")
+            os.close(end)
+
+
+def test_at_the_very_end_of_a_program_it_is_closed() -> None:
+    """By `atexit`, when no thread can be started any more."""
+    code = (
+        "import atexit\nfrom netloom import Lab\nlab = Lab().__enter__()\n"
+        "atexit.register(lab.close)\nlab.netns('a').popen(['sleep', '4731'])\n"
+    )
+    argv = [sys.executable, "-c", f"import sys; sys.path[:0] = {[str(SRC), *LIBRARIES]}\n{code}"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_many_labs_one_after_the_other_and_at_once() -> None:

@@ -19,9 +19,11 @@ class Brake:
     def __init__(self) -> None:
         """Nobody does yet."""
         self._pulled = threading.Event()
+        self.caught: list[int] = []
 
     def pull(self, number: int = 0, frame: FrameType | None = None) -> None:  # noqa: ARG002 - a handler's shape
         """Ask for a stop."""
+        self.caught.append(number)
         self._pulled.set()
 
     @property
@@ -42,4 +44,20 @@ def brake() -> Iterator[Brake]:
         yield handle
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+@contextmanager
+def held_back() -> Iterator[Brake]:
+    """Catch the signals that ask to stop, as `brake`, and deliver them when the block is done.
+
+    For what a program must not be torn out of: Ctrl-C then comes right after it.
+    """
+    caught: list[int] = []
+    try:
+        with brake() as handle:
+            caught = handle.caught
+            yield handle
+    finally:
+        for number in dict.fromkeys(caught):
+            signal.raise_signal(number)

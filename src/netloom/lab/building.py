@@ -152,6 +152,9 @@ class Building:
             "publish": publish,
             "run": run,
         }
+        if not names:
+            msg = "netns() takes one name or several"
+            raise TypeError(msg)
         with self.lock:
             more = words.namespaces_of(names, keys)
             self.make(words.with_namespaces(self.topology, more))
@@ -220,20 +223,16 @@ class Building:
     connect = wire
 
     def remove(self, thing: Netns | Network | Wire) -> None:
-        """Take a thing out of the lab; with a namespace its wires go, too."""
+        """Take a thing out of the lab; with a namespace its wires go, too, and who lives in it.
+
+        Raises `KeyError` for what is not in the lab, and for one of a `count`.
+        """
         with self.lock:
-            topology = self.topology
-            if isinstance(thing, Netns):
-                there = dict(topology.namespaces or {})
-                if there.pop(thing.name, None) is None:
-                    raise KeyError(thing.name)
-                kept = (w for w in topology.links if thing.name not in {e.netns for e in w.ends})
-                topology = replace(topology, namespaces=there, links=tuple(kept))
-            elif isinstance(thing, Network):
-                left = {n: v for n, v in topology.networks.items() if n != thing.name}
-                topology = replace(topology, networks=left)
-            else:
-                links = list(topology.links)
-                links.remove(thing.said)
-                topology = replace(topology, links=tuple(links))
-            self.make(topology)
+            match thing:
+                case Netns():
+                    left = words.without_namespace(self.topology, thing.name)
+                case Network():
+                    left = words.without_network(self.topology, thing.name)
+                case Wire():
+                    left = words.without_wire(self.topology, thing.said)
+            self.make(left)

@@ -50,10 +50,32 @@ def up(
     `Interrupted` before that: then the lab stays as it is.
     """
     machine = machine or ThisMachine()
+    machine.check_lasting()
+    with brake() as stop:
+        report = make(source, machine, stop, progress=progress, command=command)
+    lab, desired = report.lab, report.desired
+    begun = time.monotonic()
+    try:
+        machine.wait_ready(lab, desired, timeout)
+    except KeyboardInterrupt:
+        left = f"`{lab}` stays up, with commands that are not ready yet"
+        where = next((name for name, one in desired.netns.items() if one.commands), "NS")
+        raise Interrupted(f"interrupted; {left} (netloom logs {where})") from None
+    return replace(report, seconds=report.seconds + time.monotonic() - begun)
+
+
+def make(
+    source: Source,
+    machine: Machine,
+    stop: Brake,
+    *,
+    progress: Progress | None = None,
+    command: str = "up",
+) -> Report:
+    """Make a lab as its topology says, and wait for nothing; `up` tells what is raised."""
     begun = time.monotonic()
     lab = source.topology.name
-    machine.check_lasting()
-    with brake() as stop, Journal(lab) as journal:
+    with Journal(lab) as journal:
         found = draft(source, journal, machine)
         record = Record(
             lab=lab,
@@ -71,12 +93,6 @@ def up(
             raise refused[0]
         desired = found.lowered.desired
         notes = (*found.lowered.notes, *limits.notes(desired)) if found.plan else ()
-    try:
-        machine.wait_ready(lab, desired, timeout)
-    except KeyboardInterrupt:
-        left = f"`{lab}` stays up, with commands that are not ready yet"
-        where = next((name for name, one in desired.netns.items() if one.commands), "NS")
-        raise Interrupted(f"interrupted; {left} (netloom logs {where})") from None
     seconds = time.monotonic() - begun
     return Report(lab=lab, plan=found.plan, desired=desired, seconds=seconds, notes=notes)
 

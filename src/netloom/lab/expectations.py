@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from netloom.errors import Unavailable
-from netloom.lab.probes import Reach
+from netloom.lab.probes import Journey
 from netloom.model.objects import HOST
 from netloom.topology.topology import INTERNET, Flow
 from netloom.values import family, ip
@@ -22,7 +22,7 @@ class Outcome(NamedTuple):
     """What became of an expectation, as it is written; true if it holds. `probes` are why."""
 
     text: str
-    probes: tuple[Reach, ...]
+    probes: tuple[Journey, ...]
     holds: bool
 
     def __bool__(self) -> bool:
@@ -49,7 +49,7 @@ def _outcome(lab: "Lab", flow: Flow, within: float) -> Outcome:
     return Outcome(flow.text, probes, all(bool(probe) != barred for probe in probes))
 
 
-def _probes(lab: "Lab", flow: Flow, within: float) -> Iterator[Reach]:
+def _probes(lab: "Lab", flow: Flow, within: float) -> Iterator[Journey]:
     pairs = [(flow.sources, flow.destinations)]
     if flow.arrow == "<->":
         pairs.append((flow.destinations, flow.sources))

@@ -37,6 +37,11 @@ def end_residents(lab: str) -> None:
     for name in registry.names():
         with suppress(NoSuchNetns), open_name(name) as netns:  # or `up` was killed over it
             homes.add(identity(netns.fd))
+    end_all_in(homes)
+
+
+def end_all_in(homes: Collection[Identity]) -> None:
+    """End all that lives in some namespaces, which somebody holds: so they are still those."""
     for number in _ROUNDS:
         those = _living(homes)
         if not those:

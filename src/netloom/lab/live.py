@@ -8,19 +8,22 @@ Every change is the whole topology, changed by a word, and `up`.
 """
 
 import threading
+import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
+from subprocess import Popen
+from typing import Any, Self
 
 from msgspec.structs import replace
 
 from netloom.errors import NetloomError, Unavailable
+from netloom.host.brake import held_back
 from netloom.host.scope import scope_of
 from netloom.host.this import ThisMachine
 from netloom.kernel.closing import Closing
 from netloom.lab.building import Building
-from netloom.lab.change import TIMEOUT, up
+from netloom.lab.change import TIMEOUT, make
 from netloom.lab.expectations import Outcome, check
 from netloom.lab.files import load
 from netloom.lab.member import Netns
@@ -88,29 +91,49 @@ class Lab(Building, Closing):
             if self._stand is not None:
                 msg = f"the lab `{self.name}` is open already"
                 raise Unavailable(msg)
-            self._stand = Stand(self.name, persistent=self.persistent)
-            self._partitions = Partitions()
             stack.callback(self.close)
+            with held_back():
+                self._stand = Stand(self.name, persistent=self.persistent)
+                self._partitions = Partitions()
+                if self.persistent:
+                    self._stand.home.call(ThisMachine().check_lasting)
             if self.topology != Topology(name=self.name):
                 self.make(self.topology)
             stack.pop_all()
         return self
 
     async def __aenter__(self) -> Self:
-        """Make the lab, on a thread."""
+        """Make the lab, on a thread; one that is cancelled meanwhile is let go of again."""
         import asyncio
 
-        return await asyncio.to_thread(self.__enter__)
+        making = asyncio.ensure_future(asyncio.to_thread(self.__enter__))
+        try:
+            return await asyncio.shield(making)
+        except asyncio.CancelledError:
+            await asyncio.wait([making])
+            await asyncio.to_thread(self.close)
+            raise
 
     async def __aexit__(self, *_: object) -> None:
-        """Let go of the lab, on a thread."""
+        """Let go of the lab, on a thread, whoever is cancelled."""
         import asyncio
 
-        await asyncio.to_thread(self.close)
+        closing = asyncio.ensure_future(asyncio.to_thread(self.close))
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError:
+            await asyncio.wait([closing])
+            raise
+
+    def __del__(self) -> None:
+        """Let go of a lab that nobody knows any more, and complain (`ResourceWarning`)."""
+        if getattr(self, "_stand", None) is not None:
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
+            self.close()
 
     def close(self) -> None:
         """End what runs in the lab, and let go of it; twice is no harm."""
-        with self.lock:
+        with self.lock, held_back():
             stand, self._stand = self._stand, None
             if stand is not None:
                 stand.close()
@@ -123,28 +146,46 @@ class Lab(Building, Closing):
         return self._stand
 
     def make(self, topology: Topology) -> None:
-        """Make the lab as a topology says, or leave it as it was."""
+        """Make the lab as a topology says, or leave it as it was.
+
+        Raises `NotReady` where its commands are not ready in time; then it is made all the same.
+        """
         stand = self.stand
         source = self._source if topology is self.topology else None
+        fabric = expand(topology)
+        there = self._desired.netns
+        gone = [
+            name for name in self._fabric.members if name in there and name not in fabric.members
+        ]
         try:
             source = source or parse(unparse(topology), file=self._file, name=self.name)
-            if any(said.run for said in (topology.namespaces or {}).values()):
-                stand.spawns()
-            report = stand.home.call(up, source, timeout=self.timeout)
+            with held_back() as stop:
+                if any(said.run for said in (topology.namespaces or {}).values()):
+                    stand.spawns()
+                if stand.has_spawned:
+                    for name in gone:
+                        stand.place_of(name)  # held, so that whoever lives there can be found
+                report = stand.home.call(make, source, ThisMachine(), stop)
+                self._adopt(topology, report.desired)
+                stand.clear(gone)
+            self.wait_ready()
         except NetloomError as error:
             raise error.with_traceback(None) from error.__cause__
+
+    def _adopt(self, topology: Topology, desired: Desired) -> None:
+        """Take note of what is there now."""
         self.topology, self._fabric = topology, expand(topology)
-        before, self._desired = self._desired, report.desired
-        for name in stand.opened:
-            if self._desired.netns.get(name, Facts()).etc != before.netns[name].etc:
-                stand.forget(name)
+        before, self._desired = self._desired, desired
+        for name in self.stand.opened:
+            facts = desired.netns.get(name)
+            if facts and facts.etc != before.netns[name].etc:
+                self.stand.forget(name)
 
     # ── finding ───────────────────────────────────────────────────────────────────────────────
 
     def __getitem__(self, name: str) -> Netns:
-        """Return the namespace of a name; raises `KeyError`."""
-        if name not in self:
-            raise KeyError(name)
+        """Return the namespace of a name (`host` is the lab's own host); raises `KeyError`."""
+        self.check_known(name)
         return Netns(self, name)
 
     def __contains__(self, name: object) -> bool:
@@ -160,7 +201,8 @@ class Lab(Building, Closing):
             if segment.network is not None and segment.key == name:
                 inside = dict.fromkeys(port.end.netns for port in segment.ports)
                 return tuple(Netns(self, each) for each in inside if each in fabric.members)
-        raise KeyError(name)
+        msg = f"no network and no group `{name}` in the lab `{self.name}`"
+        raise KeyError(msg)
 
     def all(self) -> tuple[Netns, ...]:
         """Return all namespaces that the topology names, in the file's order."""
@@ -172,12 +214,18 @@ class Lab(Building, Closing):
         """Part namespaces as if there were no way between them; a `with` block heals it at its end.
 
         One side is parted from all others, several from each other; a name may be that of a
-        network or a `count` group.
+        network or a `count` group. Raises `ValueError` for an empty side, and for who is on two.
         """
         found = [self._side(side) for side in sides]
+        names = [one.name for side in found for one in side]
+        if not names or not all(found):
+            msg = "a side of a partition has nobody in it"
+            raise ValueError(msg)
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            msg = f"on two sides of a partition: {', '.join(twice)}"
+            raise ValueError(msg)
         if len(found) == 1:
-            inside = {one.name for one in found[0]}
-            found.append([one for one in self.all() if one.name not in inside])
+            found.append([one for one in self.all() if one.name not in names])
         return self._partitions.part(found)
 
     def _side(self, side: Netns | str | Sequence[Netns | str]) -> list[Netns]:
@@ -224,6 +272,25 @@ class Lab(Building, Closing):
     def place_of(self, name: str) -> Place:
         """Return a namespace with what is seen in it; raises `KeyError`."""
         stand = self.stand
-        if name not in self._desired.netns:
-            raise KeyError(name)
-        return stand.place_of(name)
+        self.check_known(name)
+        with held_back():
+            return stand.place_of(name)
+
+    def spawns(self) -> None:
+        """Note that a process is about to be started in the lab."""
+        with held_back():
+            self.stand.spawns()
+
+    def start(self, name: str, argv: list[str], **keys: Any) -> "Popen[Any]":
+        """Start a process in a namespace, which ends with the lab at the latest."""
+        with held_back():
+            self.stand.spawns()
+            process: Popen[Any] = self.place_of(name).spawn(Popen, argv, **keys)
+            self.stand.adopt(process)
+        return process
+
+    def check_known(self, name: str) -> None:
+        """Raise `KeyError` for a name that no namespace of the lab has."""
+        if name not in self and name != HOST:
+            msg = f"no namespace `{name}` in the lab `{self.name}`"
+            raise KeyError(msg)

@@ -8,13 +8,24 @@ import asyncio
 import os
 import socket as sockets
 import subprocess
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
-from typing import IO, TYPE_CHECKING, Any, Literal, ParamSpec, TypeAlias, TypeVar, overload
+from typing import (
+    IO,
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    ParamSpec,
+    TypeAlias,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    overload,
+)
 
 from netloom.errors import Unavailable
 from netloom.kernel.sockets import diag_socket
-from netloom.lab.probes import Reach, probe
+from netloom.lab.probes import Journey, probe
 from netloom.lab.waiting import wait_for
 from netloom.model.objects import Loopback
 from netloom.model.ready import ready as ready_of
@@ -22,6 +33,8 @@ from netloom.topology import words
 from netloom.values import contains, family, ip, network_of
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from netloom.lab.live import Lab
     from netloom.netns.place import Place
 
@@ -32,6 +45,24 @@ Argv: TypeAlias = "Sequence[str | os.PathLike[str]]"
 File: TypeAlias = "int | IO[Any] | None"
 Serve: TypeAlias = "Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None] | None]"
 _Probed = Literal["ping", "tcp", "udp"]
+
+
+class ProcessKeys(TypedDict, total=False):
+    """What `subprocess.Popen` takes besides, as far as it means the same inside."""
+
+    stdin: File
+    stdout: File
+    stderr: File
+    env: Mapping[str, str] | None
+    cwd: "str | os.PathLike[str] | None"
+    encoding: str | None
+    errors: str | None
+    bufsize: int
+    pass_fds: Collection[int]
+    start_new_session: bool
+    umask: int
+    user: str | int | None
+    group: str | int | None
 
 
 class Netns:
@@ -135,16 +166,32 @@ class Netns:
         return self.call(sockets.create_connection, (self._resolve(host), port), timeout)
 
     async def open_connection(
-        self, host: "str | Netns", port: int
+        self,
+        host: "str | Netns",
+        port: int,
+        *,
+        limit: int = 2**16,
+        ssl: "SSLContext | None" = None,
+        server_hostname: str | None = None,
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Return the streams of a TCP connection from here (asyncio.open_connection)."""
         sock = await self.to_thread(sockets.create_connection, (self._resolve(host), port))
-        return await asyncio.open_connection(sock=sock)
+        return await asyncio.open_connection(
+            sock=sock, limit=limit, ssl=ssl, server_hostname=server_hostname
+        )
 
-    async def start_server(self, serve: Serve, port: int, host: str = "") -> asyncio.Server:
+    async def start_server(
+        self,
+        serve: Serve,
+        port: int,
+        host: str = "",
+        *,
+        limit: int = 2**16,
+        ssl: "SSLContext | None" = None,
+    ) -> asyncio.Server:
         """Serve TCP from here by coroutines (asyncio.start_server)."""
         sock = await asyncio.to_thread(self.listen, port, host)
-        return await asyncio.start_server(serve, sock=sock)
+        return await asyncio.start_server(serve, sock=sock, limit=limit, ssl=ssl)
 
     def _resolve(self, target: "str | Netns") -> str:
         """Return an address: of a namespace the one that is reached from here, else as it is."""
@@ -154,7 +201,9 @@ class Netns:
             return ip(target)
         except ValueError:
             netns, _, link = target.partition(":")
-        if netns not in self.lab:
+        if link:
+            self.lab.check_known(netns)
+        elif netns not in self.lab:
             return target
         return self.lab.address_of(netns, link) if link else self.lab[netns].ip_for(self)
 
@@ -167,14 +216,10 @@ class Netns:
         *,
         text: Literal[True],
         input: str | None = None,
-        stdin: File = None,
-        stdout: File = None,
-        stderr: File = None,
         capture_output: bool = False,
         check: bool = False,
         timeout: float | None = None,
-        env: Mapping[str, str] | None = None,
-        cwd: "str | os.PathLike[str] | None" = None,
+        **keys: Unpack[ProcessKeys],
     ) -> "subprocess.CompletedProcess[str]": ...
     @overload
     def run(
@@ -183,39 +228,44 @@ class Netns:
         *,
         text: Literal[False] = False,
         input: bytes | None = None,
-        stdin: File = None,
-        stdout: File = None,
-        stderr: File = None,
         capture_output: bool = False,
         check: bool = False,
         timeout: float | None = None,
-        env: Mapping[str, str] | None = None,
-        cwd: "str | os.PathLike[str] | None" = None,
+        **keys: Unpack[ProcessKeys],
     ) -> "subprocess.CompletedProcess[bytes]": ...
+    @overload
+    def run(
+        self,
+        argv: Argv,
+        *,
+        text: bool,
+        input: str | bytes | None = None,
+        capture_output: bool = False,
+        check: bool = False,
+        timeout: float | None = None,
+        **keys: Unpack[ProcessKeys],
+    ) -> "subprocess.CompletedProcess[Any]": ...
     def run(  # noqa: PLR0913 - those of subprocess.run
         self,
         argv: Argv,
         *,
         text: bool = False,
         input: str | bytes | None = None,  # noqa: A002 - the standard library's word
-        stdin: File = None,
-        stdout: File = None,
-        stderr: File = None,
         capture_output: bool = False,
         check: bool = False,
         timeout: float | None = None,
-        env: Mapping[str, str] | None = None,
-        cwd: "str | os.PathLike[str] | None" = None,
+        **keys: Unpack[ProcessKeys],
     ) -> "subprocess.CompletedProcess[Any]":
         """Run a command inside to its end (subprocess.run), in the working directory of this one.
 
         It sees the network, /sys and /etc of the namespace. `timeout` is in seconds.
         """
-        keys: dict[str, Any] = {"stdin": stdin} if input is None else {"input": input}
-        self.lab.stand.spawns()
-        keys |= {"stdout": stdout, "stderr": stderr, "capture_output": capture_output}
-        keys |= {"timeout": timeout, "env": env, "cwd": cwd}
-        return self._place.spawn(subprocess.run, list(argv), check=check, text=text, **keys)
+        words = _words(argv)
+        self.lab.spawns()
+        said: dict[str, Any] = {"text": text, "check": check, "timeout": timeout, **keys}
+        if input is not None:
+            said["input"] = input
+        return self._place.spawn(subprocess.run, words, capture_output=capture_output, **said)
 
     @overload
     def popen(
@@ -224,11 +274,7 @@ class Netns:
         *,
         text: Literal[True],
         ready: str | None = None,
-        stdin: File = None,
-        stdout: File = None,
-        stderr: File = None,
-        env: Mapping[str, str] | None = None,
-        cwd: "str | os.PathLike[str] | None" = None,
+        **keys: Unpack[ProcessKeys],
     ) -> "subprocess.Popen[str]": ...
     @overload
     def popen(
@@ -237,84 +283,66 @@ class Netns:
         *,
         text: Literal[False] = False,
         ready: str | None = None,
-        stdin: File = None,
-        stdout: File = None,
-        stderr: File = None,
-        env: Mapping[str, str] | None = None,
-        cwd: "str | os.PathLike[str] | None" = None,
+        **keys: Unpack[ProcessKeys],
     ) -> "subprocess.Popen[bytes]": ...
-    def popen(  # noqa: PLR0913 - those of subprocess.Popen
+    @overload
+    def popen(
+        self,
+        argv: Argv,
+        *,
+        text: bool,
+        ready: str | None = None,
+        **keys: Unpack[ProcessKeys],
+    ) -> "subprocess.Popen[Any]": ...
+    def popen(
         self,
         argv: Argv,
         *,
         text: bool = False,
         ready: str | None = None,
-        stdin: File = None,
-        stdout: File = None,
-        stderr: File = None,
-        env: Mapping[str, str] | None = None,
-        cwd: "str | os.PathLike[str] | None" = None,
+        **keys: Unpack[ProcessKeys],
     ) -> "subprocess.Popen[Any]":
         """Start a command inside (subprocess.Popen); it ends with the lab at the latest.
 
         With `ready` (`tcp/80`, `udp/53`, `unix/PATH`) return only when that listens; raises
         `NotReady` when the command ends before, or the lab's `timeout` is over.
         """
+        words = _words(argv)
         wanted = ready_of(ready) if ready else None
         if wanted and wanted.kind == "log":
             reason = "what a command prints is not read here, so `log/…` cannot be waited for"
             raise Unavailable(reason, "ready=`tcp/PORT`, or run it by `run:` of the namespace")
-        self.lab.stand.spawns()
-        process: subprocess.Popen[Any] = self._place.spawn(
-            subprocess.Popen,
-            list(argv),
-            text=text,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            env=env,
-            cwd=cwd,
-        )
-        self.lab.stand.adopt(process)
+        process = self.lab.start(self.name, words, text=text, **keys)
         if wanted:
             with ExitStack() as stack:
                 stack.callback(process.wait)
                 stack.callback(process.kill)
-                name = f"`{os.fspath(argv[0])}` in `{self.name}`"
+                name = f"`{words[0]}` in `{self.name}`"
                 with self.call(diag_socket) as diag:
                     wait_for(process, wanted, diag, name=name, timeout=self.lab.timeout)
                 stack.pop_all()
         return process
 
-    async def create_subprocess_exec(  # noqa: PLR0913 - those of asyncio
+    async def create_subprocess_exec(
         self,
         program: "str | os.PathLike[str]",
         *args: "str | os.PathLike[str]",
-        stdin: File = None,
-        stdout: File = None,
-        stderr: File = None,
-        env: Mapping[str, str] | None = None,
-        cwd: "str | os.PathLike[str] | None" = None,
+        limit: int = 2**16,
+        **keys: Unpack[ProcessKeys],
     ) -> asyncio.subprocess.Process:
         """Start a command inside (asyncio.create_subprocess_exec)."""
-        self.lab.stand.spawns()
+        said: dict[str, Any] = {**keys}
+        await asyncio.to_thread(self.lab.spawns)
         place = await asyncio.to_thread(lambda: self._place)
         return await asyncio.create_subprocess_exec(
-            program,
-            *args,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            env=env,
-            cwd=cwd,
-            preexec_fn=place.enter,
+            program, *args, limit=limit, preexec_fn=place.enter, **said
         )
 
     # ── probes ────────────────────────────────────────────────────────────────────────────────
 
     def reaches(
         self, dst: "Netns | str", port: int | str | None = None, *, within: float = 1.0
-    ) -> Reach:
+    ) -> Journey:
         """Return whether something answers from `dst`, by real packets; true if it does.
 
         `port` is 80 or `tcp/80` (a connection), `udp/53` (a datagram that is answered), None for a
@@ -324,6 +352,17 @@ class Netns:
         target = dst.name if isinstance(dst, Netns) else dst
         asked = f"{self.name} -> {target}" + (f" {protocol}/{number}" if number else "")
         return self.call(probe, asked, self._resolve(dst), protocol, number, within)
+
+
+def _words(argv: Argv) -> list[str]:
+    """Return a command as its words; raises `TypeError` for one text, `ValueError` for none."""
+    if isinstance(argv, str):
+        msg = f"a command is a list of words: {argv.split()!r}"
+        raise TypeError(msg)
+    if not argv:
+        msg = "a command has one word at least"
+        raise ValueError(msg)
+    return [os.fspath(word) for word in argv]
 
 
 def _port(port: int | str | None) -> tuple[_Probed, int]:

@@ -22,10 +22,10 @@ _ECHO = {
 """The types of echo request and reply, and the protocol."""
 
 
-class Reach(NamedTuple):
+class Journey(NamedTuple):
     """What became of a probe; true if it was answered.
 
-    `words` are `a -> b tcp/80`, `cause` is why not, empty if it was.
+    `words` are `a -> b tcp/80`, `cause` is why it was not, empty if it was; `seconds` it took.
     """
 
     words: str
@@ -41,7 +41,7 @@ class Reach(NamedTuple):
         return f"<{self.words}: {self.cause or 'answered'}>"
 
 
-def probe(words: str, address: str, protocol: Protocol, port: int, within: float) -> Reach:
+def probe(words: str, address: str, protocol: Protocol, port: int, within: float) -> Journey:
     """Return whether an address answers within so many seconds.
 
     A ping is an echo request (RFC 792, RFC 4443), TCP a connection, UDP an empty datagram that must
@@ -53,7 +53,7 @@ def probe(words: str, address: str, protocol: Protocol, port: int, within: float
         cause = kinds[protocol](address, port, began + within)
     except OSError as error:
         cause = _why(error, protocol, port)
-    return Reach(words, cause, round(time.monotonic() - began, 4))
+    return Journey(words, cause, round(time.monotonic() - began, 4))
 
 
 def _why(error: OSError, protocol: Protocol, port: int) -> str:

@@ -1,7 +1,9 @@
 """Where the lab of a Python program stands, and all that it has to let go of at its end."""
 
+import os
 import subprocess  # noqa: TC003 - what is reaped
 import threading
+from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import Any
 
@@ -9,16 +11,15 @@ from netloom.errors import Unavailable
 from netloom.kernel.closing import Closing
 from netloom.lab import warden
 from netloom.lab.end import down
-from netloom.lab.leftovers import end_residents
+from netloom.lab.leftovers import end_all_in, end_residents
+from netloom.model.objects import HOST
 from netloom.netns.holder import Holder, is_needed, is_used
+from netloom.netns.holding import identity
 from netloom.netns.place import Place, here, of, outer, within
 
 
 class Stand(Closing):
-    """The place of a lab, those of its namespaces, and the processes that were started there.
-
-    `has_spawned` is whether any was: then a warden is there.
-    """
+    """The place of a lab, those of its namespaces, and the processes that were started there."""
 
     def __init__(self, lab: str, *, persistent: bool) -> None:
         """Make a place of the lab's own, or take the one that the process is in."""
@@ -32,10 +33,13 @@ class Stand(Closing):
         self._lock = threading.RLock()
         self._places: dict[str, Place] = {}
         self._children: list[subprocess.Popen[Any]] = []
-        self.has_spawned = False
+        self._warden: subprocess.Popen[bytes] | None = None
+        self._program = os.getpid()
 
     def place_of(self, name: str) -> Place:
         """Return a namespace with what is seen in it, opened when it is first asked for."""
+        if name == HOST:
+            return self.home
         with self._lock:
             place = self._places.get(name)
             if place is None:
@@ -54,25 +58,45 @@ class Stand(Closing):
         """The namespaces that were asked for."""
         return list(self._places)
 
+    @property
+    def has_spawned(self) -> bool:
+        """Whether any process was started there: then a warden is there."""
+        return self._warden is not None
+
     def spawns(self) -> None:
         """Note that a process is about to be started, which must not outlive the lab."""
         with self._lock:
-            if not self.persistent and not self.has_spawned:
-                self.has_spawned = True
-                self.adopt(warden.start(self.home, self.lab))
+            if not self.persistent and self._warden is None:
+                self._warden = warden.start(self.home, self.lab)
 
     def adopt(self, process: "subprocess.Popen[Any]") -> None:
         """Reap a process with the lab: who has started it need not."""
         self._children.append(process)
 
+    def clear(self, names: Iterable[str]) -> None:
+        """End what lives in namespaces that are no more in the lab, and let go of them."""
+        with self._lock:
+            gone = [place for name in names if (place := self._places.pop(name, None))]
+            try:
+                if gone and self.has_spawned:
+                    self.home.call(end_all_in, {identity(place.net) for place in gone})
+            finally:
+                for place in gone:
+                    place.close()
+
     def close(self) -> None:
-        """End what runs there, and let go of all places."""
+        """End what runs there, and let go of all places.
+
+        A process that was forked meanwhile, and comes here too, only lets go.
+        """
         with self._lock, ExitStack() as stack:
             for place in (self.home, *self._places.values()):
                 stack.callback(place.close)
+            self._places = {}
+            if os.getpid() != self._program:
+                return
             if self._holder:
                 stack.callback(self._tidy, self._holder)
-            self._places = {}
             children, self._children = self._children, []
             for child in children:
                 stack.callback(_reap, child)
@@ -80,8 +104,9 @@ class Stand(Closing):
                 for child in children:
                     child.kill()
                 self.home.call(down, self.lab)
-            elif self.has_spawned:
+            elif self._warden:
                 self.home.call(end_residents, self.lab)
+                _reap(self._warden)
 
     def _tidy(self, holder: Holder) -> None:
         holder.tidy(used=self.home.call(is_used))

@@ -35,6 +35,10 @@ def network_of(name: str, keys: Mapping[str, Words]) -> Network:
 
 def namespaces_of(names: Sequence[str], keys: Mapping[str, Words]) -> dict[str, Namespace]:
     """Return the namespaces that some keys say, alike; raises `TopologyError`."""
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise TopologyError(
+            [Problem(f"`{name}` is given twice", ("namespaces", name)) for name in twice]
+        )
     said = _said(keys)
     return dict(_read({"namespaces": dict.fromkeys(names, said)}).namespaces or {})
 
@@ -55,6 +59,34 @@ def with_network(topology: Topology, name: str, network: Network) -> Topology:
     """Return a topology with one network more; nothing of that name is there yet."""
     _check_free(topology, name, "networks")
     return replace(topology, networks={**topology.networks, name: network})
+
+
+def without_namespace(topology: Topology, name: str) -> Topology:
+    """Return a topology without a namespace and its wires; raises `KeyError`."""
+    left = dict(topology.namespaces or {})
+    if left.pop(name, None) is None:
+        msg = f"no namespace is said as `{name}`: one of a `count` cannot be removed alone"
+        raise KeyError(msg)
+    links = (wire for wire in topology.links if name not in {end.netns for end in wire.ends})
+    return replace(topology, namespaces=left, links=tuple(links))
+
+
+def without_network(topology: Topology, name: str) -> Topology:
+    """Return a topology without a network; raises `KeyError`."""
+    left = dict(topology.networks)
+    if left.pop(name, None) is None:
+        msg = f"no network `{name}`"
+        raise KeyError(msg)
+    return replace(topology, networks=left)
+
+
+def without_wire(topology: Topology, wire: Wire) -> Topology:
+    """Return a topology without a wire; raises `KeyError`."""
+    if wire not in topology.links:
+        msg = f"no wire between {' and '.join(end.netns for end in wire.ends)}, or no more"
+        raise KeyError(msg)
+    at = topology.links.index(wire)
+    return replace(topology, links=(*topology.links[:at], *topology.links[at + 1 :]))
 
 
 def _check_free(topology: Topology, name: str, key: str) -> None:

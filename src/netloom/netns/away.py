@@ -16,6 +16,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Callable
@@ -34,6 +35,10 @@ _MOST = 128
 
 _GRACE = 10.0
 """Seconds that a child may take to undo what it does, when its parent is interrupted."""
+
+
+_QUIET = threading.Lock()
+"""Filters of warnings are the process's: one thread at a time puts them aside and back."""
 
 
 class Portable:
@@ -77,7 +82,7 @@ def fork() -> int:
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):
             stream.flush()
-    with warnings.catch_warnings():
+    with _QUIET, warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return os.fork()
 
@@ -174,9 +179,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _received(told: socket.socket, name: str) -> tuple[bool, object]:
-    head, fds, _, _ = socket.recv_fds(told, _LENGTH.size, _MOST)
-    for fd in fds:
-        os.set_inheritable(fd, False)  # noqa: FBT003 - the standard library's signature
+    head, fds, _, _ = socket.recv_fds(told, _LENGTH.size, _MOST, socket.MSG_CMSG_CLOEXEC)
     head += _read(told, _LENGTH.size - len(head))
     if len(head) < _LENGTH.size:
         reason = f"the process in which `{name}` was called has ended before it did"
