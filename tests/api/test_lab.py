@@ -403,7 +403,7 @@ from netloom import Lab
 after = float(sys.argv[1])
 def interrupt():
     time.sleep(after)
-    signal.raise_signal(signal.SIGINT)
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 threading.Thread(target=interrupt, daemon=True).start()
 try:
     with Lab() as lab:
@@ -462,7 +462,8 @@ def test_a_fork_in_the_middle() -> None:
     ) as program:
         assert program.stdout
         assert program.stdout.readline() == "forked\n"
-        pid = int(living("sleep").partition(" ")[0])
+        (line,) = [one for one in living("sleep").splitlines() if one.endswith("sleep 4730")]
+        pid = int(line.split()[0])
         with suppress(ProcessLookupError):
             end = os.pidfd_open(pid)
             assert _ended(end), living("sleep")

@@ -177,8 +177,8 @@ class Lab(Building, Closing):
         self.topology, self._fabric = topology, expand(topology)
         before, self._desired = self._desired, desired
         for name in self.stand.opened:
-            facts = desired.netns.get(name)
-            if facts and facts.etc != before.netns[name].etc:
+            now, then = desired.netns.get(name), before.netns.get(name)
+            if now and then and now.etc != then.etc:
                 self.stand.forget(name)
 
     # ── finding ───────────────────────────────────────────────────────────────────────────────

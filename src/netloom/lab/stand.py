@@ -38,12 +38,11 @@ class Stand(Closing):
 
     def place_of(self, name: str) -> Place:
         """Return a namespace with what is seen in it, opened when it is first asked for."""
-        if name == HOST:
-            return self.home
         with self._lock:
             place = self._places.get(name)
             if place is None:
-                place = self._places[name] = within(self.home, name)
+                inner = "" if name == HOST else name
+                place = self._places[name] = within(self.home, inner)
             return place
 
     def forget(self, name: str) -> None:

@@ -127,8 +127,8 @@ def of(pid: int) -> Place:
     return Place(*opened)
 
 
-def within(place: Place, name: str) -> Place:
-    """Open the namespace of a name in a place, with all that a command is shown there."""
+def within(place: Place, name: str = "") -> Place:
+    """Open the namespace of a name in a place (or its own), with all that is shown in it."""
     found = place.call(_within, name)
     if place.user >= 0:
         found.user = os.dup(place.user)
@@ -136,10 +136,12 @@ def within(place: Place, name: str) -> Place:
 
 
 def _within(name: str) -> Place:
-    with open_name(name) as netns:
-        syscalls.setns(netns.fd, syscalls.CLONE_NEWNET)
-    view.own_mounts(name)
-    view.bind_etc(name)
+    if name:
+        with open_name(name) as netns:
+            syscalls.setns(netns.fd, syscalls.CLONE_NEWNET)
+    view.own_mounts(name or "netloom")
+    if name:
+        view.bind_etc(name)
     return here()
 
 
