@@ -205,7 +205,7 @@ def second_card() -> None:
     """Give the host another card, with the address 198.51.100.2."""
     card("eth1", "cable1")
     ran("ip", "address", "add", "198.51.100.2/24", "dev", "eth1")
-    ran("ip", "link", "set", "eth1", "up")
+    ran("ip", "link", "set", "eth1", "addrgenmode", "none", "up")
     command("beyond", "ip", "address", "add", "198.51.100.1/24", "dev", "cable1")
     command("beyond", "ip", "link", "set", "cable1", "up")
 
@@ -266,6 +266,31 @@ def test_via_names_the_way_out() -> None:
         assert ask("web", "198.51.100.1") == "198.51.100.2"
         netloom("verify", "shop")
         assert ask("web", WEB4, timeout=0.2) == ""
+
+
+@pytest.mark.parametrize(
+    ("gone", "subnet", "missing", "other"),
+    [("", "10.100.0.0/24", 4, '"fd00:100::/64"'), ("-6", '"fd00:100::/64"', 6, "10.100.0.0/24")],
+)
+@on_the_internet()
+def test_no_way_out_in_the_family_of_a_network_is_refused(
+    gone: str, subnet: str, missing: int, other: str
+) -> None:
+    """With its place; a network that has one in its other family leaves by that, as a note says."""
+    ran("sh", "-ec", f"ip {gone} route del default")
+    text = SHOP.replace('[10.100.0.0/24, "fd00:100::/64"]', "SUBNETS")
+    write("shop.yaml", text.replace("SUBNETS", f"[{subnet}]"))
+    with Warm() as netloom, server("beyond", 80), no_trace():
+        said = netloom("up", "shop.yaml", status=2)["stderr"]
+        assert said.startswith("shop.yaml:3:")
+        assert f"the host has no IPv{missing} default route, so no way out" in said
+
+        write("shop.yaml", text.replace("SUBNETS", f"[{subnet}, {other}]"))
+        said = netloom("up", "shop.yaml")["stderr"]
+        note = f"the host has no IPv{missing} default route, so nobody leaves `lan` by IPv{missing}"
+        assert note in said
+        assert ask("web", WEB4 if missing == 6 else WEB6)
+        netloom("down", "shop.yaml")
 
 
 @pytest.mark.parametrize(

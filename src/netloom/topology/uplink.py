@@ -164,17 +164,31 @@ class Uplinks:
                 hint = "`uplink: {mode: nat, via: eth0}` says the way"
                 self.fabric.say(path, "the host has no default route, so no way out", hint)
             return None
-        families = {exit_.family for exit_ in exits if exit_.link in out} or {4}
+        families = self._families(segment, out, path)
         for number, link in enumerate(out):
             self._check(link, (*path, "via", number) if uplink.via else path)
         if gate != HOST:
             if not self.outside.program:
                 hint = "apt-get install passt (or slirp4netns)"
                 self.fabric.say(path, "no program for user-mode networking is here", hint)
-            return Way(segment, port.end.link, (TAP,), frozenset(families), netns=gate)
+            return Way(segment, port.end.link, (TAP,), families, netns=gate)
         routed = uplink.mode == "routed"
         branch = self._branch(segment)
-        return Way(segment, port.end.link, out, frozenset(families), routed=routed, branch=branch)
+        return Way(segment, port.end.link, out, families, routed=routed, branch=branch)
+
+    def _families(self, segment: Segment, out: tuple[str, ...], path: Path) -> frozenset[Family]:
+        """Return the families that lead out; where the file says the way, IPv4 needs no route."""
+        families = {exit_.family for exit_ in self.outside.exits if exit_.link in out}
+        said = segment.network and segment.network.uplink and segment.network.uplink.via
+        families |= {4} if said else set[Family]()
+        wanted = _wanted(segment)
+        if wanted and not families & wanted:
+            named = " and ".join(f"IPv{version}" for version in sorted(wanted))
+            where = f" out of {_listed(out)}" if said else ""
+            hint = "`uplink: {mode: nat, via: eth0}` says the way" if 4 in wanted else ""
+            message = f"the host has no {named} default route{where}, so no way out"
+            self.fabric.say(path, message, hint)
+        return frozenset(families)
 
     def _branch(self, segment: Segment) -> str:
         """Return the bridge on the host that a network hangs its borrowed ports on, if any."""
@@ -200,6 +214,11 @@ class Uplinks:
                 yield (
                     f"the host's default route leads out of {_listed(led)}, and `{name}` may leave "
                     f"by {_listed(way.out)} alone: it reaches what the host reaches there"
+                )
+            for version in sorted(_wanted(way.segment) - way.families):
+                yield (
+                    f"the host has no IPv{version} default route, so nobody leaves "
+                    f"`{way.segment.key}` by IPv{version}"
                 )
         if unanswered := sorted(self._unanswered()):
             yield (
@@ -344,6 +363,11 @@ class Uplinks:
         """Whether every network with an uplink has found its way: else that is the mistake."""
         wanted = sum(bool(network.uplink) for network in self.topology.networks.values())
         return len(self.ways) == wanted
+
+
+def _wanted(segment: Segment) -> frozenset[Family]:
+    """Return the families of a network's subnets."""
+    return frozenset(family(subnet) for subnet in segment.subnets)
 
 
 def _uplink(way: Way) -> Uplink | None:
