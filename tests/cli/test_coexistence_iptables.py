@@ -10,7 +10,6 @@ from tests.cli.coexistence import (
     ALL,
     NONE,
     OPEN,
-    SHOP,
     SHOP4,
     exceptions,
     missed,
@@ -23,18 +22,52 @@ from tests.cli.coexistence import (
     up,
 )
 from tests.cli.host import Warm, no_trace, write
+from tests.cli.internet import (
+    HOST4,
+    HOST6,
+    MISSED,
+    WEB4,
+    WEB6,
+    ask,
+    command,
+    pings,
+    server,
+    set_sysctl,
+)
+from tests.cli.test_uplink import side
 from tests.kernel.machines import ran, says
 
 STRICT = """
 {ip} -A FORWARD -i tap0 -m conntrack --ctstate NEW -j ACCEPT
+{ip} -A FORWARD -o tap0 -m conntrack --ctstate ESTABLISHED -j ACCEPT
 {ip} -A FORWARD -o eth0 -p tcp --dport 25 -j DROP
 {ip} -P FORWARD DROP
 {ip} -A INPUT -i lo -j ACCEPT
 {ip} -A INPUT -i eth0 -j ACCEPT
+{ip} -A INPUT -i tap0 -j ACCEPT
 {ip} -P INPUT DROP
 {ip} -A OUTPUT -o eth0 -j ACCEPT
+{ip} -A OUTPUT -o tap0 -j ACCEPT
 {ip} -A OUTPUT -j REJECT
 """
+
+
+def another_card(link: str) -> None:
+    """Give the host one more card, and have it forward what comes from there by itself."""
+    side(link, "10.5.0", "fd00:5")
+    command("beyond", "ip", "route", "add", "10.5.0.0/24", "via", HOST4)
+    command("beyond", "ip", "route", "add", "fd00:5::/64", "via", HOST6)
+    set_sysctl("net.ipv4.ip_forward", "1")
+    set_sysctl("net.ipv6.conf.all.forwarding", "1")
+
+
+def others_are_as_ever() -> None:
+    """Demand that what rules of others accept gets out, and no mail of the lab's does."""
+    assert pings("side", WEB4)
+    assert pings("side", WEB6)
+    with server("beyond", 25):
+        assert ask("web", WEB4, 25, timeout=MISSED) == ""
+        assert ask("web", WEB6, 25, timeout=MISSED) == ""
 
 
 @pytest.mark.parametrize("flavour", ["nft", "legacy"])
@@ -43,10 +76,9 @@ STRICT = """
 def test_a_bare_chain_gets_its_exceptions_by_its_own_iptables(flavour: str) -> None:
     """A strict host lets a lab through; a reload of its rules is noticed and mended.
 
-    `down` leaves no rule.
+    What its rules accept and drop is as ever, and `down` leaves no rule.
     """
-    write("shop.yaml", SHOP if flavour == "nft" else SHOP4)
-    ipv6 = ALL if flavour == "nft" else None
+    another_card("tap0")
     for word in ("iptables", "ip6tables"):
         says("sh", "-ec", STRICT.format(ip=f"{word}-{flavour}"))
     iptables, save = f"iptables-{flavour}", f"iptables-{flavour}-save"
@@ -56,7 +88,8 @@ def test_a_bare_chain_gets_its_exceptions_by_its_own_iptables(flavour: str) -> N
         up(netloom)
         assert "nothing to do" in netloom("up", "shop.yaml")["stdout"]
 
-        reaches(ALL, ipv6)
+        reaches(ALL, ALL)
+        others_are_as_ever()
         netloom("exec", "web", "ping", "-c1", "-W1", "10.100.0.1")
         assert '--comment "netloom:shop"' in says(iptables, "-S")
         lines = saved(save)
@@ -66,9 +99,9 @@ def test_a_bare_chain_gets_its_exceptions_by_its_own_iptables(flavour: str) -> N
 
         ran(f"iptables-{flavour}-restore", stdin=text)
         assert len(missed(netloom)) == sum("netloom" in line for line in lines)
-        reaches(NONE, ipv6)
+        reaches(NONE, ALL)
         up(netloom)
-        reaches(ALL, ipv6)
+        reaches(ALL, ALL)
 
         netloom("down", "shop.yaml")
     assert saved(save, f"ip6tables-{flavour}-save") == before
@@ -129,6 +162,8 @@ table ip early
 delete table ip early
 table ip early {
   chain forward { type filter hook forward priority -50; policy drop;
+    iifname "wg0" accept
+    oifname "wg0" accept
   }
 }
 table inet asleep
@@ -146,8 +181,9 @@ def test_a_chain_of_nftables_gets_single_rules() -> None:
     """Every chain that drops gets its rules, by comment and handle, after what is dropped before.
 
     IPv6 does not meet a table of the family `ip`, and a table that is dormant drops nothing. A
-    reload of the tables' file takes them away.
+    reload of the tables' file takes them away. What is not the lab's is as ever.
     """
+    another_card("wg0")
     ran("nft", "-f", "-", stdin=NATIVE)
     before = ruleset()
     with Warm() as netloom:
@@ -161,6 +197,7 @@ def test_a_chain_of_nftables_gets_single_rules() -> None:
         up(netloom)
 
         reaches(ALL, ALL)
+        others_are_as_ever()
         rest = says("nft", "list", "chain", "inet", "filter", "rest")
         assert rest.index("mark") < rest.index("netloom:shop") < rest.index("reject")
 
@@ -171,7 +208,7 @@ def test_a_chain_of_nftables_gets_single_rules() -> None:
         reaches(ALL, ALL)
 
         netloom("down", "shop.yaml")
-    assert sorted(ruleset()) == sorted(before)
+    assert ruleset() == before
 
 
 @pytest.mark.needs("iptables")

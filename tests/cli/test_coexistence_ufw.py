@@ -7,6 +7,7 @@ import pytest
 from tests.cli.coexistence import (
     ALL,
     SHOP,
+    SHOP4,
     missed,
     on_a_walled_host,
     planned,
@@ -15,13 +16,16 @@ from tests.cli.coexistence import (
     up,
 )
 from tests.cli.host import Warm, write
-from tests.cli.internet import HOST4, MISSED, WEB4, ask, server
+from tests.cli.internet import HOST4, MISSED, NEAR4, WEB4, ask, server
 from tests.kernel.machines import says
 
 RULES = ("/etc/ufw/user.rules", "/etc/ufw/user6.rules")
 SAVES = ("iptables-save", "ip6tables-save")
 LESS = SHOP.replace('"8080:80"', f'"{HOST4}:8080:80"')
 """Published by one family: each rule costs ufw a tenth of a second."""
+
+HIDDEN = ALL._replace(published=False, back=False)
+"""Nothing is published."""
 
 OUT = "in on lan out on eth0 from 10.100.0.0/24"
 
@@ -49,7 +53,7 @@ def test_ufw_opens_what_it_drops_and_closes_it_to_the_letter() -> None:
         assert f"ufw: ufw route allow {OUT} to any comment netloom:shop" in found
         up(netloom)
 
-        reaches(ALL, ALL._replace(published=False, back=False))
+        reaches(ALL, HIDDEN)
         status = says("ufw", "status")
         assert status.count("# netloom:shop") == len(found)
         assert "# of its owner" in status
@@ -68,3 +72,34 @@ def test_ufw_opens_what_it_drops_and_closes_it_to_the_letter() -> None:
         netloom("down", "shop.yaml")
     assert kept() == before
     assert saved(*SAVES) == there
+
+
+@pytest.mark.needs("ufw", "iptables")
+@on_a_walled_host("ufw", "default/ufw", "protocols", "services")
+def test_ufw_comes_and_goes_while_a_lab_is_up() -> None:
+    """Enabled, it is noticed, and opened by `up`; what its owner allowed is reached, and no more.
+
+    Disabled, it drops nothing, so `verify` finds too many; with `down` its files are as they were.
+    """
+    write("shop.yaml", SHOP4.replace(', publish: "8080:80"', ""))
+    says("ufw", "allow", "2222/tcp")
+    before = kept()
+    with Warm() as netloom:
+        up(netloom)
+        says("ufw", "--force", "enable")
+        assert {line.partition(":")[0] for line in missed(netloom)} == {"ufw"}
+        reaches(HIDDEN._replace(out=False, resolver=False))
+        there = saved(*SAVES)
+        up(netloom)
+        reaches(HIDDEN)
+        with server("host", 2222), server("host", 2223):
+            assert ask("beyond", HOST4, 2222) == NEAR4
+            assert ask("beyond", HOST4, 2223, timeout=MISSED) == ""
+        netloom("down", "shop.yaml")
+        assert (kept(), saved(*SAVES)) == (before, there)
+
+        up(netloom)
+        says("ufw", "disable")
+        assert all(" ufw delete " in line or " route delete " in line for line in missed(netloom))
+        netloom("down", "shop.yaml")
+    assert kept() == before
