@@ -31,6 +31,9 @@ VERBS: dict[str, dict[str, tuple[str, str]]] = {
         "pids": ("netloom.cli.who", "who lives in a namespace, or holds it?"),
         "capture": ("netloom.cli.capture", "packets of many interfaces in one pcapng"),
     },
+    "Explain": {
+        "doctor": ("netloom.cli.doctor", "may labs be made without root, and if not, why?"),
+    },
     "Enter": {
         "exec": ("netloom.cli.inside", "run a command in a namespace"),
         "shell": ("netloom.cli.inside", "a shell in a namespace"),

@@ -15,6 +15,7 @@ import time
 
 from netloom.errors import KernelError
 
+_PR_SET_DUMPABLE = 4
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _DEAD = (b"Z", b"X", b"x")
@@ -146,3 +147,14 @@ def become_subreaper(name: str) -> None:
 def rename(name: str) -> None:
     """Have `ps` show another name for this process, of 15 bytes at most."""
     _libc.prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)
+
+
+def open_up() -> None:
+    """Have /proc/self belong to the user that this process has become (PR_SET_DUMPABLE(2const)).
+
+    After setuid(2) it is root's, and so is its uid_map.
+
+    Should: be called by a child that only tries what its user may.
+    Mustn't: be called where memory holds what that user shall not read.
+    """
+    _libc.prctl(_PR_SET_DUMPABLE, ctypes.c_ulong(1), 0, 0, 0)

@@ -11,6 +11,7 @@ from netloom.errors import KernelError, Unavailable
 from netloom.kernel import syscalls
 from netloom.kernel.loopback import set_lo_up
 from netloom.netns import run, view
+from netloom.netns.refusals import refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,8 +48,10 @@ def isolate() -> None:
         view.own_mounts("netloom")
         view.hide_resolvers("netloom")
     except KernelError as error:
+        if plain:
+            raise refused(error) from error
         reason = f"cannot make a namespace: {error}"
-        hint = remedy() if plain else "CAP_SYS_ADMIN is missing, or another limit is reached"
+        hint = "CAP_SYS_ADMIN is missing, or another limit is reached"
         raise Unavailable(reason, hint) from error
 
 
