@@ -21,6 +21,7 @@ from netloom.netns import cover, isolate, view
 from netloom.netns.away import Portable, away
 from netloom.netns.enter import aside, same_folder
 from netloom.netns.handle import open_name
+from netloom.netns.refusals import refused
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -100,8 +101,7 @@ def outer() -> Place:
     try:
         return away(isolate.become_root, _plain_outer)
     except KernelError as error:
-        reason = f"cannot make namespaces as a plain user: {error}"
-        raise Unavailable(reason, isolate.remedy()) from error
+        raise refused(error) from error
 
 
 def _plain_outer() -> Place:
