@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
 _MAKING = frozenset({"up", "plan", "undo", "add"})
 _USING = frozenset(
-    "down verify labs logs exec shell ls del attach identify pids wire move capture".split()  # noqa: SIM905
+    "down verify labs logs exec shell ls del attach identify pids wire connect move capture".split()  # noqa: SIM905
 )
 """Verbs of a plain user that are carried out in namespaces of that user's own."""
+
+_NAMING = ("add", "attach", "-batch", "--batch")
+"""Words of `netloom netns …` that make names; ip takes any beginning of them."""
 
 
 def main() -> None:
@@ -29,10 +32,10 @@ def main() -> None:
     arguments = sys.argv[1:]
     held = None
     try:
-        if os.geteuid() != 0 and arguments and arguments[0] in _MAKING | _USING:
+        if os.geteuid() != 0 and (makes := _makes(arguments)) is not None:
             from netloom.cli.rootless import enter
 
-            held = enter(start=arguments[0] in _MAKING)
+            held = enter(start=makes)
         _run(arguments)
         code: object = 0
     except SystemExit as end:
@@ -40,6 +43,14 @@ def main() -> None:
     if held:
         held.tidy()
     _leave(code)
+
+
+def _makes(arguments: list[str]) -> bool | None:
+    """Whether a command may make namespaces; None where it is not about any."""
+    verb = arguments[0] if arguments else ""
+    if verb == "netns" or (verb.startswith("-") and "netns" in arguments):
+        return any(len(w) > w.count("-") and n.startswith(w) for w in arguments for n in _NAMING)
+    return verb in _MAKING if verb in _MAKING | _USING else None
 
 
 def _run(arguments: list[str]) -> None:

@@ -1,69 +1,39 @@
 """The command line of a plain user, without anything around it: namespaces of that user's own."""
 
 import os
+import select
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from tests.cli.host import MAIN, timeless
-from tests.kernel.machines import FORBIDDEN, plainly, python, ran
+from netloom.kernel import syscalls
+from tests.cli.host import MAIN
+from tests.cli.plain import USER, Plain, kill_and_wait, pids, plain_user
+from tests.kernel.machines import FORBIDDEN, on_a_machine, plainly, python, ran
 
 pytestmark = pytest.mark.needs("netns", "veth", "bridge", "ip")
 
 LAB = """\
 networks: {lan: {subnet: 10.1.0.0/24}}
 namespaces:
-  a: {networks: [lan], run: exec sleep 4721}
+  a: {networks: [lan], run: [exec sleep 4721, "(setsid sleep 4721 &)"]}
   b: {networks: [lan]}
 """
 OTHER = "links: [[c, d]]\n"
-USER = 65534
-
-
-class Plain(NamedTuple):
-    """A plain user with a folder, and the command line as that user types it."""
-
-    folder: Path
-
-    def __call__(self, *words: str, before: str = "") -> subprocess.CompletedProcess[str]:
-        """Run netloom in the folder; `before` is what a shell does first."""
-        argv = plainly(f"{before}\n{MAIN}", *words)
-        env = {**os.environ, "XDG_RUNTIME_DIR": str(self.folder / "run")}
-        return subprocess.run(
-            argv, cwd=self.folder, env=env, capture_output=True, text=True, check=False, timeout=60
-        )
-
-    def says(self, *words: str) -> str:
-        """Return what netloom prints, without times; it must end with 0 and have no complaint."""
-        done = self(*words)
-        assert (done.returncode, done.stderr) == (0, ""), done
-        return timeless(done.stdout)
 
 
 @pytest.fixture
 def plain() -> Iterator[Plain]:
     """Return a plain user; at the end nothing of theirs may run."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root, to be somebody else")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "run").mkdir()
-        for path in (folder, folder / "run"):
-            os.chown(path, USER, USER)
-        (folder / "lab.yaml").write_text(LAB)
-        (folder / "other.yaml").write_text(OTHER)
-        yield Plain(folder)
-        assert os.listdir(folder / "run") == []
-
-
-def holders() -> str:
-    """Return the processes that hold namespaces."""
-    return ran("pgrep", "-x", "netloom-holder", check=False).stdout
+    with tempfile.TemporaryDirectory() as name, plain_user(Path(name)) as user:
+        (user.folder / "lab.yaml").write_text(LAB)
+        (user.folder / "other.yaml").write_text(OTHER)
+        yield user
 
 
 def test_a_lab_of_a_plain_user(plain: Plain) -> None:
@@ -77,13 +47,10 @@ def test_a_lab_of_a_plain_user(plain: Plain) -> None:
     assert plain.says("exec", "a", "pwd") == f"{plain.folder}\n"
     assert plain("exec", "a", "sh", "-c", "exit 7").returncode == 7
     assert plain.says("plan", "lab.yaml") == "no changes\n"
-    assert plain.says("pids", "a").strip().isdecimal()
+    assert len(plain.says("pids", "a").split()) == 2
     assert not ran("ip", "netns", "list").stdout
     assert plain.says("down", "lab").startswith("lab  down:")
     assert "sleep 4721" not in ran("pgrep", "-ax", "sleep", check=False).stdout
-
-
-SEEN = "a lab b lab c other d other lab.switch lab x".split()  # noqa: SIM905
 
 
 def test_several_labs_and_names(plain: Plain) -> None:
@@ -136,15 +103,65 @@ def test_what_is_refused_leaves_no_holder(plain: Plain) -> None:
         assert os.listdir(plain.folder / "run") == []
 
 
-def test_a_holder_that_is_killed_takes_the_labs_along(plain: Plain) -> None:
-    """Afterwards there is nothing, and it begins anew."""
-    plain.says("up", "-q", "other.yaml")
-    pid = int((plain.folder / "run/netloom/holder").read_text().split()[0])
-    assert str(pid) in holders()
-    os.kill(pid, 9)
+@pytest.mark.parametrize("which", [0, 1], ids=["holder", "porter"])
+def test_who_is_killed_takes_the_labs_along(plain: Plain, which: int) -> None:
+    """The other ends what runs in them, a daemon too, and goes; then it begins anew."""
+    plain.says("up", "-q", "lab.yaml")
+    both, sleeps = plain.both(), pids("sleep 472[1]")
+    assert len(sleeps) == 2
+    kill_and_wait(both[which], both[1 - which], *sleeps)
     assert plain.says("labs") == ""
     plain.says("up", "-q", "other.yaml")
     plain.says("down", "-q", "other")
+
+
+def test_both_are_killed(plain: Plain) -> None:
+    """The next command of the user ends what they left, and nothing of a lab that is held."""
+    plain.says("up", "-q", "lab.yaml")
+    both, sleeps = plain.both(), pids("sleep 472[1]")
+    fds = [os.pidfd_open(pid) for pid in both]
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for fd in fds:
+            signal.pidfd_send_signal(fd, number)
+    for fd in fds:
+        with os.fdopen(fd):
+            assert select.select([fd], [], [], 30)[0]
+    assert pids("sleep 472[1]") == sleeps
+    plain.says("up", "-q", "other.yaml")
+    assert pids("sleep 472[1]") == []
+    plain.says("down", "-q", "other")
+
+
+@on_a_machine
+def test_a_shell_that_is_told_less_finds_the_labs_all_the_same() -> None:
+    """One of cron or su has no XDG_RUNTIME_DIR; one may have another."""
+    for folder in ("/run/here", "/run/user/65534", "/run/elsewhere"):
+        os.makedirs(folder)
+        os.chown(folder, USER, USER)
+    syscalls.mount("tmpfs", "tmp", "/tmp", data="mode=1777")  # noqa: S108 - the test's own
+    with plain_user(Path("/run/here")) as plain:
+        Path("/run/here/other.yaml").write_text(OTHER)
+        for made_in in ("/run/user/65534", ""):
+            plain.says("up", "-q", "other.yaml", XDG_RUNTIME_DIR=made_in)
+            for runtime in ("/run/user/65534", "", "/run/elsewhere"):
+                said = plain.says("labs", XDG_RUNTIME_DIR=runtime)
+                assert said.startswith("other "), (made_in, runtime)
+            plain.says("down", "-q", "other", XDG_RUNTIME_DIR="/run/elsewhere")
+            assert os.listdir("/run/user/65534") == os.listdir("/run/elsewhere") == []
+
+
+def test_all_words_for_namespaces_are_carried_out_there(plain: Plain) -> None:
+    """`netloom netns`, in both its forms, and `connect`; who only looks starts nothing."""
+    plain("netns", "list")
+    assert os.listdir(plain.folder / "run") == []
+    plain.says("netns", "add", "x")
+    plain.says("-j", "netns", "a", "y")
+    assert plain.says("netns", "list").split() == ["y", "x"]
+    assert plain.says("-j", "netns", "list") == '[{"name":"y"},{"name":"x"}]\n'
+    plain.says("connect", "x:eth0", "10.0.0.1/24", "y:eth0", "10.0.0.2/24")
+    assert "1 received" in plain.says("netns", "exec", "x", "ping", "-c1", "10.0.0.2")
+    plain.says("netns", "delete", "x")
+    plain.says("-all", "netns", "delete")
 
 
 def test_where_user_namespaces_are_refused(plain: Plain) -> None:

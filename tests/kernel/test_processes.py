@@ -421,7 +421,7 @@ def test_a_keeper_that_comes_late_starts_nothing() -> None:
     order = launch._order(LAB, command("touch /run/started"), "digest", "boot")
     assert ending.stop(LAB) == []
 
-    trouble = launch._launch(LAB, marshal.dumps([order]))
+    trouble = launch._launch(LAB, marshal.dumps([order]), launch._spawn)
 
     assert trouble == ""
     assert not os.path.exists("/run/started")

@@ -3,7 +3,8 @@
 import sys
 
 from netloom.errors import Unavailable
-from netloom.netns.holder import Holder, is_needed
+from netloom.host.holder import Holder
+from netloom.netns.holder import is_needed
 
 
 def enter(*, start: bool) -> Holder | None:

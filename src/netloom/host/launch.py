@@ -2,7 +2,8 @@
 
 The launcher is spawned (posix_spawn(3)), not forked: netloom may have threads, and a library that
 forks in a process of somebody else's copies their locks. It is asked for all commands at once, so
-the 20 ms that a Python takes to start are paid once.
+the 20 ms that a Python takes to start are paid once. Where the host is not the machine's, what
+belongs to the host is started outside (`porter.py`).
 
 Should: refuse by `check` what can be known beforehand.
 Mustn't: hand anything on but the environment: no open file, no blocked signal, no terminal.
@@ -21,6 +22,7 @@ from pathlib import Path
 import msgspec
 
 from netloom.errors import KernelError, Unavailable
+from netloom.host import porter
 from netloom.host.journal import boot_id
 from netloom.host.processes import MARK, Asked, Command, log_path, logs_dir, runs_dir
 from netloom.kernel import procfs
@@ -29,7 +31,11 @@ from netloom.values import NAME_MAX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from netloom.host.keeper import Order
+
+    Begin = Callable[[list[str], Sequence[int]], Callable[[], int]]
 
 _PROGRAM = (
     "import sys; sys.path.append(sys.argv[1]); from netloom.host.keeper import launch; launch()"
@@ -67,8 +73,11 @@ def start(lab: str, commands: Sequence[tuple[Command, str]]) -> None:
     except OSError as error:
         reason = f"cannot write below {runs_dir(lab)}: {error.strerror}"
         raise Unavailable(reason, "a start begins on disk: make room there") from error
-    if trouble := _launch(lab, marshal.dumps(orders)):
-        raise Unavailable(f"cannot start commands: {trouble.splitlines()[-1]}")
+    beyond = [order for order in orders if not order["netns"]] if porter.is_here() else []
+    here = [order for order in orders if order not in beyond]
+    for those, begin in ((here, _spawn), (beyond, porter.spawn)):
+        if those and (trouble := _launch(lab, marshal.dumps(those), begin)):
+            raise Unavailable(f"cannot start commands: {trouble.splitlines()[-1]}")
 
 
 def _order(lab: str, command: Command, digest: str, boot: str) -> "Order":
@@ -109,33 +118,23 @@ def _identity(user: str) -> tuple[tuple[int, int, list[int]] | None, dict[str, s
     return (who.pw_uid, who.pw_gid, os.getgrouplist(who.pw_name, who.pw_gid)), whose
 
 
-def _launch(lab: str, orders: bytes) -> str:
+def _launch(lab: str, orders: bytes, begin: "Begin") -> str:
     """Spawn the launcher, and return what it and its keepers complain about, empty if nothing."""
     argv = [sys.executable, "-I", "-S", "-c", _PROGRAM, _SOURCE, lab]
-    env = dict(os.environ)
-    if b"LC_CTYPE" not in procfs.initial_environment():  # Python's own (PEP 538)
-        env.pop("LC_CTYPE", None)
-    reading, writing = _pipe()
-    report, told = _pipe()
-    status = 0
+    reading, writing = pipe()
+    report, told = pipe()
     try:
-        places = [(os.POSIX_SPAWN_DUP2, fd, at) for at, fd in enumerate((reading, told, told))]
         try:
-            pid = os.posix_spawn(
-                argv[0], argv, env, file_actions=places, setsid=True, setsigmask=()
-            )
-        except OSError as error:
-            raise KernelError(error.errno or 0, argv[0]) from error
+            ended = begin(argv, (reading, told, told))
         finally:
             os.close(reading)
             os.close(told)
-        with suppress(BrokenPipeError), os.fdopen(writing, "wb", closefd=False) as pipe:
-            pipe.write(orders)
+        with suppress(BrokenPipeError), os.fdopen(writing, "wb", closefd=False) as stdin:
+            stdin.write(orders)
         os.close(writing)
         writing = -1
         trouble = b"".join(iter(lambda: os.read(report, 4096), b""))
-        with suppress(ChildProcessError):  # somebody's SIGCHLD handler was quicker
-            status = os.waitpid(pid, 0)[1]
+        status = ended()
     finally:
         os.close(report)
         if writing >= 0:
@@ -144,7 +143,26 @@ def _launch(lab: str, orders: bytes) -> str:
     return trouble.decode(errors="replace").strip() or killed
 
 
-def _pipe() -> tuple[int, int]:
+def _spawn(argv: list[str], streams: Sequence[int]) -> "Callable[[], int]":
+    """Start a program with these streams; what is returned waits for its status."""
+    env = dict(os.environ)
+    if b"LC_CTYPE" not in procfs.initial_environment():  # Python's own (PEP 538)
+        env.pop("LC_CTYPE", None)
+    places = [(os.POSIX_SPAWN_DUP2, fd, at) for at, fd in enumerate(streams)]
+    try:
+        pid = os.posix_spawn(argv[0], argv, env, file_actions=places, setsid=True, setsigmask=())
+    except OSError as error:
+        raise KernelError(error.errno or 0, argv[0]) from error
+
+    def wait() -> int:
+        with suppress(ChildProcessError):  # somebody's SIGCHLD handler was quicker
+            return os.waitpid(pid, 0)[1]
+        return 0
+
+    return wait
+
+
+def pipe() -> tuple[int, int]:
     """Return the ends of a pipe, both above 2: netloom may have been started without a stdin."""
     ends = os.pipe()
     moved = (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 3) for end in ends)

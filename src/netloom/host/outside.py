@@ -1,11 +1,14 @@
 """What lies around the namespace `host`: its interfaces, and the ways that lead out of it."""
 
+import errno
 import os
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 
+from msgspec.structs import replace
+
 from netloom.errors import KernelError, TopologyError, Unavailable
-from netloom.host import sysctl
+from netloom.host import porter, sysctl
 from netloom.host.claims import Claim, claims
 from netloom.host.ending import members
 from netloom.host.journal import Journal, boot_id, labs
@@ -37,6 +40,7 @@ _RESOLV_CONFS = (
 )
 """The machine's own file, and those behind the resolvers that may run on its loopback."""
 
+_TUN = "/dev/net/tun"
 _PROGRAMS = ("pasta", "slirp4netns")
 
 _DEFAULTS: dict[str, Family] = {"0.0.0.0/0": 4, "::/0": 6}
@@ -48,7 +52,15 @@ def outside(lab: str, ports: Collection[tuple[str, int]] = ()) -> Outside:
     """Return the interfaces of the host that are not the lab's, and its default routes.
 
     `ports` are protocols and ports of the host of which it shall be known whether they are taken.
+    Where the host has a machine around it, these are the machine's.
     """
+    if porter.is_here():
+        return replace(porter.look(lab, ports), is_apart=True)
+    return look_around(lab, ports)
+
+
+def look_around(lab: str, ports: Collection[tuple[str, int]] = ()) -> Outside:
+    """Return what `outside` tells, of the network that the calling thread is in."""
     with Rtnetlink() as rt:
         links = read_links(rt.dump(dump_links()))
         names = {link.index: link.name for link in links}
@@ -69,6 +81,7 @@ def outside(lab: str, ports: Collection[tuple[str, int]] = ()) -> Outside:
         learners=frozenset(_learners(free, routes, addrs, names, held)),
         taken=tuple(_taken(lab, ports)) if ports else (),
         program=next((path for name in _PROGRAMS if (path := _found(name))), ""),
+        no_tun=_no_tun(),
     )
 
 
@@ -76,6 +89,13 @@ def _found(program: str) -> str:
     """Return where a program is, empty if it is not installed."""
     places = (f"{folder}/{program}" for folder in os.get_exec_path())
     return next((path for path in places if os.access(path, os.X_OK)), "")
+
+
+def _no_tun() -> str:
+    """Return why nobody like us can make a tap, empty if one can."""
+    if not os.path.exists(_TUN):
+        return os.strerror(errno.ENOENT)
+    return "" if os.access(_TUN, os.R_OK | os.W_OK) else os.strerror(errno.EACCES)
 
 
 def _trouble(link: SeenLink) -> str:

@@ -8,12 +8,13 @@ from contextlib import ExitStack
 from typing import Any
 
 from netloom.errors import Unavailable
+from netloom.host.holder import Holder
 from netloom.kernel.closing import Closing
 from netloom.lab import warden
 from netloom.lab.end import down
 from netloom.lab.leftovers import end_all_in, end_residents
 from netloom.model.objects import HOST
-from netloom.netns.holder import Holder, is_needed, is_used
+from netloom.netns.holder import is_needed, is_used
 from netloom.netns.holding import identity
 from netloom.netns.place import Place, here, of, outer, within
 

@@ -33,12 +33,15 @@ _OF_OTHERS = "/etc/netns"
 
 
 class Place(Closing, Portable):
-    """A network and a mount namespace, and the user namespace of both if that is another."""
+    """A network and a mount namespace, and the user namespace of both if that is another.
+
+    The network may be missing: then it is the one that the process or thread is in.
+    """
 
     __slots__ = ("mnt", "net", "user")
 
     def __init__(self, net: int, mnt: int, user: int = -1) -> None:
-        """Own open files, one on each; `user` is -1 where it is the process's own."""
+        """Own open files, one on each; `net` and `user` are -1 where it is the process's own."""
         self.net = net
         self.mnt = mnt
         self.user = user
@@ -65,7 +68,8 @@ class Place(Closing, Portable):
             # Threads share their root and working directory, and setns(2) refuses to part them.
             syscalls.unshare(syscalls.CLONE_FS)
             syscalls.setns(self.mnt, syscalls.CLONE_NEWNS)
-            syscalls.setns(self.net, syscalls.CLONE_NEWNET)
+            if self.net >= 0:
+                syscalls.setns(self.net, syscalls.CLONE_NEWNET)
 
     def call(self, call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
         """Return what `call` returns or raises, made inside: on a thread of its own, or a child."""
@@ -125,6 +129,12 @@ def of(pid: int) -> Place:
     """Open the place of a process in another user namespace."""
     opened = (os.open(f"/proc/{pid}/ns/{kind}", _FLAGS) for kind in ("net", "mnt", "user"))
     return Place(*opened)
+
+
+def mounts_of(pid: int) -> Place:
+    """Open the mounts of a process in another user namespace; the network stays the caller's."""
+    opened = (os.open(f"/proc/{pid}/ns/{kind}", _FLAGS) for kind in ("mnt", "user"))
+    return Place(-1, *opened)
 
 
 def within(place: Place, name: str = "") -> Place:

@@ -40,6 +40,7 @@ from netloom.topology.policy import HOST_PROTOCOL, Policy
 from netloom.topology.settings import contradictions, settings
 from netloom.topology.topology import Namespace, Topology
 from netloom.topology.uplink import Outside, Uplinks, host_names
+from netloom.topology.usermode import all_by_user
 from netloom.values import family
 
 FORWARDING = {"net.ipv4.ip_forward": "0", "net.ipv6.conf.all.forwarding": "0"}
@@ -91,6 +92,8 @@ class Lowered(Struct, frozen=True):
 def lower(topology: Topology, around: Around | None = None) -> Lowered:
     """Return what a topology desires of the kernel; raises `TopologyError` with every mistake."""
     around = around or Around()
+    if around.outside.is_apart:
+        topology = all_by_user(topology)
     ways = host_names(topology, around.held.ways, around.outside)
     fabric = expand(topology, ways, around.joined)
     pool = tuple(block for block in topology.pool if around.ipv6 or family(block) == 4)

@@ -23,7 +23,7 @@ from netloom.topology.expand import TAP, Fabric, Segment, branch_of, out_of, sho
 from netloom.topology.gate import ALL_IPV6, Inward, Way, table
 from netloom.topology.suggest import did_you_mean
 from netloom.topology.topology import Publish, Topology, Uplink
-from netloom.topology.usermode import user_program
+from netloom.topology.usermode import hindrances, user_program
 from netloom.values import Family, family
 
 __all__ = ["Exit", "Outside", "Taken", "Uplinks", "Way", "host_names", "moved", "published_ports"]
@@ -66,7 +66,9 @@ class Outside(Struct, frozen=True):
     by default routes. `forwards` are interfaces that forward IPv4 without any lab, `forwards_ipv6`
     whether all of them do IPv6, and `learners` those that have learned something from router
     advertisements. `resolvers` is the text of a resolv.conf with the resolvers behind the machine's
-    own, `taken` ports that are in use, `program` the path of one for user-mode networking.
+    own, `taken` ports that are in use, `program` the path of one for user-mode networking, `no_tun`
+    why that could make no tap. `is_apart`: the namespace `host` is none of all that, and nobody may
+    change anything of it.
     """
 
     links: Mapping[str, str] = field(default_factory=dict)
@@ -79,6 +81,8 @@ class Outside(Struct, frozen=True):
     learners: frozenset[str] = frozenset()
     taken: tuple[Taken, ...] = ()
     program: str = ""
+    no_tun: str = ""
+    is_apart: bool = False
 
 
 def published_ports(topology: Topology) -> frozenset[tuple[str, int]]:
@@ -167,10 +171,13 @@ class Uplinks:
         families = self._families(segment, out, path)
         for number, link in enumerate(out):
             self._check(link, (*path, "via", number) if uplink.via else path)
+        if uplink.mode == "routed" and self.outside.is_apart:
+            message = "nothing is routed over the machine from here: the host is not the machine's"
+            self.fabric.say(path, message, "`uplink: user`, or `nat`, which is the same here")
+            return None
         if gate != HOST:
-            if not self.outside.program:
-                hint = "apt-get install passt (or slirp4netns)"
-                self.fabric.say(path, "no program for user-mode networking is here", hint)
+            for message, hint in hindrances(self.outside.program, self.outside.no_tun):
+                self.fabric.say(path, message, hint)
             return Way(segment, port.end.link, (TAP,), families, netns=gate)
         routed = uplink.mode == "routed"
         branch = self._branch(segment)

@@ -4,11 +4,43 @@ Each makes a tap in the namespace that plays the host, and speaks for it with so
 the host. Both run beside the namespace, not in it, as commands of the lab.
 """
 
-from collections.abc import Iterable, Sequence
+import errno
+import os
+from collections.abc import Iterable, Iterator, Sequence
+
+from msgspec.structs import replace
 
 from netloom.model.objects import Command
 from netloom.topology.expand import TAP
-from netloom.topology.topology import Publish
+from netloom.topology.topology import Network, Publish, Topology
+
+
+def all_by_user(topology: Topology) -> Topology:
+    """Return a topology for where nothing may be changed on the host: `nat` is `user` there."""
+    networks = {name: _by_user(network) for name, network in topology.networks.items()}
+    return replace(topology, networks=networks)
+
+
+def _by_user(network: Network) -> Network:
+    if network.uplink is None or network.uplink.mode != "nat":
+        return network
+    return replace(network, uplink=replace(network.uplink, mode="user"))
+
+
+def hindrances(program: str, no_tun: str) -> Iterator[tuple[str, str]]:
+    """Yield why no program can lead out, and what would help.
+
+    `program` is the path of one, `no_tun` why it could make no tap, each empty if there is none.
+    """
+    if not program:
+        yield (
+            "no program for user-mode networking is here",
+            "apt-get install passt (or slirp4netns)",
+        )
+    elif no_tun:
+        denied = no_tun == os.strerror(errno.EACCES)
+        hint = "sudo chmod 666 /dev/net/tun" if denied else "sudo modprobe tun"
+        yield f"`{program}` could not open /dev/net/tun: {no_tun}", hint
 
 
 def user_program(program: str, netns: str, ports: Sequence[Publish], via: Iterable[str]) -> Command:

@@ -1,0 +1,175 @@
+"""The two processes that hold a plain user's namespaces, and let nothing outlive them.
+
+The holder lives in all of them and does nothing. The porter, its child, is in the same mounts and
+the same user namespace, but in the network that the user came from (`porter.py`). Each has the
+other open (pidfd_open(2)): when one is killed, the other ends the commands of the labs and goes,
+and with it goes the last that held the namespaces. Where both are killed at once, the keepers of
+such commands are left in mounts with a holder's mark and no holder; the user's next command of
+netloom finds and ends them.
+
+They are spawned and not forked: who starts them may have threads, and a lot in memory.
+"""
+
+import os
+import select
+import signal
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from netloom.errors import KernelError, NetloomError, Unavailable
+from netloom.host import ending, porter
+from netloom.host.journal import labs
+from netloom.host.keeper import KEEPER
+from netloom.host.launch import pipe
+from netloom.kernel import process, syscalls
+from netloom.kernel.loopback import set_lo_up
+from netloom.netns import cover, isolate
+from netloom.netns.holder import lasts, mark
+from netloom.netns.place import mounts_of
+
+NAME = "netloom-holder"
+"""What `ps` shows."""
+
+_PROGRAM = (
+    "import sys; sys.path[:0] = sys.argv[2:]; "
+    "from netloom.host.household import hold; hold(sys.argv[1])"
+)
+_BESIDE = "/run/.netloom-porter.new"
+_GRACE = 1.0
+"""Seconds between SIGTERM and SIGKILL for what a killed one leaves."""
+
+
+def start(folder: str) -> None:
+    """Start both, and return when their namespaces are there and they are noted in a folder.
+
+    Raises `Unavailable` with what the machine refuses to a plain user.
+    """
+    words = [folder, *map(os.path.abspath, sys.path)]
+    argv = [sys.executable, "-I", "-S", "-c", _PROGRAM, *words]
+    said, telling = pipe()
+    places = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        *((os.POSIX_SPAWN_DUP2, telling, at) for at in (1, 2)),
+    ]
+    try:
+        pid = os.posix_spawn(
+            argv[0], argv, os.environ, file_actions=places, setsid=True, setsigmask=()
+        )
+    except OSError as error:
+        os.close(said)
+        raise KernelError(error.errno or 0, argv[0]) from error
+    finally:
+        os.close(telling)
+    with os.fdopen(said, "rb") as report:
+        trouble = report.read().decode(errors="replace").strip()
+    with suppress(ChildProcessError):  # somebody's SIGCHLD handler was quicker
+        os.waitpid(pid, 0)
+    if trouble:
+        reason, _, remedy = trouble.partition("\n")
+        raise Unavailable(reason, remedy)
+
+
+def hold(folder: str) -> None:
+    """Be the holder, in a child that nobody waits for; stdout and stderr are for trouble.
+
+    They are closed when all is there.
+    """
+    if os.fork():
+        return
+    os.umask(0o022)
+    try:
+        other = _make(folder)
+    except (OSError, NetloomError) as error:
+        why = error.reason if isinstance(error, Unavailable) else error
+        remedy = isolate.remedy()
+        print(f"cannot make namespaces as a plain user: {why}\n{remedy}", flush=True)  # noqa: T201
+        os._exit(1)
+    _let_go()
+    select.select([other], [], [])
+    end_commands()
+    os._exit(0)
+
+
+def _make(folder: str) -> int:
+    """Make the namespaces and the porter, and note both; return the porter, opened."""
+    isolate.become_root()
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    syscalls.propagation("/", syscalls.MS_SLAVE, recursive=True)
+    cover.lay_run()
+    listener = porter.listen(_BESIDE)
+    own = os.pidfd_open(os.getpid())
+    pid = os.fork()
+    if pid == 0:
+        _be_the_porter(listener, own)
+    other = os.pidfd_open(pid)
+    listener.close()
+    os.close(own)
+    try:
+        _settle(folder, pid)
+    except (OSError, NetloomError):
+        signal.pidfd_send_signal(other, signal.SIGKILL)
+        raise
+    return other
+
+
+def _settle(folder: str, other: int) -> None:
+    """Move on into a network of our own, and note that all is there."""
+    syscalls.unshare(syscalls.CLONE_NEWNET)
+    set_lo_up()
+    os.rename(_BESIDE, porter.path_of(os.stat("/proc/self/ns/net").st_ino))
+    mark()
+    process.rename(NAME)
+    both = (process.process(each) for each in (os.getpid(), other))
+    said = " ".join(f"{each.pid} {each.start}" for each in both if each)
+    Path(folder, "holder").write_text(said, encoding="ascii")
+
+
+def _be_the_porter(listener: socket.socket, holder: int) -> None:
+    _let_go()
+    process.rename(porter.NAME)
+    porter.serve(listener, holder)
+    end_commands()
+    os._exit(0)
+
+
+def _let_go() -> None:
+    """Let go of the streams and the folder of whoever started us, and of their terminal."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in range(3):
+        os.dup2(nothing, stream)
+    os.close(nothing)
+    os.chdir("/")
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+
+
+# ── what the two leave ────────────────────────────────────────────────────────────────────
+
+
+def end_commands() -> None:
+    """End the commands of all labs that are remembered where we are."""
+    for lab in labs():
+        ending.stop(lab, grace=_GRACE)
+
+
+def sweep() -> None:
+    """End the commands of the user's labs whose holder and porter were killed, both."""
+    own = [each for each in process.processes().values() if _is_own(each.pid)]
+    held = {_mounts(each.pid) for each in own if each.command in {NAME, porter.NAME}}
+    for keeper in (each for each in own if each.command == KEEPER):
+        if lasts(keeper.pid) and _mounts(keeper.pid) not in held:
+            with suppress(OSError, NetloomError), mounts_of(keeper.pid) as place:  # it has ended
+                place.call(end_commands)
+
+
+def _is_own(pid: int) -> bool:
+    with suppress(OSError):
+        return os.stat(f"/proc/{pid}").st_uid == os.geteuid()
+    return False
+
+
+def _mounts(pid: int) -> int:
+    with suppress(OSError):
+        return os.stat(f"/proc/{pid}/ns/mnt").st_ino
+    return 0
