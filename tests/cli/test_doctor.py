@@ -158,7 +158,7 @@ def test_a_limit() -> None:
     assert done.returncode == 3, done
     assert done.stderr == "labs cannot be made without root\n"
     assert done.stdout.splitlines()[1:4] == [
-        f"no    user namespace   unshare --user: {os.strerror(errno.ENOSPC)}: {limit} is 0",
+        f"no    user namespace    unshare --user: {os.strerror(errno.ENOSPC)}: {limit} is 0",
         "      hint: have root run `sysctl user.max_user_namespaces=10000`",
         "-     uid_map, gid_map",
     ]

@@ -50,7 +50,7 @@ def _lines(who: Who, outcomes: list[Outcome]) -> list[str]:
 def _line(outcome: Outcome) -> list[str]:
     only = f"only for {outcome.serves}" if outcome.serves and outcome.result != "ok" else ""
     says = "; ".join(filter(None, (outcome.says, only)))
-    head = f"{outcome.result:4}  {outcome.trial:15}  {says}".rstrip()
+    head = f"{outcome.result:4}  {outcome.trial:16}  {says}".rstrip()
     words = ("hint:", *[" " * 5] * len(outcome.hints))
     return [
         head,
