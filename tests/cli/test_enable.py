@@ -4,6 +4,9 @@ The witnesses are systemd's own tools, which need none: `systemd-escape` and `sy
 """
 
 import os
+import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,8 +15,8 @@ from hypothesis import strategies as st
 
 from netloom.errors import Unavailable
 from netloom.host.boot import escaped, template, unescaped, unit_of
-from tests.cli.host import Warm, on_a_host, write
-from tests.kernel.machines import ran
+from tests.cli.host import Warm, no_trace, on_a_host, write
+from tests.kernel.machines import ran, says
 
 UNITS = Path("/etc/systemd/system")
 TEMPLATE = UNITS / "netloom@.service"
@@ -123,6 +126,79 @@ def test_a_link_leads_to_the_template_as_systemctl_makes_it() -> None:
     except FileNotFoundError:
         pytest.skip("needs systemctl (apt-get install systemd)")
     assert told.stdout == "enabled\n"
+
+
+@on_a_host
+def test_the_unit_s_own_lines_start_and_stop_a_lab() -> None:
+    """With no more than systemd gives: a PATH, and / to stand in; a second start does nothing."""
+    write("shop.yaml", f"{SHOP}namespaces:\n  red: {{run: exec sleep 1001}}\n  blue:\n")
+    with Warm() as warm:
+        warm("enable", "shop.yaml")
+
+    with no_trace():
+        assert run_as_systemd("ExecStart").startswith("shop  up in ")
+        assert len(says("ip", "netns", "pids", "red").split()) == 1
+        assert run_as_systemd("ExecStart") == "shop  is up; nothing to do\n"
+        assert run_as_systemd("ExecStop").startswith("shop  down: 2 namespaces")
+
+
+@on_a_host
+def test_a_lab_that_went_with_a_reboot_is_started_again_and_leaves_nothing() -> None:
+    """Links in /etc outlive it and lead nowhere, and one tells that netloom made their folder."""
+    write("shop.yaml", SHOP)
+    with Warm() as warm:
+        warm("enable", "shop.yaml")
+
+    with no_trace():
+        run_as_systemd("ExecStart")
+        lose_what_a_reboot_loses()
+        assert sorted(os.listdir("/etc/netns")) == [".netloom", "blue", "red"]
+        run_as_systemd("ExecStart")
+        assert "red" in Path("/etc/netns/blue/hosts").read_text()
+        run_as_systemd("ExecStop")
+        assert not Path("/etc/netns").exists()
+
+
+@on_a_host
+def test_a_folder_of_somebody_else_s_outlives_reboot_and_lab() -> None:
+    """Even an empty one."""
+    write("shop.yaml", SHOP)
+    Path("/etc/netns").mkdir()
+    with Warm() as warm:
+        warm("enable", "shop.yaml")
+
+    with no_trace():
+        run_as_systemd("ExecStart")
+        lose_what_a_reboot_loses()
+        run_as_systemd("ExecStart")
+        run_as_systemd("ExecStop")
+
+
+def run_as_systemd(key: str) -> str:
+    """Run a line of the template as systemd.service(5) has it, and return what it prints."""
+    (line,) = [text for text in TEMPLATE.read_text().splitlines() if text.startswith(f"{key}=:")]
+    words = shlex.split(line.removeprefix(f"{key}=:"))
+    argv = [word.replace("%f", "/run/here/shop.yaml").replace("%%", "%") for word in words]
+    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    nothing = subprocess.DEVNULL
+    done = subprocess.run(
+        argv,
+        stdin=nothing,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": path},
+        cwd="/",
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def lose_what_a_reboot_loses() -> None:
+    """Remove the namespaces with all that is in them, and what netloom has in /run."""
+    for name in os.listdir("/run/netns"):
+        says("ip", "netns", "del", name)
+    shutil.rmtree("/run/netloom")
 
 
 @on_a_host

@@ -160,9 +160,8 @@ def test_what_was_moved_out_again_lets_down_go_on() -> None:
 
 @on_a_host
 def test_a_lab_is_taken_down_by_its_marks_when_the_state_is_lost() -> None:
-    """The kernel's objects bear the marks; but whose an empty /etc/netns is, nobody knows."""
+    """The kernel's objects bear the marks, and so does /etc/netns."""
     write("shop.yaml", LAB)
-    Path("/etc/netns").mkdir()
     with no_trace():
         netloom("up", "-q", "shop.yaml").status(0)
         says("rm", "-rf", "/run/netloom")

@@ -44,6 +44,10 @@ Type=oneshot
 RemainAfterExit=yes
 ExecStart=:{command} up %f
 ExecStop=:{command} down %f
+# A lab whose command was not ready in time stays up, as it does by hand, and the unit has failed.
+# By default systemd would then end all processes that the lab started, and not call ExecStop=: half
+# a lab. So netloom alone ends them; to start the unit again starts those that have ended.
+KillMode=process
 
 [Install]
 WantedBy=multi-user.target

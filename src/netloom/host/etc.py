@@ -13,15 +13,19 @@ new inode 0.4 ms.
 
 import errno
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 
 from netloom.errors import KernelError
 from netloom.host.journal import RUN_DIR, files_dir
+from netloom.model.objects import Desired
 
 ETC_DIR = "/etc/netns"
 OWN_ETC_DIR = f"{RUN_DIR}/etc"
 _MADE = f"{RUN_DIR}/made-etc-netns"
 """Stands where we made /etc/netns, so that we remove it again, and only then."""
+_MARK = f"{ETC_DIR}/.netloom"
+"""Says the same where it is not forgotten in a reboot: a link to that, which then leads nowhere."""
 
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
@@ -54,6 +58,25 @@ def _digest_at(path: str, lab: str) -> str:
         return ""
     start = files_dir(lab) + "/"
     return target.removeprefix(start).partition("/")[0] if target.startswith(start) else ""
+
+
+def notes(desired: Desired) -> Iterator[str]:
+    """Yield what has nothing to lie over: mount(2) covers what is there, and makes nothing."""
+    seen: dict[str, list[str]] = {}
+    for name, netns in desired.netns.items():
+        for entry in desired.folders.get(netns.etc, ()):
+            seen.setdefault(entry, []).append(name)
+    lacking = {}
+    for path, names in seen.items():
+        entry, slash, _ = path.partition("/")
+        if not os.path.lexists(f"/etc/{entry}"):
+            lacking["mkdir" if slash else "touch", entry] = names
+    for (remedy, entry), names in lacking.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        yield (
+            f"the host has no /etc/{entry} for that of `{names[0]}`{more} to lie over, so nobody "
+            f"sees it; {remedy} /etc/{entry}"
+        )
 
 
 class Etc:
@@ -142,9 +165,13 @@ def _is_dead(path: str) -> bool:
         return False
 
 
-def _make_etc_dir() -> None:
+def _note_made() -> None:
     os.makedirs(RUN_DIR, 0o755, exist_ok=True)
     os.close(os.open(_MADE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
+
+
+def _make_etc_dir() -> None:
+    _note_made()
     try:
         os.mkdir(ETC_DIR, 0o755)
     except FileExistsError:
@@ -152,6 +179,12 @@ def _make_etc_dir() -> None:
     except OSError:
         os.unlink(_MADE)
         raise
+    _mark()
+
+
+def _mark() -> None:
+    with suppress(OSError):  # another netloom marked it, or removed it
+        os.symlink(_MADE, _MARK)
 
 
 def _replace(target: str, path: str, beside: str) -> None:
@@ -165,11 +198,23 @@ def tidy() -> None:
     """Remove the folders that we made and that are empty."""
     with suppress(OSError):
         os.rmdir(OWN_ETC_DIR)
-    if os.path.exists(_MADE):
+    if (os.path.exists(_MADE) or os.path.islink(_MARK)) and _remove_etc_dir():
         with suppress(FileNotFoundError):
-            try:
-                os.rmdir(ETC_DIR)
-            except OSError as error:
-                if error.errno != errno.ENOENT:
-                    return
             os.unlink(_MADE)
+
+
+def _remove_etc_dir() -> bool:
+    """Remove /etc/netns if nothing is in it but our mark; return whether it is gone."""
+    try:
+        if set(os.listdir(ETC_DIR)) - {os.path.basename(_MARK)}:
+            return False
+        _note_made()  # a reboot may have taken it, and who is killed now must have left word
+        with suppress(FileNotFoundError):
+            os.unlink(_MARK)
+        os.rmdir(ETC_DIR)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        _mark()  # another netloom was quicker, and has put something into it
+        return False
+    return True
