@@ -39,6 +39,15 @@ MISTAKES = {
         "networks: {internal: }\nnamespaces: {a: {networks: [internl]}}\n",
         "did you mean `internal`?",
     ),
+    "a resolver that there is not": (
+        LAN + "  a: {networks: [lan], dns: [a, nobody]}\n",
+        "bad.yaml:4:33: `nobody` is neither an address nor a name here with one\n",
+    ),
+    "a resolver at an address that nobody has": (
+        LAN.replace("24}", "24, dns: 10.0.0.77}")
+        + "  a: {networks: [lan]}\n  b: {networks: [lan]}\n",
+        "bad.yaml:2:35: no member of network `lan` has 10.0.0.77\n",
+    ),
     "a wire to nowhere": (
         "namespaces: {blue: }\nlinks:\n  - [blue, bleu]\n",
         "bad.yaml:3:12: no namespace `bleu`: a wire to nowhere\n",

@@ -117,3 +117,26 @@ def test_files_and_folders_land_in_etc() -> None:
     assert said.returncode == 2
     assert said.stderr.startswith("shop.yaml:1:")
     assert "cannot read `nowhere`: No such file or directory" in said.stderr
+
+
+@on_the_internet()
+def test_what_has_nothing_to_lie_over_is_told_with_what_helps() -> None:
+    """A host without /etc/resolv.conf: by `plan`, by `up`, and no more once it is there (D08)."""
+    Path("/etc/resolv.conf").unlink()
+    write("shop.yaml", "namespaces: {a: {dns: 9.9.9.9}, b: {dns: 9.9.9.9, etc: {skel/x: y}}}\n")
+    told = (
+        "note: the host has no /etc/resolv.conf for that of `a` and 1 more to lie over, so nobody "
+        "sees it; touch /etc/resolv.conf\n"
+        "note: the host has no /etc/skel for that of `b` to lie over, so nobody sees it; "
+        "mkdir /etc/skel\n"
+    )
+    assert netloom("plan", "shop.yaml").ended.stderr == told
+    said = netloom("up", "shop.yaml").ended
+    assert (said.returncode, said.stderr) == (0, told)
+
+    Path("/etc/resolv.conf").touch()
+    Path("/etc/skel").mkdir()
+
+    assert resolv_conf("a") == "nameserver 9.9.9.9\n"
+    netloom("up", "shop.yaml").stdout("shop  is up; nothing to do\n").status(0)
+    netloom("down", "-q", "shop.yaml").status(0)

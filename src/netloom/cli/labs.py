@@ -10,7 +10,6 @@ import click
 
 from netloom import lab as front
 from netloom.cli.output import NO, REFUSED, TRIED, Stop, answer, progress, refusals, tell
-from netloom.host import limits
 from netloom.host.journal import labs as remembered
 from netloom.host.this import ThisMachine
 from netloom.model.objects import HOST, Borrowed, Bridge, Desired, End, Netns, Veth, is_kept
@@ -239,8 +238,7 @@ def plan_command(file: str, *, form: str | None, as_json: bool) -> None:
         _print_plan(found.plan)
     else:
         answer(plan_text(found.plan))
-        notes = (*found.lowered.notes, *limits.notes(found.lowered.desired))
-        for note in notes if found.plan else ():
+        for note in found.notes:
             tell(f"note: {note}")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from netloom.errors import Interrupted, KernelError, Refused, Unavailable
-from netloom.host import flows, limits
+from netloom.host import flows
 from netloom.host import journal as memory
 from netloom.host.brake import Brake, brake
 from netloom.host.journal import Journal, Pending, Record
@@ -92,9 +92,8 @@ def make(
         elif found.record != record and (refused := _remember(journal, record)):
             raise refused[0]
         desired = found.lowered.desired
-        notes = (*found.lowered.notes, *limits.notes(desired)) if found.plan else ()
     seconds = time.monotonic() - begun
-    return Report(lab=lab, plan=found.plan, desired=desired, seconds=seconds, notes=notes)
+    return Report(lab=lab, plan=found.plan, desired=desired, seconds=seconds, notes=found.notes)
 
 
 def _change(  # noqa: PLR0913 - what a plan is carried out with

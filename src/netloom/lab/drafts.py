@@ -7,6 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netloom.errors import Problem, TopologyError, Unavailable
+from netloom.host import etc, limits
 from netloom.host.journal import Journal, Pending, Record
 from netloom.host.machine import Machine
 from netloom.host.scope import scope_of
@@ -34,6 +35,14 @@ class Draft(Struct, frozen=True):
     plan: Plan
     record: Record | None
     pending: Pending | None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know besides, where anything is to be done at all."""
+        desired = self.lowered.desired
+        if not self.plan:
+            return ()
+        return (*self.lowered.notes, *limits.notes(desired), *etc.notes(desired))
 
 
 def plan(source: Source, machine: Machine | None = None) -> Draft:

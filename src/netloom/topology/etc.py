@@ -6,16 +6,17 @@ itself.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from hashlib import blake2b
 
 from netloom.errors import Path
 from netloom.model.objects import HOST
-from netloom.topology.expand import Fabric, Member
+from netloom.topology.expand import Fabric, Member, Segment
 from netloom.topology.hosts import HostsFiles
 from netloom.topology.naming import Naming
 from netloom.topology.topology import Text, Topology
 from netloom.topology.uplink import Uplinks
-from netloom.values import Family, ip
+from netloom.values import Family, contains, ip
 
 Files = Mapping[str, str | Mapping[str, str]]
 """What stands in the files that a topology names: texts, or, of a folder, texts by path."""
@@ -71,9 +72,32 @@ class EtcFolders:
     def _address(self, viewer: str, text: str, path: Path) -> str:
         """Return the address of a resolver: one that both share, else the only one there is."""
         try:
-            return ip(text)
+            address = ip(text)
         except ValueError:
-            pass
+            return self._address_of(viewer, text, path)
+        if network := self._network_without(address):
+            message = f"no member of network `{network}` has {address}"
+            hint = f"the name of a member will do; of somebody else, `hosts: {{NAME: {address}}}`"
+            self.fabric.say(path, message, hint)
+        return address
+
+    def _network_without(self, address: str) -> str:
+        """Return the network in whose subnet an address lies that nobody has, else nothing."""
+        if address in self._known:
+            return ""
+        own = (each for each in self.fabric.segments if _is_whole(each))
+        found = (s.key for s in own if any(contains(net, address) for net in s.subnets))
+        return next(found, "")
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        """All addresses that the file gives to somebody."""
+        ports = (port.addresses for segment in self.fabric.segments for port in segment.ports)
+        given = (text for each in (*ports, *self.fabric.loopbacks.values()) for text in each)
+        others = (address for each in self.topology.hosts.values() for address in each)
+        return frozenset((*(text.partition("/")[0] for text in given), *others))
+
+    def _address_of(self, viewer: str, text: str, path: Path) -> str:
         name = text.partition(":")[0]
         for version in _FAMILIES:
             shared = [address for _, _, address in self.naming.shared(viewer, name, version)]
@@ -85,6 +109,12 @@ class EtcFolders:
             return outside[0]
         self.fabric.say(path, f"`{text}` is neither an address nor a name here with one")
         return ""
+
+
+def _is_whole(segment: Segment) -> bool:
+    """Whether all on a network are the lab's: nobody else is on its bridge, or comes by a card."""
+    network = segment.network
+    return network is not None and not (segment.joined or network.bridge or segment.lent)
 
 
 def contents(said: Text, files: Files) -> Iterator[tuple[str, str]]:
