@@ -28,6 +28,7 @@ from netloom.kernel.loopback import set_lo_up
 from netloom.netns import cover, isolate
 from netloom.netns.holder import lasts, mark
 from netloom.netns.place import mounts_of
+from netloom.netns.refusals import refused
 
 NAME = "netloom-holder"
 """What `ps` shows."""
@@ -82,9 +83,8 @@ def hold(folder: str) -> None:
     try:
         other = _make(folder)
     except (OSError, NetloomError) as error:
-        why = error.reason if isinstance(error, Unavailable) else error
-        remedy = isolate.remedy()
-        print(f"cannot make namespaces as a plain user: {why}\n{remedy}", flush=True)  # noqa: T201
+        told = refused(error)
+        print(f"{told.reason}\n{told.remedy}", flush=True)  # noqa: T201
         os._exit(1)
     _let_go()
     select.select([other], [], [])

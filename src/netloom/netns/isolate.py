@@ -18,13 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
 
-_LIMITS = (
-    ("kernel/unprivileged_userns_clone", "0", "1"),  # Debian's own switch, gone by now
-    ("user/max_user_namespaces", "0", "10000"),
-    ("kernel/apparmor_restrict_unprivileged_userns", "1", "0"),  # Ubuntu, since 23.10
-)
-"""Below /proc/sys: what may forbid user namespaces, the value that does, and one that does not."""
-
 
 def run_isolated(argv: "Sequence[str]") -> "NoReturn":
     """Become `argv` in a new namespace of which nothing remains.
@@ -84,20 +77,3 @@ def _write(path: str, text: str) -> None:
             file.write(text)
     except OSError as error:
         raise KernelError(error.errno or errno.EIO, f"echo {text} > {path}") from error
-
-
-def remedy() -> str:
-    """Return what would let a plain user have user namespaces, as far as a setting forbids it."""
-    for key, forbidding, allowing in _LIMITS:
-        if _read(f"/proc/sys/{key}") == forbidding:
-            setting = f"{key.replace('/', '.')}={allowing}"
-            return f"run it as root, or have root run `sysctl {setting}`"
-    return "run it as root"
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
