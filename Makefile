@@ -12,7 +12,8 @@ ENGINES := ufw firewalld dbus docker.io libvirt-daemon-system libvirt-clients dn
 	nginx-light radvd tshark systemd
 BENCH_TOOLS := $(TEST_TOOLS) mininet bridge-utils
 
-WALKS := $(addprefix tests/cli/test_,no_trace.py uplink_walk.py ports.py run_walk.py)
+WALKS := $(addprefix tests/cli/test_,no_trace.py uplink_walk.py ports.py run_walk.py) \
+	tests/api/test_many.py
 
 help:      ## this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1	/p' $(MAKEFILE_LIST)

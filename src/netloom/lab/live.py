@@ -168,7 +168,8 @@ class Lab(Building, Closing):
                 report = stand.home.call(make, source, ThisMachine(), stop)
                 self._adopt(topology, report.desired)
                 stand.clear(gone)
-            self.wait_ready()
+            if report.desired.commands:
+                self.wait_ready()
         except NetloomError as error:
             raise error.with_traceback(None) from error.__cause__
 
