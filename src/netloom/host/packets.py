@@ -11,6 +11,8 @@ ends a capture ends it the same way: packets from before are still written, late
 VLAN tags, which the kernel takes out of a packet before it is seen here, are put back.
 """
 
+import ctypes
+import os
 import resource
 import select
 import socket
@@ -48,10 +50,13 @@ _STATISTICS = Struct("=II")
 _AUXDATA = Struct("=IIIHHHH")
 _TIMESPEC = Struct("=qq")
 _TAG = Struct("!HH")
+_SOCKADDR_LL = Struct("=HHiHBB8s")
 _ANCILLARY = socket.CMSG_SPACE(_AUXDATA.size) + socket.CMSG_SPACE(_TIMESPEC.size)
 
+_libc = ctypes.CDLL(None, use_errno=True)
+
 _LOOPBACK = 772
-_LINKTYPES = {
+LINKTYPES = {
     1: pcapng.LINKTYPE_ETHERNET,
     _LOOPBACK: pcapng.LINKTYPE_ETHERNET,
     512: pcapng.LINKTYPE_PPP,
@@ -108,48 +113,90 @@ class _Ear:
         self.number = number
         self.received = self.dropped = 0
         self.down = False
-        self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-        try:
-            self._prepare()
-        except OSError:
-            self.sock.close()
-            raise
-
-    def _prepare(self) -> None:
-        self.sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        self.sock.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
-        try:
-            self.sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
-        except PermissionError:  # root of a user namespace alone
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-        self.sock.setblocking(False)  # noqa: FBT003
-        self.sock.bind((self.source.link, _ETH_P_ALL))
+        self.sock = _prepared(source.link)
         self.arphrd: int = self.sock.getsockname()[3]
 
     def hear(self, buffer: memoryview, until: int) -> Iterator[pcapng.Packet]:
         """Yield what has come, up to the first packet from later than `until`."""
-        while True:
-            try:
-                size, ancillary, _, place = self.sock.recvmsg_into([buffer], _ANCILLARY)
-            except BlockingIOError:
-                return
-            except OSError:  # ENETDOWN, told once each time that the interface goes down
-                self.down = True
-                return
-            kind = place[2]
-            if kind == _OUTGOING and self.arphrd == _LOOPBACK:
-                continue  # it comes in again
-            packet = _packet(self.number, bytes(buffer[:size]), ancillary, _WAYS.get(kind, 0))
+        try:
+            yield from hear(self.sock, buffer, until, lambda *_: self.number)
+        except OSError:  # ENETDOWN, told once each time that the interface goes down
+            self.down = True
+
+    def count(self) -> None:
+        """Add what the kernel counted since it was asked last."""
+        received, dropped = counted(self.sock)
+        self.received += received
+        self.dropped += dropped
+
+
+def _prepared(link: str) -> socket.socket:
+    """Return a socket that hears an interface, or all that are there and will be, for `""`."""
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        sock.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+        except PermissionError:  # root of a user namespace alone
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+        sock.setblocking(False)  # noqa: FBT003
+        if link:
+            sock.bind((link, _ETH_P_ALL))
+        else:
+            _bind_to_all(sock)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _bind_to_all(sock: socket.socket) -> None:
+    """Bind to index 0 (packet(7)), for which Python's own `bind` has no word."""
+    protocol = socket.htons(_ETH_P_ALL)
+    place = _SOCKADDR_LL.pack(socket.AF_PACKET, protocol, 0, 0, 0, 0, b"")
+    if _libc.bind(sock.fileno(), place, len(place)):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def hear_all() -> socket.socket:
+    """Return a socket that hears every interface of the calling thread's namespace, new ones too.
+
+    Closing it waits for RCU, some 10 ms: better on a thread that nobody waits for.
+    """
+    return _prepared("")
+
+
+def hear(
+    sock: socket.socket, buffer: memoryview, until: int, number_of: Callable[[str, int], int]
+) -> Iterator[pcapng.Packet]:
+    """Yield what has come, up to the first packet from later than `until`.
+
+    `number_of` says by name and ARPHRD_* which interface of the file it was, -1 for none. The name
+    is empty where the interface is gone by now.
+    """
+    while True:
+        try:
+            size, ancillary, _, place = sock.recvmsg_into([buffer], _ANCILLARY)
+        except BlockingIOError:
+            return
+        link, _, kind, arphrd = place[:4]
+        if kind == _OUTGOING and arphrd == _LOOPBACK:
+            continue  # it comes in again
+        number = number_of(link, arphrd)
+        if number >= 0:
+            packet = _packet(number, bytes(buffer[:size]), ancillary, _WAYS.get(kind, 0))
             yield packet
             if packet.time > until:
                 return
 
-    def count(self) -> None:
-        """Add what the kernel counted since it was asked last."""
-        counts = self.sock.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, _STATISTICS.size)
-        received, dropped = _STATISTICS.unpack(counts)
-        self.received += received
-        self.dropped += dropped
+
+def counted(sock: socket.socket) -> tuple[int, int]:
+    """Return how many packets a socket was given and how many found no room, since asked last."""
+    counts = sock.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, _STATISTICS.size)
+    received, dropped = _STATISTICS.unpack(counts)
+    return received, dropped
 
 
 def _packet(
@@ -187,7 +234,7 @@ def links_of(target: Target) -> list[SeenLink]:
         raise Unavailable(f"cannot look into `{target.text}`: {error}", "run it as root") from error
 
 
-def _make_room(number: int) -> None:
+def make_room(number: int) -> None:
     """Let this process have as many files open as there are interfaces to be heard."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < number * 2 + _OTHER_FILES:
@@ -208,7 +255,7 @@ class Ears(Closing):
             raise
 
     def _open(self, sources: Sequence[Source]) -> None:
-        _make_room(len(sources))
+        make_room(len(sources))
         for source in sources:
             try:
                 hop(source.target.netns)
@@ -218,7 +265,7 @@ class Ears(Closing):
                 root = isinstance(error, PermissionError)
                 raise Unavailable(reason, "run it as root" if root else "") from error
             self.ears.append(ear)
-            if ear.arphrd not in _LINKTYPES:
+            if ear.arphrd not in LINKTYPES:
                 reason = f"packets of `{source}` have a form that is not known here"
                 raise Unavailable(reason, f"ARPHRD {ear.arphrd} in linux/if_arp.h; leave it out")
 
@@ -237,7 +284,7 @@ class Ears(Closing):
         """
         out.write(pcapng.encode(pcapng.Section(application)))
         for ear in self.ears:
-            linktype = _LINKTYPES[ear.arphrd]
+            linktype = LINKTYPES[ear.arphrd]
             out.write(pcapng.encode(pcapng.Interface(str(ear.source), linktype, SNAPLEN)))
         out.flush()
         written = 0

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from subprocess import Popen
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from msgspec.structs import replace
 
@@ -37,6 +37,9 @@ from netloom.topology.expand import expand
 from netloom.topology.parse import Source, parse
 from netloom.topology.topology import Topology
 from netloom.topology.unparse import unparse
+
+if TYPE_CHECKING:
+    from netloom.lab.recording import Recording
 
 
 class Lab(Building, Closing):
@@ -76,6 +79,7 @@ class Lab(Building, Closing):
         self._stand: Stand | None = None
         self._partitions = Partitions()
         self._desired = Desired()
+        self.recordings: list[Recording] = []
         self.lock = threading.RLock()
 
     def __repr__(self) -> str:
@@ -136,7 +140,9 @@ class Lab(Building, Closing):
         with self.lock, held_back():
             stand, self._stand = self._stand, None
             if stand is not None:
-                stand.close()
+                with stand:
+                    for one in [*self.recordings]:
+                        one.end()
 
     @property
     def stand(self) -> Stand:
@@ -157,11 +163,15 @@ class Lab(Building, Closing):
         gone = [
             name for name in self._fabric.members if name in there and name not in fabric.members
         ]
+        for one in self.recordings:
+            one.take()
         try:
             source = source or parse(unparse(topology), file=self._file, name=self.name)
             with held_back() as stop:
                 if any(said.run for said in (topology.namespaces or {}).values()):
                     stand.spawns()
+                if any(network.uplink for network in topology.networks.values()):
+                    stand.leads_out()
                 if stand.has_spawned:
                     for name in gone:
                         stand.place_of(name)  # held, so that whoever lives there can be found
@@ -181,6 +191,8 @@ class Lab(Building, Closing):
             now, then = desired.netns.get(name), before.netns.get(name)
             if now and then and now.etc != then.etc:
                 self.stand.forget(name)
+        for one in self.recordings:
+            one.follow()
 
     # ── finding ───────────────────────────────────────────────────────────────────────────────
 
@@ -259,6 +271,19 @@ class Lab(Building, Closing):
         """Return when all commands (`run`) are ready; raises `NotReady` after `timeout` seconds."""
         seconds = self.timeout if timeout is None else timeout
         self.stand.home.call(ThisMachine().wait_ready, self.name, self._desired, seconds)
+
+    def capture_packets(self, path: Path | str) -> Change:
+        """Write what goes over all links from now on to a pcapng file, until that is taken back.
+
+        Links that are made meanwhile are in it, too. Raises `Unavailable` where `path` cannot be
+        written; at the end warns (`RuntimeWarning`) of links that were not heard, and of packets
+        that were lost.
+        """
+        from netloom.lab.capture import Capture
+
+        with self.lock:
+            self.stand  # noqa: B018 - raises where the lab is not open
+            return Change(Capture(self, path).end)
 
     # ── for its members ───────────────────────────────────────────────────────────────────────
 

@@ -1,0 +1,319 @@
+"""What goes over the links of a lab, kept as pcapng; it follows the lab as it grows.
+
+A socket in each namespace hears all interfaces of it (`host/packets.py`), new ones too. Until
+somebody asks, the kernel keeps what it heard: a recording that nobody reads costs its sockets, and
+no thread. What finds no room there any more, 8 MiB for a namespace (400 kB for a plain user), is
+lost, and counted.
+
+That a file has no packets of a link is no proof that there were none. So a canary is sent over
+each link when it is first heard, and once more before the file is taken for whole: a frame of the
+EtherType that IEEE 802 leaves to experiments, with the link's name. A link whose canary is not in
+the file is told. Its source address is none and its destination one that bridges pass to nobody,
+so it goes no further than the far end of its wire.
+"""
+
+import fcntl
+import os
+import select
+import shutil
+import socket
+import threading
+import time
+from array import array
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from functools import partial
+from itertools import count
+from struct import Struct
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+from netloom.errors import NetloomError, Unavailable
+from netloom.host.packets import LINKTYPES, SNAPLEN, counted, hear, hear_all, make_room
+from netloom.model.objects import HOST
+from netloom.netns.enter import hop
+from netloom.netns.handle import open_name
+from netloom.wire import pcapng
+
+if TYPE_CHECKING:
+    from netloom.lab.live import Lab
+
+_AT_ONCE = 60  # namespaces that are opened in one call, with two descriptors each (`away.py`)
+_ETHERTYPE = 0x88B5  # Local Experimental 1 (IEEE 802)
+_CANARY = bytes.fromhex("0180c200000e 000000000000 88b5")
+_TYPE_AT = slice(12, 14)
+_SIOCGIFFLAGS, _SIOCGIFHWADDR = 0x8913, 0x8927
+_SIOCETHTOOL, _ETHTOOL_GLINK = 0x8946, 0xA  # linux/ethtool.h
+_IFF_UP = 1
+_ARPHRD_ETHER = 1
+_IFREQ = Struct("=16sH22x")  # netdevice(7)
+_IFREQ_POINTER = Struct("=16sQ16x")
+_PATIENCE = 1.0
+_CLOSERS = 8
+_NUMBERS = count(1)
+
+
+class Ear(NamedTuple):
+    """What hears a namespace, and what sends canaries in it: a socket does not hear itself."""
+
+    sock: socket.socket
+    sender: socket.socket
+
+    def is_up(self, link: str) -> bool:
+        """Whether an interface is one of Ethernet that is up."""
+        try:
+            is_up = self._asked(_SIOCGIFFLAGS, link) & _IFF_UP
+            return bool(is_up) and self._asked(_SIOCGIFHWADDR, link) == _ARPHRD_ETHER
+        except OSError:  # it is gone
+            return False
+
+    def has_carrier(self, link: str) -> bool:
+        """Whether what is sent there goes anywhere; IFF_RUNNING may be late by a second.
+
+        Mustn't: be asked where time matters: the kernel takes its lock of all links for it.
+        """
+        value = array("I", (_ETHTOOL_GLINK, 0))
+        request = _IFREQ_POINTER.pack(link.encode(), value.buffer_info()[0])
+        try:
+            fcntl.ioctl(self.sender, _SIOCETHTOOL, request)
+        except OSError:  # it is gone, or its driver does not know
+            return False
+        return bool(value[1])
+
+    def _asked(self, request: int, link: str) -> int:
+        answer = fcntl.ioctl(self.sender, request, _IFREQ.pack(link.encode(), 0))
+        found: int = _IFREQ.unpack(answer)[1]
+        return found
+
+
+def release(ears: Iterable[Ear]) -> None:
+    """Close sockets, on threads that nobody waits for: the kernel takes some 10 ms for each."""
+    socks = [sock for ear in ears for sock in ear]
+    for first in range(min(_CLOSERS, len(socks))):
+        threading.Thread(target=_close, args=(socks[first::_CLOSERS],), daemon=True).start()
+
+
+def _close(socks: list[socket.socket]) -> None:
+    for sock in socks:
+        sock.close()
+
+
+def _opened(names: list[str]) -> list[Ear]:
+    """Open what hears each of some namespaces; `host`, where the thread is, comes first."""
+    found: list[Ear] = []
+    try:
+        for name in names:
+            if name != HOST:
+                with open_name(name) as netns:
+                    hop(netns)
+            sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+            found.append(Ear(hear_all(), sender))
+    except (OSError, Unavailable):
+        release(found)
+        raise
+    return found
+
+
+class Recording:
+    """The packets of a lab, written to a file whenever somebody asks; no call raises anything.
+
+    `failure` says why it has ended early. `poll` tells when there is something to `take`.
+    """
+
+    def __init__(self, lab: "Lab", out: BinaryIO) -> None:
+        """Begin a file; nothing is heard before `follow`."""
+        self.failure = ""
+        self.poll = select.epoll()
+        self.lock = threading.RLock()
+        self._lab = lab
+        self._out = out
+        self._program = os.getpid()
+        self._ears: dict[str, Ear] = {}
+        self._buffer = memoryview(bytearray(SNAPLEN))
+        self._begin()
+
+    def _begin(self) -> None:
+        self._began = time.time_ns()
+        self._numbers: dict[tuple[str, str], int] = {}
+        self._announced: set[tuple[str, str]] = set()
+        self._missing: dict[bytes, tuple[str, str]] = {}
+        self._counts: dict[str, tuple[int, int]] = {}
+        self._late: list[pcapng.Packet] = []
+        self._out.write(pcapng.encode(pcapng.Section("netloom")))
+
+    # ── the lab grows ─────────────────────────────────────────────────────────────────────────
+
+    def follow(self) -> None:
+        """Hear the namespaces that are new, and let go of those that are gone.
+
+        Should: be called after each change of the lab, and `take` before it.
+        """
+        with self.lock:
+            if self.failure:
+                return
+            try:
+                self._follow()
+            except (OSError, NetloomError) as error:
+                self._fail(error)
+
+    def _follow(self) -> None:
+        lab = self._lab
+        own = [HOST] if HOST in lab and not lab.persistent else []
+        names = [*own, *(one.name for one in lab.all())]
+        self._release([name for name in self._ears if name not in names])
+        new = [name for name in names if name not in self._ears]
+        make_room(len(names))
+        for first in range(0, len(new), _AT_ONCE):
+            some = new[first : first + _AT_ONCE]
+            found = lab.stand.home.call(_opened, some)
+            self._ears |= zip(some, (Ear(*each) for each in found), strict=True)
+        for name in new:
+            self.poll.register(self._ears[name].sock, select.EPOLLIN)
+        self._announce()
+
+    def _announce(self) -> None:
+        """Send the first canary over each link that is new."""
+        links = {(name, link) for name in self._ears for link in self._lab.desired_of(name).links}
+        self._announced &= links
+        for name, link in sorted(links - self._announced):
+            if self._ears[name].is_up(link):
+                self._send(name, link)
+                self._announced.add((name, link))
+
+    def _fail(self, error: OSError | NetloomError) -> None:
+        self.failure = (isinstance(error, OSError) and error.strerror) or str(error)
+        self._release(list(self._ears))
+
+    def _release(self, names: list[str]) -> None:
+        self._count(names)
+        release([self._ears.pop(name) for name in names])
+
+    # ── canaries ──────────────────────────────────────────────────────────────────────────────
+
+    def _send(self, name: str, link: str) -> bytes:
+        """Send a canary over a link, and return what it says."""
+        text = f"netloom canary {next(_NUMBERS)} of {self._lab.name}: {name}:{link}".encode()
+        with suppress(OSError):  # a rule that drops it, or a full queue: its absence is told
+            self._ears[name].sender.sendto(_CANARY + text, (link, _ETHERTYPE))
+        return text
+
+    def prove(self) -> list[str]:
+        """Write all that has come by now, with canaries; return in words what the file lacks."""
+        with self.lock:
+            try:
+                self._prove()
+            except OSError as error:
+                self._fail(error)
+            missing, self._missing = self._missing, {}
+            self._count(list(self._ears))
+            told = [f"the capture failed: {self.failure}"] if self.failure else []
+            told += [f"the capture did not see {name}:{link}" for name, link in missing.values()]
+            return told + [
+                f"the capture lost packets of {name} that found no room: {lost}"
+                for name, (_, lost) in self._counts.items()
+                if lost
+            ]
+
+    def _prove(self) -> None:
+        self.take()
+        for name, link in sorted({*self._numbers, *self._announced}):
+            ear = self._ears.get(name)
+            if ear and ear.is_up(link) and ear.has_carrier(link):
+                self._missing[self._send(name, link)] = name, link
+        deadline = time.monotonic() + _PATIENCE
+        self.take()
+        while self._missing and self._ears and (left := deadline - time.monotonic()) > 0:
+            self.poll.poll(left)
+            self.take()
+
+    # ── packets ───────────────────────────────────────────────────────────────────────────────
+
+    def take(self) -> None:
+        """Write what has come, in the order of its times."""
+        with self.lock:
+            try:
+                self._take()
+            except OSError as error:
+                self._fail(error)
+
+    def _take(self) -> None:
+        until = time.time_ns()
+        came = self._late
+        for name, ear in self._ears.items():
+            came += hear(ear.sock, self._buffer, until, partial(self._number, name))
+        came.sort(key=lambda packet: packet.time)
+        self._late = [packet for packet in came if packet.time > until]
+        for packet in came[: len(came) - len(self._late)]:
+            self._write(packet)
+        if came:
+            self._out.flush()
+
+    def _write(self, packet: pcapng.Packet) -> None:
+        self._out.write(pcapng.encode(packet))
+        if packet.data[_TYPE_AT] == _CANARY[_TYPE_AT]:
+            text = packet.data[len(_CANARY) :]
+            place = self._missing.get(text)
+            if place and self._numbers[place] == packet.interface:
+                del self._missing[text]
+
+    def _number(self, name: str, link: str, arphrd: int) -> int:
+        """Return which interface of the file a link is; the file is told when it is first heard."""
+        place = name, link or "?"
+        if place not in self._numbers:
+            linktype = LINKTYPES.get(arphrd)
+            if linktype is None:
+                return -1
+            self._numbers[place] = len(self._numbers)
+            self._out.write(pcapng.encode(pcapng.Interface(":".join(place), linktype, SNAPLEN)))
+        return self._numbers[place]
+
+    # ── the file ──────────────────────────────────────────────────────────────────────────────
+
+    def forget(self) -> None:
+        """Begin the file anew: what was heard so far is of no interest."""
+        with self.lock:
+            self.take()
+            self._count(list(self._ears))
+            self._out.seek(0)
+            self._out.truncate()
+            self._begin()
+            self._announce()
+
+    def _count(self, names: list[str]) -> None:
+        for name in names:
+            received, lost = counted(self._ears[name].sock)
+            before = self._counts.get(name, (0, 0))
+            self._counts[name] = before[0] + received, before[1] + lost
+
+    def save(self, out: BinaryIO) -> None:
+        """Copy the file to another."""
+        with self.lock:
+            self._out.seek(0)
+            shutil.copyfileobj(self._out, out)
+            self.write_counts(out)
+
+    def write_counts(self, out: BinaryIO) -> None:
+        """Write how much was heard and lost of each namespace, at its first interface."""
+        told: set[str] = set()
+        now = time.time_ns()
+        for (name, _), number in self._numbers.items():
+            if name not in told:
+                told.add(name)
+                counts = self._counts.get(name, (0, 0))
+                out.write(pcapng.encode(pcapng.Statistics(number, self._began, now, *counts)))
+
+    def end(self) -> None:
+        """Write what has come, and let go of the lab; twice is no harm.
+
+        A process that was forked meanwhile, and comes here too, does nothing.
+        """
+        with self.lock:
+            if self.poll.closed or os.getpid() != self._program:
+                return
+            self.take()
+            self._release(list(self._ears))
+            self.poll.close()
+
+    def sockets(self) -> Iterator[socket.socket]:
+        """Yield the sockets that it has in the lab."""
+        for ear in self._ears.values():
+            yield from ear
