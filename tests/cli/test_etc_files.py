@@ -3,8 +3,11 @@
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.cli.host import Warm, command, netloom, no_trace, write
 from tests.cli.internet import on_the_internet
+from tests.kernel.machines import says
 
 SHOP = """\
 name: shop
@@ -140,3 +143,70 @@ def test_what_has_nothing_to_lie_over_is_told_with_what_helps() -> None:
     assert resolv_conf("a") == "nameserver 9.9.9.9\n"
     netloom("up", "shop.yaml").stdout("shop  is up; nothing to do\n").status(0)
     netloom("down", "-q", "shop.yaml").status(0)
+
+
+RUNNING = """\
+name: shop
+namespaces: {web: {dns: 192.0.2.99, run: {command: [sleep, "1001"]}}}
+"""
+
+
+def seen_by_the_command() -> str:
+    """Return the resolv.conf of the command that runs in `web`; the witness is nsenter(1)."""
+    pid = says("ip", "netns", "pids", "web").strip()
+    return says("nsenter", "-t", pid, "-m", "cat", "/etc/resolv.conf")
+
+
+@pytest.mark.parametrize("kind", ["plain file", "symbolic link"])
+@on_the_internet()
+def test_a_command_whose_file_was_replaced_is_told_and_started_anew(kind: str) -> None:
+    """The kernel takes away what lay over it, so the command sees the host's: that is drift (D04).
+
+    One that comes later sees its own, and so does the command after `up`.
+    """
+    if kind == "symbolic link":
+        systemd_resolved()
+    write("shop.yaml", RUNNING)
+    own = "nameserver 192.0.2.99\n"
+    with no_trace():
+        netloom("up", "-q", "shop.yaml").status(0)
+        assert seen_by_the_command() == own
+        netloom("verify", "shop").stdout("shop  is as it was applied\n").status(0)
+
+        replace_resolv_conf(kind)
+
+        assert seen_by_the_command() != own
+        netloom("verify", "shop").stdout(
+            "- run web sleep\n+ run web sleep: sleep 1001\n2 changes\n"
+        ).stderr(
+            "note: `sleep` in `web` sees the host's /etc/resolv.conf, which was replaced: what lay "
+            "over it is gone\n"
+            "shop  is not as it was applied; `netloom up shop.yaml` would do the above\n"
+        ).status(3)
+        assert resolv_conf("web") == own
+        netloom("up", "-q", "shop.yaml").status(0)
+        netloom("verify", "shop").stdout("shop  is as it was applied\n").status(0)
+        assert seen_by_the_command() == own
+        netloom("down", "-q", "shop.yaml").status(0)
+
+
+@on_the_internet()
+def test_a_file_that_is_written_anew_in_its_place_is_no_drift() -> None:
+    """What lies over it stays."""
+    write("shop.yaml", RUNNING)
+    with no_trace():
+        netloom("up", "-q", "shop.yaml").status(0)
+        Path("/etc/resolv.conf").write_text(Path("/etc/resolv.conf").read_text())
+        assert seen_by_the_command() == "nameserver 192.0.2.99\n"
+        netloom("verify", "shop").stdout("shop  is as it was applied\n").status(0)
+        netloom("down", "-q", "shop.yaml").status(0)
+
+
+def replace_resolv_conf(kind: str) -> None:
+    """Put another in the place of the host's resolv.conf, as programs do: by rename(2)."""
+    new = Path("/etc/resolv.conf.new")
+    if kind == "symbolic link":
+        new.symlink_to("../run/systemd/resolve/stub-resolv.conf")
+    else:
+        new.write_text("nameserver 192.0.2.53\n")
+    new.rename("/etc/resolv.conf")

@@ -257,6 +257,7 @@ def verify_command(lab: str, *, as_json: bool) -> None:
         name = _lab(lab)
         steps = front.verify(name)
         elsewhere = front.moved(name)
+        bare = front.uncovered(name) if steps else ()
     if steps is None:
         message = f"{name} is not up"
         raise Stop(message, NO)
@@ -264,6 +265,8 @@ def verify_command(lab: str, *, as_json: bool) -> None:
         _print_plan(steps)
     elif steps:
         answer(plan_text(steps))
+    for reason in bare:
+        tell(f"note: {reason}")
     if steps:
         message = f"{name}  is not as it was applied; `{_up_command(name)}` would do the above"
         raise Stop(message, NO)

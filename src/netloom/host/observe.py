@@ -285,7 +285,10 @@ class _Observer:
         return {"bridge" if isinstance(kind, Bridge) else "veth" for kind in made}
 
     def look_at_commands(self) -> None:
-        """Take what became of the lab's commands; one that does not run is as no other."""
+        """Take what became of the lab's commands.
+
+        One that does not run, or does not see its own /etc any more, is as no other.
+        """
         if not has_runs(self.scope.lab):
             return
         from netloom.host import processes
@@ -293,7 +296,8 @@ class _Observer:
         found: dict[str, dict[str, str]] = {}
         for (netns, name), run in processes.running(self.scope.lab).items():
             if netns in self.netns:
-                digest = run.digest if run.state == "running" else ""
+                good = run.state == "running" and not processes.uncovered(netns, run)
+                digest = run.digest if good else ""
                 found.setdefault(netns, {})[name] = digest
             else:
                 self.stray_commands.add((netns, name))

@@ -25,6 +25,7 @@ from msgspec import Struct
 from netloom.host.journal import RUN_DIR, boot_id
 from netloom.kernel import process
 from netloom.model import objects
+from netloom.netns import view
 
 MARK = "NETLOOM_RUN"
 """The variable that bears the mark of a start."""
@@ -192,6 +193,16 @@ def running(lab: str) -> dict[Key, Running]:
         if run.asked.name:
             found[run.key] = _running(run, boot)
     return found
+
+
+def uncovered(netns: str, run: Running) -> list[str]:
+    """Return the paths in /etc that a command sees as the machine has them, not as its namespace.
+
+    They were replaced while it ran: started anew it sees its own again.
+    """
+    if run.state != "running" or netns == objects.HOST:
+        return []
+    return view.uncovered(netns, run.pid, run.since)
 
 
 def _running(run: Run, boot: str) -> Running:

@@ -12,7 +12,7 @@ from netloom.lab.drafts import Draft, draft, plan
 from netloom.lab.end import down
 from netloom.lab.files import DEFAULT_FILE, default_name, lab_name, load
 from netloom.lab.guests import guests_first
-from netloom.lab.look import labs, moved, pasts, verify
+from netloom.lab.look import labs, moved, pasts, uncovered, verify
 from netloom.lab.report import Past, Report, Running
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "moved",
     "pasts",
     "plan",
+    "uncovered",
     "undo",
     "up",
     "verify",

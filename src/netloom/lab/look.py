@@ -33,6 +33,18 @@ def verify(lab: str, machine: Machine | None = None) -> Plan | None:
     return diff(with_passages(record.desired, record.through, snapshot), snapshot)
 
 
+def uncovered(lab: str) -> list[str]:
+    """Return why commands that run shall be started anew: files in /etc that were replaced."""
+    from netloom.host import processes
+
+    return [
+        f"`{name}` in `{netns}` sees the host's {', '.join(paths)}, which was replaced: what lay "
+        "over it is gone"
+        for (netns, name), run in processes.running(lab).items()
+        if (paths := processes.uncovered(netns, run))
+    ]
+
+
 def moved(lab: str, machine: Machine | None = None) -> str:
     """Return what is to say if the way out of a lab is another by now, else nothing."""
     record = Journal(lab).record()

@@ -101,13 +101,45 @@ def bind_etc(name: str) -> list[str]:
     Should: follow links (a lab's files are links into /run/netloom), as mount(2) does by itself.
     Mustn't: stop at the first that fails, nor run outside `own_mounts`.
     """
+    wanted = _files_of(name)
+    return [line for entry in wanted if (line := _bind(wanted[entry], f"/etc/{entry}"))]
+
+
+def uncovered(name: str, pid: int, since: float) -> list[str]:
+    """Return the paths in /etc that a process inside sees as the machine has them by now.
+
+    Those that were replaced after `since`, in seconds since 1970, when its own were laid over them
+    (`_cover_link` says why they are gone). Where it has mounts of its own, nothing is told.
+    """
+    paths = [f"/etc/{entry}" for entry in _files_of(name)]
+    changed = [path for path in paths if _changed(path) > since]
+    try:
+        text = procfs.mountinfo(pid) if changed else b""
+    except OSError:
+        return []
+    if b" - sysfs %b " % os.fsencode(name) not in text:
+        return []
+    covered = {mount.point for mount in procfs.mounts(text, "/etc")}
+    return [path for path in changed if path not in covered]
+
+
+def _changed(path: str) -> float:
+    """Return when an entry itself got its name or its content; a rename counts, too."""
+    try:
+        return os.lstat(path).st_ctime
+    except OSError:
+        return 0.0
+
+
+def _files_of(name: str) -> dict[str, str]:
+    """Return the files of a namespace, by the entries of /etc that they are for."""
     wanted: dict[str, str] = {}
     for directory in reversed(ETC_DIRS):
         for entry in _entries(f"{directory}/{name}"):
             path = f"{directory}/{name}/{entry}"
             if entry not in wanted or os.path.exists(path):  # one that leads nowhere never wins
                 wanted[entry] = path
-    return [line for entry in wanted if (line := _bind(wanted[entry], f"/etc/{entry}"))]
+    return wanted
 
 
 def _entries(directory: str) -> list[str]:
@@ -133,6 +165,9 @@ def _cover_link(source: str, target: str) -> None:
 
     systemd-resolved replaces the file that /etc/resolv.conf leads to (rename(2)), and the kernel
     detaches what is mounted on a file that goes. The link stays. mount(2) always follows it.
+
+    Whoever replaces the link itself, or a plain file, detaches ours in whatever runs by then: no
+    mount outlives that (detach_mounts in fs/namespace.c), and `uncovered` tells it.
     """
     try:
         tree = syscalls.clone_tree(source)
