@@ -1,5 +1,7 @@
 """`uplink:`: members reach the internet by the host, nothing reaches them, and all goes again."""
 
+import socket
+
 import pytest
 
 from tests.cli.host import Warm, netloom, no_trace, write
@@ -13,7 +15,9 @@ from tests.cli.internet import (
     ask,
     ask_udp,
     command,
+    connect,
     download,
+    echo,
     on_the_internet,
     pings,
     pour,
@@ -82,7 +86,9 @@ def test_a_neighbour_reaches_no_member() -> None:
             assert ask("beyond", "10.100.0.2", timeout=MISSED) == ""
             assert ask("beyond", "fd00:100::2", timeout=MISSED) == ""
             assert ask_udp("beyond", "10.100.0.2", timeout=MISSED) == ""
+            assert ask_udp("beyond", "fd00:100::2", timeout=MISSED) == ""
             assert not pings("beyond", "10.100.0.2", "-W0.2")
+            assert not pings("beyond", "fd00:100::2", "-W0.2")
 
 
 @on_the_internet()
@@ -144,10 +150,10 @@ def test_two_networks_of_a_lab_get_out_and_not_into_each_other() -> None:
 
 @on_the_internet()
 def test_two_labs_do_not_reach_each_other_and_go_alone() -> None:
-    """Whichever goes first, the other's traffic flows on, and the last one restores."""
+    """Whichever goes first, the other's connections go on, and the last one restores."""
     write("shop.yaml", SHOP)
     write("office.yaml", OFFICE)
-    with Warm() as netloom, server("beyond", 80):
+    with Warm() as netloom, server("beyond", 80), server("beyond", 81, echo):
         for first, there, last, here in (
             ("shop.yaml", "web", "office.yaml", "desk"),
             ("office.yaml", "desk", "shop.yaml", "web"),
@@ -160,13 +166,24 @@ def test_two_labs_do_not_reach_each_other_and_go_alone() -> None:
                     assert ask("desk", "10.100.0.2", 81, timeout=MISSED) == ""
                     assert ask("desk", "fd00:100::2", 81, timeout=MISSED) == ""
                 assert ask(there, WEB4) == HOST4
+                with connect(here, WEB4, 81) as ipv4, connect(here, WEB6, 81) as ipv6:
+                    assert echoes(ipv4)
+                    assert echoes(ipv6)
 
-                netloom("down", first)
+                    netloom("down", first)
 
+                    assert echoes(ipv4)
+                    assert echoes(ipv6)
                 assert ask(here, WEB4) == HOST4
                 assert ask(here, WEB6) == HOST6
                 netloom("verify", last)
                 netloom("down", last)
+
+
+def echoes(conn: socket.socket) -> bool:
+    """Whether what is sent comes back."""
+    conn.sendall(b"hello")
+    return conn.recv(5, socket.MSG_WAITALL) == b"hello"
 
 
 @on_the_internet()
