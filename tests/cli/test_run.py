@@ -115,6 +115,26 @@ def test_logs_show_what_a_command_printed() -> None:
 
 
 @on_a_host
+def test_logs_go_on_as_more_is_printed_and_end_with_the_lab() -> None:
+    """`-f`: what was printed before, each line as it comes, and no end before there is one."""
+    write("talk.yaml", "namespaces: {a: {run: {command: echo first; cat go, ready: log/first}}}\n")
+    os.mkfifo("go")
+
+    with no_trace():
+        netloom("up", "-q", "talk.yaml").status(0)
+        argv = command("logs", "-f", "a")
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as following:
+            assert following.stdout
+            assert following.stdout.readline() == "first\n"
+            Path("go").write_text("second\n")
+            assert following.stdout.readline() == "second\n"
+            assert following.poll() is None
+            netloom("down", "-q", "talk").status(0)
+            assert following.stdout.read() == ""
+        assert following.returncode == 0
+
+
+@on_a_host
 def test_a_command_that_ended_is_drift_and_is_started_again() -> None:
     """`verify` says so, `up` mends it, and the others are not disturbed."""
     write("shop.yaml", LAB)
