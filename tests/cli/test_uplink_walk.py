@@ -1,11 +1,15 @@
 """The walk of `test_no_trace.py` over what an uplink asks of the host.
 
 Its calls are those about shared settings, rules, connections and /etc, and the one after each: all
-else is walked there. After every kill rules, settings and claims are as before, too.
+else is walked there. After every kill rules, settings and claims are as before, too. Exceptions in
+the firewalls of others are opened by programs, so there each program kills in its place.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from tests.cli.host import Warm, write
 from tests.cli.internet import WEB4, ask_udp, on_the_internet, server
@@ -13,14 +17,16 @@ from tests.cli.test_no_trace import (
     CHANGE,
     DOWN,
     UP,
+    WALKS,
     Walk,
     by_down,
     by_up,
     forget_names,
     sampled,
+    walk_lab,
 )
 from tests.cli.witness import Look, differences, look
-from tests.kernel.machines import says
+from tests.kernel.machines import ran, says
 
 FIRST = """\
 name: shop
@@ -113,3 +119,87 @@ def test_down_leaves_nothing_of_an_uplink_after_a_change_that_was_killed() -> No
 def test_up_converges_after_a_change_of_an_uplink_that_was_killed() -> None:
     """What is asked for is there, and goes without a trace; every twentieth call."""
     walk(CHANGE, by_up, every=30)
+
+
+# ── exceptions in the firewalls of others ─────────────────────────────────────────────────
+
+FORWARD = "type filter hook forward priority 0"
+WALLS = {
+    "iptables-nft": "iptables-nft -P FORWARD DROP; ip6tables-nft -P FORWARD DROP",
+    "nft": f"nft 'table inet wall {{ chain f {{ {FORWARD}; policy drop; }}; }}'",
+}
+KILLER = """#!/bin/sh
+case " $* " in *" list "*) exec "/usr/sbin/${0##*/}" "$@";; esac
+echo >> /run/here/changes
+read -r fatal < /run/here/fatal
+if [ "$(wc -l < /run/here/changes)" = "$fatal" ]; then kill -9 "$PPID"; exit; fi
+exec "/usr/sbin/${0##*/}" "$@"
+"""
+"""Stands before a program that changes a firewall: the one of this number kills who calls it."""
+
+
+@pytest.mark.needs("iptables")
+@pytest.mark.parametrize("wall", WALLS)
+@pytest.mark.parametrize("verb", WALKS)
+@on_the_internet()
+def test_exceptions_are_closed_after_every_kill(
+    verb: str, wall: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of them was not opened, or not closed, yet; every 24th."""
+    ran("sh", "-ec", WALLS[wall])
+    write("first.yaml", FIRST)
+    write("second.yaml", SECOND)
+    Path("tools").mkdir()
+    for name in ("iptables-nft", "ip6tables-nft", "nft"):
+        write(f"tools/{name}", KILLER).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{Path.cwd()}/tools:{os.environ['PATH']}")
+    with Warm() as netloom, server("beyond", 80):
+        monkeypatch.undo()
+        _walk_exceptions(netloom, WALKS[verb], sampled(24))
+
+
+def _walk_exceptions(netloom: Warm, walk_: Walk, every: int) -> None:
+    _expect(0)
+    begin(netloom, walk_)
+    _expect(0)
+    netloom(*walk_.verb)
+    changes = Path("changes").read_text().count("\n")
+    netloom("down", "first.yaml")
+    _expect(0)
+    before = everything()
+    assert changes > 5
+    for first, recover in ((1, by_down), (1 + every // 2, by_up)):
+        for at in range(first, changes + 1, every):
+            begin(netloom, walk_)
+            _expect(at)
+            assert netloom.ask(walk_.verb)["status"] == -9
+            _expect(0)
+            recover(netloom, walk_.then)
+            _expect(0)
+            found = differences(before, everything())
+            assert not found, f"{' '.join(walk_.verb)}, killed before exception {at}\n{found}"
+
+
+def _expect(number: int) -> None:
+    """Have the change of this number kill, counted from now; 0 for none."""
+    write("changes", "")
+    write("fatal", f"{number}\n")
+
+
+# ── a program that leads out ──────────────────────────────────────────────────────────────
+
+
+@pytest.mark.needs("pasta")
+@pytest.mark.parametrize("verb", WALKS)
+@pytest.mark.parametrize("recover", [by_down, by_up])
+@on_the_internet()
+def test_a_program_that_leads_out_goes_after_every_kill(
+    verb: str, recover: Callable[[Warm, str], None]
+) -> None:
+    """With all that was made for it, and rules and settings of the host as before; every 120th."""
+    write("first.yaml", FIRST.replace("nat", "user"))
+    write("second.yaml", SECOND.replace("routed", "user"))
+    before = everything()
+    with Warm() as netloom:
+        walk_lab(netloom, WALKS[verb], recover, every=120)
+    assert not differences(before, everything())
