@@ -408,6 +408,7 @@ def test_rules_of_the_legacy_programs_are_told_too() -> None:
         ("*filter\n-A INPUT --foo\nCOMMIT\n", 2, 'unknown option "--foo"'),
         ("*filter\n-A INPUT -j ACCEPT\n-A none -j ACCEPT\nCOMMIT\n", 3, "No chain/target"),
         ("*filter\n-A INPUT -j ACCEPT\n", 2, "COMMIT expected"),
+        ("*filter\n-A INPUT -j NONE\n-A INPUT -j ACCEPT\nCOMMIT\n", 2, "Chain 'NONE' does not"),
         ("*none\nCOMMIT\n", 1, ""),
         ("hello\n", 1, ""),
     ],

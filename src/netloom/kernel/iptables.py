@@ -45,6 +45,9 @@ _NOISE = (
     r"|(at )?\bline:? \d+( failed)?(: |$)"
 )
 """What a message of the programs begins and ends with."""
+_NO_CHAIN = r"Chain '([^']+)' does not exist"
+"""What iptables-nft says of a target that it does not know, in the line of the COMMIT."""
+
 _COUNTERS = r"\s*\[\d+:\d+\]\s*$|^\[\d+:\d+\]\s*"
 
 
@@ -206,8 +209,17 @@ def _mistakes(said: str, text: str, numbers: list[int]) -> tuple[Wrong, ...]:
     hit = re.search(_LINE, said)
     place = min(int(hit[1]), len(numbers)) if hit else 0
     # What is wrong in a line that we added is wrong with what stands before it.
-    number = next((each for each in reversed(numbers[:place]) if each), 0)
+    number = _leads(said, text) or next((each for each in reversed(numbers[:place]) if each), 0)
     lines = [re.sub(_NOISE, "", line).strip() for line in said.splitlines()]
     told = [line for line in lines if line and not line.startswith("Try ")]
     length = len(text.split("\n")[number - 1]) if number else 0
     return (Wrong(number, min(number, 1), length, told[0] if told else "not understood"),)
+
+
+def _leads(said: str, text: str) -> int:
+    """Return the first line that leads to a chain which, as a program says, is none; 0 for none."""
+    unknown = re.search(_NO_CHAIN, said)
+    if unknown is None:
+        return 0
+    leads = re.compile(rf"(?:-[jg]|--jump|--goto)[ =]+{re.escape(unknown[1])}(?!\S)")
+    return next((at for at, line in enumerate(text.split("\n"), 1) if leads.search(line)), 0)

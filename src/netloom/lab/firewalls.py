@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from msgspec.structs import replace
 
-from netloom.errors import Path, Problem
+from netloom.errors import Path, Problem, Unavailable
 from netloom.host.machine import Machine
 from netloom.host.rulesets import Foretold, Text
 from netloom.kernel.nft import Wrong
@@ -22,7 +22,7 @@ from netloom.topology.parse import Source
 def foretold(source: Source, lowered: Lowered, machine: Machine) -> Lowered:
     """Return what is desired, with firewall rules known by the digests of their listings.
 
-    Raises `TopologyError` for mistakes in a text, `Unavailable` where the machine has no nftables.
+    Raises `TopologyError` for mistakes in a text, and where the machine lacks what carries it out.
     """
     desired = lowered.desired
     texts: dict[tuple[str, str], Text] = {}
@@ -34,8 +34,12 @@ def foretold(source: Source, lowered: Lowered, machine: Machine) -> Lowered:
     if not texts:
         return lowered
     links = {name for netns in desired.netns.values() for name in netns.links}
-    answers = machine.foretell(source.topology.name, texts.values(), sorted(links))
-    problems = list(_mistakes(lowered, texts, answers))
+    try:
+        answers = machine.foretell(source.topology.name, texts.values(), sorted(links))
+    except Unavailable as error:
+        path = _needing(source, lowered, texts, machine)
+        raise source.error([Problem(error.reason, path, error.remedy)]) from error
+    problems = list(_mistakes(source, lowered, texts, answers))
     if problems:
         raise source.error(problems)
     digests: dict[tuple[str, str], str] = {}
@@ -58,8 +62,35 @@ def _found(rulesets: Mapping[str, str], digests: Mapping[tuple[str, str], str]) 
     return {key: digests[key, d] for key, d in rulesets.items() if (key, d) in digests}
 
 
+def _needing(
+    source: Source,
+    lowered: Lowered,
+    texts: Mapping[tuple[str, str], Text],
+    machine: Machine,
+) -> Path:
+    """Return the place of the first rules that this machine cannot take, whatever they say."""
+    for name, netns in lowered.desired.netns.items():
+        for place in netns.rulesets.items():
+            try:
+                machine.foretell(source.topology.name, [texts[place]], ())
+            except Unavailable:
+                return _place(source, lowered, name, place[0])
+    return ()
+
+
+def _place(source: Source, lowered: Lowered, name: str, ruleset: str) -> Path:
+    """Return where the rules of a namespace are asked for; a gateway's are by an `uplink`."""
+    if name in (HOST, out_of(source.topology.name)):
+        networks = source.topology.networks.items()
+        return next((("networks", each, "uplink") for each, one in networks if one.uplink), ())
+    return (*lowered.places.get(name, ("namespaces", name)), _key(ruleset))
+
+
 def _mistakes(
-    lowered: Lowered, texts: Mapping[tuple[str, str], Text], answers: Mapping[Text, Foretold]
+    source: Source,
+    lowered: Lowered,
+    texts: Mapping[tuple[str, str], Text],
+    answers: Mapping[Text, Foretold],
 ) -> Iterator[Problem]:
     told = set()
     for name, netns in lowered.desired.netns.items():
@@ -68,7 +99,7 @@ def _mistakes(
             if not isinstance(answer, tuple) or place in told:
                 continue
             told.add(place)
-            path: Path = (*lowered.places.get(name, ("namespaces", name)), _key(place[0]))
+            path = _place(source, lowered, name, place[0])
             for wrong in answer:
                 yield _mistake(name, path, wrong)
 
