@@ -22,7 +22,7 @@ import pytest
 
 from netloom.kernel import syscalls
 from netloom.netns.enter import aside, enter
-from netloom.netns.handle import Handle, open_name
+from netloom.netns.handle import Handle, open_name, open_path
 from tests.cli.host import ended, wait_for
 from tests.kernel.machines import become_a_machine, ran
 
@@ -139,12 +139,12 @@ def set_sysctl(key: str, value: str) -> None:
 
 
 def inside(where: str, call: Callable[[], _T]) -> _T:
-    """Return what a call returns in `host`, in `beyond`, or in a namespace of this name."""
+    """Return what a call returns in `host`, in `beyond`, or in a namespace of this name or path."""
     if where == "host":
         return call()
     if where == "beyond":
         return enter(_here.beyond, call)
-    with open_name(where) as netns:
+    with open_path(where) if "/" in where else open_name(where) as netns:
         return enter(netns, call)
 
 

@@ -4,13 +4,14 @@ import os
 import select
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from netloom.kernel import syscalls
 from tests.cli.host import MAIN, timeless
 from tests.kernel.machines import plainly, ran
 
@@ -71,15 +72,29 @@ def plain_user(folder: Path) -> Iterator[Plain]:
             kill_and_wait(*user.both())
 
 
-def pids(pattern: str) -> list[int]:
-    """Return the processes whose command line matches."""
-    return [int(word) for word in ran("pgrep", "-f", pattern, check=False).stdout.split()]
+def pids(pattern: str, *words: str) -> list[int]:
+    """Return the processes whose command line matches, as pgrep(1) finds them."""
+    done = ran("pgrep", *words, "-f", "--", pattern, check=False)
+    return [int(word) for word in done.stdout.split()]
+
+
+def may_make_a_tap() -> None:
+    """Let everybody on the calling thread's machine make a tap."""
+    Path("/run/tun").mkdir()
+    syscalls.mount("tmpfs", "tun", "/run/tun")
+    ran("mknod", "-m666", "/run/tun/tun", "c", "10", "200")
+    syscalls.bind("/run/tun/tun", "/dev/net/tun")
 
 
 def kill_and_wait(killed: int, *others: int) -> None:
     """Kill a process, and return when the others have ended, too."""
     fds = [os.pidfd_open(pid) for pid in (killed, *others)]
     os.kill(killed, signal.SIGKILL)
+    wait_for_ends(fds)
+
+
+def wait_for_ends(fds: Iterable[int]) -> None:
+    """Return when the processes that are open have ended; they must."""
     for fd in fds:
         with os.fdopen(fd):
             assert select.select([fd], [], [], 30)[0], "it lives on"

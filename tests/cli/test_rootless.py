@@ -1,7 +1,6 @@
 """The command line of a plain user, without anything around it: namespaces of that user's own."""
 
 import os
-import select
 import signal
 import subprocess
 import tempfile
@@ -13,7 +12,7 @@ import pytest
 
 from netloom.kernel import syscalls
 from tests.cli.host import MAIN
-from tests.cli.plain import USER, Plain, kill_and_wait, pids, plain_user
+from tests.cli.plain import USER, Plain, kill_and_wait, pids, plain_user, wait_for_ends
 from tests.kernel.machines import FORBIDDEN, on_a_machine, plainly, python, ran
 
 pytestmark = pytest.mark.needs("netns", "veth", "bridge", "ip")
@@ -123,9 +122,7 @@ def test_both_are_killed(plain: Plain) -> None:
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for fd in fds:
             signal.pidfd_send_signal(fd, number)
-    for fd in fds:
-        with os.fdopen(fd):
-            assert select.select([fd], [], [], 30)[0]
+    wait_for_ends(fds)
     assert pids("sleep 472[1]") == sleeps
     plain.says("up", "-q", "other.yaml")
     assert pids("sleep 472[1]") == []

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netloom.errors import Interrupted, NetloomError, NotReady, Refused, TopologyError, Unavailable
+from netloom.errors import (
+    Interrupted,
+    NetloomError,
+    NotReady,
+    Problem,
+    Refused,
+    TopologyError,
+    Unavailable,
+)
 
 if TYPE_CHECKING:
     from netloom.lab import Progress
@@ -102,11 +110,17 @@ def _own_host(said: str) -> str:
     return f"\nwithout root the host is one of your own, with `lo` alone: {_with_sudo()}"
 
 
+def _is_of_own_host(problem: Problem) -> bool:
+    """Whether a mistake is about the user's own host; ways out of that are the machine's."""
+    outward = not {"uplink", "publish"}.isdisjoint(problem.path)
+    return not outward or "the host is not the machine's" in problem.message
+
+
 def _mistakes(error: TopologyError) -> str:
     number = len(error.problems)
     files = {problem.mark.file for problem in error.problems if problem.mark}
     where = f" in {files.pop()}" if len(files) == 1 else ""
-    own = _own_host(" ".join(problem.message for problem in error.problems))
+    own = _own_host(" ".join(one.message for one in error.problems if _is_of_own_host(one)))
     if number == 1:
         return f"{error}{own}\nnothing was touched"
     return f"{error}{own}\n{number} mistakes{where}; nothing was touched"

@@ -119,6 +119,13 @@ def listen(path: str) -> socket.socket:
     return listener
 
 
+def stand_by(path: str, program: int) -> None:
+    """Be a porter as long as a program lives, which is open (pidfd_open(2)); say when we listen."""
+    with listen(path) as listener:
+        os.write(1, b".")
+        serve(listener, program)
+
+
 def serve(listener: socket.socket, end: int) -> None:
     """Do what is asked, until `end` is readable."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps

@@ -10,7 +10,7 @@ from typing import Any
 from netloom.errors import Unavailable
 from netloom.host.holder import Holder
 from netloom.kernel.closing import Closing
-from netloom.lab import warden
+from netloom.lab import porter, warden
 from netloom.lab.end import down
 from netloom.lab.leftovers import end_all_in, end_residents
 from netloom.model.objects import HOST
@@ -35,6 +35,7 @@ class Stand(Closing):
         self._places: dict[str, Place] = {}
         self._children: list[subprocess.Popen[Any]] = []
         self._warden: subprocess.Popen[bytes] | None = None
+        self._porter: subprocess.Popen[bytes] | None = None
         self._program = os.getpid()
 
     def place_of(self, name: str) -> Place:
@@ -68,6 +69,14 @@ class Stand(Closing):
         with self._lock:
             if not self.persistent and self._warden is None:
                 self._warden = warden.start(self.home, self.lab)
+
+    def leads_out(self) -> None:
+        """Note that the lab asks for a way out: a program outside, which must not outlive it."""
+        with self._lock:
+            self.spawns()
+            if not self.persistent and (self._porter is None or self._porter.poll() is not None):
+                self._porter = porter.start(self.home)
+                self.adopt(self._porter)
 
     def adopt(self, process: "subprocess.Popen[Any]") -> None:
         """Reap a process with the lab: who has started it need not."""
