@@ -173,6 +173,19 @@ def write(name: str, text: str) -> Path:
 
 
 @contextmanager
+def living(*argv: str) -> Iterator[int]:
+    """Have a process live where a command leads, once it says what it was told; yield its id."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([*argv, "cat"], stdin=pipe, stdout=pipe, bufsize=0) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"here\n")
+        assert process.stdout.readline() == b"here\n"
+        yield process.pid
+        process.stdin.close()
+
+
+@contextmanager
 def no_trace() -> Iterator[Look]:
     """Demand that the machine looks the same before and after a block, files here left out."""
     before = _elsewhere(look())

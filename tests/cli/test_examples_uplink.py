@@ -4,8 +4,7 @@ import os
 import re
 import shlex
 import socket
-import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.host import command as netloom_command
-from tests.cli.host import ended, netloom, no_trace, on_a_host
+from tests.cli.host import ended, living, netloom, no_trace, on_a_host
 from tests.cli.internet import HOST4, WEB4, command, connect, inside, on_the_internet, pings
 from tests.cli.servers import OTHER, PAGE, servers
 from tests.kernel.machines import ran, says
@@ -209,29 +208,16 @@ def test_a_process_tells_whose_network_it_has() -> None:
     with no_trace():
         says("ip", "netns", "add", "web")
         for argv, known in (
-            (("ip", "netns", "exec", "web", "cat"), "web  process {} (cat)\n"),
-            (("unshare", "-n", "cat"), "the namespace of process {} has no name"),
+            (("ip", "netns", "exec", "web"), "web  process {} (cat)\n"),
+            (("unshare", "-n"), "the namespace of process {} has no name"),
         ):
-            with echoing(argv) as pid:
+            with living(*argv) as pid:
                 said = script("whose", str(pid))
             assert known.format(pid) in said
             assert said.count("LOOPBACK") == 2
             assert f"\n{pid}\n" in said
             assert said.endswith("status 0\n")
         says("ip", "netns", "del", "web")
-
-
-@contextmanager
-def echoing(argv: Sequence[str]) -> Iterator[int]:
-    """Have a process that is where it belongs, since it says what it was told; yield its number."""
-    pipe = subprocess.PIPE
-    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, bufsize=0) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(b"here\n")
-        assert process.stdout.readline() == b"here\n"
-        yield process.pid
-        process.stdin.close()
 
 
 @pytest.mark.needs("tcpdump")

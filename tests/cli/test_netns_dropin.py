@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -26,7 +27,7 @@ from hypothesis import strategies as st
 from netloom.cli.netns_words import whole_number
 from netloom.netns import names
 from netloom.netns.enter import aside
-from tests.cli.host import command
+from tests.cli.host import command, living
 from tests.kernel.machines import (
     LIBRARIES,
     SRC,
@@ -133,6 +134,13 @@ def odd_files() -> None:
     Path("/run/netns/link").symlink_to("/nowhere")
     etc_file("red", "hosts", "of red\n")
     etc_file("red", "nowhere", "")
+
+
+def a_batch() -> None:
+    """Make two names, and a file of lines for `-batch`, one of which is refused."""
+    by_ip("netns", "add", "red")
+    by_ip("netns", "add", "blue")
+    Path("/run/batch").write_text("netns add x # one more\nnetns add red\nnetns del blue\nnetns\n")
 
 
 LOOKS = {
@@ -299,6 +307,8 @@ CHANGES = (
     (odd_files, "netns del link"),
     (odd_files, "-all netns del"),
     (names_of_all_kinds, "-n red netns set -x 9"),
+    (a_batch, "-b /run/batch netns"),
+    (a_batch, "-force -batch /run/batch netns"),
 )
 """What changes something, each in a state of its own."""
 
@@ -382,6 +392,27 @@ def test_what_looks_looks_alike(prepare: Callable[[], None]) -> None:
 
     differ = [row for row in zip(lines, ours, its, strict=True) if row[1] != row[2]]
     assert differ == [], "\n".join(map(str, differ))
+
+
+@on_a_machine
+def test_who_lives_somewhere_is_told_alike() -> None:
+    """The processes of a namespace, and the name of a process's: its only one, one of two, none."""
+    by_ip("netns", "add", "red")
+    by_ip("netns", "add", "blue")
+    with ExitStack() as stack:
+        inside = ("ip", "netns", "exec")
+        pids = [
+            stack.enter_context(living(*argv))
+            for argv in ((*inside, "red"), (*inside, "red"), (*inside, "blue"), ("unshare", "-n"))
+        ]
+        by_ip("netns", "attach", "also", str(pids[2]))
+        lines = [["netns", "pids", name] for name in ("red", "blue", "also")]
+        lines += [["netns", "identify", str(pid)] for pid in pids]
+
+        its = [by_ip(*words) for words in lines]
+
+        assert all_by_netloom(lines) == its
+        assert [len(end.stdout.split()) for end in its] == [2, 1, 1, 1, 1, 1, 0]
 
 
 @pytest.mark.needs("netns", "ip")

@@ -15,7 +15,7 @@ import pytest
 
 from netloom.kernel import syscalls
 from netloom.netns.targets import split
-from tests.cli.host import MAIN, Warm, netloom
+from tests.cli.host import MAIN, Warm, command, netloom
 from tests.kernel.machines import on_a_machine, plainly, ran, says
 
 NIC = """
@@ -323,6 +323,23 @@ def test_an_interface_moves_with_all_it_has() -> None:
         "host:eth9 is red:wan  up, 6 addresses, 4 routes\nback: netloom move red:wan host:eth9\n"
     )
     assert inside == before
+    assert facts("eth9") == before
+    assert sorted(links("red")) == ["lo"]
+
+
+@on_a_machine
+@pytest.mark.needs("veth")
+def test_an_interface_moves_to_where_the_first_process_is() -> None:
+    """In place of `ip link set eth1 netns 1`: a shell is that process, and `move` is its child."""
+    says("sh", "-ec", NIC)
+    names("red")
+    before = facts("eth9")
+    says(*command("move", "host:eth9", "red"))
+    first = ("unshare", "-pf", "--mount-proc", "sh", "-c", '"$@"; exit $?', "sh")
+
+    said = says(*first, *command("move", "red:eth9", "pid:1"))
+
+    assert said.startswith("red:eth9 is pid:1:eth9  up, 6 addresses, 4 routes\n")
     assert facts("eth9") == before
     assert sorted(links("red")) == ["lo"]
 
