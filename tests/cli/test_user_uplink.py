@@ -134,6 +134,38 @@ def test_a_published_port_of_udp_leads_in() -> None:
 
 
 @pytest.mark.needs("pasta")
+@pytest.mark.parametrize("version", [4, 6])
+@on_the_internet()
+def test_a_port_may_be_published_at_any_address_of_the_host(version: int) -> None:
+    """One of two that it has, be it the one that the program takes or not; at no other."""
+    says("ip", "address", "add", "192.0.2.7/24", "dev", "eth0")
+    says("ip", "address", "add", "2001:db8::7/64", "dev", "eth0", "nodad")
+    first, second = (HOST4, "192.0.2.7") if version == 4 else (HOST6, "2001:db8::7")
+    for address, other in ((first, second), (second, first)):
+        spec = f"{address}:8080:80" if version == 4 else f"[{address}]:8080:80"
+        write("shop.yaml", SHOP.replace("8080:80", spec))
+        netloom("up", "-q", "shop.yaml").status(0)
+        with server("web", 80, swallow):
+            for where in ("host", "beyond"):
+                assert upload(where, address, 1000, 8080) == 1000, (where, address)
+                with pytest.raises(OSError, match="refused"):
+                    upload(where, other, 1000, 8080)
+        netloom("down", "-q", "shop").status(0)
+
+
+@on_the_internet()
+def test_a_port_at_two_addresses_leads_to_one_member() -> None:
+    """The program does not tell them apart, so for two members it is refused, with its place."""
+    db = 'db: {networks: [lan], publish: "192.0.2.7:8080:80"}'
+    text = SHOP.replace("8080:80", f"{HOST4}:8080:80").replace("db: {networks: [lan]}", db)
+    write("shop.yaml", text)
+    refused = ended("plan", "shop.yaml")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("shop.yaml:4:")
+    assert "port 8080 leads to `web` already" in refused.stderr
+
+
+@pytest.mark.needs("pasta")
 @on_the_internet()
 def test_a_firewall_that_forwards_nothing_is_in_nobody_s_way() -> None:
     """And a large download arrives whole."""

@@ -77,6 +77,15 @@ class Inward(Struct, frozen=True):
         """The namespace that it leads to."""
         return str(self.place.end.netns)
 
+    @property
+    def address(self) -> str:
+        """The address of the host that tells it, empty for any.
+
+        A program listens on that one alone, and leads what comes there to an address of its choice.
+        """
+        chosen = self.way.netns != HOST and not self.port.address.startswith("127.")
+        return "" if chosen else self.port.address
+
     def targets(self) -> Iterator[str]:
         """Yield the addresses that it leads to, one a family."""
         told: set[Family] = set()
@@ -239,7 +248,7 @@ def _forwarded(one: Inward) -> Iterator[str]:
 def _publish(one: Inward, targets: Iterable[str]) -> Iterator[str]:
     port = one.port
     for address in targets:
-        here = f"{_ip(address)} daddr {port.address}" if port.address else _local(address)
+        here = f"{_ip(address)} daddr {one.address}" if one.address else _local(address)
         yield _lead(here, port, address)
 
 

@@ -358,12 +358,26 @@ class Uplinks:
                 self.fabric.say(one.path, f"`{one.netns}` has no {which} there to lead to")
             owner = f"`{one.netns}` publishes it"
             earlier.append(Taken(port.protocol, port.address, port.port, owner))
+        self._check_told_apart()
         reached = {one.netns for one in self.inward}
         for name, member in self.fabric.members.items():
             if member.said.publish and name not in reached and self._complete:
                 message = f"`{name}` is on no network with an uplink, so no port leads there"
                 hint = "give one of its networks `uplink: nat`"
                 self.fabric.say((*member.path, "publish"), message, hint)
+
+    def _check_told_apart(self) -> None:
+        """Find a port that is published at two addresses of the host, by a program: it has one."""
+        found: dict[tuple[str, int, Family], str] = {}
+        for one in self.inward:
+            if one.port.address and not one.address:
+                key = (one.port.protocol, one.port.port, family(one.port.address))
+                if found.setdefault(key, one.netns) != one.netns:
+                    message = (
+                        f"port {one.port.port} leads to `{found[key]}` already, and a program does "
+                        f"not tell addresses of the host apart"
+                    )
+                    self.fabric.say(one.path, message, "publish another port")
 
     @property
     def _complete(self) -> bool:
