@@ -241,7 +241,8 @@ def test_the_first_step_on_the_way_to_the_internet_that_fails_is_told() -> None:
     says("ip", "netns", "add", "bare")
     assert fails("bare") == "has it an address, and a carrier"
     says("ip", "netns", "del", "bare")
-    with servers(), up("internet"):
+    with servers():
+        netloom("up", "-q", str(EXAMPLES / "internet.yaml")).status(0)
         said = script("no-internet", "red", WEB4, PAGE)
         assert f"is {PAGE} known? {WEB4} " in said
         assert said.endswith("status 0\n")
