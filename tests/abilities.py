@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from functools import cache
 from typing import NamedTuple
 
@@ -46,6 +47,8 @@ ABILITIES = {
         ("sh", "-c", "dnsmasq --version && nginx -v && curl --version"),
         "apt-get install dnsmasq-base nginx-light curl",
     ),
+    "tinyproxy": Ability(("tinyproxy", "-v"), "apt-get install tinyproxy-bin"),
+    "pysyncobj": Ability((sys.executable, "-c", "import pysyncobj"), "pip install pysyncobj"),
     "pasta": Ability(
         ("sh", "-c", "pasta --version && test -w /dev/net/tun"), "apt-get install passt"
     ),
