@@ -1,13 +1,29 @@
 """`netloom run`: one command in a network of its own, and what it is given on request."""
 
 import os
+import select
+import signal
 import socket
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import stat
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from netloom.kernel import syscalls
+from netloom.kernel.process import process
+from tests.cli.internet import (
+    HOST4,
+    HOST6,
+    WEB4,
+    WEB6,
+    connect,
+    on_the_internet,
+    server,
+)
 from tests.kernel.machines import mount_points, on_a_machine, plainly, python, ran
 
 MAIN = "from netloom.__main__ import main; main()"
@@ -33,15 +49,26 @@ for path in sys.argv[1:]:
 
 @contextmanager
 def listening(*paths: str) -> Iterator[None]:
-    """Have somebody listen on sockets in the file system."""
+    """Have somebody listen on sockets in the file system, who hangs up at once.
+
+    The C library of whoever looks up a user waits for an answer of nscd's.
+    """
     with ExitStack() as stack:
         for path in paths:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             server = stack.enter_context(socket.socket(socket.AF_UNIX))
             server.bind(path)
             server.listen()
+            stack.callback(server.shutdown, socket.SHUT_RDWR)
             Path(path).chmod(0o777)
+            threading.Thread(target=_hang_up, args=(server,), daemon=True).start()
         yield
+
+
+def _hang_up(server: socket.socket) -> None:
+    with suppress(OSError):
+        while True:
+            server.accept()[0].close()
 
 
 @on_a_machine
@@ -80,3 +107,228 @@ def test_what_resolv_conf_says_stays_where_it_leads_to_systemd_resolved() -> Non
         said = ran(*python(MAIN, "run", "sh", "-c", script)).stdout
 
     assert said == f"{text}stub-resolv.conf\nno\n"
+
+
+# ── files in /etc ─────────────────────────────────────────────────────────────────────────
+
+
+@on_a_machine
+@pytest.mark.needs("userns")
+def test_resolvers_and_names_are_as_they_were_asked_for() -> None:
+    """In files that are laid over the machine's, which nobody else sees and no end leaves."""
+    words = ("--dns", "192.0.2.7", "--dns", "2001:DB8::7", "--hosts", "db=192.0.2.2")
+    before = mount_points(), sorted(Path("/run").iterdir())
+    for argv in (python, plainly):
+        done = ran(*argv(MAIN, "run", *words, "cat", "/etc/resolv.conf", "/etc/hosts"))
+        assert (done.stdout, done.stderr) == (
+            "nameserver 192.0.2.7\nnameserver 2001:db8::7\n192.0.2.2\tdb\n127.0.0.1 localhost\n",
+            "",
+        )
+    assert Path("/etc/resolv.conf").read_text() == "nameserver 192.0.2.53\n"
+    assert (mount_points(), sorted(Path("/run").iterdir())) == before
+
+
+@on_a_machine
+def test_a_resolver_is_laid_over_a_link_to_systemd_resolved() -> None:
+    """Over the link itself: what it leads to is hidden."""
+    with listening(SOCKETS[1]):
+        os.unlink("/etc/resolv.conf")
+        os.symlink("../run/systemd/resolve/stub-resolv.conf", "/etc/resolv.conf")
+        said = ran(*python(MAIN, "run", "--dns", "192.0.2.7", "cat", "/etc/resolv.conf")).stdout
+
+    assert said == "nameserver 192.0.2.7\n"
+
+
+@on_a_machine
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--dns", "192.0.2.700"), "`192.0.2.700` is no IP address\n"),
+        (("--hosts", "db"), "`db` is no name with its address, such as `db=10.0.0.2`\n"),
+        (("--hosts", "d b=10.0.0.2"), "`d b` is no name: "),
+        (("--publish", "80"), "`80` is no pair of ports, such as "),
+        (("--publish", "0:80"), "`0` is no port number: 1 to 65535\n"),
+        (("--uplnk",), "no such option"),
+        (("--uplink=no",), "option '--uplink' does not take a value"),
+    ],
+)
+def test_what_is_asked_for_wrongly_is_trouble_of_our_own(words: tuple[str, ...], said: str) -> None:
+    """Told before anything is made, with the status that no command of a user's should have."""
+    done = ran(*python(MAIN, "run", *words, "echo", "on"), check=False)
+
+    assert (done.returncode, done.stdout) == (125, "")
+    assert done.stderr.startswith(said), done.stderr
+
+
+@on_a_machine
+def test_a_file_that_is_not_there_is_told() -> None:
+    """Nothing can lie over nothing, and without it names would go to another resolver."""
+    os.unlink("/etc/resolv.conf")
+    done = ran(*python(MAIN, "run", "--dns", "192.0.2.7", "true"), check=False)
+
+    assert done.returncode == 125
+    assert done.stderr.startswith("there is no /etc/resolv.conf that another could lie over\n")
+
+
+# ── the way out ───────────────────────────────────────────────────────────────────────────
+
+ASK = """
+import socket, sys
+for address in sys.argv[1:]:
+    with socket.create_connection((address, 80), 5) as conn:
+        print(conn.recv(99).decode())
+"""
+"""Prints by which address each server sees us, at the first try."""
+
+SERVE = """
+import os, socket
+server = socket.create_server(("::", 80), family=socket.AF_INET6, dualstack_ipv6=True)
+os.write(1, b"on\\n")
+while True:
+    with server.accept()[0] as conn:
+        conn.sendall(conn.recv(99))
+"""
+"""Sends back what comes. Of one who speaks first pasta 2023-03 does not tell its client."""
+
+
+def tun_for_all() -> None:
+    """Let a plain user make a tap, on this test's machine alone."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to make a device")
+    syscalls.mount("tmpfs", "dev", "/dev/net", data="mode=755")
+    os.mknod("/dev/net/tun", stat.S_IFCHR, os.makedev(10, 200))
+    Path("/dev/net/tun").chmod(0o666)
+
+
+def doors() -> dict[str, int]:
+    """Return the processes outside that serve a way out on this test's host, by their names."""
+    here = os.readlink("/proc/thread-self/ns/net")
+    found = {}
+    for pid in filter(str.isdecimal, os.listdir("/proc")):
+        seen = process(pid)
+        if seen and not seen.dead and seen.command.startswith(("netloom-door", "pas")):
+            with suppress(OSError):
+                if os.readlink(f"/proc/{pid}/ns/net") == here:
+                    found[seen.command.partition(".")[0]] = seen.pid
+    return found
+
+
+def gone(*pids: int) -> None:
+    """Wait until processes have ended (pidfd_open(2))."""
+    for pid in pids:
+        try:
+            fd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        assert select.select([fd], [], [], 20)[0]
+        os.close(fd)
+
+
+@contextmanager
+def started(argv: list[str]) -> "Iterator[subprocess.Popen[bytes]]":
+    """Have a command run, which is killed at the end."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, start_new_session=True) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+@pytest.mark.needs("pasta", "userns")
+@pytest.mark.parametrize("argv", [python, plainly])
+@on_the_internet()
+def test_a_command_gets_out_as_the_host(argv: Callable[..., list[str]]) -> None:
+    """With both families, at the first try, as root and as a plain user; by the host's resolver."""
+    tun_for_all()
+    with server("beyond", 80):
+        done = ran(*argv(MAIN, "run", "--uplink", "python3", "-c", ASK, WEB4, WEB6), check=False)
+        assert (done.stdout, done.stderr, done.returncode) == (f"{HOST4}\n{HOST6}\n", "", 0)
+
+
+@pytest.mark.needs("pasta", "userns")
+@pytest.mark.parametrize("argv", [python, plainly])
+@on_the_internet()
+def test_a_published_port_leads_in(argv: Callable[..., list[str]]) -> None:
+    """To another of the command's; and both processes outside end when it is killed."""
+    tun_for_all()
+    words = argv(MAIN, "run", "--publish", "8080:80", "python3", "-c", SERVE)
+    with started(words) as running:
+        assert running.stdout
+        assert running.stdout.readline() == b"on\n"
+        for where in ("host", "beyond"):
+            with connect(where, HOST4, 8080) as conn:
+                conn.sendall(b"served")
+                assert conn.recv(99) == b"served"
+        outside = doors()
+        assert len(outside) == 2
+        running.kill()
+        gone(*outside.values())
+
+
+JOBS = """
+import os, subprocess, sys
+print(os.getpid(), os.getppid(), os.getsid(0), os.getpgid(0))
+print(subprocess.run(["ps", "-o", "pid=,comm=", "--ppid", str(os.getpid())],
+                     capture_output=True, text=True).stdout)
+sys.stdout.flush()
+os.close(1)
+sys.stdin.read()
+sys.exit(7)
+"""
+
+
+@pytest.mark.needs("pasta")
+@on_the_internet()
+def test_nothing_of_ours_is_around_the_command() -> None:
+    """It is who was started, of no other session, without a child, and the status is its own.
+
+    Its output ends when it closes that; without the doorkeeper it lives on, and pasta does not.
+    """
+    words = python(MAIN, "run", "--uplink", "python3", "-c", JOBS)
+    with started(words) as running:
+        assert running.stdout
+        first, children = running.stdout.read().decode().split("\n", 1)
+        own = str(running.pid)
+        assert first.split() == [own, str(os.getpid()), own, own]
+        assert [line.split()[1] for line in children.splitlines() if line] == ["ps"]
+        outside = doors()
+        door = outside.pop("netloom-door")
+        assert os.getsid(door) != running.pid
+        assert {os.readlink(f"/proc/{door}/fd/{stream}") for stream in range(3)} == {"/dev/null"}
+        os.kill(door, signal.SIGKILL)
+        gone(door, *outside.values())
+        running.communicate()
+    assert running.returncode == 7
+
+
+@pytest.mark.needs("pasta")
+@on_the_internet()
+def test_without_a_way_out_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pasta, no device for taps, a port that is taken, no route: each with what to do."""
+
+    def refused(*words: str) -> str:
+        done = ran(*python(MAIN, "run", *words, "echo", "on"), check=False)
+        assert (done.returncode, done.stdout) == (125, "")
+        return done.stderr
+
+    with socket.create_server(("", 8080)):
+        assert refused("--publish", "8080:80") == (
+            "cannot publish `8080:80`: Address already in use\n"
+        )
+    assert refused("--publish", "192.0.2.99:8080:80") == (
+        "cannot publish `192.0.2.99:8080:80`: Cannot assign requested address\n"
+    )
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert refused("--uplink") == (
+        "no `pasta` is here, which leads out\nhint: apt-get install passt\n"
+    )
+    monkeypatch.undo()
+    ran("ip", "route", "flush", "default")
+    ran("ip", "-6", "route", "flush", "default")
+    assert refused("--uplink").startswith("this host has no default route, so no way out\n")
+    syscalls.mount("tmpfs", "dev", "/dev/net", data="mode=755")
+    assert refused("--uplink") == (
+        "cannot open /dev/net/tun: No such file or directory\nhint: modprobe tun\n"
+    )
+    gone(*doors().values())

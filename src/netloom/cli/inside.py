@@ -5,7 +5,7 @@ it.
 """
 
 from collections.abc import Callable
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import click
 
@@ -13,6 +13,8 @@ from netloom.cli.named import namespaces, reason
 from netloom.cli.output import Stop, tell
 from netloom.errors import NetloomError
 from netloom.netns.run import TROUBLE, NotStarted, exec_in
+
+_Decorated = TypeVar("_Decorated", bound=Callable[..., object])
 
 _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
@@ -53,14 +55,69 @@ def shell_command(ns: str) -> None:
     _become(lambda: shell_in(ns, tell=tell))
 
 
-@click.command("run", context_settings=_PASS_ON)
-@click.argument("cmd", nargs=-1, type=click.UNPROCESSED)
-def run_command(cmd: tuple[str, ...]) -> None:
-    """Run a command in a throw-away namespace with nothing but `lo`."""
-    from netloom.netns.isolate import run_isolated
+# ── run ───────────────────────────────────────────────────────────────────────────────────
 
+
+class _Run(click.Command):
+    """`run`, whose mistakes are trouble of our own: 2 may be the status of its command."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            said = error.format_message().rstrip(".")
+            message = f"{said[:1].lower()}{said[1:]}\nhint: netloom run --help"
+            raise Stop(message, TROUBLE) from error
+
+
+def _several(name: str, metavar: str, help_text: str) -> Callable[[_Decorated], _Decorated]:
+    return click.option(name, metavar=metavar, multiple=True, help=help_text)
+
+
+@click.command("run", cls=_Run, context_settings={"allow_interspersed_args": False})
+@click.option("--uplink", is_flag=True, help="A way out, by pasta(1), with nothing changed here.")
+@_several("--publish", "[IP:]PORT:PORT[/udp]", "A port here that leads inwards, with the way out.")
+@_several("--dns", "ADDRESS", "A resolver; with --uplink the host's otherwise.")
+@_several("--hosts", "NAME=ADDRESS", "A name, before those of /etc/hosts.")
+@click.argument("cmd", nargs=-1, type=click.UNPROCESSED)
+def run_command(
+    uplink: bool,
+    publish: tuple[str, ...],
+    dns: tuple[str, ...],
+    hosts: tuple[str, ...],
+    cmd: tuple[str, ...],
+) -> None:
+    """Run a command in a throw-away namespace, with nothing but `lo` and what options add."""
     argv = _command(cmd, "netloom run COMMAND")
-    _become(lambda: run_isolated(argv))
+    if not any((uplink, publish, dns, hosts)):
+        from netloom.netns.isolate import run_isolated
+
+        _become(lambda: run_isolated(argv))
+    from netloom.host.isolated import Asked, run_with
+    from netloom.topology.publish import publish as port
+    from netloom.values import ip
+
+    try:
+        asked = Asked(
+            uplink=uplink or bool(publish),
+            publish=tuple(map(port, publish)),
+            dns=tuple(map(ip, dns)),
+            hosts=tuple(map(_host, hosts)),
+        )
+    except ValueError as error:
+        raise Stop(str(error), TROUBLE) from error
+    _become(lambda: run_with(argv, asked))
+
+
+def _host(text: str) -> tuple[str, str]:
+    """Return the name and the address of `NAME=ADDRESS`."""
+    from netloom.values import ip, name
+
+    first, equals, second = text.partition("=")
+    if not equals:
+        message = f"`{text}` is no name with its address, such as `db=10.0.0.2`"
+        raise ValueError(message)
+    return name(first), ip(second)
 
 
 COMMANDS: tuple[click.Command, ...] = (

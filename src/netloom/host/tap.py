@@ -7,6 +7,7 @@ word: a route, as an event (rtnetlink(7)).
 import select
 import socket
 import time
+from collections.abc import Collection
 
 from netloom.errors import NotReady
 from netloom.kernel.netlink import NETLINK_ROUTE, Rtnetlink
@@ -21,25 +22,45 @@ _DEFAULTS = ("0.0.0.0/0", "::/0")
 
 def wait_way_out(netns: str, timeout: float) -> None:
     """Return when a namespace has a default route; raises `NotReady` after `timeout` seconds."""
-    deadline = time.monotonic() + timeout
     with open_name(netns) as handle:
-        events, rt = enter(handle, _conversation)
+        events, rt = enter(handle, conversation)
     with events, rt:
-        while not _leads_out(rt):
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([events], [], [], left)[0]:
-                msg = f"`{netns}` has no default route: its program has not made one"
-                raise NotReady(msg, timeout)
-            events.recv(1 << 16)
+        if not leads_out(events, rt, timeout=timeout):
+            msg = f"`{netns}` has no default route: its program has not made one"
+            raise NotReady(msg, timeout)
 
 
-def _conversation() -> tuple[socket.socket, Rtnetlink]:
+def leads_out(
+    events: socket.socket,
+    rt: Rtnetlink,
+    *,
+    timeout: float,
+    wanted: Collection[str] = (),
+    end: socket.socket | None = None,
+) -> bool:
+    """Whether a default route is there within `timeout` seconds, and before `end` is readable.
+
+    `wanted` are those that must all be there, if it is not enough that there is one.
+    """
+    deadline = time.monotonic() + timeout
+    heard = [events, end] if end else [events]
+    while not (found := defaults(rt)) or not found >= set(wanted):
+        left = deadline - time.monotonic()
+        if left <= 0 or events not in select.select(heard, [], [], left)[0]:
+            return False
+        events.recv(1 << 16)
+    return True
+
+
+def conversation() -> tuple[socket.socket, Rtnetlink]:
+    """Open what tells of routes in the namespace of the calling thread, and what answers there."""
     events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_ROUTE)
     events.bind((0, _RTMGRP_IPV4_ROUTE | _RTMGRP_IPV6_ROUTE))
     return events, Rtnetlink()
 
 
-def _leads_out(rt: Rtnetlink) -> bool:
+def defaults(rt: Rtnetlink) -> set[str]:
+    """Return the default routes that a namespace has, `0.0.0.0/0` and `::/0`."""
     names = {link.index: link.name for link in read_links(rt.dump(dump_links()))}
     routes = read_routes(rt.dump(dump_routes()), names, protocols=None)
-    return any(route.dst in _DEFAULTS and route.nexthops for route in routes)
+    return {route.dst for route in routes if route.dst in _DEFAULTS and route.nexthops}

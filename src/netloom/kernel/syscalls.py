@@ -41,6 +41,8 @@ _MOVE_MOUNT_F_EMPTY_PATH = 4
 _SYS_OPEN_TREE = 428  # the same number on every architecture but alpha (asm-generic/unistd.h)
 _SYS_MOVE_MOUNT = 429
 
+_PR_SET_PDEATHSIG = 1
+_SIGKILL = 9
 _SIGPIPE = 13
 _SIGXFSZ = 25
 
@@ -152,6 +154,19 @@ def attach_tree(tree: int, target: str) -> None:
     number = _long(_SYS_MOVE_MOUNT)
     answer = _syscall(number, _long(tree), b"", _long(_AT_FDCWD), _path(target), flags)
     _checked(answer, f"move_mount to {target}")
+
+
+def end_with_parent(parent: int) -> bool:
+    """Have the kernel kill this process when its parent ends (PR_SET_PDEATHSIG(2const)).
+
+    It stays so across execve(2), unless who runs then gets other rights. False if the parent, of
+    this number, has ended already: then nothing would come.
+
+    Should: be called by a child before anything else.
+    Mustn't: be called where a thread bore it that ends before the parent does.
+    """
+    _libc.prctl(_PR_SET_PDEATHSIG, _long(_SIGKILL), _long(0), _long(0), _long(0))
+    return os.getppid() == parent
 
 
 def become(argv: list[str]) -> "NoReturn":

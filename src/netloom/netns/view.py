@@ -20,6 +20,7 @@ ETC_DIRS = ("/etc/netns", "/run/netloom/etc")
 """Where a namespace's own files for /etc are, those that win first."""
 
 _SYS = "/sys"
+_RUN = "/run"
 _RESOLV_CONF = "/etc/resolv.conf"
 
 _RESOLVERS = ("/run/nscd", "/var/run/nscd", "/run/systemd/resolve", "/run/avahi-daemon")
@@ -178,6 +179,33 @@ def _cover_link(source: str, target: str) -> None:
         syscalls.attach_tree(tree, target)
     finally:
         os.close(tree)
+
+
+def lay_texts(label: str, texts: dict[str, str]) -> list[str]:
+    """Lay texts over files in /etc, and return what could not be, a line each.
+
+    They are on a tmpfs that is gone with the mount namespace.
+
+    Should: come after `own_mounts`, on a thread that does nothing else meanwhile: /run is hidden.
+    Mustn't: be given a name with a folder in it.
+    """
+    if not texts:
+        return []
+    syscalls.mount("tmpfs", label, _RUN, flags=syscalls.MS_NOSUID | syscalls.MS_NODEV)
+    try:
+        return [line for name in texts if (line := _lay_text(name, texts[name]))]
+    finally:
+        syscalls.unmount(_RUN)
+
+
+def _lay_text(name: str, text: str) -> str:
+    if not os.path.lexists(f"/etc/{name}"):
+        return f"there is no /etc/{name} that another could lie over"
+    path = f"{_RUN}/{name}"
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+        os.fchmod(file.fileno(), 0o644)
+        file.write(text)
+    return _bind(path, f"/etc/{name}")
 
 
 # ── resolvers ─────────────────────────────────────────────────────────────────────────────

@@ -49,21 +49,38 @@ def user_program(program: str, netns: str, ports: Sequence[Publish], via: Iterab
     if program.endswith("slirp4netns"):
         words = ["--configure", "--mtu=65520", "--disable-host-loopback", "--netns-type=path"]
         return Command(argv=(program, *words, path, TAP), ready="log/received tapfd")
-    # As root it would become nobody, who may not enter the namespace.
-    words = ["--runas", "0", "--config-net", "--foreground", "--no-map-gw"]
-    words += ["--netns", path, "--ns-ifname", TAP, "-T", "none", "-U", "none"]
-    for link in via:
-        words += ["--interface", link]
-    for option, protocol in (("-t", "tcp"), ("-u", "udp")):
-        for spec in _ports(ports, protocol) or ["none"]:
-            words += [option, spec]
+    words = pasta_words(("--netns", path), TAP, [(port, port.port) for port in ports], via)
     return Command(argv=(program, *words), ready="log/Namespace interface: ")
 
 
-def _ports(ports: Iterable[Publish], protocol: str) -> list[str]:
+def pasta_words(
+    place: Sequence[str], tap: str, ports: Iterable[tuple[Publish, int]], via: Iterable[str] = ()
+) -> list[str]:
+    """Return what pasta is told: where to, the name of its tap, ports with where each leads.
+
+    `place` are its words for the namespace; who owns that as a plain user names `--userns`, too.
+    """
+    # As root it would become nobody, who may not enter the namespace.
+    words = [] if "--userns" in place else ["--runas", "0"]
+    words += ["--config-net", "--foreground", "--no-map-gw"]
+    words += [*place, "--ns-ifname", tap, "-T", "none", "-U", "none"]
+    for link in via:
+        words += ["--interface", link]
+    every = list(ports)
+    for option, protocol in (("-t", "tcp"), ("-u", "udp")):
+        for spec in _specs(every, protocol) or ["none"]:
+            words += [option, spec]
+    return words
+
+
+def _specs(ports: Iterable[tuple[Publish, int]], protocol: str) -> list[str]:
     """Return the ports of one protocol as pasta takes them."""
     return [
-        f"{port.address}/{port.port}" if port.address else str(port.port)
-        for port in ports
+        f"{port.address}/{_pair(port.port, to)}" if port.address else _pair(port.port, to)
+        for port, to in ports
         if port.protocol == protocol
     ]
+
+
+def _pair(port: int, to: int) -> str:
+    return f"{port}:{to}" if port != to else str(port)
