@@ -129,6 +129,32 @@ def test_both_are_killed(plain: Plain) -> None:
     plain.says("down", "-q", "other")
 
 
+KILLING = """
+import os, select
+from netloom.host import launch
+begin = launch.start
+
+def start(*words):
+    with open(os.environ["XDG_RUNTIME_DIR"] + "/netloom/holder") as file:
+        both = [int(word) for word in file.read().split()[::2]]
+    fds = [os.pidfd_open(pid) for pid in both]
+    for pid in both:
+        os.kill(pid, 9)
+    for fd in fds:
+        select.select([fd], [], [])
+    begin(*words)
+
+launch.start = start
+"""
+
+
+def test_both_are_killed_while_a_lab_comes_up(plain: Plain) -> None:
+    """What is started after that is ended by who has started it."""
+    assert plain("up", "lab.yaml", before=KILLING).returncode == 0
+    assert pids("sleep 472[1]") == []
+    assert plain.says("labs") == ""
+
+
 @on_a_machine
 def test_a_shell_that_is_told_less_finds_the_labs_all_the_same() -> None:
     """One of cron or su has no XDG_RUNTIME_DIR; one may have another."""

@@ -161,6 +161,8 @@ class Holder:
             if not self._is_standing(gate):
                 return
             if is_used() if used is None else used:
+                if used is None:
+                    self._end_what_nobody_holds()
                 fcntl.flock(self._lock, fcntl.LOCK_UN)
                 return
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -175,6 +177,13 @@ class Holder:
             os.rmdir(self.folder)
         for pid, start in noted:
             process.send(pid, start, signal.SIGKILL)
+
+    def _end_what_nobody_holds(self) -> None:
+        """End what we have started here while both were killed: they could not see it."""
+        if not all(map(_lives, _noted(self.folder))):
+            from netloom.host import household
+
+            household.end_commands()
 
 
 def _folders() -> Iterator[str]:
