@@ -9,13 +9,14 @@ Rule: nothing of netloom is imported until a test asks for a lab.
 """
 
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from netloom.lab.evidence import Watched
     from netloom.lab.live import Lab
     from netloom.topology.parse import Source
     from netloom.topology.topology import Topology
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     Said = str | Path | Topology | Source | None
 
 _REFUSED = pytest.StashKey[str]()
-_LABS = pytest.StashKey["list[Lab]"]()
+_LABS = pytest.StashKey["list[Watched]"]()
+_KEPT = pytest.StashKey[Path]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -90,21 +92,20 @@ def _marked(request: pytest.FixtureRequest) -> "Said":
 def _lab(request: pytest.FixtureRequest, topology: "Said") -> "Iterator[Lab]":
     """Make a lab, skip or fail where this machine cannot, and see that nothing of it is left."""
     _check(request.config)
+    from netloom.lab.evidence import Watched
     from netloom.lab.leaks import Leaks
     from netloom.lab.live import Lab
 
-    labs = request.node.stash.setdefault(_LABS, [])
-    made = Lab(topology)
-    try:
-        with made:
-            labs.append(made)
-            yield made
-            leaks = Leaks(made)
-    finally:
-        if made in labs:
-            labs.remove(made)
-    if found := leaks.found():
-        pytest.fail(f"left behind by the test: {found}", pytrace=False)
+    watched = Watched(Lab(topology))
+    request.node.stash.setdefault(_LABS, []).append(watched)
+    with ExitStack() as stack:
+        with watched.opened():
+            yield watched.lab
+            leaks = stack.enter_context(Leaks(watched.lab, watched.sockets()))
+        found = leaks.found()
+    if found:
+        whom = "the test" if request.scope == "function" else f"a test of the {request.scope}"
+        pytest.fail(f"left behind by {whom}: {found}", pytrace=False)
 
 
 def _check(config: pytest.Config) -> None:
@@ -124,34 +125,67 @@ def _check(config: pytest.Config) -> None:
         pytest.skip(reason)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Begin anew what is kept of labs that are there before the test."""
+    if _KEPT in item.stash:  # of an attempt before
+        del item.stash[_KEPT]
+    for watched in _watched(item):
+        watched.begin()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Keep what a failed test leaves to look at, while its labs are still there."""
     report = yield
-    labs = [made for node in item.listchain() for made in node.stash.get(_LABS, [])]
-    if labs and report.failed and report.when != "teardown":
-        _look_closer(item, report, labs)
+    watched = _watched(item)
+    if watched and report.failed:
+        _look_closer(item, report, watched)
+    if watched and report.when == "teardown":
+        _let_go(item)
     return report
 
 
-def _look_closer(item: pytest.Item, report: pytest.TestReport, labs: "list[Lab]") -> None:
+def _watched(item: pytest.Item) -> "list[Watched]":
+    return [one for node in item.listchain() for one in node.stash.get(_LABS, [])]
+
+
+def _let_go(item: pytest.Item) -> None:
+    """Forget the labs that are over."""
+    for node in item.listchain():
+        labs = node.stash.get(_LABS, [])
+        for one in [one for one in labs if not one.is_open]:
+            labs.remove(one)
+            one.close()
+
+
+def _look_closer(item: pytest.Item, report: pytest.TestReport, watched: "list[Watched]") -> None:
     """Keep the evidence of a failure, and open a shell if that was asked for."""
-    from netloom.lab.evidence import keep, shell
+    from netloom.lab import evidence
 
     top = Path(item.config.rootpath, item.config.getoption("--netloom-evidence"))
-    name = item.nodeid.replace("/", "-").replace("::", "--")
+    said = str(report.longrepr)
     try:
-        told = f"evidence: {keep(top, name, labs, str(report.longrepr))}"
+        folder = item.stash.get(_KEPT, None)
+        if folder:  # the same attempt has failed before
+            evidence.add(folder, said)
+        else:
+            folder = item.stash[_KEPT] = evidence.keep(top, item.nodeid, watched, said)
+        told = f"evidence: {evidence.told(folder)}"
     except OSError as error:
         told = f"no evidence was kept: {error}"
     report.sections.append(("netloom", told))
     is_worker = hasattr(item.config, "workerinput")  # of xdist, which has no terminal
-    if item.config.getoption("--netloom-shell-on-failure") and not is_worker:
+    if (
+        item.config.getoption("--netloom-shell-on-failure")
+        and not is_worker
+        and watched[-1].is_open
+    ):
         capture = item.config.pluginmanager.getplugin("capturemanager")
         capture.suspend_global_capture(in_=True)
         try:
-            shell(labs[-1], report.nodeid)
+            evidence.shell(watched[-1].lab, report.nodeid)
         finally:
             capture.resume_global_capture()

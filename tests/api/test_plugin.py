@@ -1,13 +1,19 @@
 """The pytest plugin, in runs of pytest of its own."""
 
 import os
+import shlex
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.kernel.machines import FORBIDDEN, in_own_root, plainly, python, ran
+from netloom import Lab
+from netloom.kernel import syscalls
+from netloom.lab.evidence import name_of
+from netloom.lab.leaks import Leaks
+from tests.kernel.machines import FORBIDDEN, in_own_root, on_a_machine, plainly, python, ran
 
 pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.needs("userns", "veth", "bridge")
@@ -91,49 +97,190 @@ def test_fails(lab):
     print("said")
     assert a.reaches("198.51.100.1")
 """
+FOLDER = ".netloom/test_it.py--test_fails"
+WHOLE = "(topology, snapshot, lab.pcapng, logs)"
 
 
 def test_a_failure_leaves_evidence_and_never_writes_over_it(pytester: pytest.Pytester) -> None:
-    """The topology, what the kernel said, the logs; a folder for each attempt."""
-    pytester.makepyfile(test_fail=FAILING)
+    """The topology, what the kernel said, the packets, the logs; a folder for each attempt."""
+    pytester.makepyfile(test_it=FAILING)
     for attempt in "12":
         result = run(pytester)
         result.assert_outcomes(failed=1)
-        folder = Path(pytester.path, ".netloom", "test_fail.py--test_fails", attempt)
+        folder = Path(pytester.path, FOLDER, attempt)
         result.stdout.fnmatch_lines(
             [
                 "*assert <a -> 198.51.100.1: network is unreachable>*",
-                f"evidence: {folder}",
+                f"evidence: {FOLDER}/{attempt}/ {WHOLE}",
             ]
         )
-        assert sorted(os.listdir(folder)) == ["a:echo.log", "lab.json", "lab.yaml", "report.txt"]
+        assert sorted(os.listdir(folder)) == [
+            "a:echo.log",
+            "lab.json",
+            "lab.pcapng",
+            "lab.yaml",
+            "report.txt",
+        ]
         assert (folder / "a:echo.log").read_text() == "something\n"
         assert "sleep 1000" in (folder / "lab.yaml").read_text()
     run(pytester, "--netloom-evidence", "elsewhere")
-    assert Path(pytester.path, "elsewhere", "test_fail.py--test_fails", "1").is_dir()
+    assert Path(pytester.path, "elsewhere", "test_it.py--test_fails", "1").is_dir()
+
+
+PACKETS = """
+import pytest
+pytestmark = pytest.mark.netloom("two.yaml")
+
+def test_passes(module_lab):
+    assert module_lab["b"].reaches("a")
+
+def test_fails(module_lab, lab):
+    assert module_lab["a"].reaches("b")
+    assert lab["b"].reaches("192.0.2.1", within=0.1)
+"""
+
+
+@pytest.mark.needs("tcpdump")
+def test_the_packets_of_the_test_are_there(pytester: pytest.Pytester) -> None:
+    """Of each lab in a file, without those of a test before, between the canaries of its links."""
+    pytester.makepyfile(test_it=PACKETS)
+    result = run(pytester)
+    result.assert_outcomes(passed=1, failed=1)
+    parts = "(topology, snapshot, two.pcapng, two-2/two.pcapng)"
+    result.stdout.fnmatch_lines([f"evidence: {FOLDER}/1/ {parts}"])
+
+    folder = Path(pytester.path, FOLDER, "1")
+    said = [
+        ran("tcpdump", "-nr", str(folder / name)).stdout
+        for name in ("two.pcapng", "two-2/two.pcapng")
+    ]
+    assert [text.count("ICMP echo") for text in said] == [4, 0]
+    assert [text.count("ethertype Unknown (0x88b5)") for text in said] == [8, 8]
+    assert "capture" not in (folder / "report.txt").read_text()
+
+
+NOT_MADE = """
+import netloom, pytest
+
+@pytest.mark.netloom(netloom.parse("namespaces: {a: {run: echo last words; exit 3}}"))
+def test_fails(lab):
+    raise AssertionError
+"""
+
+
+def test_a_lab_that_does_not_become_ready_leaves_evidence(pytester: pytest.Pytester) -> None:
+    """What there was of it when it failed."""
+    pytester.makepyfile(test_it=NOT_MADE)
+    result = run(pytester)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*`echo` in `a` ended with status 3", f"evidence: *1/ {WHOLE}"])
+    log = Path(pytester.path, FOLDER, "1", "a:echo.log")
+    assert log.read_text() == "last words\n"
+
+
+TORN = """
+import pytest
+
+@pytest.fixture
+def later(lab):
+    yield
+    raise RuntimeError("at the end")
+
+def test_fails(lab, later):
+    a, b = lab.netns("a", "b")
+    lab.wire(a, b)
+    assert a.reaches(b) is None
+
+def test_passes(lab, later):
+    lab.netns("a")
+"""
+
+
+def test_a_failure_at_the_teardown_leaves_evidence(pytester: pytest.Pytester) -> None:
+    """In the folder of the attempt if that has failed before, else of a lab that is over."""
+    pytester.makepyfile(test_it=TORN)
+    result = run(pytester)
+    result.assert_outcomes(failed=1, passed=1, errors=2)
+    folder = Path(pytester.path, FOLDER)
+    assert os.listdir(folder) == ["1"]
+    report = (folder / "1" / "report.txt").read_text()
+    assert report.index("assert <a -> b: answered") < report.index("RuntimeError: at the end")
+    result.stdout.fnmatch_lines(["evidence: *--test_passes/1/ (topology, lab.pcapng)"])
+
+
+@pytest.mark.parametrize(
+    ("test", "name"),
+    [
+        ("tests/test_raft.py::TestIt::test_on[wifi]", "tests-test_raft.py--TestIt--test_on-wifi"),
+        ("test_a.py::test_b[../c d]", "test_a.py--test_b-..-c_d-79c457e3"),
+        ("test_a.py::test_b[../c_d]", "test_a.py--test_b-..-c_d"),
+    ],
+)
+def test_a_folder_is_named_after_its_test(test: str, name: str) -> None:
+    """Without what a shell or a file system takes amiss; others never share it."""
+    assert name_of(test) == name
+    long = name_of(test + "\N{SNOWMAN}" * 300)
+    assert len(os.fsencode(long)) < 255
 
 
 LEAKING = """
+import os, threading
 KEPT = []
+
+def inside(entered, over):
+    entered.set()
+    over.wait()
+
 def test_leaks(lab):
     KEPT.append(lab.netns("a").listen(7000))
+
+def test_holds(lab):
+    KEPT.append(lab.netns("a").call(os.open, "/proc/thread-self/ns/net", os.O_RDONLY))
+
+def test_stays(lab):
+    entered, over = threading.Event(), threading.Event()
+    KEPT.append(over)
+    a = lab.netns("a")
+    threading.Thread(target=a.call, args=(inside, entered, over), daemon=True).start()
+    entered.wait()
 
 def test_is_not_blamed(lab):
     lab.netns("a").listen(7000)
 
 def test_leaves_a_daemon(lab):
     lab.netns("a").run(["sh", "-c", "setsid sleep 4718 &"])
+
+def test_shares(module_lab):
+    KEPT.append(module_lab.netns("a").listen(7001))
 """
 
 
 def test_what_a_test_keeps_of_its_lab_is_told(pytester: pytest.Pytester) -> None:
-    """A socket that somebody holds; not one that is only not closed yet, nor a process."""
+    """Sockets, descriptors, threads; not what is only not closed yet, nor a process."""
     pytester.makepyfile(test_leak=LEAKING)
     result = run(pytester, "-W", "ignore::ResourceWarning")
-    result.assert_outcomes(passed=3, errors=1)
+    result.assert_outcomes(passed=6, errors=4)
     result.stdout.fnmatch_lines(
-        ["left behind by the test: an open socket in `a` (descriptor *7000*)"]
+        [
+            "left behind by the test: an open socket in `a` (descriptor *7000*)",
+            "left behind by the test: descriptor * on the namespace `a`",
+            "left behind by the test: a thread in `a` (netloom-errand)",
+            "left behind by a test of the module: an open socket in `a` (descriptor *7001*)",
+        ]
     )
+
+
+@on_a_machine
+def test_a_mount_of_a_namespace_is_told() -> None:
+    """One that a program has made for itself, and that outlives the lab."""
+    lab = Lab()
+    with lab:
+        Path("/run/mine").touch()
+        place = lab.netns("a").lab.place_of("a")
+        syscalls.bind(f"/proc/thread-self/fd/{place.net}", "/run/mine")
+        leaks = Leaks(lab)
+    with leaks:
+        assert leaks.found() == "a mount of `a` on /run/mine"
 
 
 def test_a_missing_file_fails(pytester: pytest.Pytester) -> None:
@@ -142,6 +289,19 @@ def test_a_missing_file_fails(pytester: pytest.Pytester) -> None:
     result = run(pytester)
     result.assert_outcomes(passed=3, errors=1)
     result.stdout.fnmatch_lines(["*no file `*none.yaml`*"])
+
+
+def test_a_shell_in_the_lab_of_a_test_that_failed(pytester: pytest.Pytester) -> None:
+    """On the terminal, in the first namespace, until it is left."""
+    pytester.makepyfile(test_it="def test_fails(lab):\n    lab.netns('a', 'b')\n    assert 0\n")
+    argv = [sys.executable, "-m", "pytest", *PLUGIN, "--netloom-shell-on-failure", "-q"]
+    words = ["script", "-qec", shlex.join(argv), "/dev/null"]
+    typed = "ip netns identify; echo left; exit\n"
+    done = ran(*words, stdin=typed, env={**os.environ, "SHELL": "/bin/sh"}, check=False)
+    assert "test_it.py::test_fails failed. A shell in `a` of a, b; leave it" in done.stdout
+    lines = done.stdout.splitlines()
+    assert lines[lines.index("left") - 1].endswith(" a")  # behind the prompt
+    assert "1 failed" in done.stdout
 
 
 PYTEST = "import pytest, sys; sys.exit(pytest.main(sys.argv[1:]))"

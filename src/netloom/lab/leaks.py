@@ -1,43 +1,93 @@
-"""What of a lab a program still holds after its end: then the kernel keeps the lab's namespaces."""
+"""What of a lab a program still holds after its end: then the kernel keeps the lab's namespaces.
+
+Looked for are, in this process, sockets, descriptors on the namespaces themselves, threads and
+mounts; elsewhere, processes, but only where the lab has started any. What can be held are the
+namespaces that were asked for: nobody comes into the others.
+"""
 
 import gc
 import os
 import socket
+import threading
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from netloom.kernel import procfs
+from netloom.kernel.closing import Closing
 from netloom.lab.live import Lab
-from netloom.netns.holding import home_of, identity, residents
+from netloom.model.objects import HOST
+from netloom.netns.holding import Identity, home_of, identity, residents
 
 
-class Leaks:
+class Leaks(Closing):
     """The namespaces of a lab, noted while it is there, and what holds them afterwards."""
 
-    def __init__(self, lab: Lab) -> None:
-        """Note them; only those that were opened can be held."""
+    def __init__(self, lab: Lab, own: Collection[int] = ()) -> None:
+        """Note them; `own` are inodes of sockets that are not the test's.
+
+        They are held open until `close`, or their numbers could be those of others by then.
+        """
         places = {name: lab.place_of(name) for name in lab.stand.opened}
-        self._names = {identity(place.net): name for name, place in places.items()}
+        if not lab.persistent:  # else it is where the process is
+            places[HOST] = lab.stand.home
+        self._own = own
+        self._held: list[int] = []
+        self._names = {}
+        for name, place in places.items():
+            for fd in (place.net, place.mnt):
+                self._held.append(os.dup(fd))
+                self._names[identity(fd)] = name
         self._has_spawned = lab.stand.has_spawned
 
+    def close(self) -> None:
+        """Let go of them."""
+        while self._held:
+            os.close(self._held.pop())
+
     def found(self) -> str:
-        """Return in words what holds them: sockets of this process, other processes."""
-        words = self._sockets()
+        """Return in words what holds them."""
+        words = self._here()
         if words:
-            gc.collect()  # one that nobody can reach any more closes now
-            words = self._sockets()
+            gc.collect()  # what nobody can reach any more closes now
+            words = self._here()
         if self._has_spawned:  # a look at every process of the machine
-            words += [f"{one.command} (pid {one.pid})" for one in residents(set(self._names))]
+            others = (one for one in residents(set(self._names)) if one.pid != os.getpid())
+            words += [
+                f"{one.command} (pid {one.pid}) in `{self._names[one.netns]}`" for one in others
+            ]
         return ", ".join(words)
 
-    def _sockets(self) -> list[str]:
-        found = []
+    def _here(self) -> list[str]:
+        return [*self._descriptors(), *self._threads(), *self._mounts()]
+
+    def _descriptors(self) -> Iterator[str]:
         for entry in Path("/proc/self/fd").iterdir():
             with suppress(OSError):
                 fd = int(entry.name)
                 if str(entry.readlink()).startswith("socket:"):
                     name = self._names.get(home_of(fd))
-                    found += [f"an open socket in `{name}` ({_told(fd)})"] if name else []
-        return found
+                    if name and os.fstat(fd).st_ino not in self._own:
+                        yield f"an open socket in `{name}` ({_told(fd)})"
+                elif fd not in self._held and (name := self._names.get(identity(fd))):
+                    yield f"descriptor {fd} on the namespace `{name}`"
+
+    def _threads(self) -> Iterator[str]:
+        """Yield the threads that Python knows: one that has ended is seen a little longer."""
+        for thread in threading.enumerate():
+            with suppress(OSError):
+                facts = Path(f"/proc/self/task/{thread.native_id}/ns/net").stat()
+                name = self._names.get(Identity(facts.st_dev, facts.st_ino))
+                if name:
+                    yield f"a thread in `{name}` ({thread.name})"
+
+    def _mounts(self) -> Iterator[str]:
+        roots = {f"net:[{netns.inode}]".encode(): name for netns, name in self._names.items()}
+        for line in procfs.mountinfo().splitlines():
+            if b" net:[" in line:
+                words = line.split(b" ")
+                if name := roots.get(words[3]):
+                    yield f"a mount of `{name}` on {os.fsdecode(words[4])}"
 
 
 def _told(fd: int) -> str:

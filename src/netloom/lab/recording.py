@@ -25,7 +25,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import count
 from struct import Struct
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from netloom.errors import NetloomError, Unavailable
 from netloom.host.packets import LINKTYPES, SNAPLEN, counted, hear, hear_all, make_room
@@ -119,13 +119,14 @@ class Recording:
     `failure` says why it has ended early. `poll` tells when there is something to `take`.
     """
 
-    def __init__(self, lab: "Lab", out: BinaryIO) -> None:
-        """Begin a file; nothing is heard before `follow`."""
+    def __init__(self, lab: "Lab", out: IO[bytes], *, most: int | None = None) -> None:
+        """Begin a file; nothing is heard before `follow`. Over `most` namespaces it fails."""
         self.failure = ""
         self.poll = select.epoll()
         self.lock = threading.RLock()
         self._lab = lab
         self._out = out
+        self._most = most
         self._program = os.getpid()
         self._ears: dict[str, Ear] = {}
         self._buffer = memoryview(bytearray(SNAPLEN))
@@ -159,6 +160,8 @@ class Recording:
         lab = self._lab
         own = [HOST] if HOST in lab and not lab.persistent else []
         names = [*own, *(one.name for one in lab.all())]
+        if self._most is not None and len(names) > self._most:
+            raise Unavailable(f"it is for {self._most} namespaces at most (lab.capture_packets)")
         self._release([name for name in self._ears if name not in names])
         new = [name for name in names if name not in self._ears]
         make_room(len(names))
@@ -284,14 +287,14 @@ class Recording:
             before = self._counts.get(name, (0, 0))
             self._counts[name] = before[0] + received, before[1] + lost
 
-    def save(self, out: BinaryIO) -> None:
+    def save(self, out: IO[bytes]) -> None:
         """Copy the file to another."""
         with self.lock:
             self._out.seek(0)
             shutil.copyfileobj(self._out, out)
             self.write_counts(out)
 
-    def write_counts(self, out: BinaryIO) -> None:
+    def write_counts(self, out: IO[bytes]) -> None:
         """Write how much was heard and lost of each namespace, at its first interface."""
         told: set[str] = set()
         now = time.time_ns()
