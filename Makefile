@@ -10,7 +10,7 @@ TOOLS := iproute2 iputils-ping util-linux procps python3 python3-venv
 TEST_TOOLS := $(TOOLS) strace gcc libc6-dev nftables iptables passt slirp4netns tcpdump curl
 ENGINES := ufw firewalld dbus docker.io libvirt-daemon-system libvirt-clients dnsmasq-base \
 	nginx-light tinyproxy-bin radvd tshark systemd
-BENCH_TOOLS := $(TEST_TOOLS) mininet bridge-utils
+BENCH_TOOLS := $(TEST_TOOLS) mininet bridge-utils iperf3
 
 WALKS := $(addprefix tests/cli/test_,no_trace.py uplink_walk.py ports.py run_walk.py) \
 	tests/api/test_many.py
@@ -46,6 +46,7 @@ format: venv ## let ruff write the format
 
 bench:     ## measure against the floor and the peers; root; BENCH_ARGS=--quick for a first look
 	@sh tools/packages $(BENCH_TOOLS) && $(MAKE) --no-print-directory venv
+	$(BIN)/pip install --quiet --disable-pip-version-check munet
 	$(BIN)/python -m bench.run $(BENCH_ARGS)
 
 clean:     ## remove what was built here

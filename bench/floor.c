@@ -4,6 +4,7 @@
  *   floor up N [one]     one: one message in a call, instead of as many as fit
  *   floor down N         take the names away, wait until the last port has really gone
  *   floor watch NETNS|-  say "watching", then wait until no port leads out of it any more ("-": here)
+ *   floor lab TIMES      two namespaces on a wire, a ping, let go of; the median of so many
  *   floor settle         wait until the kernel has finished with all namespaces that have died
  *   floor run COMMAND    run it, and say on the last line how long it took and its peak of memory
  *
@@ -412,6 +413,78 @@ static void settle(void) {
     wait_until_gone(events);
 }
 
+/* ---- a lab, as a test makes one ------------------------------------------------------------- */
+
+static int nameless(int *sock) {
+    if (unshare(CLONE_NEWNET))
+        die("unshare");
+    *sock = netlink();
+    set_up(*sock, LO, "netloom:floor/member");
+    flush(*sock, "lo up");
+    return open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+}
+
+/* Asked for one link, the kernel deals with its carrier now, and not in its own time. */
+static void settle_carrier(int sock) {
+    begin(RTM_GETLINK, 0);
+    link_head(FAR, 0);
+    end();
+    if (send(sock, out, used, 0) != used || recv(sock, in, sizeof in, 0) < 0)
+        die("link get");
+    used = 0;
+}
+
+static void ping(unsigned address) {
+    unsigned char echo[8] = {8, 0, 0xf7, 0xff}, reply[256];
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = address};
+    int sock = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
+    if (sock < 0 || sendto(sock, echo, sizeof echo, 0, (void *)&to, sizeof to) < 0)
+        die("ping");
+    do
+        if (recv(sock, reply, sizeof reply, 0) < 28)
+            die("ping");
+    while (reply[(reply[0] & 15) * 4] != 0);
+    close(sock);
+}
+
+static void one_lab(int here) {
+    int sock[2], netns[2];
+    for (int i = 0; i < 2; i++)
+        netns[i] = nameless(&sock[i]);
+    add_veth(sock[1], FAR, "a", 0, FAR, "b", netns[0]);
+    flush(sock[1], "wire");
+    for (int i = 0; i < 2; i++) {
+        set_up(sock[i], FAR, "netloom:floor to f:a");
+        add_addr(sock[i], htonl(0x0a400001 + i));
+        flush(sock[i], "member");
+    }
+    for (int i = 0; i < 2; i++)
+        settle_carrier(sock[i]);
+    ping(htonl(0x0a400001));
+    if (setns(here, CLONE_NEWNET))
+        die("setns");
+    for (int i = 0; i < 2; i++)
+        close(sock[i]), close(netns[i]);
+}
+
+static int by_time(const void *a, const void *b) {
+    double difference = *(const double *)a - *(const double *)b;
+    return (difference > 0) - (difference < 0);
+}
+
+static void lab(int times) {
+    int here = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+    double *took = calloc(times, sizeof *took);
+    for (int i = -5; i < times; i++) {
+        double start = now();
+        one_lab(here);
+        if (i >= 0)
+            took[i] = now() - start;
+    }
+    qsort(took, times, sizeof *took, by_time);
+    printf("{\"total\": %.6f}\n", took[times / 2]);
+}
+
 /* A child of ours begins small; a child of the harness would count the harness's memory as its own. */
 static int run(char **command) {
     struct rusage used_by_it;
@@ -437,11 +510,13 @@ int main(int argc, char **argv) {
         down(atoi(argv[2]));
     else if (!strcmp(verb, "watch") && argc > 2)
         watch_and_tell(argv[2]);
+    else if (!strcmp(verb, "lab") && argc > 2)
+        lab(atoi(argv[2]));
     else if (!strcmp(verb, "settle"))
         settle(), settle();
     else if (!strcmp(verb, "run") && argc > 2)
         return run(argv + 2);
     else
-        return fprintf(stderr, "usage: floor up N [one] | down N | watch NETNS|- | settle | run COMMAND\n"), 2;
+        return fprintf(stderr, "usage: floor up N [one] | down N | watch NETNS|- | lab TIMES | settle | run COMMAND\n"), 2;
     return 0;
 }

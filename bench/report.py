@@ -52,7 +52,10 @@ def scaling(table: Table) -> str:
 
 def extras(found: dict[str, float]) -> str:
     """Return what is no matter of N."""
-    return "\n".join(f"{name:40}{seconds * 1e3:8.1f} ms" for name, seconds in found.items())
+    return "\n".join(
+        f"{name:46}" + (f"{value:8.3f}" if "÷" in name else f"{value * 1e3:8.1f} ms")
+        for name, value in found.items()
+    )
 
 
 def as_json(table: Table) -> dict[str, Any]:
