@@ -152,9 +152,6 @@ class Building:
             "publish": publish,
             "run": run,
         }
-        if not names:
-            msg = "netns() takes one name or several"
-            raise TypeError(msg)
         with self.lock:
             more = words.namespaces_of(names, keys)
             self.make(words.with_namespaces(self.topology, more))

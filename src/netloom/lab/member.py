@@ -108,15 +108,17 @@ class Netns:
         IPv4 comes first. Where they share none it is `ip`.
         """
         viewer = other if isinstance(other, Netns) else self.lab[other]
-        links = self.lab.desired_of(viewer.name).links.values()
-        near = [
-            network_of(addr.ip, addr.prefixlen)
+        return next(filter(viewer.is_beside, self.ips), None) or self.ip
+
+    def is_beside(self, address: str) -> bool:
+        """Whether an address is on a subnet of this namespace."""
+        links = self.lab.desired_of(self.name).links.values()
+        return any(
+            contains(network_of(addr.ip, addr.prefixlen), address)
             for link in links
             if not isinstance(link.kind, Loopback)
             for addr in link.addrs
-        ]
-        shared = (one for one in self.ips if any(contains(prefix, one) for prefix in near))
-        return next(shared, None) or self.ip
+        )
 
     # ── inside ────────────────────────────────────────────────────────────────────────────────
 

@@ -5,7 +5,7 @@ sides, and what goes to them. So it holds over wires, networks and routers alike
 that are open, too; and who only forwards for others still does.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from itertools import count
@@ -50,7 +50,8 @@ class Partitions:
             for side in sides:
                 others = [ip for far in sides if far is not side for one in far for ip in one.ips]
                 for member in side:
-                    member.call(_run, _table(table, others))
+                    far = [ip for ip in others if not member.is_beside(ip)]
+                    member.call(_run, _table(table, others, far))
                     done.append(member)
             stack.pop_all()
         return Change(partial(self._heal, table))
@@ -71,19 +72,23 @@ def _run(text: str) -> None:
         nft.run(text)
 
 
-def _table(name: str, others: Iterable[str]) -> str:
-    """Return a table that drops what comes from some addresses, and what goes to them."""
-    by_family: dict[int, list[str]] = {4: [], 6: []}
-    for address in others:
-        by_family[family(address)].append(address)
+def _table(name: str, others: Sequence[str], far: Sequence[str]) -> str:
+    """Return a table that drops what comes from the others, and what goes to those far away.
+
+    Who has what goes to an address of its own subnet dropped where it arrives loses it in silence,
+    as on a line that is cut. Behind a router addresses may be translated, so there it is dropped
+    where it leaves; the kernel tells that to the sender (EPERM).
+    """
     chains = "".join(
         f"chain {hook} {{ type filter hook {hook} priority -300; policy accept;\n"
-        + "".join(
-            f"{_IP[version]} {where} {{ {', '.join(found)} }} drop\n"
-            for version, found in by_family.items()
-            if found
-        )
-        + "}\n"
-        for hook, where in (("input", "saddr"), ("output", "daddr"))
+        f"{_drops(where, addresses)}}}\n"
+        for hook, where, addresses in (("input", "saddr", others), ("output", "daddr", far))
     )
     return f"table inet {name} {{\n{chains}}}\n"
+
+
+def _drops(where: str, addresses: Sequence[str]) -> str:
+    found = {word: [one for one in addresses if family(one) == n] for n, word in _IP.items()}
+    return "".join(
+        f"{word} {where} {{ {', '.join(some)} }} drop\n" for word, some in found.items() if some
+    )

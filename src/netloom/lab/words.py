@@ -34,7 +34,13 @@ def network_of(name: str, keys: Mapping[str, Words]) -> Network:
 
 
 def namespaces_of(names: Sequence[str], keys: Mapping[str, Words]) -> dict[str, Namespace]:
-    """Return the namespaces that some keys say, alike; raises `TopologyError`."""
+    """Return the namespaces that some keys say, alike; raises `TopologyError`.
+
+    Raises `TypeError` for no name at all.
+    """
+    if not names:
+        msg = "netns() takes one name or several"
+        raise TypeError(msg)
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise TopologyError(
             [Problem(f"`{name}` is given twice", ("namespaces", name)) for name in twice]
