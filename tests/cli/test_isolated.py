@@ -2,19 +2,23 @@
 
 import os
 import select
+import shutil
 import signal
 import socket
 import stat
 import subprocess
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
 from netloom.kernel import syscalls
 from netloom.kernel.process import process
+from tests.cli.host import ended, netloom, no_trace, on_a_host, write
 from tests.cli.internet import (
     HOST4,
     HOST6,
@@ -24,6 +28,7 @@ from tests.cli.internet import (
     on_the_internet,
     server,
 )
+from tests.cli.plain import plain_user
 from tests.kernel.machines import mount_points, on_a_machine, plainly, python, ran
 
 MAIN = "from netloom.__main__ import main; main()"
@@ -332,3 +337,67 @@ def test_without_a_way_out_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> No
         "cannot open /dev/net/tun: No such file or directory\nhint: modprobe tun\n"
     )
     gone(*doors().values())
+
+
+# ── a network of a lab ────────────────────────────────────────────────────────────────────
+
+SHOP = """\
+networks: {lan: {subnets: [10.20.0.0/24, "fd00:20::/64"], gateway: web}}
+namespaces: {web: {networks: [lan], forwarding: true}, db: {networks: [lan]}}
+"""
+
+
+@on_a_host
+def test_a_command_has_a_place_on_a_network_of_a_lab() -> None:
+    """An address that nobody has, the lab's names, its gateway; and the lab is as it was."""
+    write("shop.yaml", SHOP)
+    with no_trace():
+        netloom("up", "-q", "shop.yaml").status(0)
+        script = """ping -qc1 -W1 web && ping -6qc1 -W1 fd00:20::2 && ip -o addr show lan
+            ip route; echo end; cat"""
+        words = python(MAIN, "run", "--network", "shop/lan", "sh", "-c", script)
+        with started(words) as first:
+            assert first.stdout
+            lines = (line.decode() for line in first.stdout)
+            said = [*takewhile(lambda line: line != "end\n", lines)]
+            assert any("inet 10.20.0.254/24" in line for line in said), said
+            assert any("inet6 fd00:20::fe/64" in line for line in said), said
+            assert "default via 10.20.0.1 dev lan \n" in said
+            other = ended("run", "--network", "shop/lan", "ip", "-br", "addr", "show", "lan").stdout
+            assert "10.20.0.253/24" in other
+            netloom("verify", "shop").stdout("shop  is as it was applied\n").status(0)
+            refused = ended("down", "shop")
+            assert (refused.returncode, "shop.switch:run" in refused.stderr) == (2, True)
+        netloom("down", "-q", "shop").status(0)
+
+
+def test_a_plain_user_s_command_has_a_place_on_the_lab_of_that_user() -> None:
+    """Which stands in namespaces of that user's own: the command runs there, too."""
+    folder = Path(tempfile.mkdtemp())
+    try:
+        with plain_user(folder) as plain:
+            (folder / "shop.yaml").write_text(SHOP)
+            plain.says("up", "-q", "shop.yaml")
+            assert " 0% packet loss" in plain.says(
+                "run", "--network", "shop/lan", "ping", "-qc1", "-W1", "web"
+            )
+            plain.says("down", "-q", "shop")
+    finally:
+        shutil.rmtree(folder)
+
+
+@on_a_host
+def test_a_network_that_is_not_there_is_trouble_of_our_own() -> None:
+    """No lab, no such network, no addresses, no network of a lab at all."""
+    write("bare.yaml", "networks: {lan: none}\nnamespaces: {a: {networks: [lan]}}\n")
+    with no_trace():
+        netloom("up", "-q", "bare.yaml").status(0)
+        for network, said in (
+            ("shop/lan", "the lab `shop` is not up"),
+            ("bare/lam", "the lab `bare` has no network `lam`"),
+            ("bare/lan", "`bare/lan` has no subnet"),
+            ("lan", "`lan` is no network of a lab"),
+        ):
+            refused = ended("run", "--network", network, "true")
+            assert (refused.returncode, refused.stderr.startswith(said)) == (125, True), refused
+        netloom("down", "-q", "bare").status(0)

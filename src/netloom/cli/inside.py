@@ -77,32 +77,30 @@ def _several(name: str, metavar: str, help_text: str) -> Callable[[_Decorated], 
 @click.command("run", cls=_Run, context_settings={"allow_interspersed_args": False})
 @click.option("--uplink", is_flag=True, help="A way out, by pasta(1), with nothing changed here.")
 @_several("--publish", "[IP:]PORT:PORT[/udp]", "A port here that leads inwards, with the way out.")
+@click.option("--network", metavar="LAB/NET", default="", help="A place on a network of a lab.")
 @_several("--dns", "ADDRESS", "A resolver; with --uplink the host's otherwise.")
 @_several("--hosts", "NAME=ADDRESS", "A name, before those of /etc/hosts.")
 @click.argument("cmd", nargs=-1, type=click.UNPROCESSED)
 def run_command(
-    uplink: bool,
-    publish: tuple[str, ...],
-    dns: tuple[str, ...],
-    hosts: tuple[str, ...],
-    cmd: tuple[str, ...],
+    uplink: bool, network: str, cmd: tuple[str, ...], **several: tuple[str, ...]
 ) -> None:
     """Run a command in a throw-away namespace, with nothing but `lo` and what options add."""
     argv = _command(cmd, "netloom run COMMAND")
-    if not any((uplink, publish, dns, hosts)):
+    if not (uplink or network or any(several.values())):
         from netloom.netns.isolate import run_isolated
 
         _become(lambda: run_isolated(argv))
     from netloom.host.isolated import Asked, run_with
-    from netloom.topology.publish import publish as port
+    from netloom.topology.publish import publish
     from netloom.values import ip
 
     try:
         asked = Asked(
-            uplink=uplink or bool(publish),
-            publish=tuple(map(port, publish)),
-            dns=tuple(map(ip, dns)),
-            hosts=tuple(map(_host, hosts)),
+            uplink=uplink or bool(several["publish"]),
+            publish=tuple(map(publish, several["publish"])),
+            network=network,
+            dns=tuple(map(ip, several["dns"])),
+            hosts=tuple(map(_host, several["hosts"])),
         )
     except ValueError as error:
         raise Stop(str(error), TROUBLE) from error

@@ -4,14 +4,18 @@ What is asked for is found out, and refused, before anything is made; all of it 
 command, which this process becomes.
 """
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from netloom.errors import KernelError, Unavailable
+from netloom.host import sysctl
+from netloom.host.holder import Holder
 from netloom.host.outlet import Outlet
 from netloom.host.outside import resolvers
+from netloom.host.seat import Seat
 from netloom.netns import view
+from netloom.netns.holder import is_needed
 from netloom.netns.isolate import isolate
 from netloom.netns.run import become
 from netloom.topology.topology import Publish
@@ -27,6 +31,7 @@ class Asked(NamedTuple):
     """What a network for one command shall have; `hosts` are names with their addresses."""
 
     uplink: bool = False
+    network: str = ""
     publish: tuple[Publish, ...] = ()
     dns: tuple[str, ...] = ()
     hosts: tuple[tuple[str, str], ...] = ()
@@ -39,25 +44,53 @@ def run_with(argv: Sequence[str], asked: Asked) -> "NoReturn":
     Mustn't: be called in a process with threads, which cannot make itself a user namespace.
     """
     with ExitStack() as stack:
-        outlet = None
-        if asked.uplink:
-            outlet = stack.enter_context(Outlet(asked.publish))
-        files = _files(asked)
+        outlet = stack.enter_context(Outlet(asked.publish)) if asked.uplink else None
+        seat = None
+        if asked.network:
+            stack.enter_context(_among_labs())
+            seat = Seat(asked.network)
+        files = _files(asked, seat.etc if seat else {})
         isolate()
+        # Addresses are not tried first: that would be a second in which IPv6 does not answer.
+        with suppress(KernelError):  # there is no IPv6, or /proc/sys cannot be written
+            sysctl.write("net.ipv6.conf.default.accept_dad", "0")
         _lay(files)
+        if seat:
+            _take(seat, asked)
         if outlet:
             outlet.open()
     become(argv, {})
 
 
-def _files(asked: Asked) -> dict[str, str]:
-    """Return what the command shall see in files of /etc."""
-    found = {}
+@contextmanager
+def _among_labs() -> Iterator[None]:
+    """Move into the namespaces that a plain user's labs are in, for good."""
+    holder = Holder() if is_needed() else None
+    if holder:
+        holder.enter(start=False)
+    try:
+        yield
+    finally:
+        if holder:
+            holder.tidy()
+
+
+def _take(seat: Seat, asked: Asked) -> None:
+    try:
+        seat.take(leads_out=not asked.uplink)
+    except KernelError as error:
+        raise Unavailable(f"cannot join `{asked.network}`: {error}") from error
+
+
+def _files(asked: Asked, etc: Mapping[str, str]) -> dict[str, str]:
+    """Return what the command shall see in files of /etc; `etc` is what a member sees."""
+    found = dict(etc)
     servers = "".join(f"nameserver {address}\n" for address in asked.dns)
     if servers or (asked.uplink and (servers := resolvers())):
         found["resolv.conf"] = servers
     if asked.hosts:
-        found["hosts"] = _with_hosts("".join(f"{ip}\t{name}\n" for name, ip in asked.hosts))
+        lines = "".join(f"{ip}\t{name}\n" for name, ip in asked.hosts)
+        found["hosts"] = lines + found["hosts"] if "hosts" in found else _with_hosts(lines)
     return found
 
 

@@ -18,7 +18,8 @@ from netloom.host import claims, etc, newborn, sysctl
 from netloom.host.journal import has_runs
 from netloom.host.scope import Scope
 from netloom.kernel.netlink import Rtnetlink
-from netloom.model.marks import IPTABLES, far_of, is_port, lab_of, lo_mark
+from netloom.kernel.process import same
+from netloom.model.marks import IPTABLES, far_of, is_port, lab_of, lo_mark, runner_of
 from netloom.model.objects import (
     HOST,
     Addr,
@@ -224,7 +225,7 @@ class _Observer:
             if self.is_ours(name, seen) or (marked and seen.index == 1):
                 links[seen.name] = self.link(name, seen, look.names, addrs.get(seen.index, ()))
             elif seen.name not in FALLBACK and seen.index != 1 and not self.is_tap(name, seen.name):
-                foreign.append(seen.name)
+                foreign += [] if _is_leaving(seen) else [seen.name]
         self.netns[name] = Netns(links=links)
         self.foreign_links[name] = tuple(foreign)
 
@@ -391,3 +392,9 @@ def _unavailable(error: KernelError) -> Unavailable:
         reason = f"this kernel has no network namespaces (CONFIG_NET_NS): {error}"
         return Unavailable(reason, "boot a kernel that has them")
     return Unavailable(f"cannot look: {error}", "is the machine out of memory or of open files?")
+
+
+def _is_leaving(seen: SeenLink) -> bool:
+    """Whether a link was a command's that has ended: the kernel is about to take it away."""
+    runner = runner_of(seen.alias)
+    return runner is not None and same(*runner) is None

@@ -25,7 +25,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from netloom.errors import KernelError, NotReady, Unavailable
-from netloom.host import sysctl, tap
+from netloom.host import tap
 from netloom.kernel import process, syscalls
 from netloom.kernel.closing import Closing
 from netloom.kernel.netlink import Rtnetlink
@@ -86,9 +86,6 @@ class Outlet(Closing):
 
         Should: be called in the new network, by the process that will be the command.
         """
-        # Addresses are not tried first: that would be a second in which IPv6 does not answer.
-        with suppress(KernelError):  # there is no IPv6, or /proc/sys cannot be written
-            sysctl.write("net.ipv6.conf.default.accept_dad", "0")
         events, rt = tap.conversation()
         with events, rt, suppress(BrokenPipeError):
             self._door.send(b".")

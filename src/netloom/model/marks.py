@@ -3,7 +3,8 @@
 `lo` of a namespace of ours bears `netloom:LAB/NAME`; every other link of ours `netloom:LAB to
 NS:IF`, the interface that it leads to, or `netloom:LAB` where it leads nowhere; one that is
 borrowed bears `netloom:LAB port of NET`. What bears no mark of a lab is not that lab's, whatever
-its name. A table of nftables bears `netloom:LAB` as its comment.
+its name. A port that a single command has on a lab's network bears `netloom-run:PID:START`, the
+number of that process and when it began. A table of nftables bears `netloom:LAB` as its comment.
 """
 
 import re
@@ -14,6 +15,7 @@ from netloom.model.objects import End
 
 _PREFIX = "netloom:"
 _PORT = " port of "
+_RUN = "netloom-run:"
 ALIAS_MAX = 255
 """IFALIASZ - 1 (linux/if.h)."""
 
@@ -49,6 +51,19 @@ def far_of(alias: str) -> End | None:
     """Return the interface that a marked link leads to, None where the mark names none."""
     netns, colon, link = alias.partition(" to ")[2].rpartition(":")
     return End(netns, link) if colon and lab_of(alias) else None
+
+
+def run_mark(pid: int, start: int) -> str:
+    """Return the alias of a port that a command has on a lab's network."""
+    return f"{_RUN}{pid}:{start}"
+
+
+def runner_of(alias: str) -> tuple[int, int] | None:
+    """Return the number and the start of the process whose port it is, None if it is no such."""
+    pid, _, start = alias.removeprefix(_RUN).partition(":")
+    if not alias.startswith(_RUN) or not (pid.isdecimal() and start.isdecimal()):
+        return None
+    return int(pid), int(start)
 
 
 RulesetKind = Literal["nft", "iptables", "ip6tables"]
