@@ -7,7 +7,7 @@ BIN := .venv/bin
 # Some tests wait for others (ufw, a grace of five seconds): half as many workers again as processors.
 WORKERS := $(shell echo $$(( $$(nproc) * 3 / 2 )))
 TOOLS := iproute2 iputils-ping util-linux procps python3 python3-venv
-TEST_TOOLS := $(TOOLS) strace gcc libc6-dev nftables iptables passt slirp4netns tcpdump curl
+TEST_TOOLS := $(TOOLS) strace gcc libc6-dev nftables iptables passt uidmap slirp4netns tcpdump curl
 ENGINES := ufw firewalld dbus docker.io libvirt-daemon-system libvirt-clients dnsmasq-base \
 	nginx-light tinyproxy-bin radvd tshark systemd
 BENCH_TOOLS := $(TEST_TOOLS) mininet bridge-utils iperf3

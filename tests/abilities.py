@@ -55,6 +55,9 @@ ABILITIES = {
     "slirp4netns": Ability(
         ("sh", "-c", "slirp4netns --version && test -w /dev/net/tun"), "apt-get install slirp4netns"
     ),
+    "newuidmap": Ability(
+        ("sh", "-c", "command -v newuidmap && command -v newgidmap"), "apt-get install uidmap"
+    ),
     "curl": Ability(("curl", "--version"), "apt-get install curl"),
     "tcpdump": Ability(("tcpdump", "--version"), "apt-get install tcpdump"),
     "strace": Ability(("strace", "-o", "/dev/null", "true"), "apt-get install strace"),

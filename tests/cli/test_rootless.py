@@ -211,3 +211,37 @@ def test_a_folder_of_somebody_else_is_not_trusted(plain: Plain) -> None:
     assert refused.returncode == 2
     assert "is not yours alone" in refused.stderr
     (plain.folder / "run/netloom").rmdir()
+
+
+DAEMON = """\
+namespaces:
+  a: {run: {command: "id -un; id -gn; exec sleep 4722", user: daemon, ready: log/daemon}}
+"""
+
+
+@pytest.mark.needs("newuidmap")
+@on_a_machine
+def test_a_command_may_become_another_user_by_subordinate_ids() -> None:
+    """Who is a plain user's own id outside; and it ends with the lab."""
+    for name, start in (("subuid", 200_000), ("subgid", 300_000)):
+        Path(f"/etc/{name}").write_text(f"other:100000:65536\nnobody:{start}:65536\n")
+    Path("/run/here").mkdir()
+    with plain_user(Path("/run/here")) as plain:
+        Path("/run/here/lab.yaml").write_text(DAEMON)
+        plain.says("up", "-q", "lab.yaml")
+        assert plain.says("logs", "a").split() == ["daemon", "daemon"]
+        (pid,) = pids("^sleep 4722")
+        daemon = ran("stat", "-c", "%u %g", f"/proc/{pid}").stdout
+        assert daemon == f"{200_000} {300_000}\n"
+        plain.says("down", "-q", "lab")
+        assert pids("^sleep 4722") == []
+
+
+def test_without_them_it_is_refused(plain: Plain) -> None:
+    """With the files that would give them; nothing is left."""
+    (plain.folder / "lab.yaml").write_text(DAEMON)
+    refused = plain("up", "lab.yaml")
+    assert refused.returncode == 2, refused
+    assert "may not become user `daemon` here, where there is no such id" in refused.stderr
+    assert "/etc/subuid and /etc/subgid" in refused.stderr
+    assert os.listdir(plain.folder / "run") == []

@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from netloom.errors import KernelError, NetloomError, Unavailable
-from netloom.host import ending, porter
+from netloom.host import ending, porter, subordinate
 from netloom.host.journal import labs
 from netloom.host.keeper import KEEPER
 from netloom.host.launch import pipe
@@ -77,11 +77,16 @@ def hold(folder: str) -> None:
 
     They are closed when all is there.
     """
-    if os.fork():
+    theirs, ours = socket.socketpair()
+    pid = os.fork()
+    if pid:
+        theirs.close()
+        _map_others(pid, ours)
         return
+    ours.close()
     os.umask(0o022)
     try:
-        other = _make(folder)
+        other = _make(folder, theirs)
     except (OSError, NetloomError) as error:
         told = refused(error)
         print(f"{told.reason}\n{told.remedy}", flush=True)  # noqa: T201
@@ -92,9 +97,25 @@ def hold(folder: str) -> None:
     os._exit(0)
 
 
-def _make(folder: str) -> int:
-    """Make the namespaces and the porter, and note both; return the porter, opened."""
-    isolate.become_root()
+def _map_others(pid: int, asked: socket.socket) -> None:
+    """Let the user's further ids exist for a process, when it asks for them, or has ended."""
+    with asked:
+        if asked.recv(1) and (given := subordinate.ids()):
+            subordinate.give(pid, given)
+
+
+def _make(folder: str, outside: socket.socket) -> int:
+    """Make the namespaces and the porter, and note both; return the porter, opened.
+
+    `outside` is asked to let further ids exist in there; the end of it is the answer.
+    """
+
+    def mapping() -> None:
+        with outside:
+            outside.send(b"?")
+            outside.recv(1)
+
+    isolate.become_root(mapping)
     syscalls.unshare(syscalls.CLONE_NEWNS)
     syscalls.propagation("/", syscalls.MS_SLAVE, recursive=True)
     cover.lay_run()

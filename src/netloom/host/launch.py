@@ -15,7 +15,7 @@ import os
 import pwd
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -112,10 +112,18 @@ def _identity(user: str) -> tuple[tuple[int, int, list[int]] | None, dict[str, s
     whose = {"HOME": who.pw_dir, "USER": who.pw_name, "LOGNAME": who.pw_name}
     if who.pw_uid == os.geteuid():
         return None, whose
-    if os.geteuid() != 0 or procfs.in_user_namespace():
-        reason = f"may not become user `{user}` here"
-        raise Unavailable(reason, "run netloom as root, outside of user namespaces")
-    return (who.pw_uid, who.pw_gid, os.getgrouplist(who.pw_name, who.pw_gid)), whose
+    groups = os.getgrouplist(who.pw_name, who.pw_gid)
+    if os.geteuid() != 0 or not _exist("uid", [who.pw_uid]) or not _exist("gid", groups):
+        reason = f"may not become user `{user}` here, where there is no such id"
+        ids = "ids of your own in /etc/subuid and /etc/subgid (and apt-get install uidmap)"
+        raise Unavailable(reason, f"{ids}, before the first lab comes up; or run netloom as root")
+    return (who.pw_uid, who.pw_gid, groups), whose
+
+
+def _exist(kind: str, numbers: Iterable[int]) -> bool:
+    """Whether all these users or groups exist in the user namespace that we are in."""
+    there = procfs.mapped(kind)
+    return all(any(number in some for some in there) for number in numbers)
 
 
 def _launch(lab: str, orders: bytes, begin: "Begin") -> str:

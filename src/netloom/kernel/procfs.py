@@ -103,6 +103,13 @@ def in_user_namespace() -> bool:
         return file.read().split() != _WHOLE_UID_RANGE
 
 
+def mapped(kind: str) -> list[range]:
+    """Return the users (`uid`) or groups (`gid`) that exist in our user namespace."""
+    with open(f"/proc/self/{kind}_map", encoding="ascii") as file:
+        lines = [[int(word) for word in line.split()] for line in file]
+    return [range(first, first + count) for first, _, count in lines]
+
+
 def initial_environment() -> set[bytes]:
     """Return the names of the variables that this process was started with.
 

@@ -8,14 +8,14 @@ import errno
 import os
 
 from netloom.errors import KernelError, Unavailable
-from netloom.kernel import syscalls
+from netloom.kernel import procfs, syscalls
 from netloom.kernel.loopback import set_lo_up
 from netloom.netns import run, view
 from netloom.netns.refusals import refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import NoReturn
 
 
@@ -58,17 +58,23 @@ def _unshare() -> None:
         syscalls.unshare(syscalls.CLONE_NEWNET)
 
 
-def become_root() -> None:
+def become_root(mapping: "Callable[[], None] | None" = None) -> None:
     """Move this process into a user namespace in which its user is root, and nobody else exists.
+
+    `mapping` is called in there, and may have somebody outside let others exist, too.
 
     Should: run while the process has one thread.
     Mustn't: be undone; it cannot.
     """
     uid, gid = os.geteuid(), os.getegid()
     syscalls.unshare(syscalls.CLONE_NEWUSER)
-    _write("/proc/self/setgroups", "deny")
-    _write("/proc/self/uid_map", f"0 {uid} 1")
-    _write("/proc/self/gid_map", f"0 {gid} 1")
+    if mapping:
+        mapping()
+    if not procfs.mapped("gid"):
+        _write("/proc/self/setgroups", "deny")
+    for kind, number in (("uid", uid), ("gid", gid)):
+        if not procfs.mapped(kind):
+            _write(f"/proc/self/{kind}_map", f"0 {number} 1")
 
 
 def _write(path: str, text: str) -> None:
