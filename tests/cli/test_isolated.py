@@ -401,3 +401,152 @@ def test_a_network_that_is_not_there_is_trouble_of_our_own() -> None:
             refused = ended("run", "--network", network, "true")
             assert (refused.returncode, refused.stderr.startswith(said)) == (125, True), refused
         netloom("down", "-q", "bare").status(0)
+
+
+# ── a tunnel ──────────────────────────────────────────────────────────────────────────────
+
+KEY = "yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk="
+CONF = f"""\
+[Interface]
+PrivateKey = {KEY}
+Address = 10.9.0.2/32
+DNS = 10.9.0.53
+[Peer]
+PublicKey = {KEY}
+AllowedIPs = 0.0.0.0/0
+Endpoint = 192.0.2.1:51820
+"""
+STAND_IN = """
+import sys
+from netloom.host.isolated import Asked, run_with
+from netloom.model.objects import End, Link, Veth
+from netloom.wire.rtnetlink import Peer, link_add
+
+def birth(tunnel):
+    def bear(outside, own):
+        far, near = (Link(kind=Veth(peer=End("", name)), mac="", mtu=1420) for name in ("t", "wg0"))
+        outside.batch([link_add("tunnel", near, peer=Peer("wg0", far, netns_fd=own))])
+    return bear
+
+run_with(sys.argv[2:], Asked(vpn=sys.argv[1]), birth)
+"""
+"""`netloom run --vpn` with a veth in the place of WireGuard's link."""
+
+TRY = """
+import os, socket, subprocess, sys
+os.environ["RES_OPTIONS"] = "timeout:1 attempts:1"
+def out():
+    for address in ("198.51.100.7", "192.0.2.1", "10.9.0.53"):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            try:
+                sock.sendto(b"canary of the tunnel", (address, 53))
+            except OSError as error:
+                print(error.strerror)
+    try:
+        socket.getaddrinfo("name.example", 80)
+    except OSError:
+        pass
+def forked():
+    sys.stdout.flush()
+    if os.fork() == 0:
+        out()
+        sys.stdout.flush()
+        os._exit(0)
+    os.wait()
+print(open("/etc/resolv.conf").read(), end="")
+print(*sorted(os.listdir("/sys/class/net")))
+sys.stdin.readline()
+out(); forked()
+subprocess.run(["ip", "link", "set", "wg0", "down"], check=True)
+out(); forked()
+"""
+
+
+MLD_REPORT = b"\x8f"
+"""What the host itself says by its card when it likes (RFC 3810), behind Ethernet and IPv6."""
+
+
+def sniffer(link: str) -> socket.socket:
+    """Return a socket that hears all frames of a link (packet(7))."""
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    sock.bind((link, 3))
+    sock.settimeout(0)
+    return sock
+
+
+def frames(sock: socket.socket) -> list[bytes]:
+    """Return what was heard so far."""
+    found = []
+    with suppress(BlockingIOError):
+        while True:
+            found.append(sock.recv(1 << 16))
+    return found
+
+
+@on_a_host
+def test_nothing_passes_by_a_tunnel() -> None:
+    """While a command sends, forks, resolves, and its link goes down: all comes out of that link.
+
+    The ear at the host's card hears a canary before and after, and nothing between them.
+    """
+    write("wg0.conf", CONF)
+    words = python(STAND_IN, "wg0.conf", "python3", "-c", TRY)
+    with no_trace(), sniffer("eth0") as card, started(words) as running:
+        assert running.stdout
+        assert running.stdin
+        assert running.stdout.readline() == b"nameserver 10.9.0.53\n"
+        assert running.stdout.readline() == b"lo wg0\n"
+        ran("sh", "-ec", OUTER)
+        canary("before")
+        with sniffer("tunnel") as tunnel:
+            said = running.communicate(b"\n", timeout=30)[0].decode().splitlines()
+            through = b"".join(frames(tunnel))
+        canary("after")
+        heard = [frame for frame in frames(card) if frame[62:63] != MLD_REPORT]
+
+    assert said == ["Network is unreachable"] * 6
+    assert b"canary of the tunnel" in through
+    assert b"\4name\7example" in through
+    assert [frame[42:] for frame in heard] == [b"before", b"after"]
+
+
+OUTER = """
+ip address add 10.9.0.53/32 dev tunnel
+ip link set tunnel up
+ip route add 10.9.0.2 dev tunnel
+"""
+
+
+def canary(text: str) -> None:
+    """Send a datagram by the host's card."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.sendto(text.encode(), ("192.0.2.1", 9))
+
+
+@on_a_host
+def test_a_tunnel_that_cannot_be_is_trouble_of_our_own() -> None:
+    """No file, mistakes in it, another way out beside it, no program for keys, no WireGuard."""
+    write("wg0.conf", CONF)
+    write("bad.conf", CONF.replace("DNS = 10.9.0.53", "PostUp = iptables -F"))
+    folder = Path("bin")
+    folder.mkdir()
+
+    def refused(*words: str, **env: str) -> str:
+        done = ran(*python(MAIN, "run", *words, "true"), env=env or None, check=False)
+        assert (done.returncode, done.stdout) == (125, "")
+        return done.stderr
+
+    with no_trace():
+        assert refused("--vpn", "no.conf") == "cannot read no.conf: No such file or directory\n"
+        assert refused("--vpn", "bad.conf").startswith("bad.conf:4:1: PostUp: not carried out here")
+        assert refused("--vpn", "wg0.conf", "--uplink").startswith(
+            "with --vpn its link is the only"
+        )
+        assert refused("--vpn", "wg0.conf", PATH=str(folder.absolute())) == (
+            "no `wg` is here, which sets keys\nhint: apt-get install wireguard-tools\n"
+        )
+        (folder / "wg").symlink_to("/bin/true")
+        if not Path("/sys/module/wireguard").exists():
+            assert refused("--vpn", "wg0.conf", PATH=str(folder.absolute())) == (
+                "this kernel has no WireGuard\nhint: modprobe wireguard\n"
+            )

@@ -78,18 +78,22 @@ def _several(name: str, metavar: str, help_text: str) -> Callable[[_Decorated], 
 @click.option("--uplink", is_flag=True, help="A way out, by pasta(1), with nothing changed here.")
 @_several("--publish", "[IP:]PORT:PORT[/udp]", "A port here that leads inwards, with the way out.")
 @click.option("--network", metavar="LAB/NET", default="", help="A place on a network of a lab.")
+@click.option("--vpn", metavar="FILE", default="", help="All through this tunnel of WireGuard's.")
 @_several("--dns", "ADDRESS", "A resolver; with --uplink the host's otherwise.")
 @_several("--hosts", "NAME=ADDRESS", "A name, before those of /etc/hosts.")
 @click.argument("cmd", nargs=-1, type=click.UNPROCESSED)
 def run_command(
-    uplink: bool, network: str, cmd: tuple[str, ...], **several: tuple[str, ...]
+    uplink: bool, network: str, vpn: str, cmd: tuple[str, ...], **several: tuple[str, ...]
 ) -> None:
     """Run a command in a throw-away namespace, with nothing but `lo` and what options add."""
     argv = _command(cmd, "netloom run COMMAND")
-    if not (uplink or network or any(several.values())):
+    if not (uplink or network or vpn or any(several.values())):
         from netloom.netns.isolate import run_isolated
 
         _become(lambda: run_isolated(argv))
+    if vpn and (uplink or network or several["publish"]):
+        message = "with --vpn its link is the only one: no --uplink, --publish or --network beside"
+        raise Stop(message, TROUBLE)
     from netloom.host.isolated import Asked, run_with
     from netloom.topology.publish import publish
     from netloom.values import ip
@@ -99,6 +103,7 @@ def run_command(
             uplink=uplink or bool(several["publish"]),
             publish=tuple(map(publish, several["publish"])),
             network=network,
+            vpn=vpn,
             dns=tuple(map(ip, several["dns"])),
             hosts=tuple(map(_host, several["hosts"])),
         )

@@ -4,7 +4,7 @@ What is asked for is found out, and refused, before anything is made; all of it 
 command, which this process becomes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,11 +14,13 @@ from netloom.host.holder import Holder
 from netloom.host.outlet import Outlet
 from netloom.host.outside import resolvers
 from netloom.host.seat import Seat
+from netloom.host.tunnel import Birth, Inside, read, wireguard
 from netloom.netns import view
 from netloom.netns.holder import is_needed
 from netloom.netns.isolate import isolate
 from netloom.netns.run import become
 from netloom.topology.topology import Publish
+from netloom.topology.wgconf import Tunnel
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -32,31 +34,39 @@ class Asked(NamedTuple):
 
     uplink: bool = False
     network: str = ""
+    vpn: str = ""
     publish: tuple[Publish, ...] = ()
     dns: tuple[str, ...] = ()
     hosts: tuple[tuple[str, str], ...] = ()
 
 
-def run_with(argv: Sequence[str], asked: Asked) -> "NoReturn":
+def run_with(
+    argv: Sequence[str], asked: Asked, birth: Callable[[Tunnel], Birth] = wireguard
+) -> "NoReturn":
     """Become a command in a new network that has what is asked for.
+
+    `birth` is how the link of a tunnel is made.
 
     Should: be the last thing that a process does.
     Mustn't: be called in a process with threads, which cannot make itself a user namespace.
     """
     with ExitStack() as stack:
         outlet = stack.enter_context(Outlet(asked.publish)) if asked.uplink else None
-        seat = None
-        if asked.network:
+        place: Inside | Seat | None = None
+        if asked.vpn:
+            tunnel = read(asked.vpn)
+            place = stack.enter_context(Inside(tunnel, birth(tunnel)))
+        elif asked.network:
             stack.enter_context(_among_labs())
-            seat = Seat(asked.network)
-        files = _files(asked, seat.etc if seat else {})
+            place = stack.enter_context(Seat(asked.network, leads_out=not outlet))
+        files = _files(asked, place.etc if place else {})
         isolate()
         # Addresses are not tried first: that would be a second in which IPv6 does not answer.
         with suppress(KernelError):  # there is no IPv6, or /proc/sys cannot be written
             sysctl.write("net.ipv6.conf.default.accept_dad", "0")
         _lay(files)
-        if seat:
-            _take(seat, asked)
+        if place:
+            _enter(place, asked.vpn or asked.network)
         if outlet:
             outlet.open()
     become(argv, {})
@@ -75,15 +85,15 @@ def _among_labs() -> Iterator[None]:
             holder.tidy()
 
 
-def _take(seat: Seat, asked: Asked) -> None:
+def _enter(place: Inside | Seat, said: str) -> None:
     try:
-        seat.take(leads_out=not asked.uplink)
+        place.enter()
     except KernelError as error:
-        raise Unavailable(f"cannot join `{asked.network}`: {error}") from error
+        raise Unavailable(f"cannot join `{said}`: {error}") from error
 
 
 def _files(asked: Asked, etc: Mapping[str, str]) -> dict[str, str]:
-    """Return what the command shall see in files of /etc; `etc` is what a member sees."""
+    """Return what the command shall see in files of /etc; `etc` is what belongs to a place."""
     found = dict(etc)
     servers = "".join(f"nameserver {address}\n" for address in asked.dns)
     if servers or (asked.uplink and (servers := resolvers())):

@@ -16,6 +16,7 @@ from netloom.host.journal import Journal, files_dir, labs
 from netloom.host.segments import joined
 from netloom.host.wiring import conversation
 from netloom.kernel import process
+from netloom.kernel.closing import Closing
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.marks import run_mark
 from netloom.model.objects import HOST, Addr, Desired, End, Link, Nexthop, Route, Veth
@@ -39,10 +40,13 @@ _MOST = 1 << 16
 """How many addresses are looked at, of a subnet that has more."""
 
 
-class Seat:
-    """A place on a network that was found and is not taken yet; `etc` are the lab's files."""
+class Seat(Closing):
+    """A place on a network that was found and is not taken yet; `etc` are the lab's files.
 
-    def __init__(self, text: str) -> None:
+    `leads_out`: whether the routes of the network's members are its own, too.
+    """
+
+    def __init__(self, text: str, *, leads_out: bool) -> None:
         """Look; raises `Unavailable` where there is no such network, or none with addresses."""
         lab, slash, network = text.partition("/")
         if not slash:
@@ -58,21 +62,26 @@ class Seat:
         record = Journal(lab).record()
         desired = record.desired if record else Desired()
         self.used = frozenset(_addresses())
-        self.gateways = _gateways(desired, self.joined.subnets)
+        self.gateways = _gateways(desired, self.joined.subnets) if leads_out else {}
         self.etc = _files(lab, desired, self.joined.subnets)
         with open_target(self.joined.netns) as target:
             self.switch = conversation(target)
 
-    def take(self, *, leads_out: bool) -> None:
-        """Have the port made, and its far end here with addresses, and with routes if it leads out.
+    def close(self) -> None:
+        """Let go of the lab's switch."""
+        self.switch.close()
+
+    def enter(self) -> None:
+        """Have the port made, and its far end here with addresses and routes.
 
         Should: be called in the network of the command, by the process that becomes it.
         """
-        with self.switch as there, Rtnetlink() as here, open_self() as own:
+        there = self.switch
+        with Rtnetlink() as here, open_self() as own:
             bridge = read_links([there.ask(get_link(self.joined.bridge))])[0].index
             addrs, port = self._bear(there, bridge, own.fd)
             index = read_links([here.ask(get_link(self.link))])[0].index
-            ways = self.gateways.items() if leads_out else ()
+            ways = self.gateways.items()
             routes = [Route(dst, (Nexthop(self.link, via),)) for dst, via in ways]
             here.batch(
                 [

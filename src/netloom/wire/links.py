@@ -59,6 +59,7 @@ __all__ = [
     "bridge_mtu",
     "dump_links",
     "get_link",
+    "kind_add",
     "link_add",
     "link_del",
     "link_del_group",
@@ -133,6 +134,13 @@ def link_add(  # noqa: PLR0913 - the facts that a link is born with
         parts.append(u32(IFLA_NET_NS_FD, netns_fd))
     parts.append(_linkinfo(name, link, index, peer))
     return Message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, b"".join(parts))
+
+
+def kind_add(name: str, kind: str, netns_fd: int) -> Message:
+    """Make a link of a kind that takes no more than its name, in the namespace of a descriptor."""
+    info = nested(IFLA_LINKINFO, raw(IFLA_INFO_KIND, f"{kind}\0".encode()))
+    body = text(IFLA_IFNAME, name) + u32(IFLA_NET_NS_FD, netns_fd) + info
+    return Message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, _header(0, 0, 0, 0, 0) + body)
 
 
 def _linkinfo(name: str, link: Link, index: int, peer: Peer | None) -> bytes:
