@@ -50,9 +50,14 @@ class Plain(NamedTuple):
         """Return the numbers of the holder and the porter."""
         return [int(word) for word in (self.folder / "run/netloom/holder").read_text().split()[::2]]
 
+    @property
+    def root(self) -> str:
+        """The user's own mounts, for root."""
+        return f"/proc/{self.both()[0]}/root"
+
     def netns(self, name: str) -> str:
         """Return the path of a namespace of this user's, for root."""
-        return f"/proc/{self.both()[0]}/root/run/netns/{name}"
+        return f"{self.root}/run/netns/{name}"
 
 
 @contextmanager

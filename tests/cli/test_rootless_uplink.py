@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,10 +27,11 @@ from tests.kernel.machines import says
 
 pytestmark = pytest.mark.needs("pasta")
 
-SHOP = """\
+SUBNETS = 'subnets: [10.100.0.0/24, "fd00:100::/64"], '
+SHOP = f"""\
 networks:
-  lan: {subnets: [10.100.0.0/24, "fd00:100::/64"], uplink: user}
-namespaces: {web: {networks: [lan], publish: ["8080:80"]}, db: {networks: [lan]}}
+  lan: {{{SUBNETS}uplink: user}}
+namespaces: {{web: {{networks: [lan], publish: ["8080:80"]}}, db: {{networks: [lan]}}}}
 """
 
 
@@ -72,8 +74,7 @@ def test_a_program_that_ended_is_told_and_started_again() -> None:
     """`verify` says so, `up` mends it."""
     with plain_on_the_internet() as plain, server("beyond", 80):
         plain.says("up", "-q", "shop.yaml")
-        root = f"/proc/{plain.both()[0]}/root"
-        (note,) = Path(f"{root}/run/netloom/labs/shop/run").glob("*/keeper")
+        (note,) = Path(f"{plain.root}/run/netloom/labs/shop/run").glob("*/keeper")
         keeper = json.loads(note.read_text())["pid"]
         (program,) = (int(pid) for pid in says("ps", "-o", "pid=", "--ppid", str(keeper)).split())
         kill_and_wait(program, keeper)
@@ -144,3 +145,33 @@ def test_several_labs_and_one_that_goes() -> None:
         plain.says("down", "-q", "shop")
         assert ask(plain.netns("dc"), WEB4) == HOST4
         plain.says("down", "-q", "other")
+
+
+@on_the_internet()
+def test_a_subnet_beside_the_way_out_is_nobody_else_s() -> None:
+    """One that is said is refused, since the program shows the host's; derived ones avoid it."""
+    says("ip", "address", "add", "10.64.0.2/12", "dev", "eth0")
+    with plain_on_the_internet() as plain:
+        Path("plain/shop.yaml").write_text(SHOP.replace("10.100.0.0/24", "10.65.0.0/24"))
+        refused = plain("plan", "shop.yaml")
+        assert refused.returncode == 2, refused
+        assert "10.65.0.0/24 of network `lan` overlaps 10.64.0.0/12 on host:eth0" in refused.stderr
+        Path("plain/shop.yaml").write_text(SHOP.replace(SUBNETS, ""))
+        planned = plain("plan", "shop.yaml").stdout
+        assert "10.80.0.2/24" in planned
+        assert "10.64." not in planned
+
+
+@pytest.mark.needs("slirp4netns")
+@on_the_internet(ipv6=False)
+def test_slirp4netns_does_where_pasta_is_missing() -> None:
+    """It leads out all the same."""
+    with plain_on_the_internet() as plain, server("beyond", 80):
+        Path("plain/programs").mkdir()
+        Path("plain/programs/slirp4netns").symlink_to(str(shutil.which("slirp4netns")))
+        Path("plain/shop.yaml").write_text(SHOP.replace(', publish: ["8080:80"]', ""))
+        path = "import os; os.environ['PATH'] = '/run/here/plain/programs'"
+        done = plain("up", "-q", "shop.yaml", before=path)
+        assert done.returncode == 0, done
+        assert ask(plain.netns("db"), WEB4) == HOST4
+        plain.says("down", "-q", "shop")

@@ -16,9 +16,10 @@ from netloom.kernel.netlink import Rtnetlink
 from netloom.kernel.sockets import diag_socket, listeners
 from netloom.model.marks import lab_of
 from netloom.model.objects import HOST, MAIN_TABLE, Desired, Route
+from netloom.topology.allocate import HostSubnet
 from netloom.topology.parse import parse
 from netloom.topology.uplink import Exit, Outside, Taken
-from netloom.values import Family, family
+from netloom.values import Family, family, network_of
 from netloom.wire.rtnetlink import (
     SeenAddr,
     SeenLink,
@@ -65,6 +66,7 @@ def look_around(lab: str, ports: Collection[tuple[str, int]] = ()) -> Outside:
         links = read_links(rt.dump(dump_links()))
         names = {link.index: link.name for link in links}
         routes = read_routes(rt.dump(dump_routes()), names, protocols=None)
+        exits = tuple(_exits(routes))
         addrs = read_addrs(rt.dump(dump_addrs()))
     others = [link for link in links if lab_of(link.alias) != lab]
     free = [link.name for link in others if not lab_of(link.alias)]
@@ -75,13 +77,14 @@ def look_around(lab: str, ports: Collection[tuple[str, int]] = ()) -> Outside:
         resolvers=resolvers(),
         of_labs=frozenset(link.name for link in others if lab_of(link.alias)),
         bridges=frozenset(link.name for link in others if link.kind == "bridge"),
-        exits=tuple(_exits(routes)),
+        exits=exits,
         forwards=frozenset(name for name in free if forwarding.of(name)),
         forwards_ipv6=forwarding.of_ipv6(),
         learners=frozenset(_learners(free, routes, addrs, names, held)),
         taken=tuple(_taken(lab, ports)) if ports else (),
         program=next((path for name in _PROGRAMS if (path := _found(name))), ""),
         no_tun=_no_tun(),
+        subnets=tuple(_beside(exits, addrs, names)),
     )
 
 
@@ -140,6 +143,16 @@ def _exits(routes: Iterable[Route]) -> Iterable[Exit]:
         least = min((route.metric for route in mine), default=0)
         best = (hop.dev for route in mine if route.metric == least for hop in route.nexthops)
         yield from (Exit(link, version) for link in dict.fromkeys(best))
+
+
+def _beside(
+    exits: Iterable[Exit], addrs: Iterable[SeenAddr], names: dict[int, str]
+) -> Iterator[HostSubnet]:
+    """Yield the subnets on the interfaces that lead out."""
+    out = {exit_.link for exit_ in exits}
+    for addr, link in ((seen.addr, names.get(seen.index, "")) for seen in addrs):
+        if link in out and not addr.ip.startswith("fe80:"):
+            yield HostSubnet(network_of(addr.ip, addr.prefixlen), link, leads_out=True)
 
 
 class _Forwarding:

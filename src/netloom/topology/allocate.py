@@ -49,11 +49,15 @@ class Held(Struct, frozen=True):
 
 
 class HostSubnet(Struct, frozen=True):
-    """A prefix that is connected to an interface of the host, and whose interface that is."""
+    """A prefix that is connected to an interface of the host, and whose interface that is.
+
+    `leads_out`: whether a default route leads out of it.
+    """
 
     prefix: str
     link: str
     owner: str = ""
+    leads_out: bool = False
 
 
 def allocate(
@@ -311,12 +315,17 @@ def _say_overlap(
 
 
 def _check_host(fabric: Fabric, host: tuple[HostSubnet, ...]) -> None:
-    """Find subnets that overlap with what the host sees already, where the host takes part."""
+    """Find subnets that overlap with what the host sees already, where the host takes part.
+
+    A program for `uplink: user` shows what plays the host the subnets beside the way out.
+    """
     for segment in fabric.segments:
-        if not any(port.end.netns == HOST for port in segment.ports):
+        takes_part = any(port.end.netns == HOST for port in segment.ports)
+        shown = host if takes_part else [other for other in host if other.leads_out]
+        if not takes_part and not (segment.network and segment.network.uplink):
             continue
         for prefix in segment.subnets or _subnets_of(segment):
-            for other in host:
+            for other in shown:
                 if overlap(prefix, other.prefix):
                     what = (
                         f"network `{segment.key}`" if segment.network else f"link `{segment.key}`"

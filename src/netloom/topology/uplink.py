@@ -18,7 +18,7 @@ from msgspec import Struct, field
 from netloom.errors import Path
 from netloom.model.objects import HOST, Command
 from netloom.model.walls import Published, Through
-from netloom.topology.allocate import Held
+from netloom.topology.allocate import Held, HostSubnet
 from netloom.topology.expand import TAP, Fabric, Segment, branch_of, out_of, short_name
 from netloom.topology.gate import ALL_IPV6, Inward, Way, table
 from netloom.topology.suggest import did_you_mean
@@ -67,8 +67,8 @@ class Outside(Struct, frozen=True):
     whether all of them do IPv6, and `learners` those that have learned something from router
     advertisements. `resolvers` is the text of a resolv.conf with the resolvers behind the machine's
     own, `taken` ports that are in use, `program` the path of one for user-mode networking, `no_tun`
-    why that could make no tap. `is_apart`: the namespace `host` is none of all that, and nobody may
-    change anything of it.
+    why that could make no tap, `subnets` those beside the exits. `is_apart`: the namespace `host`
+    is none of all that, and nobody may change anything of it.
     """
 
     links: Mapping[str, str] = field(default_factory=dict)
@@ -82,6 +82,7 @@ class Outside(Struct, frozen=True):
     taken: tuple[Taken, ...] = ()
     program: str = ""
     no_tun: str = ""
+    subnets: tuple[HostSubnet, ...] = ()
     is_apart: bool = False
 
 
