@@ -155,6 +155,26 @@ def test_both_are_killed_while_a_lab_comes_up(plain: Plain) -> None:
     assert plain.says("labs") == ""
 
 
+STARTED = """
+import os
+spawn = os.posix_spawn
+
+def spawn_and_die(*words, **keys):
+    spawn(*words, **keys)
+    os.kill(os.getpid(), 9)
+
+os.posix_spawn = spawn_and_die
+"""
+
+
+def test_who_starts_them_is_killed_over_it(plain: Plain) -> None:
+    """They come up all the same; the next command waits for that, and there are no others."""
+    assert plain("up", "lab.yaml", before=STARTED).returncode == -signal.SIGKILL
+    plain.says("up", "-q", "other.yaml")
+    assert sorted(plain.both()) == sorted(pids(f"hold.*{plain.folder}"))
+    plain.says("down", "-q", "other")
+
+
 @on_a_machine
 def test_a_shell_that_is_told_less_finds_the_labs_all_the_same() -> None:
     """One of cron or su has no XDG_RUNTIME_DIR; one may have another."""

@@ -71,7 +71,7 @@ class Holder:
         gate = self._through_the_gate()
         pid = 0
         try:
-            pid = self._pid() or (self._start() if start else 0)
+            pid = self._pid() or (self._start(gate) if start else 0)
         finally:
             os.close(gate)
             if not pid:
@@ -130,11 +130,11 @@ class Holder:
             household.sweep()
         return 0
 
-    def _start(self) -> int:
+    def _start(self, gate: int) -> int:
         """Start both; raises `Unavailable` with what the machine refuses to a plain user."""
         from netloom.host import household
 
-        household.start(self.folder)
+        household.start(self.folder, gate)
         return _noted(self.folder)[0][0]
 
     def _join(self, pid: int) -> None:

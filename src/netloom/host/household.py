@@ -38,21 +38,25 @@ _PROGRAM = (
     "from netloom.host.household import hold; hold(sys.argv[1])"
 )
 _BESIDE = "/run/.netloom-porter.new"
+_GATE = 3
+"""The descriptor of the gate in what is started."""
+
 _GRACE = 1.0
 """Seconds between SIGTERM and SIGKILL for what a killed one leaves."""
 
 
-def start(folder: str) -> None:
+def start(folder: str, gate: int) -> None:
     """Start both, and return when their namespaces are there and they are noted in a folder.
 
-    Raises `Unavailable` with what the machine refuses to a plain user.
+    `gate` is a lock that they hold, too, until they are noted, even if we are killed. Raises
+    `Unavailable` with what the machine refuses to a plain user.
     """
     words = [folder, *map(os.path.abspath, sys.path)]
     argv = [sys.executable, "-I", "-S", "-c", _PROGRAM, *words]
     said, telling = pipe()
     places = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        *((os.POSIX_SPAWN_DUP2, telling, at) for at in (1, 2)),
+        *((os.POSIX_SPAWN_DUP2, fd, at) for at, fd in ((1, telling), (2, telling), (_GATE, gate))),
     ]
     try:
         pid = os.posix_spawn(
@@ -156,11 +160,12 @@ def _be_the_porter(listener: socket.socket, holder: int) -> None:
 
 
 def _let_go() -> None:
-    """Let go of the streams and the folder of whoever started us, and of their terminal."""
+    """Let go of the streams, the gate and the folder of whoever started us."""
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):
         os.dup2(nothing, stream)
-    os.close(nothing)
+    for fd in (nothing, _GATE):
+        os.close(fd)
     os.chdir("/")
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
 
