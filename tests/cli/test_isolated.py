@@ -1,5 +1,6 @@
 """`netloom run`: one command in a network of its own, and what it is given on request."""
 
+import errno
 import os
 import select
 import shutil
@@ -456,6 +457,10 @@ def forked():
 print(open("/etc/resolv.conf").read(), end="")
 print(*sorted(os.listdir("/sys/class/net")))
 sys.stdin.readline()
+try:
+    socket.create_connection(("10.9.0.53", 9), 20)  # waits until the other end knows us
+except ConnectionRefusedError:
+    pass
 out(); forked()
 subprocess.run(["ip", "link", "set", "wg0", "down"], check=True)
 out(); forked()
@@ -475,12 +480,16 @@ def sniffer(link: str) -> socket.socket:
 
 
 def frames(sock: socket.socket) -> list[bytes]:
-    """Return what was heard so far."""
+    """Return what was heard so far; that the link went down is told in between."""
     found = []
-    with suppress(BlockingIOError):
-        while True:
+    while True:
+        try:
             found.append(sock.recv(1 << 16))
-    return found
+        except BlockingIOError:
+            return found
+        except OSError as error:
+            if error.errno != errno.ENETDOWN:
+                raise
 
 
 @on_a_host
