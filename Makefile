@@ -1,6 +1,6 @@
 # Everything that a stranger needs: `make demo`, `make test`. Both do their own set-up.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check walk venv packages engines format bench clean
+.PHONY: help demo test check walk pythons venv packages engines format bench clean
 .NOTPARALLEL:
 
 BIN := .venv/bin
@@ -31,6 +31,9 @@ check: venv ## ruff, its format, mypy, pytest
 
 walk: venv ## the walks of the tests, whole: killed at each of their calls, where `test` takes samples
 	NETLOOM_WALK=whole $(BIN)/pytest -n $(WORKERS) --dist worksteal $(WALKS)
+
+pythons: venv ## the tests of the API, and the pure ones, by every other Python that is here
+	@sh tools/pythons .venv/pythons -n $(WORKERS) tests/pure tests/api/test_lab.py tests/api/test_plugin.py
 
 venv: .venv/ready ## .venv with netloom, editable, and what the tests use
 	@:

@@ -13,6 +13,15 @@ from netloom.model.objects import Bridge, End, Link, Veth
 from netloom.wire.rtnetlink import Peer, dump_links, link_add, read_links
 
 
+_MADE: set[str] = set()
+"""Kinds of links that this kernel was seen to make: that does not change while a program runs."""
+
+
+def is_made(kinds: Iterable[str]) -> bool:
+    """Whether these kinds of links are known to be made here."""
+    return _MADE.issuperset(kinds)
+
+
 def look(keys: Iterable[str], kinds: Iterable[str]) -> tuple[dict[str, str], int]:
     """Make a nameless namespace; return its sysctls `keys`, and the highest index of its links.
 
@@ -22,8 +31,9 @@ def look(keys: Iterable[str], kinds: Iterable[str]) -> tuple[dict[str, str], int
     values = sysctl.read(keys)
     with Rtnetlink() as rt:
         links = max(link.index for link in read_links(rt.dump(dump_links())))
-        for kind in sorted(kinds):
+        for kind in sorted(set(kinds) - _MADE):
             _try_kind(rt, kind)
+            _MADE.add(kind)
     return values, links
 
 

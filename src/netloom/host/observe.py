@@ -118,7 +118,8 @@ class _Observer:
             if name not in self.netns and etc.etc_of(self.scope.lab, name):
                 self.stray.add(name)
         self.look_at_commands()
-        new = not self.scope.making <= self.netns.keys() or not self.scope.kinds <= self.kinds()
+        unseen = self.scope.kinds - self.kinds()
+        new = not self.scope.making <= self.netns.keys() or not newborn.is_made(unseen)
         if self.scope.forgotten or new:
             self.newborn, self.newborn_links = newborn.look(self.scope.fresh, self.scope.kinds)
         return self.joined()

@@ -5,6 +5,7 @@ topologies mean the same and are spelled the same: no namespaces declared, and a
 """
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 
 from msgspec import NODEFAULT, Struct, structs
 
@@ -75,6 +76,7 @@ def _holds(key: Key, value: object) -> bool:
     return not limit or not isinstance(value, tuple) or len(value) <= limit
 
 
+@cache
 def _defaults(kind: type[Struct]) -> dict[str, object]:
     return {
         field.name: field.default if field.default_factory is NODEFAULT else field.default_factory()
