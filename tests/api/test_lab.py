@@ -319,7 +319,7 @@ def test_what_lives_in_a_namespace_goes_with_it() -> None:
         process = a.popen(["sh", "-c", "(setsid sleep 4722 &) ; exec sleep 4723"], ready=None)
         lab.remove(a)
         assert process.wait(10) == -signal.SIGTERM
-        assert "472" not in living("sleep")
+        assert [n for n in (4722, 4723) if f"sleep {n}" in living("sleep")] == []
 
 
 def test_a_name_without_a_namespace_spares_nobody() -> None:
@@ -479,6 +479,12 @@ def test_at_the_very_end_of_a_program_it_is_closed() -> None:
     argv = [sys.executable, "-c", f"import sys; sys.path[:0] = {[str(SRC), *LIBRARIES]}\n{code}"]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)
     assert (done.returncode, done.stderr) == (0, "")
+    for line in living("sleep").splitlines():
+        if line.endswith("sleep 4731"):
+            with suppress(ProcessLookupError):
+                end = os.pidfd_open(int(line.split()[0]))
+                assert _ended(end)
+                os.close(end)
 
 
 def test_many_labs_one_after_the_other_and_at_once() -> None:

@@ -12,7 +12,6 @@ from netloom.kernel.netlink import Rtnetlink
 from netloom.model.objects import Bridge, End, Link, Veth
 from netloom.wire.rtnetlink import Peer, dump_links, link_add, read_links
 
-
 _MADE: set[str] = set()
 """Kinds of links that this kernel was seen to make: that does not change while a program runs."""
 

@@ -118,9 +118,8 @@ class _Observer:
             if name not in self.netns and etc.etc_of(self.scope.lab, name):
                 self.stray.add(name)
         self.look_at_commands()
-        unseen = self.scope.kinds - self.kinds()
-        new = not self.scope.making <= self.netns.keys() or not newborn.is_made(unseen)
-        if self.scope.forgotten or new:
+        unseen = not newborn.is_made(self.scope.kinds - self.kinds())
+        if self.scope.forgotten or unseen or not self.scope.making <= self.netns.keys():
             self.newborn, self.newborn_links = newborn.look(self.scope.fresh, self.scope.kinds)
         return self.joined()
 

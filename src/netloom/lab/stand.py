@@ -4,7 +4,7 @@ import os
 import subprocess  # noqa: TC003 - what is reaped
 import threading
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from netloom.errors import Unavailable
@@ -114,8 +114,9 @@ class Stand(Closing):
                     child.kill()
                 self.home.call(down, self.lab)
             elif self._warden:
-                self.home.call(end_residents, self.lab)
-                _reap(self._warden)
+                with suppress(RuntimeError):  # at a program's very end no thread begins: it does it
+                    self.home.call(end_residents, self.lab)
+                    _reap(self._warden)
 
     def _tidy(self, holder: Holder) -> None:
         holder.tidy(used=self.home.call(is_used))
