@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from netloom import Lab, Unavailable
+from netloom.lab.closer import _CLOSER
 from netloom.lab.recording import Recording
 from netloom.wire.pcapng import Interface, Packet, Statistics, decode
-from tests.kernel.machines import plainly, ran
+from tests.kernel.machines import plainly, python, ran
 
 pytestmark = pytest.mark.needs("userns", "veth", "bridge")
 
@@ -181,6 +182,41 @@ def test_a_file_that_is_cut_short_is_told(lab: Lab) -> None:
         "/dev/full: the capture failed: No space left on device",
         "/dev/full: the file is cut short: No space left on device",
     ]
+
+
+STAYS = """
+import os, threading, warnings
+from netloom import Lab
+
+def capture():
+    with Lab() as lab, lab.capture_packets(os.devnull):
+        lab.wire(*lab.netns("a", "b"))
+    return threading.active_count(), len(os.listdir("/proc/self/fd")), os.getpid()
+
+assert capture() == capture()
+print(os.getpid(), *open("/proc/thread-self/children").read().split())
+"""
+
+
+def test_nothing_of_a_capture_stays() -> None:
+    """No thread and no descriptor; the process that closes sockets ends with the program."""
+    program, *others = ran(*python(STAYS)).stdout.split()
+    assert others
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in (program, *others))
+
+
+def test_who_closes_sockets_may_be_ended(lab: Lab) -> None:
+    """Then they are closed here, and the next recording is as good."""
+    lab.netns("a")
+    for _ in "123":
+        recording = Recording(lab, io.BytesIO())
+        recording.follow()
+        recording.end()
+        assert recording.failure == ""
+        closer = _CLOSER._process
+        assert closer
+        closer.kill()
+        closer.wait()
 
 
 PLAIN = """

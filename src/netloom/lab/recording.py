@@ -29,6 +29,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from netloom.errors import NetloomError, Unavailable
 from netloom.host.packets import LINKTYPES, SNAPLEN, counted, hear, hear_all, make_room
+from netloom.lab.closer import close_aside
 from netloom.model.objects import HOST
 from netloom.netns.enter import hop
 from netloom.netns.handle import open_name
@@ -48,7 +49,6 @@ _ARPHRD_ETHER = 1
 _IFREQ = Struct("=16sH22x")  # netdevice(7)
 _IFREQ_POINTER = Struct("=16sQ16x")
 _PATIENCE = 1.0
-_CLOSERS = 8
 _NUMBERS = count(1)
 
 
@@ -86,15 +86,9 @@ class Ear(NamedTuple):
 
 
 def release(ears: Iterable[Ear]) -> None:
-    """Close sockets, on threads that nobody waits for: the kernel takes some 10 ms for each."""
-    socks = [sock for ear in ears for sock in ear]
-    for first in range(min(_CLOSERS, len(socks))):
-        threading.Thread(target=_close, args=(socks[first::_CLOSERS],), daemon=True).start()
-
-
-def _close(socks: list[socket.socket]) -> None:
-    for sock in socks:
-        sock.close()
+    """Close what hears namespaces."""
+    if socks := [sock for ear in ears for sock in ear]:
+        close_aside(socks)
 
 
 def _opened(names: list[str]) -> list[Ear]:

@@ -1,0 +1,80 @@
+"""Who closes packet sockets: the kernel takes some 10 ms for each, and nobody should wait for that.
+
+A small process gets them (SCM_RIGHTS, unix(7)) and closes them, several at once. It ends with the
+program. A thread would do, too, but Python warns whoever forks beside threads, and it is the user
+who forks.
+"""
+
+import atexit
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable
+
+_CLOSING = """
+import os, socket, threading
+told = socket.socket(fileno=0)
+def close():
+    while True:
+        data, fds, _, _ = socket.recv_fds(told, 1, 1)
+        if not data:
+            return
+        for fd in fds:
+            os.close(fd)
+for _ in range(7):
+    threading.Thread(target=close).start()
+close()
+"""
+
+
+class _Closer:
+    """The process, started when it is first needed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._told: socket.socket | None = None
+
+    def close(self, socks: Iterable[socket.socket]) -> None:
+        """Close sockets, there if it can be done, else here."""
+        with self._lock:
+            told = self._told or self._start()
+            for sock in socks:
+                with sock:
+                    try:
+                        socket.send_fds(told, [b"."], [sock.fileno()])
+                    except BlockingIOError:  # it has many already
+                        continue
+                    except OSError:  # somebody has ended it
+                        self._end()
+
+    def _start(self) -> socket.socket:
+        self._told, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._told.setblocking(False)  # noqa: FBT003 - the standard library's signature
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _CLOSING],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                start_new_session=True,  # a Ctrl-C is not for it
+            )
+        atexit.register(self._end)
+        return self._told
+
+    def _end(self) -> None:
+        """End it with the program: what it still has, it closes."""
+        told, self._told = self._told, None
+        if told and self._process:
+            told.close()
+            self._process.wait()
+
+
+_CLOSER = _Closer()
+
+
+def close_aside(socks: Iterable[socket.socket]) -> None:
+    """Close sockets without waiting for the kernel."""
+    _CLOSER.close(socks)
