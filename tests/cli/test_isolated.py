@@ -19,7 +19,7 @@ import pytest
 
 from netloom.kernel import syscalls
 from netloom.kernel.process import process
-from tests.cli.host import ended, netloom, no_trace, on_a_host, write
+from tests.cli.host import ended, netloom, no_trace, on_a_host, wait_for, write
 from tests.cli.internet import (
     HOST4,
     HOST6,
@@ -30,7 +30,7 @@ from tests.cli.internet import (
     server,
 )
 from tests.cli.plain import plain_user
-from tests.kernel.machines import mount_points, on_a_machine, plainly, python, ran
+from tests.kernel.machines import mount_points, on_a_machine, plainly, python, ran, says
 
 MAIN = "from netloom.__main__ import main; main()"
 
@@ -511,6 +511,7 @@ def test_nothing_passes_by_a_tunnel() -> None:
             said = running.communicate(b"\n", timeout=30)[0].decode().splitlines()
             through = b"".join(frames(tunnel))
         canary("after")
+        wait_for(lambda: "tunnel" not in says("ip", "-o", "link"))  # the kernel takes its time
         heard = [frame for frame in frames(card) if frame[62:63] != MLD_REPORT]
 
     assert said == ["Network is unreachable"] * 6
