@@ -42,6 +42,7 @@ _VARIES = (
     (re.compile(r"= [\d./]+ ms"), "= N ms"),
     (re.compile(r"\d+(\.\d+)? ?ms\b"), "N ms"),
     (re.compile(r"\b(02|fe)(:[0-9a-f]{2}){5}\b"), "MAC"),
+    (re.compile(r"^127\.0\.1\.1\t.*"), "127.0.1.1 HOSTNAME"),
     (re.compile(r"\bfe80::[0-9a-f:]+"), "fe80::N"),
     (re.compile(r"@if\d+"), "@ifN"),
     (re.compile(r"\b(UP|DOWN|UNKNOWN|LOWERLAYERDOWN)\b +"), "STATE "),

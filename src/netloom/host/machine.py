@@ -54,6 +54,10 @@ class Machine(Protocol):
     def ipv6(self) -> bool:
         """Whether the kernel has IPv6."""
 
+    @property
+    def hostname(self) -> str:
+        """What the machine calls itself (gethostname(2))."""
+
     def check_lasting(self) -> None:
         """Raise `Unavailable` where what is made would be gone with this process."""
 

@@ -1,5 +1,6 @@
 """The real `Machine`: the one that netloom runs on."""
 
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +39,11 @@ class ThisMachine:
     def ipv6(self) -> bool:
         """Whether the kernel has IPv6."""
         return Path("/proc/sys/net/ipv6").exists()
+
+    @property
+    def hostname(self) -> str:
+        """What the machine calls itself (gethostname(2))."""
+        return os.uname().nodename
 
     def check_lasting(self) -> None:
         """Raise `Unavailable` where what is made would be gone with this process."""

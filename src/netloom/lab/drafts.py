@@ -131,6 +131,7 @@ def _around(source: Source, held: Held, machine: Machine) -> Around:
         host=machine.host_subnets(topology.name),
         salt=machine.boot,
         ipv6=machine.ipv6,
+        hostname=machine.hostname,
         outside=machine.outside(topology.name, published_ports(topology))
         if uplinked
         else Outside(),

@@ -27,14 +27,16 @@ _FAMILIES: tuple[Family, Family] = (4, 6)
 class EtcFolders:
     """Makes the folder of each namespace; mistakes are noted in the fabric."""
 
-    def __init__(self, topology: Topology, naming: Naming, uplinks: Uplinks, files: Files) -> None:
+    def __init__(
+        self, topology: Topology, naming: Naming, uplinks: Uplinks, files: Files, hostname: str
+    ) -> None:
         """Prepare what many namespaces share."""
         self.topology = topology
         self.naming = naming
         self.fabric: Fabric = naming.fabric
         self.uplinks = uplinks
         self.files = files
-        self.hosts = HostsFiles(topology, naming)
+        self.hosts = HostsFiles(topology, naming, hostname)
         self.outward = {port.end.netns for way in uplinks.ways for port in way.segment.ports} - {
             HOST
         }

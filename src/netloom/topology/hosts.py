@@ -18,8 +18,12 @@ _FAMILIES: tuple[Family, Family] = (4, 6)
 class HostsFiles:
     """Makes the hosts file of each namespace, keeping what several share."""
 
-    def __init__(self, topology: Topology, naming: Naming) -> None:
-        """Prepare the lines that everyone hears alike."""
+    def __init__(self, topology: Topology, naming: Naming, hostname: str = "") -> None:
+        """Prepare the lines that everyone hears alike.
+
+        `hostname` is the machine's own, which sudo and many a server look up when they start:
+        without its line they would ask a resolver, and wait for one that is not to be reached.
+        """
         self.naming = naming
         self.names = [name for name in naming.fabric.members if name != HOST]
         if HOST in naming.ports:
@@ -31,12 +35,14 @@ class HostsFiles:
             f"{a}\t{name}\n" for name, addresses in topology.hosts.items() for a in addresses
         )
         self.outside = "".join(outside)
+        is_told = not hostname or hostname in {"localhost", *self.names, *topology.hosts}
+        self.machine = "" if is_told else f"127.0.1.1\t{hostname}\n"
         self._cache: dict[frozenset[int], str] = {}
 
     def text(self, viewer: str, extra: Mapping[str, tuple[str, ...]]) -> str:
         """Return the hosts file of a namespace, `extra` being its own `hosts:`."""
         own = "".join(f"{a}\t{name}\n" for name, addresses in extra.items() for a in addresses)
-        return f"{_LOCAL}{own}{self._lab(viewer)}{self.outside}"
+        return f"{_LOCAL}{self.machine}{own}{self._lab(viewer)}{self.outside}"
 
     def _lab(self, viewer: str) -> str:
         if not self.several:

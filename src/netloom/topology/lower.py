@@ -63,7 +63,8 @@ SWITCH_SYSCTLS = {
 class Around(Struct, frozen=True):
     """What `lower` is told of the machine and of the lab's earlier life.
 
-    `ipv6`: whether the kernel has it; where not, nothing of it is derived or set. `nics` are the
+    `ipv6`: whether the kernel has it; where not, nothing of it is derived or set. `hostname` is
+    the machine's own name, for the hosts files. `nics` are the
     interfaces of the host, `borrowed` those that the lab has as ports by now, as they were found.
     """
 
@@ -71,6 +72,7 @@ class Around(Struct, frozen=True):
     host: tuple[HostSubnet, ...] = ()
     salt: str = ""
     ipv6: bool = True
+    hostname: str = ""
     outside: Outside = Outside()
     files: Files = field(default_factory=dict)
     joined: Mapping[str, Joined] = field(default_factory=dict)
@@ -156,6 +158,7 @@ class _Lowering:
     ) -> None:
         self.uplinks = uplinks
         self.files = around.files
+        self.hostname = around.hostname
         self.folder = around.folder
         self.topology = topology
         self.fabric = fabric
@@ -174,7 +177,7 @@ class _Lowering:
         texts: dict[str, str] = {}
         folders: dict[str, Mapping[str, str]] = {}
         ran: dict[str, Command] = {}
-        etc = EtcFolders(self.topology, self.naming, self.uplinks, self.files)
+        etc = EtcFolders(self.topology, self.naming, self.uplinks, self.files, self.hostname)
         netns = {HOST: self.host(routes.get(HOST, frozenset()), texts)}
         if (out := out_of(self.topology.name)) in loom.links:
             netns[out] = self.out(out, texts)
