@@ -1,6 +1,6 @@
 # Everything that a stranger needs: `make demo`, `make test`. Both do their own set-up.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check walk pythons venv packages engines format bench clean
+.PHONY: help demo test check long walk pythons venv packages engines format bench clean
 .NOTPARALLEL:
 
 BIN := .venv/bin
@@ -27,7 +27,10 @@ check: venv ## ruff, its format, mypy, pytest
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not long" $(PYTEST_ARGS)
+
+long: venv ## the tests that `test` leaves out since they take seconds each
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m long $(PYTEST_ARGS)
 
 walk: venv ## the walks of the tests, whole: killed at each of their calls, where `test` takes samples
 	NETLOOM_WALK=whole $(BIN)/pytest -n $(WORKERS) --dist worksteal $(WALKS)

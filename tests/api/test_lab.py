@@ -404,8 +404,8 @@ after = float(sys.argv[1])
 def interrupt():
     time.sleep(after)
     signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-threading.Thread(target=interrupt, daemon=True).start()
 try:
+    threading.Thread(target=interrupt, daemon=True).start()
     with Lab() as lab:
         a, b = lab.netns("a", "b")
         lab.wire(a, b)

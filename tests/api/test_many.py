@@ -13,7 +13,7 @@ import pytest
 from netloom import Lab, parse
 from tests.kernel.machines import LIBRARIES, SRC
 
-pytestmark = pytest.mark.needs("userns", "veth", "bridge")
+pytestmark = [pytest.mark.long, pytest.mark.needs("userns", "veth", "bridge")]
 
 MANY = 1000 if os.environ.get("NETLOOM_WALK") == "whole" else 80
 """A thousand with `make walk`."""

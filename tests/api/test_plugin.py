@@ -339,6 +339,7 @@ def test_a_plain_user_has_labs(good: str, words: tuple[str, ...], *, around: boo
     assert "4 passed" in done.stdout, done.stdout
 
 
+@pytest.mark.long
 def test_all_that_a_lab_does_it_does_for_a_plain_user() -> None:
     """The tests of labs, once more, by somebody without any right."""
     if os.geteuid() != 0:

@@ -12,6 +12,8 @@ import pytest
 
 from tests.kernel.machines import LIBRARIES, SRC, on_a_machine, plainly, python, ran, says
 
+pytestmark = pytest.mark.long
+
 EXAMPLES = Path(__file__).parents[2] / "examples" / "tests"
 NEEDS = {
     "balancer": ("servers",),

@@ -133,6 +133,7 @@ def either_goes_alone(netloom: Warm) -> None:
         up(netloom, f"{goes}.yaml")
 
 
+@pytest.mark.long
 @pytest.mark.needs("dockerd", "iptables")
 @on_a_walled_host("protocols", "services")
 def test_docker_comes_and_goes_and_labs_beside_it_stay_on_the_internet() -> None:

@@ -68,6 +68,7 @@ def rules() -> list[str]:
     return [line for line in ruleset() if not unused.search(line)]
 
 
+@pytest.mark.long
 @pytest.mark.needs("firewalld")
 @on_a_walled_host("firewalld", "dbus-1", "machine-id", "protocols", "services")
 def test_firewalld_forwards_what_comes_from_an_interface_in_a_zone_that_does() -> None:

@@ -74,6 +74,7 @@ def test_ufw_opens_what_it_drops_and_closes_it_to_the_letter() -> None:
     assert saved(*SAVES) == there
 
 
+@pytest.mark.long
 @pytest.mark.needs("ufw", "iptables")
 @on_a_walled_host("ufw", "default/ufw", "protocols", "services")
 def test_ufw_comes_and_goes_while_a_lab_is_up() -> None:

@@ -233,6 +233,7 @@ def test_packets_are_seen_from_inside_and_on_both_ends() -> None:
     assert ways == ["request", "reply", "request", "request", "reply", "reply"]
 
 
+@pytest.mark.long
 @pytest.mark.needs("servers", "iptables")
 @on_the_internet()
 def test_the_first_step_on_the_way_to_the_internet_that_fails_is_told() -> None:

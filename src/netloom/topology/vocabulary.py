@@ -211,7 +211,9 @@ ETC_PATH = Word(
     pattern=r"^[^/\s][^\s]*$",
 )
 
-LINES = Word(name="TEXT", says="a text, of several lines perhaps", read=str, pattern="")
+LINES = Word(
+    name="TEXT", says="a text, of several lines perhaps", read=str, typed=("number", "boolean")
+)
 
 TEXT = Word(name="TEXT", says="a text", read=str, typed=("number", "boolean"))
 PORT = later("PORT", "`tcp/80`, `udp/53` or `icmp`", words.port)
