@@ -208,14 +208,19 @@ def server(where: str, port: int, talk: Talk = tell_peer) -> Iterator[None]:
     udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
     udp.bind(("::", port))
-    for serve in (lambda: _accept(tcp, talk), lambda: _answer(udp)):
-        threading.Thread(target=serve, daemon=True).start()
+    serving = [
+        threading.Thread(target=serve, daemon=True)
+        for serve in (lambda: _accept(tcp, talk), lambda: _answer(udp))
+    ]
+    for thread in serving:
+        thread.start()
     try:
         yield
     finally:
-        for sock in (tcp, udp):
+        for sock, thread in zip((tcp, udp), serving, strict=True):
             with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
+            thread.join(5)  # the port is taken for as long as somebody waits there
             sock.close()
 
 
