@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test check long walk pythons venv packages engines format bench clean
 .NOTPARALLEL:
+# Each test of the command line is a Python: none shall compile all of it anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
 # Some tests wait for others (ufw, a grace of five seconds): half as many workers again as processors.
