@@ -158,7 +158,7 @@ for _ in range(5):
 print(json.dumps(found))
 """
 
-FEW = 20
+FEW = 10
 """Tests of a peer that takes seconds for each."""
 
 
