@@ -13,7 +13,7 @@ import pytest
 from netloom.kernel import syscalls
 from tests.cli.host import MAIN
 from tests.cli.plain import USER, Plain, kill_and_wait, pids, plain_user, wait_for_ends
-from tests.kernel.machines import FORBIDDEN, on_a_machine, plainly, python, ran
+from tests.kernel.machines import FORBIDDEN, SRC, on_a_machine, plainly, python, ran
 
 pytestmark = pytest.mark.needs("netns", "veth", "bridge", "ip")
 
@@ -175,13 +175,24 @@ def test_who_starts_them_is_killed_over_it(plain: Plain) -> None:
     plain.says("down", "-q", "other")
 
 
+def _fresh_tmp() -> None:
+    """Lay an empty folder over /tmp, on which this source tree stands again if it is below."""
+    root = SRC.parent
+    kept = os.open(root, os.O_PATH | os.O_DIRECTORY)
+    syscalls.mount("tmpfs", "tmp", "/tmp", data="mode=1777")  # noqa: S108 - the test's own
+    if root.is_relative_to("/tmp"):  # noqa: S108
+        root.mkdir(parents=True)
+        syscalls.bind(f"/proc/thread-self/fd/{kept}", str(root), recursive=True)
+    os.close(kept)
+
+
 @on_a_machine
 def test_a_shell_that_is_told_less_finds_the_labs_all_the_same() -> None:
     """One of cron or su has no XDG_RUNTIME_DIR; one may have another."""
     for folder in ("/run/here", "/run/user/65534", "/run/elsewhere"):
         os.makedirs(folder)
         os.chown(folder, USER, USER)
-    syscalls.mount("tmpfs", "tmp", "/tmp", data="mode=1777")  # noqa: S108 - the test's own
+    _fresh_tmp()
     with plain_user(Path("/run/here")) as plain:
         Path("/run/here/other.yaml").write_text(OTHER)
         for made_in in ("/run/user/65534", ""):
