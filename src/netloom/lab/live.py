@@ -33,7 +33,7 @@ from netloom.model.objects import HOST, Desired
 from netloom.model.objects import Netns as Facts
 from netloom.model.snapshot import Snapshot
 from netloom.netns.place import Place
-from netloom.topology.expand import expand
+from netloom.topology.expand import Fabric, expand
 from netloom.topology.parse import Source, parse
 from netloom.topology.topology import Topology
 from netloom.topology.unparse import unparse
@@ -176,16 +176,16 @@ class Lab(Building, Closing):
                     for name in gone:
                         stand.place_of(name)  # held, so that whoever lives there can be found
                 report = stand.home.call(make, source, ThisMachine(), stop)
-                self._adopt(topology, report.desired)
+                self._adopt(topology, fabric, report.desired)
                 stand.clear(gone)
             if report.desired.commands:
                 self.wait_ready()
         except NetloomError as error:
             raise error.with_traceback(None) from error.__cause__
 
-    def _adopt(self, topology: Topology, desired: Desired) -> None:
+    def _adopt(self, topology: Topology, fabric: Fabric, desired: Desired) -> None:
         """Take note of what is there now."""
-        self.topology, self._fabric = topology, expand(topology)
+        self.topology, self._fabric = topology, fabric
         before, self._desired = self._desired, desired
         for name in self.stand.opened:
             now, then = desired.netns.get(name), before.netns.get(name)

@@ -4,12 +4,11 @@ It has the lab's mounts, and with them its notes, logs and names; its network is
 the program is. It ends with the program, as the warden does; what it started is the warden's.
 """
 
-import os
 import subprocess
-import sys
 
 from netloom.errors import Unavailable
 from netloom.host.porter import path_of
+from netloom.lab import companion
 from netloom.netns.holding import identity
 from netloom.netns.place import Place
 
@@ -23,22 +22,9 @@ _SERVING = (
 
 def start(place: Place) -> "subprocess.Popen[bytes]":
     """Start one for the lab in a place, and return when it listens."""
-    program = os.pidfd_open(os.getpid())
-    try:
-        words = (path_of(identity(place.net).inode), str(program), *map(os.path.abspath, sys.path))
-        with place.beside() as beside:
-            process: subprocess.Popen[bytes] = beside.spawn(
-                subprocess.Popen,
-                [sys.executable, "-I", "-S", "-c", _SERVING, *words],
-                pass_fds=(program,),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                cwd="/",
-                start_new_session=True,  # a Ctrl-C is not for it
-            )
-    finally:
-        os.close(program)
+    path = path_of(identity(place.net).inode)
+    with place.beside() as beside:
+        process = companion.start(beside, _SERVING, path, stdout=subprocess.PIPE)
     if not process.stdout or not process.stdout.read(1):
         process.wait()
         msg = "nobody could stay outside for the lab"
