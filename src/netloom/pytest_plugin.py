@@ -112,7 +112,7 @@ def _check(config: pytest.Config) -> None:
     """Skip, or fail if told to be strict, where this machine makes no labs."""
     if _REFUSED not in config.stash:
         from netloom.errors import Unavailable
-        from netloom.netns.place import outer
+        from netloom.namespaces.place import outer
 
         config.stash[_REFUSED] = ""
         try:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, ParamSpec, Self, TypeVar
 
 import pytest
 
-from netloom.netns.enter import aside
+from netloom.namespaces.enter import aside
 from tests.cli.witness import Look, differences, look
 from tests.kernel.machines import LIBRARIES, SRC, become_a_machine, says
 

@@ -21,8 +21,8 @@ from typing import ParamSpec, TypeVar
 import pytest
 
 from netloom.kernel import syscalls
-from netloom.netns.enter import aside, enter
-from netloom.netns.handle import Handle, open_name, open_path
+from netloom.namespaces.enter import aside, enter
+from netloom.namespaces.handle import Handle, open_name, open_path
 from tests.cli.host import ended, wait_for
 from tests.kernel.machines import become_a_machine, ran
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from netloom.netns import names
-from netloom.netns.belonging import group_of
-from netloom.netns.ending import Ended, end
-from netloom.netns.gone import Gone
-from netloom.netns.handle import open_name
-from netloom.netns.holding import identity
-from netloom.netns.monitor import changes, watch
+from netloom.namespaces import names
+from netloom.namespaces.belonging import group_of
+from netloom.namespaces.ending import Ended, end
+from netloom.namespaces.gone import Gone
+from netloom.namespaces.handle import open_name
+from netloom.namespaces.holding import identity
+from netloom.namespaces.monitor import changes, watch
 from tests.cli.host import Ended as End
 from tests.cli.host import command, ended, netloom
 from tests.kernel.machines import on_a_machine, python, ran, says

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import pytest
 
-from netloom.netns.enter import enter
-from netloom.netns.handle import open_name
+from netloom.namespaces.enter import enter
+from netloom.namespaces.handle import open_name
 from netloom.wire.pcapng import (
     BROADCAST,
     INBOUND,

@@ -15,8 +15,8 @@ import pytest
 from netloom.errors import KernelError
 from netloom.host.trials import NOBODY, tun_lacking
 from netloom.kernel import syscalls
-from netloom.netns.refusals import judged
-from netloom.netns.settings import Settings
+from netloom.namespaces.refusals import judged
+from netloom.namespaces.settings import Settings
 from tests.cli.host import MAIN, netloom, no_trace, on_a_host
 from tests.kernel.machines import FORBIDDEN, on_a_machine, plainly, python
 

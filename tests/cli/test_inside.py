@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from netloom.netns import names
-from netloom.netns.enter import cookie
-from netloom.netns.handle import open_name
+from netloom.namespaces import names
+from netloom.namespaces.enter import cookie
+from netloom.namespaces.handle import open_name
 from tests.kernel.machines import (
     etc_file,
     in_own_root,
@@ -304,6 +304,8 @@ def test_exec_starts_with_little() -> None:
         "yaml",
     }
 
-    said = says(*python("import netloom.netns.run, netloom.netns.shell\nprint(*sys.modules)"))
+    said = says(
+        *python("import netloom.namespaces.run, netloom.namespaces.shell\nprint(*sys.modules)")
+    )
 
     assert heavy & set(said.split()) == set()

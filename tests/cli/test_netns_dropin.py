@@ -25,8 +25,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netloom.cli.netns_words import whole_number
-from netloom.netns import names
-from netloom.netns.enter import aside
+from netloom.namespaces import names
+from netloom.namespaces.enter import aside
 from tests.cli.host import command, living
 from tests.kernel.machines import (
     LIBRARIES,
@@ -604,7 +604,8 @@ def test_numbers_are_read_as_strtol_reads_them(text: str) -> None:
 
 def test_it_starts_with_little() -> None:
     """What needs no socket imports none: neither click nor msgspec."""
-    code = "import netloom.cli.netns, netloom.netns.view, netloom.netns.run\nprint(*sys.modules)"
+    ours = "netloom.cli.netns, netloom.namespaces.view, netloom.namespaces.run"
+    code = f"import {ours}\nprint(*sys.modules)"
     paths = [str(SRC), *LIBRARIES]
     done = run((sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {paths}\n{code}"))
 

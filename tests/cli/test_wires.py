@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from netloom.kernel import syscalls
-from netloom.netns.targets import split
+from netloom.namespaces.targets import split
 from tests.cli.host import MAIN, Warm, command, netloom
 from tests.kernel.machines import on_a_machine, plainly, ran, says
 

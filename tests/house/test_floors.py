@@ -15,7 +15,7 @@ FLOORS = (
     {"topology", "plan", "diagnose", "wire"},  # four rooms, no doors between them
     {"render"},
     {"kernel"},  # from here up the system is touched
-    {"netns"},
+    {"namespaces"},
     {"host"},
     {"lab", "testing"},
     {"__init__"},  # the promised names, and the version

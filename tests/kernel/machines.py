@@ -15,7 +15,7 @@ from typing import ParamSpec, TypeVar
 import pytest
 
 from netloom.kernel import procfs, syscalls
-from netloom.netns.enter import aside
+from netloom.namespaces.enter import aside
 from tests.abilities import NOBODY
 
 _P = ParamSpec("_P")
@@ -28,7 +28,7 @@ FILES = {"hosts": "127.0.0.1 localhost\n", "resolv.conf": "nameserver 192.0.2.53
 
 EXEC = """
 import sys
-from netloom.netns import run
+from netloom.namespaces import run
 try:
     run.exec_in(sys.argv[1], sys.argv[2:], tell=lambda line: print(line, file=sys.stderr))
 except run.NotStarted as error:

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 import pytest
 
 from netloom.kernel.loopback import set_lo_up
-from netloom.netns.enter import aside
+from netloom.namespaces.enter import aside
 from tests.kernel.machines import (
     become_a_machine,
     in_own_root,

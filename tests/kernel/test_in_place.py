@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from netloom import lab
-from netloom.netns.enter import enter
-from netloom.netns.handle import open_name
+from netloom.namespaces.enter import enter
+from netloom.namespaces.handle import open_name
 from netloom.topology.parse import parse
 from tests.kernel.worlds_made import MACHINE, alone, ip
 

@@ -10,16 +10,16 @@ import pytest
 from netloom.errors import KernelError, Unavailable
 from netloom.kernel import procfs, syscalls
 from netloom.kernel.loopback import set_lo_up
-from netloom.netns import names
-from netloom.netns.enter import aside, cookie
-from netloom.netns.handle import NoSuchNetns, open_name
+from netloom.namespaces import names
+from netloom.namespaces.enter import aside, cookie
+from netloom.namespaces.handle import NoSuchNetns, open_name
 from tests.kernel.machines import mount_points, on_a_machine, python, ran, says
 
 NASTY = ("ö-ü-日本", "-x", "--help", "with space", "x" * 200, "é" * 127, "new\nline", "1234")
 
 ALONE = """
 from netloom.kernel import syscalls
-from netloom.netns import names
+from netloom.namespaces import names
 names.prepare()
 syscalls.unshare(syscalls.CLONE_NEWNET)
 names.publish("web")
@@ -28,7 +28,7 @@ names.publish("web")
 
 CREATE = """
 import sys
-from netloom.netns import names
+from netloom.namespaces import names
 names.prepare()
 names.create(sys.argv[1])
 """

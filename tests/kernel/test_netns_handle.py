@@ -8,9 +8,9 @@ import pytest
 
 from netloom.errors import KernelError
 from netloom.kernel import syscalls
-from netloom.netns import names
-from netloom.netns.enter import aside, cookie, cookie_here, enter
-from netloom.netns.handle import (
+from netloom.namespaces import names
+from netloom.namespaces.enter import aside, cookie, cookie_here, enter
+from netloom.namespaces.handle import (
     Handle,
     NoSuchNetns,
     Stale,
@@ -175,7 +175,7 @@ def test_a_plain_user_tells_a_stale_name_too() -> None:
     """The file has mode 0, so it cannot even be opened; a look at it is enough."""
     code = """
 import os, pathlib
-from netloom.netns import names, handle
+from netloom.namespaces import names, handle
 names.prepare()
 pathlib.Path('/run/netns/old').touch(mode=0)
 try:

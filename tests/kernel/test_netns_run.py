@@ -12,8 +12,8 @@ import pytest
 
 from netloom.errors import KernelError
 from netloom.kernel import procfs, syscalls
-from netloom.netns import names, view
-from netloom.netns.handle import open_pid, open_self
+from netloom.namespaces import names, view
+from netloom.namespaces.handle import open_pid, open_self
 from tests.kernel.machines import (
     EXEC,
     etc_file,
@@ -29,7 +29,7 @@ from tests.kernel.machines import (
 IP = ("ip", "netns", "exec")
 RUN = """
 import sys
-from netloom.netns import isolate, run
+from netloom.namespaces import isolate, run
 try:
     isolate.run_isolated(sys.argv[1:])
 except run.NotStarted as error:
@@ -37,7 +37,7 @@ except run.NotStarted as error:
 """
 SHELL = """
 import sys
-from netloom.netns import shell
+from netloom.namespaces import shell
 shell.shell_in(sys.argv[1], tell=print)
 """
 
@@ -239,7 +239,7 @@ def test_an_old_sys_is_kept_where_a_new_one_is_refused() -> None:
     part = 'mount -t tmpfs none /sys/kernel; mount -t tmpfs none /run; exec "$@"'
     code = f"""
 import os
-from netloom.netns import names
+from netloom.namespaces import names
 names.prepare()
 names.create('in')
 import subprocess, sys
@@ -344,7 +344,7 @@ def test_a_plain_user_in_a_user_namespace_has_it_all() -> None:
     look = python(EXEC, "web", "sh", "-c", "ls /sys/class/net; cat /etc/hosts")
     code = f"""
 import pathlib, subprocess, sys
-from netloom.netns import names
+from netloom.namespaces import names
 def says(*argv):
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
 names.prepare()

@@ -56,8 +56,8 @@ FORKS = {
 AS_A_PLAIN_USER = """
 import os
 from netloom.host import ending, launch, processes, ready
-from netloom.netns import names
-from netloom.netns.cover import make_run_writable
+from netloom.namespaces import names
+from netloom.namespaces.cover import make_run_writable
 make_run_writable()
 names.prepare()
 names.create('web')

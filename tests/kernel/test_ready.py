@@ -12,8 +12,8 @@ from netloom.errors import NotReady, Unavailable
 from netloom.host import ending, launch, processes
 from netloom.host.ready import wait_ready
 from netloom.kernel import sockets
-from netloom.netns.enter import enter
-from netloom.netns.handle import open_name
+from netloom.namespaces.enter import enter
+from netloom.namespaces.handle import open_name
 from tests.kernel.commands import LAB, PYTHON, SOON, begin, command, in_a_lab, wait_for_end
 from tests.kernel.machines import says
 

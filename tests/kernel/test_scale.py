@@ -9,8 +9,8 @@ import pytest
 
 from netloom import lab
 from netloom.kernel.netlink import Rtnetlink
-from netloom.netns.enter import aside, hop
-from netloom.netns.handle import open_name
+from netloom.namespaces.enter import aside, hop
+from netloom.namespaces.handle import open_name
 from netloom.topology.parse import parse
 from netloom.wire.rtnetlink import get_link, read_links
 from tests.kernel.worlds_made import MACHINE, alone, ip

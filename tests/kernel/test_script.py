@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from netloom import lab
 from netloom.host.sysctl import read
 from netloom.model.objects import HOST, Desired
-from netloom.netns.enter import enter
-from netloom.netns.handle import open_name
-from netloom.netns.names import names
+from netloom.namespaces.enter import enter
+from netloom.namespaces.handle import open_name
+from netloom.namespaces.names import names
 from netloom.plan.diff import teardown
 from netloom.render.shell import script
 from netloom.topology.lower import lower

@@ -12,7 +12,7 @@ from netloom.host.this import ThisMachine
 from netloom.kernel.loopback import set_lo_up
 from netloom.model.objects import Desired, Netns
 from netloom.model.snapshot import Snapshot
-from netloom.netns.enter import aside
+from netloom.namespaces.enter import aside
 from netloom.topology.parse import Source, parse
 from netloom.topology.topology import Topology
 from netloom.topology.unparse import unparse

@@ -10,7 +10,7 @@ import click
 from netloom.cli.named import namespaces, or_stop, reason, rows
 from netloom.cli.output import REFUSED, TRIED, Stop, printable, tell
 from netloom.errors import KernelError, NetloomError
-from netloom.netns.handle import NoSuchNetns, path_of
+from netloom.namespaces.handle import NoSuchNetns, path_of
 
 _WORDS = ("add", "attach", "delete", "exec", "help", "identify", "list", "list-id", "monitor")
 
@@ -22,7 +22,7 @@ def ls_command(as_json: bool) -> None:
     import json
 
     from netloom.cli.who import tell_traps
-    from netloom.netns import names
+    from netloom.namespaces import names
 
     found = rows(names.names())
     if as_json:
@@ -39,7 +39,7 @@ def ls_command(as_json: bool) -> None:
 @click.argument("wanted", metavar="NAME...", nargs=-1, required=True)
 def add_command(wanted: tuple[str, ...]) -> None:
     """Make namespaces as `ip netns add` does, but with `lo` up."""
-    from netloom.netns import names
+    from netloom.namespaces import names
 
     for name in wanted:
         _check_free(name, wanted)
@@ -63,8 +63,8 @@ def add_command(wanted: tuple[str, ...]) -> None:
 def attach_command(name: str, what: str) -> None:
     """Give the namespace of a process, or one at a path, a name that stays when they go."""
     from netloom.cli.who import opened
-    from netloom.netns import names
-    from netloom.netns.links import trap
+    from netloom.namespaces import names
+    from netloom.namespaces.links import trap
 
     or_stop(lambda: path_of(name), REFUSED)
     if found := trap(name, path_of(name)):
@@ -82,14 +82,14 @@ def attach_command(name: str, what: str) -> None:
 
 
 def _tell_private() -> None:
-    from netloom.netns import holder, names
+    from netloom.namespaces import holder, names
 
     if names.private() and not holder.lasts():
         tell(f"note: {names.NETNS_DIR} is not shared with the machine: seen from here only")
 
 
 def _check_free(name: str, wanted: tuple[str, ...]) -> None:
-    from netloom.netns import names
+    from netloom.namespaces import names
     from netloom.values import RESERVED
 
     message = ""
@@ -116,7 +116,7 @@ def del_command(
 ) -> None:
     """Delete namespaces by name, as `ip netns del` does, stale names too; tell who holds them."""
     from netloom.cli.delete import delete
-    from netloom.netns import names
+    from netloom.namespaces import names
 
     there = set(names.names())
     for name in wanted:

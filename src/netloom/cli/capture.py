@@ -18,7 +18,7 @@ from netloom.cli.output import REFUSED, TRIED, Stop, refusals, tell
 
 if TYPE_CHECKING:
     from netloom.host.packets import Captured, Source
-    from netloom.netns.targets import Target
+    from netloom.namespaces.targets import Target
 
 _FILE = "capture.pcapng"
 _MOST = 12
@@ -109,7 +109,7 @@ def _tell_done(done: "Captured", number: int, output: str) -> None:
 def _named(wanted: tuple[str, ...], stack: ExitStack) -> "list[Source]":
     """Return the interfaces that were named, each once; a namespace alone means all of its."""
     from netloom.host.packets import Source, links_of
-    from netloom.netns.targets import split
+    from netloom.namespaces.targets import split
 
     targets: dict[str, Target] = {}
     found: dict[tuple[int, str], Source] = {}
@@ -128,8 +128,8 @@ def _named(wanted: tuple[str, ...], stack: ExitStack) -> "list[Source]":
 
 
 def _open(text: str) -> "Target":
-    from netloom.netns.handle import NoSuchNetns
-    from netloom.netns.targets import open_target
+    from netloom.namespaces.handle import NoSuchNetns
+    from netloom.namespaces.targets import open_target
 
     try:
         return open_target(text)
@@ -143,7 +143,7 @@ def _every(lab: str, stack: ExitStack) -> "list[Source]":
     from netloom.lab import lab_name
     from netloom.model.marks import lab_of
     from netloom.model.objects import HOST
-    from netloom.netns import names
+    from netloom.namespaces import names
     from netloom.topology.lower import switch_of
 
     lab = lab_name(lab) if lab else ""

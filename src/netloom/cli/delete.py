@@ -11,10 +11,10 @@ from typing import NamedTuple
 from netloom.cli.named import reason
 from netloom.cli.output import REFUSED, TRIED, Stop, tell
 from netloom.errors import NetloomError
-from netloom.netns import names
-from netloom.netns.belonging import named
-from netloom.netns.handle import NETNS_DIR, Handle, open_name, open_self
-from netloom.netns.holding import Identity, holders, identity, mounts
+from netloom.namespaces import names
+from netloom.namespaces.belonging import named
+from netloom.namespaces.handle import NETNS_DIR, Handle, open_name, open_self
+from netloom.namespaces.holding import Identity, holders, identity, mounts
 
 _SHOWN = 5
 _OTHER_FILES = 100
@@ -42,7 +42,7 @@ def delete(wanted: tuple[str, ...], *, kill: bool, timeout: float | None) -> Non
             _remove(wanted)
             _tell_why(live)  # they are open still: their inodes are nobody else's
             return
-        from netloom.netns.gone import Gone
+        from netloom.namespaces.gone import Gone
 
         gone = stack.enter_context(Gone([each.netns for each in live]))
         _remove(wanted)
@@ -111,7 +111,7 @@ def _check_killable(live: list[_Live], wanted: tuple[str, ...]) -> None:
 
 
 def _kill(live: list[_Live]) -> None:
-    from netloom.netns.ending import end
+    from netloom.namespaces.ending import end
 
     for pid, command, signal, gone in end({each.identity for each in live}):
         word = "ended" if gone else "could not be ended"

@@ -12,7 +12,7 @@ import click
 from netloom.cli.named import namespaces, reason
 from netloom.cli.output import Stop, tell
 from netloom.errors import NetloomError
-from netloom.netns.run import TROUBLE, NotStarted, exec_in
+from netloom.namespaces.run import TROUBLE, NotStarted, exec_in
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., object])
 
@@ -50,7 +50,7 @@ def exec_command(ns: str, cmd: tuple[str, ...]) -> None:
 @click.argument("ns", shell_complete=namespaces)
 def shell_command(ns: str) -> None:
     """Open a shell in namespace NS; its prompt shows where it is."""
-    from netloom.netns.shell import shell_in
+    from netloom.namespaces.shell import shell_in
 
     _become(lambda: shell_in(ns, tell=tell))
 
@@ -88,7 +88,7 @@ def run_command(
     """Run a command in a throw-away namespace, with nothing but `lo` and what options add."""
     argv = _command(cmd, "netloom run COMMAND")
     if not (uplink or network or vpn or any(several.values())):
-        from netloom.netns.isolate import run_isolated
+        from netloom.namespaces.isolate import run_isolated
 
         _become(lambda: run_isolated(argv))
     if vpn and (uplink or network or several["publish"]):

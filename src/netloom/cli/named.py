@@ -7,7 +7,7 @@ import click
 
 from netloom.cli.output import Stop
 from netloom.errors import KernelError, NetloomError, Unavailable
-from netloom.netns.handle import NoSuchNetns, Stale, open_name, path_of
+from netloom.namespaces.handle import NoSuchNetns, Stale, open_name, path_of
 
 
 def namespaces(
@@ -16,14 +16,14 @@ def namespaces(
     incomplete: str,
 ) -> list[str]:
     """Return the names that a word may become."""
-    from netloom.netns import names
+    from netloom.namespaces import names
 
     return [name for name in names.names() if name.startswith(incomplete)]
 
 
 def reason(error: NetloomError) -> str:
     """Return what went wrong, with the name that was perhaps meant."""
-    from netloom.netns import names
+    from netloom.namespaces import names
     from netloom.topology.suggest import did_you_mean
 
     if not isinstance(error, NoSuchNetns) or isinstance(error, Stale):
@@ -50,15 +50,15 @@ class Row(NamedTuple):
 
 def rows(wanted: Iterable[str]) -> list[Row]:
     """Look at each namespace, all on one thread that hops from one to the next."""
-    from netloom.netns.enter import aside
+    from netloom.namespaces.enter import aside
 
     return aside(lambda: [_row(name) for name in wanted])
 
 
 def _row(name: str) -> Row:
-    from netloom.netns.belonging import lab_here
-    from netloom.netns.enter import hop
-    from netloom.netns.links import link_of
+    from netloom.namespaces.belonging import lab_here
+    from netloom.namespaces.enter import hop
+    from netloom.namespaces.links import link_of
 
     try:
         with open_name(name) as netns:

@@ -16,8 +16,8 @@ from netloom.cli.netns_words import (
 )
 from netloom.errors import KernelError
 from netloom.kernel.netlink import Rtnetlink
-from netloom.netns.handle import NETNS_DIR
-from netloom.netns.nsid import Known, assign, ids, known, known_as
+from netloom.namespaces.handle import NETNS_DIR
+from netloom.namespaces.nsid import Known, assign, ids, known, known_as
 
 
 def show(asked: Asked, words: Sequence[str]) -> int:  # noqa: ARG001 - a verb

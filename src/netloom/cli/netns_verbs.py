@@ -16,7 +16,7 @@ from contextlib import suppress
 from netloom.cli.netns_words import Asked, End, complain, entries, flush, say, small_number, usage
 from netloom.errors import KernelError, Unavailable
 from netloom.kernel import procfs, syscalls
-from netloom.netns.handle import NETNS_DIR
+from netloom.namespaces.handle import NETNS_DIR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _prepare() -> bool:
 
 
 def _prepare_wholly() -> bool:
-    from netloom.netns import names
+    from netloom.namespaces import names
 
     try:
         names.prepare()
@@ -138,7 +138,7 @@ def _removed(name: str) -> bool:
 
 
 def _monitor(asked: Asked, words: "Sequence[str]") -> int:  # noqa: ARG001
-    from netloom.netns.monitor import changes, watch
+    from netloom.namespaces.monitor import changes, watch
 
     try:
         os.makedirs(NETNS_DIR, 0o755, exist_ok=True)  # noqa: PTH103
@@ -242,7 +242,7 @@ def _forked(name: str, argv: "Sequence[str]") -> int:
 
 
 def _become(argv: "Sequence[str]") -> int:
-    from netloom.netns.run import NotStarted, become
+    from netloom.namespaces.run import NotStarted, become
 
     try:
         become(argv, {})
@@ -255,7 +255,7 @@ def _become(argv: "Sequence[str]") -> int:
 
 def switch(name: str) -> bool:
     """Move this process into a namespace with its /sys and /etc, as `ip -n` does; or complain."""
-    from netloom.netns import view
+    from netloom.namespaces import view
 
     failed = f'Cannot open network namespace "{name}"'
     try:

@@ -6,7 +6,7 @@ Bytes go through as they are: a name is a file's, and need be no text.
 import os
 import sys
 
-from netloom.netns.handle import NETNS_DIR
+from netloom.namespaces.handle import NETNS_DIR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -103,7 +103,7 @@ def _with_sudo() -> str:
 
 def _own_host(said: str) -> str:
     """Return what to add where a plain user asks for what only the machine's host has."""
-    from netloom.netns import holder
+    from netloom.namespaces import holder
 
     if "the host" not in said or not holder.lasts():
         return ""

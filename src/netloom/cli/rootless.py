@@ -4,7 +4,7 @@ import sys
 
 from netloom.errors import Unavailable
 from netloom.host.holder import Holder
-from netloom.netns.holder import is_needed
+from netloom.namespaces.holder import is_needed
 
 
 def enter(*, start: bool) -> Holder | None:

@@ -7,7 +7,7 @@ Mustn't: print anything but what `ip netns exec` would; reasons and hints are th
 import sys
 
 from netloom.errors import Unavailable
-from netloom.netns.run import NotStarted, exec_in
+from netloom.namespaces.run import NotStarted, exec_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def run_shortly(argv: "Sequence[str]") -> None:
     """Become a command in a throw-away namespace; return only if the long way shall say why not."""
-    from netloom.netns.isolate import run_isolated
+    from netloom.namespaces.isolate import run_isolated
 
     try:
         run_isolated(argv)

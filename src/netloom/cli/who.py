@@ -11,11 +11,11 @@ import click
 from netloom.cli.named import namespaces, reason
 from netloom.cli.output import NO, REFUSED, Stop, answer, printable, tell
 from netloom.errors import NetloomError
-from netloom.netns.handle import NETNS_DIR, Handle, open_name, open_path, open_pid
+from netloom.namespaces.handle import NETNS_DIR, Handle, open_name, open_path, open_pid
 
 if TYPE_CHECKING:
-    from netloom.netns.belonging import Owner
-    from netloom.netns.holding import Holder
+    from netloom.namespaces.belonging import Owner
+    from netloom.namespaces.holding import Holder
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def opened(what: str) -> Iterator[Handle]:
 
 def tell_traps(names: list[str]) -> None:
     """Tell of each name that is only a symbolic link, and what to do instead."""
-    from netloom.netns.links import trap
+    from netloom.namespaces.links import trap
 
     for name in names:
         if found := trap(name, f"{NETNS_DIR}/{name}"):
@@ -49,8 +49,8 @@ def tell_traps(names: list[str]) -> None:
 @click.argument("what", metavar="[PID|PATH]", default="", shell_complete=namespaces)
 def identify_command(what: str, as_json: bool) -> None:
     """Print all names of a namespace, and whose it is; without an argument, of this one."""
-    from netloom.netns.belonging import names_of, owner
-    from netloom.netns.holding import identity
+    from netloom.namespaces.belonging import names_of, owner
+    from netloom.namespaces.holding import identity
 
     with opened(what or str(os.getpid())) as netns:
         wanted = identity(netns.fd)
@@ -96,7 +96,7 @@ def _facts(whose: "Owner") -> dict[str, object]:
 @click.argument("ns", metavar="NAME", shell_complete=namespaces)
 def pids_command(ns: str, threads: bool, fds: bool, sockets: bool, as_json: bool) -> None:
     """Print the ids of the processes in a namespace; with options, all that hold it, in words."""
-    from netloom.netns.holding import holders, identity
+    from netloom.namespaces.holding import holders, identity
 
     try:
         with open_name(ns) as netns:

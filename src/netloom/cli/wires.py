@@ -13,7 +13,7 @@ from netloom.cli.output import REFUSED, Stop, answer, refusals, tell
 
 if TYPE_CHECKING:
     from netloom.host.wiring import WireEnd
-    from netloom.netns.targets import Target
+    from netloom.namespaces.targets import Target
 
 _MTU = 1500
 _LIKE_ADDRESS = re.compile(r"[0-9.]+/\w*|[0-9a-fA-F]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*(/\w*)?|[0-9.]+")
@@ -78,7 +78,7 @@ def wire_command(words: tuple[str, ...], mtu: str) -> None:
 
 def _ends(words: tuple[str, ...]) -> tuple[_Asked, _Asked]:
     """Return the two ends; addresses may stand in the same word as their end, or behind it."""
-    from netloom.netns.targets import split
+    from netloom.namespaces.targets import split
     from netloom.values import if_name, ip_and_length
 
     said: list[_Asked] = []
@@ -103,8 +103,8 @@ def _ends(words: tuple[str, ...]) -> tuple[_Asked, _Asked]:
 
 def _near(text: str) -> "Target":
     """Open a target; a name that is not there is told with what was perhaps meant."""
-    from netloom.netns.handle import NoSuchNetns
-    from netloom.netns.targets import open_target
+    from netloom.namespaces.handle import NoSuchNetns
+    from netloom.namespaces.targets import open_target
 
     try:
         return open_target(text)
@@ -130,8 +130,8 @@ def _end(asked: _Asked, here: "Target", there: "Target") -> "WireEnd":
 
 def _lab(target: "Target") -> str:
     """Return the lab that a namespace belongs to, empty for none."""
-    from netloom.netns.belonging import lab_here
-    from netloom.netns.enter import enter
+    from netloom.namespaces.belonging import lab_here
+    from netloom.namespaces.enter import enter
 
     return enter(target.netns, lab_here)
 
@@ -169,7 +169,7 @@ def move_command(origin: str, goal: str, force: bool) -> None:
 
 
 def _place(text: str) -> tuple[str, str]:
-    from netloom.netns.targets import split
+    from netloom.namespaces.targets import split
     from netloom.values import if_name
 
     target, link = split(text)

@@ -19,9 +19,9 @@ from netloom.host.carry import carry, delete_together, start_together, stop_toge
 from netloom.host.machine import Orders
 from netloom.host.rooms import OPEN
 from netloom.host.worker import Worker
-from netloom.netns import names as registry
-from netloom.netns.enter import aside
-from netloom.netns.handle import NoSuchNetns
+from netloom.namespaces import names as registry
+from netloom.namespaces.enter import aside
+from netloom.namespaces.handle import NoSuchNetns
 from netloom.plan import steps
 from netloom.plan.steps import Plan, Step
 from netloom.render.shell import command

@@ -13,8 +13,8 @@ from netloom.host import sysctl
 from netloom.host.worker import Worker
 from netloom.model.marks import kind_of
 from netloom.model.objects import HOST, Addr, Bridge, End, Link, Route, Veth
-from netloom.netns import names as registry
-from netloom.netns.enter import hop
+from netloom.namespaces import names as registry
+from netloom.namespaces.enter import hop
 from netloom.plan import steps
 from netloom.plan.steps import Step
 from netloom.wire.rtnetlink import (

@@ -25,8 +25,8 @@ from contextlib import suppress
 
 from netloom.errors import Unavailable
 from netloom.kernel import process, syscalls
-from netloom.netns.enter import same_folder
-from netloom.netns.holder import is_used
+from netloom.namespaces.enter import same_folder
+from netloom.namespaces.holder import is_used
 
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC
 _ORDER = (

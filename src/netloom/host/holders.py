@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterable
 
 from netloom.host.machine import Holders
-from netloom.netns.handle import path_of
-from netloom.netns.holding import Identity, residents
+from netloom.namespaces.handle import path_of
+from netloom.namespaces.holding import Identity, residents
 
 
 def holders(names: Iterable[str]) -> Holders:

@@ -25,10 +25,10 @@ from netloom.host.keeper import KEEPER
 from netloom.host.launch import pipe
 from netloom.kernel import process, syscalls
 from netloom.kernel.loopback import set_lo_up
-from netloom.netns import cover, isolate
-from netloom.netns.holder import lasts, mark
-from netloom.netns.place import mounts_of
-from netloom.netns.refusals import refused
+from netloom.namespaces import cover, isolate
+from netloom.namespaces.holder import lasts, mark
+from netloom.namespaces.place import mounts_of
+from netloom.namespaces.refusals import refused
 
 NAME = "netloom-holder"
 """What `ps` shows."""

@@ -15,10 +15,10 @@ from netloom.host.outlet import Outlet
 from netloom.host.outside import resolvers
 from netloom.host.seat import Seat
 from netloom.host.tunnel import Birth, Inside, read, wireguard
-from netloom.netns import view
-from netloom.netns.holder import is_needed
-from netloom.netns.isolate import isolate
-from netloom.netns.run import become
+from netloom.namespaces import view
+from netloom.namespaces.holder import is_needed
+from netloom.namespaces.isolate import isolate
+from netloom.namespaces.run import become
 from netloom.topology.topology import Publish
 from netloom.topology.wgconf import Tunnel
 

@@ -29,7 +29,7 @@ from msgspec import Struct
 from netloom.errors import Unavailable
 from netloom.model.objects import NOTHING, Desired, Netns
 from netloom.model.walls import Across, Through
-from netloom.netns.cover import make_run_writable
+from netloom.namespaces.cover import make_run_writable
 from netloom.plan.steps import NameDel, NetnsAdd, NetnsDel, Plan
 from netloom.topology.allocate import Held
 

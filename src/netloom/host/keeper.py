@@ -25,7 +25,7 @@ from contextlib import suppress
 
 from netloom.errors import KernelError, NetloomError
 from netloom.kernel import process, procfs, syscalls
-from netloom.netns import handle, run, view
+from netloom.namespaces import handle, run, view
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

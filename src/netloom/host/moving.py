@@ -21,9 +21,9 @@ from netloom.host.brake import brake
 from netloom.host.wiring import conversation, is_taken
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.marks import lab_of
-from netloom.netns.handle import open_self
-from netloom.netns.holding import identity
-from netloom.netns.targets import Target
+from netloom.namespaces.handle import open_self
+from netloom.namespaces.holding import identity
+from netloom.namespaces.targets import Target
 from netloom.render.text import route_words
 from netloom.wire.constants import AF_INET
 from netloom.wire.moved import (

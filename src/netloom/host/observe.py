@@ -36,10 +36,10 @@ from netloom.model.objects import (
 )
 from netloom.model.snapshot import Foreign, GivenLink, Snapshot
 from netloom.model.walls import Passage, Walls  # noqa: TC001 - what an observer holds
-from netloom.netns import names as registry
-from netloom.netns.cover import REMEDY
-from netloom.netns.enter import aside, hop
-from netloom.netns.handle import Handle, NoSuchNetns, Stale, open_name
+from netloom.namespaces import names as registry
+from netloom.namespaces.cover import REMEDY
+from netloom.namespaces.enter import aside, hop
+from netloom.namespaces.handle import Handle, NoSuchNetns, Stale, open_name
 from netloom.plan.sysctls import NO_IPV6, link_of
 from netloom.topology.expand import TAP, out_of
 from netloom.topology.lower import HOST_PROTOCOL

@@ -3,9 +3,9 @@
 from netloom.errors import Unavailable
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.marks import lab_of
-from netloom.netns import names as registry
-from netloom.netns.enter import aside, hop
-from netloom.netns.handle import NoSuchNetns, open_name
+from netloom.namespaces import names as registry
+from netloom.namespaces.enter import aside, hop
+from netloom.namespaces.handle import NoSuchNetns, open_name
 from netloom.wire.rtnetlink import dump_links, read_links
 
 

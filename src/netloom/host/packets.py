@@ -24,8 +24,8 @@ from typing import BinaryIO, NamedTuple
 from netloom.errors import KernelError, Unavailable
 from netloom.kernel.closing import Closing
 from netloom.kernel.netlink import Rtnetlink
-from netloom.netns.enter import aside, hop
-from netloom.netns.targets import Target
+from netloom.namespaces.enter import aside, hop
+from netloom.namespaces.targets import Target
 from netloom.wire import pcapng
 from netloom.wire.rtnetlink import SeenLink, dump_links, read_links
 

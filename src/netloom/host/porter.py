@@ -26,7 +26,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 
 from netloom.errors import Unavailable
-from netloom.netns.handle import open_self
+from netloom.namespaces.handle import open_self
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

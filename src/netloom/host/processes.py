@@ -25,7 +25,7 @@ from msgspec import Struct
 from netloom.host.journal import RUN_DIR, boot_id
 from netloom.kernel import process
 from netloom.model import objects
-from netloom.netns import view
+from netloom.namespaces import view
 
 MARK = "NETLOOM_RUN"
 """The variable that bears the mark of a start."""

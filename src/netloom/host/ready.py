@@ -28,8 +28,8 @@ from netloom.kernel.sockets import (
 )
 from netloom.model.objects import HOST
 from netloom.model.ready import Ready, ready
-from netloom.netns.enter import enter
-from netloom.netns.handle import open_name
+from netloom.namespaces.enter import enter
+from netloom.namespaces.handle import open_name
 
 FIRST = 0.001
 LONGEST = 0.05

@@ -17,8 +17,8 @@ from netloom.errors import Unavailable
 from netloom.kernel import syscalls
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.objects import HOST
-from netloom.netns.enter import hop
-from netloom.netns.handle import Handle, open_name, open_self
+from netloom.namespaces.enter import hop
+from netloom.namespaces.handle import Handle, open_name, open_self
 
 OPEN = 480
 """Namespaces kept open at once; two descriptors each stay below the usual limit of 1,024."""

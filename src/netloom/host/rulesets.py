@@ -27,7 +27,7 @@ from netloom.kernel.netlink import Rtnetlink
 from netloom.kernel.nft import Nft, NftError, Table, Wrong
 from netloom.model.marks import RulesetKind, ruleset_of
 from netloom.model.objects import End, Link, Veth
-from netloom.netns.enter import aside
+from netloom.namespaces.enter import aside
 from netloom.values import Family
 from netloom.wire.links import Peer, link_add
 from netloom.wire.message import Message

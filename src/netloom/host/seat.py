@@ -20,8 +20,8 @@ from netloom.kernel.closing import Closing
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.marks import run_mark
 from netloom.model.objects import HOST, Addr, Desired, End, Link, Nexthop, Route, Veth
-from netloom.netns.handle import open_self
-from netloom.netns.targets import open_target
+from netloom.namespaces.handle import open_self
+from netloom.namespaces.targets import open_target
 from netloom.topology.expand import short_name
 from netloom.values import bounds, contains, from_int
 from netloom.wire.rtnetlink import (

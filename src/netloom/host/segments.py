@@ -10,8 +10,8 @@ from netloom.errors import KernelError, Unavailable
 from netloom.host.journal import Journal, boot_id, labs
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.objects import HOST, Route
-from netloom.netns.enter import enter
-from netloom.netns.handle import NoSuchNetns, open_name, open_self
+from netloom.namespaces.enter import enter
+from netloom.namespaces.handle import NoSuchNetns, open_name, open_self
 from netloom.topology.expand import Joined, short_name
 from netloom.topology.lend import Nic
 from netloom.topology.loom import switch_of

@@ -11,8 +11,8 @@ from collections.abc import Collection
 
 from netloom.errors import NotReady
 from netloom.kernel.netlink import NETLINK_ROUTE, Rtnetlink
-from netloom.netns.enter import enter
-from netloom.netns.handle import open_name
+from netloom.namespaces.enter import enter
+from netloom.namespaces.handle import open_name
 from netloom.wire.rtnetlink import dump_links, dump_routes, read_links, read_routes
 
 _RTMGRP_IPV4_ROUTE = 0x40  # linux/rtnetlink.h

@@ -15,7 +15,7 @@ from netloom.host.subnets import host_subnets
 from netloom.model.objects import HOST, Desired
 from netloom.model.snapshot import Snapshot
 from netloom.model.walls import Walls
-from netloom.netns import names as registry
+from netloom.namespaces import names as registry
 from netloom.plan.steps import Plan
 from netloom.topology.allocate import HostSubnet
 from netloom.topology.expand import Joined, out_of

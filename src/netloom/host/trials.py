@@ -25,11 +25,11 @@ from netloom.host import newborn
 from netloom.kernel import process, syscalls
 from netloom.kernel.loopback import set_lo_up
 from netloom.kernel.nft import Nft
-from netloom.netns import cover, isolate
-from netloom.netns.away import fork
-from netloom.netns.enter import Kept
-from netloom.netns.refusals import judged
-from netloom.netns.settings import Settings, is_mapped, settings
+from netloom.namespaces import cover, isolate
+from netloom.namespaces.away import fork
+from netloom.namespaces.enter import Kept
+from netloom.namespaces.refusals import judged
+from netloom.namespaces.settings import Settings, is_mapped, settings
 
 NOBODY = 65534
 

@@ -17,7 +17,7 @@ from netloom.errors import KernelError, Unavailable
 from netloom.kernel.closing import Closing
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.objects import Addr, Nexthop, Route
-from netloom.netns.handle import open_self
+from netloom.namespaces.handle import open_self
 from netloom.topology.wgconf import Peer, Tunnel, read_tunnel
 from netloom.values import family, ip_and_length
 from netloom.wire.rtnetlink import (

@@ -15,8 +15,8 @@ from netloom.errors import Interrupted, KernelError, NetloomError, Refused, Unav
 from netloom.host.brake import Brake, brake
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.objects import Addr, End, Link, Veth
-from netloom.netns.enter import enter
-from netloom.netns.targets import Target
+from netloom.namespaces.enter import enter
+from netloom.namespaces.targets import Target
 from netloom.values import IFNAMSIZ
 from netloom.wire.moved import get_altname
 from netloom.wire.rtnetlink import (

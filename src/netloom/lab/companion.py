@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 
-from netloom.netns.place import Place
+from netloom.namespaces.place import Place
 
 
 def start(

@@ -17,7 +17,7 @@ from netloom.kernel import procfs
 from netloom.kernel.closing import Closing
 from netloom.lab.live import Lab
 from netloom.model.objects import HOST
-from netloom.netns.holding import Identity, home_of, identity, residents
+from netloom.namespaces.holding import Identity, home_of, identity, residents
 
 
 class Leaks(Closing):

@@ -13,9 +13,9 @@ from contextlib import suppress
 from netloom.host import ending
 from netloom.host.journal import has_runs
 from netloom.kernel.process import Process, process, send
-from netloom.netns import names as registry
-from netloom.netns.handle import NoSuchNetns, open_name, open_self
-from netloom.netns.holding import Identity, identity, residents
+from netloom.namespaces import names as registry
+from netloom.namespaces.handle import NoSuchNetns, open_name, open_self
+from netloom.namespaces.holding import Identity, identity, residents
 
 _GRACE = 1.0
 """Seconds between SIGTERM and SIGKILL, and between one SIGKILL and the next."""

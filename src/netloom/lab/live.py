@@ -1,8 +1,8 @@
 """A lab that a Python program makes, changes and lets go of: `with Lab() as lab`.
 
-It stands in a place of its own (`netns/place.py`): a network and mounts that nobody else sees, held
-by two open files. So it needs no name that is free on the machine, labs of several processes do not
-meet, and whoever is killed leaves nothing. With `persistent` it is a lab as `netloom up` makes it.
+It stands in a place of its own (`namespaces/place.py`): a network and mounts that nobody else sees,
+held by two open files. So it needs no name that is free on the machine, labs of several processes
+do not meet, and whoever is killed leaves nothing. With `persistent` it is as `netloom up` makes it.
 
 Every change is the whole topology, changed by a word, and `up`.
 """
@@ -32,7 +32,7 @@ from netloom.lab.stand import Stand, not_open
 from netloom.model.objects import HOST, Desired
 from netloom.model.objects import Netns as Facts
 from netloom.model.snapshot import Snapshot
-from netloom.netns.place import Place
+from netloom.namespaces.place import Place
 from netloom.topology.expand import Fabric, expand
 from netloom.topology.parse import Source, parse
 from netloom.topology.topology import Topology

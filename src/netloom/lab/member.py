@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from netloom.lab.live import Lab
-    from netloom.netns.place import Place
+    from netloom.namespaces.place import Place
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")

@@ -9,8 +9,8 @@ import subprocess
 from netloom.errors import Unavailable
 from netloom.host.porter import path_of
 from netloom.lab import companion
-from netloom.netns.holding import identity
-from netloom.netns.place import Place
+from netloom.namespaces.holding import identity
+from netloom.namespaces.place import Place
 
 _SERVING = (
     "import sys\n"

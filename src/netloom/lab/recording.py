@@ -31,8 +31,8 @@ from netloom.errors import NetloomError, Unavailable
 from netloom.host.packets import LINKTYPES, SNAPLEN, counted, hear, hear_all, make_room
 from netloom.lab.closer import close_aside
 from netloom.model.objects import HOST
-from netloom.netns.enter import hop
-from netloom.netns.handle import open_name
+from netloom.namespaces.enter import hop
+from netloom.namespaces.handle import open_name
 from netloom.wire import pcapng
 
 if TYPE_CHECKING:

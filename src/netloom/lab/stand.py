@@ -14,9 +14,9 @@ from netloom.lab import porter, warden
 from netloom.lab.end import down
 from netloom.lab.leftovers import end_all_in, end_residents
 from netloom.model.objects import HOST
-from netloom.netns.holder import is_needed, is_used
-from netloom.netns.holding import identity
-from netloom.netns.place import Place, here, of, outer, within
+from netloom.namespaces.holder import is_needed, is_used
+from netloom.namespaces.holding import identity
+from netloom.namespaces.place import Place, here, of, outer, within
 
 
 class Stand(Closing):

@@ -8,7 +8,7 @@ gone, and its number somebody else's, before they are looked at. It waits for th
 import subprocess  # noqa: TC003 - what is returned
 
 from netloom.lab import companion
-from netloom.netns.place import Place
+from netloom.namespaces.place import Place
 
 _WAITING = (
     "import select, sys\n"

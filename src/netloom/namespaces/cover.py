@@ -13,7 +13,7 @@ import stat
 
 from netloom.errors import KernelError, Unavailable
 from netloom.kernel import procfs, syscalls
-from netloom.netns.enter import aside
+from netloom.namespaces.enter import aside
 
 REMEDY = "run it as root, or inside `unshare -Urnm`"
 

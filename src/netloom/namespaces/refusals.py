@@ -18,7 +18,7 @@ Rule 2: a reason that is certain comes before one that is likely.
 import errno
 
 from netloom.errors import KernelError, NetloomError, Unavailable
-from netloom.netns.settings import APPARMOR, USERNS_CLONE, Settings, settings
+from netloom.namespaces.settings import APPARMOR, USERNS_CLONE, Settings, settings
 
 AS_ROOT = "run it as root"
 MORE = "`netloom doctor --rootless` tells more"

@@ -17,11 +17,11 @@ from netloom.errors import KernelError, Unavailable
 from netloom.kernel import syscalls
 from netloom.kernel.closing import Closing
 from netloom.kernel.loopback import set_lo_up
-from netloom.netns import cover, isolate, view
-from netloom.netns.away import Portable, away
-from netloom.netns.enter import aside, same_folder
-from netloom.netns.handle import open_name
-from netloom.netns.refusals import refused
+from netloom.namespaces import cover, isolate, view
+from netloom.namespaces.away import Portable, away
+from netloom.namespaces.enter import aside, same_folder
+from netloom.namespaces.handle import open_name
+from netloom.namespaces.refusals import refused
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")

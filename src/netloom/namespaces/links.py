@@ -8,7 +8,7 @@ number is given to somebody else.
 import os
 import re
 
-from netloom.netns.handle import is_netns
+from netloom.namespaces.handle import is_netns
 
 _OF_A_PROCESS = re.compile(r"/proc/(\d+|self|thread-self)/(?:task/\d+/)?ns/net")
 

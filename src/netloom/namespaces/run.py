@@ -9,7 +9,7 @@ import os
 
 from netloom.errors import KernelError, Unavailable
 from netloom.kernel import procfs, syscalls
-from netloom.netns import handle, view
+from netloom.namespaces import handle, view
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from netloom.errors import KernelError
 from netloom.kernel.netlink import Rtnetlink
-from netloom.netns.handle import NETNS_DIR
+from netloom.namespaces.handle import NETNS_DIR
 from netloom.wire.attributes import number, offsets, u32
 from netloom.wire.constants import NETNSA_FD, NETNSA_NSID, NLM_F_DUMP, RTM_GETNSID, RTM_NEWNSID
 from netloom.wire.message import Message

@@ -22,10 +22,10 @@ import msgspec
 from netloom.errors import KernelError, Unavailable
 from netloom.kernel.process import process
 from netloom.model.objects import HOST
-from netloom.netns import handle
-from netloom.netns.belonging import lab_here
-from netloom.netns.enter import enter
-from netloom.netns.handle import Handle, NoSuchNetns
+from netloom.namespaces import handle
+from netloom.namespaces.belonging import lab_here
+from netloom.namespaces.enter import enter
+from netloom.namespaces.handle import Handle, NoSuchNetns
 
 _DOCKER = "/var/run/docker.sock"
 _PATIENCE = 10.0

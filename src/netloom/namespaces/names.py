@@ -16,10 +16,10 @@ from contextlib import contextmanager, suppress
 from netloom.errors import KernelError, Unavailable
 from netloom.kernel import procfs, syscalls
 from netloom.kernel.loopback import set_lo_up
-from netloom.netns import cover, handle, holder
-from netloom.netns.cover import refused
-from netloom.netns.enter import aside
-from netloom.netns.handle import NoSuchNetns, path_of
+from netloom.namespaces import cover, handle, holder
+from netloom.namespaces.cover import refused
+from netloom.namespaces.enter import aside
+from netloom.namespaces.handle import NoSuchNetns, path_of
 
 NETNS_DIR = handle.NETNS_DIR
 is_netns = handle.is_netns

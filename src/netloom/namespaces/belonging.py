@@ -12,9 +12,9 @@ from typing import NamedTuple
 from netloom.errors import KernelError
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.marks import lab_of
-from netloom.netns import handle, names
-from netloom.netns.enter import enter
-from netloom.netns.holding import Holder, Identity, holders, identity, residents
+from netloom.namespaces import handle, names
+from netloom.namespaces.enter import enter
+from netloom.namespaces.holding import Holder, Identity, holders, identity, residents
 from netloom.wire.rtnetlink import get_link, read_links
 
 _GROUPS = (

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from typing import NamedTuple
 
-from netloom.netns.holding import Holder, Identity, residents
+from netloom.namespaces.holding import Holder, Identity, residents
 
 GRACE = 2.0
 """Seconds between SIGTERM and SIGKILL."""

@@ -18,9 +18,9 @@ from struct import Struct
 from netloom.kernel import syscalls
 from netloom.kernel.closing import Closing
 from netloom.kernel.netlink import SOL_NETLINK, Rtnetlink, netlink_socket
-from netloom.netns.enter import aside
-from netloom.netns.handle import Handle, open_self
-from netloom.netns.nsid import assign, known
+from netloom.namespaces.enter import aside
+from netloom.namespaces.handle import Handle, open_self
+from netloom.namespaces.nsid import assign, known
 from netloom.wire.attributes import number, offsets
 from netloom.wire.constants import NETNSA_NSID
 

@@ -9,7 +9,7 @@ import os
 from struct import Struct
 
 from netloom.errors import KernelError
-from netloom.netns.handle import NETNS_DIR
+from netloom.namespaces.handle import NETNS_DIR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import os
 from netloom.errors import KernelError, Unavailable
 from netloom.kernel import procfs, syscalls
 from netloom.kernel.loopback import set_lo_up
-from netloom.netns import run, view
-from netloom.netns.refusals import refused
+from netloom.namespaces import run, view
+from netloom.namespaces.refusals import refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

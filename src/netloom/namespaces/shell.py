@@ -2,7 +2,7 @@
 
 import os
 
-from netloom.netns import run
+from netloom.namespaces import run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from contextlib import ExitStack, suppress
 from typing import Any, NoReturn, ParamSpec, TypeVar, cast
 
 from netloom.errors import NetloomError, Unavailable
-from netloom.netns.enter import Kept
+from netloom.namespaces.enter import Kept
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")

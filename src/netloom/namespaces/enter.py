@@ -13,7 +13,7 @@ from typing import Generic, ParamSpec, Self, TypeVar, cast
 
 from netloom.kernel import syscalls
 from netloom.kernel.netlink import netlink_socket, netns_cookie
-from netloom.netns.handle import Handle
+from netloom.namespaces.handle import Handle
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
