@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from netloom.lab.building import Network as Network
     from netloom.lab.building import Wire as Wire
     from netloom.lab.expectations import Outcome as Outcome
+    from netloom.lab.found import netns as netns
+    from netloom.lab.found import observe as observe
     from netloom.lab.live import Lab as Lab
     from netloom.lab.member import Netns as Netns
     from netloom.lab.partitions import Change as Change
@@ -44,6 +46,8 @@ _PLACES = {
     "Unavailable": "netloom.errors",
     "Wire": "netloom.lab.building",
     "load": "netloom.lab",
+    "netns": "netloom.lab.found",
+    "observe": "netloom.lab.found",
     "parse": "netloom.topology.parse",
 }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from netloom import netns as find
 from tests.cli.coexistence import (
     DEADLINE,
     OPEN,
@@ -211,6 +212,12 @@ def test_members_are_on_a_network_of_docker_s_with_its_containers() -> None:
             assert "172.30.0.2/24" in said
             assert said.endswith("status 0\n")
             pid = says("docker", "inspect", "-f", "{{.State.Pid}}", "shop").strip()
+            shop = find("docker:shop")
+            assert shop.ip == "172.30.0.2"
+            assert shop.reaches(WEB4)
+            assert netloom("wire", "probe:by 10.9.0.1/24", "docker:shop:by 10.9.0.2/24")
+            assert find("probe").reaches("docker:shop:by")
+            says("ip", "-n", "probe", "link", "del", "by")
             netloom("attach", "shop", pid)
             assert pings("shop", WEB4)
             assert pings("shop", "172.30.0.128")

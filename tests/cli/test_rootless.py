@@ -1,6 +1,7 @@
 """The command line of a plain user, without anything around it: namespaces of that user's own."""
 
 import os
+import select
 import signal
 import subprocess
 import tempfile
@@ -74,6 +75,33 @@ def test_several_labs_and_names(plain: Plain) -> None:
     plain.says("down", "-q", "other")
     assert os.listdir(plain.folder / "run") == ["netloom"]
     plain.says("del", "x")
+
+
+PERSISTENT = """
+import os, subprocess, sys
+from netloom import Lab
+for number in range(2):
+    with Lab(name=f"lab{number}", persistent=True) as lab:
+        lab.wire(*lab.netns("a", "b"))
+        assert lab["a"].reaches("b")
+    assert os.listdir(os.environ["XDG_RUNTIME_DIR"]) == []
+print("done", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_program_that_has_let_go_stands_in_nobody_s_way(plain: Plain) -> None:
+    """Two persistent labs, one after the other; then commands, while the program still runs."""
+    env = {**os.environ, "XDG_RUNTIME_DIR": str(plain.folder / "run")}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(plainly(PERSISTENT), env=env, cwd=plain.folder, **pipes) as program:
+        assert program.stdout
+        assert program.stdin
+        assert select.select([program.stdout], [], [], 30)[0]
+        assert program.stdout.readline() == b"done\n"
+        plain.says("up", "-q", "other.yaml")
+        plain.says("down", "-q", "other")
+        program.stdin.close()
 
 
 def test_commands_at_once(plain: Plain) -> None:
@@ -157,6 +185,8 @@ def test_both_are_killed_while_a_lab_comes_up(plain: Plain) -> None:
 
 STARTED = """
 import os
+import select
+import subprocess
 spawn = os.posix_spawn
 
 def spawn_and_die(*words, **keys):

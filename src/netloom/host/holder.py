@@ -21,7 +21,7 @@ import signal
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from netloom.errors import Unavailable
 from netloom.kernel import process, syscalls
@@ -155,20 +155,29 @@ class Holder:
         """
         if self._lock < 0:
             return
-        try:
-            gate = self._open("gate")
+        lock, self._lock = self._lock, -1
+        with ExitStack() as stack:  # the gate goes last: nobody comes in meanwhile
+            try:
+                gate = self._open("gate")
+            except OSError:
+                os.close(lock)
+                return
+            for fd in (gate, lock):
+                stack.callback(os.close, fd)
+                stack.callback(fcntl.flock, fd, fcntl.LOCK_UN)  # a fork may have it as well
             fcntl.flock(gate, fcntl.LOCK_EX)
             if not self._is_standing(gate):
                 return
             if is_used() if used is None else used:
                 if used is None:
                     self._end_what_nobody_holds()
-                fcntl.flock(self._lock, fcntl.LOCK_UN)
                 return
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:  # somebody else is inside, and tidies later: so let go before the gate
-            fcntl.flock(self._lock, fcntl.LOCK_UN)
-            return
+            with suppress(OSError):  # else somebody else is inside, and tidies later
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._end()
+
+    def _end(self) -> None:
+        """End both, and forget them."""
         noted = _noted(self.folder)
         for name in ("holder", "lock", "gate"):
             with suppress(OSError):

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from netloom.errors import KernelError, Unavailable
 from netloom.host import claims, etc, newborn, sysctl
+from netloom.host.dumps import Look, asked_addrs
 from netloom.host.journal import has_runs
 from netloom.host.scope import Scope
 from netloom.kernel.netlink import Rtnetlink
@@ -31,7 +32,6 @@ from netloom.model.objects import (
     Loopback,
     Netns,
     Route,
-    Rule,
     Veth,
 )
 from netloom.model.snapshot import Foreign, GivenLink, Snapshot
@@ -44,18 +44,7 @@ from netloom.plan.sysctls import NO_IPV6, link_of
 from netloom.topology.expand import TAP, out_of
 from netloom.topology.lower import HOST_PROTOCOL
 from netloom.wire.netconf import FORWARDING, netconf_get, read_forwarding
-from netloom.wire.rtnetlink import (
-    SeenAddr,
-    SeenLink,
-    dump_addrs,
-    dump_links,
-    dump_routes,
-    dump_rules,
-    read_addrs,
-    read_links,
-    read_routes,
-    read_rules,
-)
+from netloom.wire.rtnetlink import SeenLink
 
 UNKNOWN = End("", "")
 """The far end of a wire that leads to where we do not look, or not to where its mark says."""
@@ -64,28 +53,6 @@ FALLBACK = frozenset(
     "tunl0 gre0 gretap0 erspan0 ip_vti0 sit0 ip6tnl0 ip6gre0 ip6_vti0".split()  # noqa: SIM905
 )
 """Devices that the kernel puts into every new namespace once their module is loaded."""
-
-_PERMANENT = 0x80  # IFA_F_PERMANENT
-_KERNELS = frozenset({1, 2, 3})  # IFAPROT_KERNEL_LO, _RA, _LL (linux/if_addr.h)
-_BORN = frozenset({"127.0.0.1", "::1"})
-
-
-class _Look:
-    """One namespace as the kernel tells of it."""
-
-    def __init__(self, rt: Rtnetlink) -> None:
-        self.links: list[SeenLink] = read_links(rt.dump(dump_links()))
-        self.addrs: list[SeenAddr] = read_addrs(rt.dump(dump_addrs()))
-        names = {link.index: link.name for link in self.links}
-        self.names = names
-        self.routes: list[Route] = read_routes(rt.dump(dump_routes()), names)
-        self.rules: list[Rule] = read_rules(rt.dump(dump_rules()))
-        self.cookie = rt.cookie
-
-    @property
-    def mark(self) -> str:
-        """The alias of `lo`."""
-        return next((link.alias for link in self.links if link.index == 1), "")
 
 
 class _Observer:
@@ -125,7 +92,7 @@ class _Observer:
 
     def visit_host(self) -> None:
         with Rtnetlink() as rt:
-            look = _Look(rt)
+            look = Look(rt)
         self.take(HOST, look, marked=False)
         known = sysctl.read((NO_IPV6, *self.scope.sysctls.get(HOST, ())))
         routes = frozenset(r for r in look.routes if r.protocol == HOST_PROTOCOL)
@@ -175,7 +142,7 @@ class _Observer:
         hop(handle)
         keys = self.scope.sysctls.get(name, ())
         with Rtnetlink() as rt:
-            look = _Look(rt)
+            look = Look(rt)
             if name in self.scope.borrowed:
                 self.take_borrowed(name, look)
                 return
@@ -198,7 +165,7 @@ class _Observer:
             rulesets=self.rulesets(name),
         )
 
-    def take_borrowed(self, name: str, look: _Look) -> None:
+    def take_borrowed(self, name: str, look: Look) -> None:
         """Take what is ours in a namespace that is not."""
         self.take(name, look, marked=False)
         links, sysctls = self.netns[name].links, sysctl.read((NO_IPV6,))
@@ -216,9 +183,9 @@ class _Observer:
         wanted = self.scope.etc.get(name, "")
         return wanted if wanted and not found and etc.is_taken(name) else found
 
-    def take(self, name: str, look: _Look, *, marked: bool) -> None:
+    def take(self, name: str, look: Look, *, marked: bool) -> None:
         """Take what is ours of one namespace's links, and the names of the others."""
-        addrs = _addrs_by_link(look.addrs)
+        addrs = asked_addrs(look.addrs)
         links: dict[str, Link] = {}
         foreign: list[str] = []
         for seen in look.links:
@@ -356,19 +323,6 @@ def _forwarding(rt: Rtnetlink, keys: Iterable[str]) -> dict[str, str]:
         for key, answer in zip(asked, answers, strict=True)
         if not isinstance(answer, KernelError)
     }
-
-
-def _addrs_by_link(seen: Iterable[SeenAddr]) -> dict[int, list[Addr]]:
-    """Return the addresses that somebody asked for: permanent, and not the kernel's own."""
-    found: dict[int, list[Addr]] = {}
-    for entry in seen:
-        if entry.flags & _PERMANENT and entry.proto not in _KERNELS:
-            if entry.index == 1 and entry.addr.ip in _BORN:
-                continue
-            found.setdefault(entry.index, []).append(entry.addr)
-    for addrs in found.values():
-        addrs.sort()
-    return found
 
 
 def observe(scope: Scope) -> Snapshot:

@@ -9,7 +9,7 @@ Every change is the whole topology, changed by a word, and `up`.
 
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from subprocess import Popen
@@ -29,8 +29,7 @@ from netloom.lab.files import load
 from netloom.lab.member import Netns
 from netloom.lab.partitions import Change, Partitions
 from netloom.lab.stand import Stand, not_open
-from netloom.model.objects import HOST, Desired
-from netloom.model.objects import Netns as Facts
+from netloom.model.objects import HOST, Desired, Link
 from netloom.model.snapshot import Snapshot
 from netloom.namespaces.place import Place
 from netloom.topology.expand import Fabric, expand
@@ -198,7 +197,7 @@ class Lab(Building, Closing):
 
     def __getitem__(self, name: str) -> Netns:
         """Return the namespace of a name (`host` is the lab's own host); raises `KeyError`."""
-        self.check_known(name)
+        self._check_known(name)
         return Netns(self, name)
 
     def __contains__(self, name: object) -> bool:
@@ -287,18 +286,25 @@ class Lab(Building, Closing):
 
     # ── for its members ───────────────────────────────────────────────────────────────────────
 
-    def desired_of(self, name: str) -> Facts:
-        """Return what is asked of a namespace; raises `KeyError`."""
-        return self._desired.netns[name]
+    def links_of(self, name: str) -> Mapping[str, Link]:
+        """Return the links that a namespace shall have; raises `KeyError`."""
+        return self._desired.netns[name].links
 
-    def address_of(self, name: str, link: str) -> str:
-        """Return the first address of an interface; raises `KeyError`."""
-        return self.desired_of(name).links[link].addrs[0].ip
+    def address_of(self, target: str, viewer: Netns) -> str:
+        """Return the address of `NS` that a viewer reaches, or the first of `NS:IF`.
+
+        What is no name of the lab is returned as it is; raises `KeyError` for an interface there.
+        """
+        name, _, link = target.partition(":")
+        if link:
+            self._check_known(name)
+            return self.links_of(name)[link].addrs[0].ip
+        return self[name].ip_for(viewer) if name in self else target
 
     def place_of(self, name: str) -> Place:
         """Return a namespace with what is seen in it; raises `KeyError`."""
         stand = self.stand
-        self.check_known(name)
+        self._check_known(name)
         with held_back():
             return stand.place_of(name)
 
@@ -315,7 +321,7 @@ class Lab(Building, Closing):
             self.stand.adopt(process)
         return process
 
-    def check_known(self, name: str) -> None:
+    def _check_known(self, name: str) -> None:
         """Raise `KeyError` for a name that no namespace of the lab has."""
         if name not in self and name != HOST:
             msg = f"no namespace `{name}` in the lab `{self.name}`"

@@ -1,4 +1,4 @@
-"""A namespace of a lab, as a Python program sees it: run in it, call in it, listen and connect.
+"""A namespace, as a Python program sees it: run in it, call in it, listen and connect.
 
 What the standard library names is named so: `run` and `popen` are subprocess's, `socket`, `listen`
 and `create_connection` socket's, `open_connection` and the like asyncio's.
@@ -16,6 +16,7 @@ from typing import (
     Any,
     Literal,
     ParamSpec,
+    Protocol,
     TypeAlias,
     TypedDict,
     TypeVar,
@@ -35,7 +36,7 @@ from netloom.values import contains, family, ip, network_of
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-    from netloom.lab.live import Lab
+    from netloom.model.objects import Link
     from netloom.namespaces.place import Place
 
 _P = ParamSpec("_P")
@@ -65,10 +66,35 @@ class ProcessKeys(TypedDict, total=False):
     group: str | int | None
 
 
-class Netns:
-    """A namespace of a lab; made by `Lab.netns`, or found by `lab["web"]`."""
+class Home(Protocol):
+    """What a namespace is in, and asks about itself and others: a lab, or the machine."""
 
-    def __init__(self, lab: "Lab", name: str) -> None:
+    timeout: float
+    """Seconds that a command may take to become ready."""
+
+    def __getitem__(self, name: str) -> "Netns":
+        """Return the namespace of a name."""
+
+    def links_of(self, name: str) -> "Mapping[str, Link]":
+        """Return the links of a namespace."""
+
+    def address_of(self, target: str, viewer: "Netns") -> str:
+        """Return the address of a namespace, or of its `NS:IF`, for a viewer; else the text."""
+
+    def place_of(self, name: str) -> "Place":
+        """Return a namespace with what is seen in it."""
+
+    def spawns(self) -> None:
+        """Note that a process is about to be started."""
+
+    def start(self, name: str, argv: list[str], **keys: Any) -> "subprocess.Popen[Any]":
+        """Start a process in a namespace."""
+
+
+class Netns:
+    """A namespace of a lab (`Lab.netns`, `lab["web"]`), or of the machine (`netloom.netns`)."""
+
+    def __init__(self, lab: Home, name: str) -> None:
         """Stand for the namespace of this name."""
         self.lab = lab
         self.name = name
@@ -81,8 +107,11 @@ class Netns:
 
     @property
     def ips(self) -> tuple[str, ...]:
-        """All addresses that the lab gave it, without their lengths; IPv4 first."""
-        links = self.lab.desired_of(self.name).links.values()
+        """All addresses that the lab gave it, without their lengths; IPv4 first.
+
+        Of a namespace that is no lab's, all that it has, without those of `lo` and link-local ones.
+        """
+        links = self.lab.links_of(self.name).values()
         found = [addr.ip for link in links for addr in link.addrs]
         return tuple(sorted(found, key=family))
 
@@ -112,7 +141,7 @@ class Netns:
 
     def is_beside(self, address: str) -> bool:
         """Whether an address is on a subnet of this namespace."""
-        links = self.lab.desired_of(self.name).links.values()
+        links = self.lab.links_of(self.name).values()
         return any(
             contains(network_of(addr.ip, addr.prefixlen), address)
             for link in links
@@ -202,12 +231,7 @@ class Netns:
         try:
             return ip(target)
         except ValueError:
-            netns, _, link = target.partition(":")
-        if link:
-            self.lab.check_known(netns)
-        elif netns not in self.lab:
-            return target
-        return self.lab.address_of(netns, link) if link else self.lab[netns].ip_for(self)
+            return self.lab.address_of(target, self)
 
     # ── processes ─────────────────────────────────────────────────────────────────────────────
 
@@ -304,7 +328,7 @@ class Netns:
         ready: str | None = None,
         **keys: Unpack[ProcessKeys],
     ) -> "subprocess.Popen[Any]":
-        """Start a command inside (subprocess.Popen); it ends with the lab at the latest.
+        """Start a command inside (subprocess.Popen); it ends with its lab at the latest.
 
         With `ready` (`tcp/80`, `udp/53`, `unix/PATH`) return only when that listens; raises
         `NotReady` when the command ends before, or the lab's `timeout` is over.

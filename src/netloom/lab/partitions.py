@@ -6,7 +6,7 @@ that are open, too; and who only forwards for others still does.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
@@ -63,7 +63,7 @@ class Partitions:
 
     def _heal(self, table: str) -> None:
         for member in self._held.pop(table, ()):
-            if member.name in member.lab:
+            with suppress(KeyError):  # it is no more in the lab
                 member.call(_run, f"table inet {table}\ndelete table inet {table}\n")
 
 

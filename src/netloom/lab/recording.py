@@ -169,7 +169,7 @@ class Recording:
 
     def _announce(self) -> None:
         """Send the first canary over each link that is new."""
-        links = {(name, link) for name in self._ears for link in self._lab.desired_of(name).links}
+        links = {(name, link) for name in self._ears for link in self._lab.links_of(name)}
         self._announced &= links
         for name, link in sorted(links - self._announced):
             if self._ears[name].is_up(link):

@@ -60,7 +60,16 @@ class Borrowed(Struct, frozen=True, tag="borrowed"):
     alias: str = ""
 
 
-Kind = Loopback | Veth | Bridge | Borrowed
+class Other(Struct, frozen=True, tag="other"):
+    """A link of a kind that no lab asks for.
+
+    `kind` is the kernel's word (IFLA_INFO_KIND), such as `vlan`, and empty for hardware.
+    """
+
+    kind: str = ""
+
+
+Kind = Loopback | Veth | Bridge | Borrowed | Other
 
 
 class Addr(Struct, frozen=True, order=True):

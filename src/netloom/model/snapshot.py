@@ -1,7 +1,8 @@
 """What is there: the same nouns as asked for, and beside them what only the kernel knows.
 
-A snapshot is cut by *the fence*: of the namespace `host` and of other people's things it holds no
-more than their names and subnets, so that nothing later can change them by mistake.
+The snapshot of a lab is cut by *the fence*: of the namespace `host` and of other people's things it
+holds no more than their names and subnets, so that nothing later can change them by mistake. That
+of a machine (`netloom.observe`) has no fence, and is never the ground of a change.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from netloom.model.walls import Walls
 
 
 class GivenLink(Struct, frozen=True):
-    """What the kernel gave to one of our links: its index, and whether it has carrier."""
+    """What the kernel gave to a link: its index, whether it has carrier, its far end's index."""
 
     index: int
     carrier: bool = False
@@ -34,15 +35,15 @@ class Foreign(Struct, frozen=True):
 
 
 class Snapshot(Struct, frozen=True):
-    """One look at the machine, within the fence of one lab.
+    """One look at the machine, within the fence of one lab, or at all of it.
 
-    `netns` holds what is ours; `newborn` the sysctls that a fresh namespace begins with (New
-    namespaces inherit the IPv4 settings of the initial one, net/ipv4/devinet.c),
-    `newborn_links` the highest index of its links; `walls` the firewalls of the host, if
-    somebody asked for them; `given` and `foreign` the rest. `unnamed`
-    are files in /run/netns that a killed `up` made and never mounted a namespace on;
-    `stray_etc` names whose files of ours in /etc outlived their namespace, `stray_commands`
-    namespaces and names of commands that did.
+    `netns` holds what is ours (of a whole machine: all that may be looked at); `newborn` the
+    sysctls that a fresh namespace begins with (New namespaces inherit the IPv4 settings of the
+    initial one, net/ipv4/devinet.c), `newborn_links` the highest index of its links; `walls` the
+    firewalls of the host, if somebody asked for them; `given` and `foreign` the rest. `unnamed`
+    are files in /run/netns that a killed `up` made and never mounted a namespace on; `stray_etc`
+    names whose files of ours in /etc outlived their namespace, `stray_commands` namespaces and
+    names of commands that did.
     """
 
     netns: Mapping[str, Netns] = field(default_factory=dict)
