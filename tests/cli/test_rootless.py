@@ -93,8 +93,8 @@ sys.stdin.read()
 def test_a_program_that_has_let_go_stands_in_nobody_s_way(plain: Plain) -> None:
     """Two persistent labs, one after the other; then commands, while the program still runs."""
     env = {**os.environ, "XDG_RUNTIME_DIR": str(plain.folder / "run")}
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(plainly(PERSISTENT), env=env, cwd=plain.folder, **pipes) as program:
+    argv, pipe = plainly(PERSISTENT), subprocess.PIPE
+    with subprocess.Popen(argv, env=env, cwd=plain.folder, stdin=pipe, stdout=pipe) as program:
         assert program.stdout
         assert program.stdin
         assert select.select([program.stdout], [], [], 30)[0]
