@@ -158,6 +158,44 @@ def test_the_host_of_a_lab_is_its_own(lab: Lab) -> None:
     assert lab["host"].reaches("10.0.0.2")
 
 
+def test_what_a_program_does_by_hand_is_seen_by_the_next_change(lab: Lab) -> None:
+    """Nothing is taken for granted once somebody was inside: in the host, in a namespace."""
+    host = lab["host"]
+    host.run(["ip", "link", "add", "mine", "type", "bridge"], check=True)
+    a, b = lab.netns("a", "b")
+    with pytest.raises(TopologyError, match="`host:mine` exists, and is not this lab's"):
+        lab.wire("host:mine", a)
+    lab.wire("a:eth0 10.0.0.1/24", "b:eth0 10.0.0.2/24")
+    a.run(["ip", "addr", "flush", "dev", "eth0"], check=True)
+    assert not a.reaches("10.0.0.2", within=0.2)
+    lab.wire("a:eth1 10.1.0.1/24", "b:eth1 10.1.0.2/24")
+    assert a.reaches("10.0.0.2")
+    b.run(["ip", "link", "del", "eth1"], check=True)
+    lab.wire("host:eth0 10.2.0.1/24", "b:eth2 10.2.0.2/24")
+    assert a.reaches("10.1.0.2")
+    assert host.reaches("10.2.0.2")
+    assert "mine" in host.call(os.listdir, "/sys/class/net")
+
+
+def test_a_lab_of_wires_alone_grows(tmp_path: Path) -> None:
+    """Who was never said but by a wire is there all the same, and every name stands for one."""
+    path = tmp_path / "pair.yaml"
+    path.write_text("links: [[a, b]]\nhosts: {printer: 192.0.2.7}\n")
+    with Lab(path) as lab:
+        lab.wire("b", "c")
+        lab.netns("d")
+        lab.wire("d", "a")
+        assert lab["d"].reaches("a")
+        assert lab["b"].reaches("c")
+        for add in (lab.netns, lab.network):
+            with pytest.raises(TopologyError, match="`b` is in the lab already"):
+                add("b")
+            with pytest.raises(TopologyError, match="`printer` is outside of the lab"):
+                add("printer")
+    with Lab(path) as lab, pytest.raises(TopologyError, match="`printer` is outside of the lab"):
+        lab.wire("a", "printer")
+
+
 def test_a_lab_that_is_not_open_refuses() -> None:
     """Before the block, after it, and twice at once."""
     lab = Lab()
@@ -400,7 +438,7 @@ def test_a_cancelled_coroutine_leaves_nothing(tmp_path: Path) -> None:
 INTERRUPTED = """
 import signal, sys, threading, time
 from netloom import Lab
-after = float(sys.argv[1])
+after, sleeps = float(sys.argv[1]), sys.argv[2:]
 def interrupt():
     time.sleep(after)
     signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
@@ -409,9 +447,9 @@ try:
     with Lab() as lab:
         a, b = lab.netns("a", "b")
         lab.wire(a, b)
-        a.popen(["sleep", "4727"])
-        lab.netns("c", run="exec sleep 4728")
-        b.run(["sleep", "4729"])
+        a.popen(["sleep", sleeps[0]])
+        lab.netns("c", run=f"exec sleep {sleeps[1]}")
+        b.run(["sleep", sleeps[2]])
 except KeyboardInterrupt:
     sys.exit(7)
 """
@@ -422,15 +460,16 @@ def test_ctrl_c_at_any_moment_leaves_nothing(after: float) -> None:
     """It comes as `KeyboardInterrupt`, and what was begun is over by then."""
     paths = [str(SRC), *LIBRARIES]
     code = f"import sys; sys.path[:0] = {paths}\n{INTERRUPTED}"
+    sleeps = [f"472{n}{int(after * 100):02}" for n in (7, 8, 9)]  # no other run's
     done = subprocess.run(
-        [sys.executable, "-c", code, str(after)],
+        [sys.executable, "-c", code, str(after), *sleeps],
         stderr=subprocess.PIPE,
         text=True,
         check=False,
         timeout=30,
     )
     assert done.returncode == 7, done.stderr
-    assert [n for n in (4727, 4728, 4729) if f"sleep {n}" in living("sleep")] == []
+    assert [n for n in sleeps if f"sleep {n}" in living("sleep")] == []
 
 
 FORKING = """

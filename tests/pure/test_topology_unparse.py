@@ -1,11 +1,16 @@
 """`Topology` to text: what was written is read again, in the shortest spelling."""
 
+import json
+from collections.abc import Mapping
+
 import pytest
 import yaml
 from hypothesis import given
+from hypothesis import strategies as st
 
+from netloom.errors import TopologyError
 from netloom.topology.emit import scalar
-from netloom.topology.parse import parse
+from netloom.topology.parse import parse, read
 from netloom.topology.topology import Topology
 from netloom.topology.unparse import unparse
 from tests.pure.topologies import topologies
@@ -23,6 +28,40 @@ def test_canonical_text_is_its_own_canonical_form(topology: Topology) -> None:
     text = unparse(topology)
 
     assert unparse(parse(text).topology) == text
+
+
+_WORDS = ("namespaces", "networks", "links", "ends", "mtu", "run", "web", "a:eth0 10.0.0.1/24", "b")
+_PLAIN = st.sampled_from(_WORDS) | st.text(max_size=8) | st.integers() | st.floats()
+_TREES = st.recursive(
+    _PLAIN | st.none() | st.booleans(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(_WORDS) | st.integers(0, 9), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+def _agree(tree: Mapping[str, object]) -> None:
+    text = json.dumps(tree, ensure_ascii=False)
+    try:
+        said = parse(text).topology
+    except TopologyError:
+        assert read(tree) is None
+    else:
+        assert read(tree) == said
+
+
+@given(topologies())
+def test_what_python_says_is_what_its_text_says(topology: Topology) -> None:
+    """Values are read without a text as their text is."""
+    _agree(yaml.load(unparse(topology), Loader=yaml.BaseLoader))  # noqa: S506 - texts alone
+
+
+@given(st.dictionaries(st.sampled_from(_WORDS), _TREES, max_size=3))
+def test_what_is_wrong_in_python_is_wrong_in_its_text(tree: Mapping[str, object]) -> None:
+    """Whatever it is, and the other way round."""
+    _agree(tree)
 
 
 def test_the_order_of_the_file_is_kept() -> None:

@@ -20,7 +20,7 @@ from netloom.host.machine import Orders
 from netloom.host.rooms import OPEN
 from netloom.host.worker import Worker
 from netloom.namespaces import names as registry
-from netloom.namespaces.enter import aside
+from netloom.namespaces.enter import roam
 from netloom.namespaces.handle import NoSuchNetns
 from netloom.plan import steps
 from netloom.plan.steps import Plan, Step
@@ -96,9 +96,11 @@ def apply(plan: Plan, orders: Orders) -> list[Refused]:
         try:
             registry.prepare()
         except Unavailable as error:
+            if orders.nursery:
+                orders.nursery.close()
             return [Refused(line(first), _as_kernel_error(error), asked=command(first))]
     _raise_limit()
-    refused = aside(_work, plan, orders)
+    refused = roam(_work, plan, orders)
     if orders.inside:
         flows.forget(orders.inside)
     etc.tidy()

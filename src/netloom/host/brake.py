@@ -6,9 +6,8 @@ Mustn't: swallow an interrupt: whoever holds the brake asks it afterwards, and u
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -18,46 +17,60 @@ class Brake:
 
     def __init__(self) -> None:
         """Nobody does yet."""
-        self._pulled = threading.Event()
+        self.pulled = False
+        """Whether a stop was asked for."""
         self.caught: list[int] = []
 
     def pull(self, number: int = 0, frame: FrameType | None = None) -> None:  # noqa: ARG002 - a handler's shape
         """Ask for a stop."""
         self.caught.append(number)
-        self._pulled.set()
-
-    @property
-    def pulled(self) -> bool:
-        """Whether a stop was asked for."""
-        return self._pulled.is_set()
+        self.pulled = True
 
 
-@contextmanager
-def brake() -> Iterator[Brake]:
+class brake:  # noqa: N801 - a context manager that reads as a verb
     """Catch the signals that ask to stop, while the block runs; only a main thread gets any."""
-    handle = Brake()
-    if threading.current_thread() is not threading.main_thread():
-        yield handle
-        return
-    before = {number: signal.signal(number, handle.pull) for number in _SIGNALS}
-    try:
-        yield handle
-    finally:
-        for number, handler in before.items():
+
+    only_handled = False
+    """Whether only those are caught for which the program has a handler of its own."""
+
+    def __init__(self) -> None:
+        """Catch nothing yet."""
+        self.handle = Brake()
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Brake:
+        """Return what is told of them; inside another such block, what that one is told."""
+        if threading.current_thread() is not threading.main_thread():
+            return self.handle
+        for number in _SIGNALS:
+            handler = signal.getsignal(number)
+            outer = getattr(handler, "__self__", None)
+            if isinstance(outer, Brake):
+                self.handle = outer
+            elif callable(handler) or not self.only_handled:
+                self._before[number] = handler
+        for number in self._before:
+            signal.signal(number, self.handle.pull)
+        return self.handle
+
+    def __exit__(self, *_: object) -> None:
+        """Leave all signals to whom they were."""
+        for number, handler in self._before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
-@contextmanager
-def held_back() -> Iterator[Brake]:
+class held_back(brake):  # noqa: N801
     """Catch the signals that ask to stop, as `brake`, and deliver them when the block is done.
 
-    For what a program must not be torn out of: Ctrl-C then comes right after it.
+    For what a program must not be torn out of: Ctrl-C then comes right after it. A signal that ends
+    the process at once still does.
     """
-    caught: list[int] = []
-    try:
-        with brake() as handle:
-            caught = handle.caught
-            yield handle
-    finally:
+
+    only_handled = True
+
+    def __exit__(self, *_: object) -> None:
+        """Deliver what came."""
+        super().__exit__()
+        caught = [number for number in self.handle.caught if number in self._before]
         for number in dict.fromkeys(caught):
             signal.raise_signal(number)

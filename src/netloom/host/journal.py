@@ -19,7 +19,7 @@ import fcntl
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
+from functools import cache
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -95,9 +95,11 @@ def change(
     )
 
 
+@cache
 def boot_id() -> str:
     """Return the kernel's name for this boot (random(4))."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
 
 
 def labs() -> list[str]:
@@ -121,10 +123,13 @@ def has_runs(lab: str) -> bool:
 class Journal:
     """The memory of one lab. As a context manager it holds the lab's lock, and tidies up."""
 
+    lasts = True
+    """Whether anybody can come back to it when the process has ended."""
+
     def __init__(self, lab: str) -> None:
         """Remember which lab; nothing is read or made yet."""
         self.lab = lab
-        self.dir = Path(RUN_DIR, "labs", lab)
+        self.dir = f"{RUN_DIR}/labs/{lab}"
         self._lock = -1
 
     def __enter__(self) -> Self:
@@ -143,7 +148,7 @@ class Journal:
                 raise Unavailable(reason, "try again when it has finished") from None
             with suppress(FileNotFoundError):
                 # Whoever held it before may have removed the folder: then this lock locks nothing.
-                if self.dir.stat().st_ino == os.fstat(self._lock).st_ino:
+                if os.stat(self.dir).st_ino == os.fstat(self._lock).st_ino:
                     return self
             os.close(self._lock)
 
@@ -160,9 +165,9 @@ class Journal:
 
     def _tidy(self) -> None:
         with suppress(OSError):
-            for folder in (self.dir / "files", self.dir, self.dir.parent, Path(RUN_DIR)):
+            for folder in (f"{self.dir}/files", self.dir, f"{RUN_DIR}/labs", RUN_DIR):
                 with suppress(FileNotFoundError):
-                    folder.rmdir()
+                    os.rmdir(folder)
 
     # ── record and pending ────────────────────────────────────────────────────────────────────
 
@@ -176,28 +181,33 @@ class Journal:
 
     def _read(self, name: str, kind: type[_T]) -> _T | None:
         try:
-            return msgspec.json.decode((self.dir / name).read_bytes(), type=kind)
+            with open(f"{self.dir}/{name}", "rb") as file:
+                return msgspec.json.decode(file.read(), type=kind)
         except FileNotFoundError:
             return None
         except msgspec.DecodeError as error:
-            reason = f"{self.dir / name} cannot be read: {error}"
+            reason = f"{self.dir}/{name} cannot be read: {error}"
             raise Unavailable(reason, "was it written by another version of netloom?") from error
         except PermissionError as error:
-            raise Unavailable(f"may not read {self.dir / name}", "run it as root") from error
+            raise Unavailable(f"may not read {self.dir}/{name}", "run it as root") from error
+
+    def _note(self, pending: Pending) -> None:
+        self._write("pending", msgspec.json.encode(pending))
 
     def begin(self, pending: Pending, folders: Mapping[str, Mapping[str, str]]) -> None:
         """Put on disk the folders that will be needed, and last what is about to be made."""
-        files = self.dir / "files"
-        new = [digest for digest in folders if not (files / digest).exists()]
+        files = f"{self.dir}/files"
+        new = [digest for digest in folders if not os.path.exists(f"{files}/{digest}")]
         try:
-            files.mkdir(exist_ok=True)
+            if new:
+                os.makedirs(files, exist_ok=True)
             for digest in new:
                 self._write_folder(f"files/{digest}", folders[digest])
-            self._write("pending", msgspec.json.encode(pending))
+            self._note(pending)
         except OSError as error:
             for digest in new:
-                _rmtree(files / digest)
-                _rmtree(files / f"{digest}.new")
+                _rmtree(f"{files}/{digest}")
+                _rmtree(f"{files}/{digest}.new")
             reason = f"cannot write below {self.dir}: {error.strerror}"
             raise Unavailable(reason, "a change begins on disk: make room there") from error
 
@@ -223,42 +233,43 @@ class Journal:
         for name in ("pending", "record", "pending.new", "record.new"):
             self._forget(name)
         for folder in ("files", "undo", "logs", "run"):
-            _rmtree(self.dir / folder)
+            _rmtree(f"{self.dir}/{folder}")
 
     def _forget(self, name: str) -> None:
         with suppress(FileNotFoundError):
-            (self.dir / name).unlink()
+            os.unlink(f"{self.dir}/{name}")
 
     def _drop_folders(self, desired: Desired) -> None:
         used = {netns.etc for netns in desired.netns.values()}
         with suppress(FileNotFoundError):
-            for digest in os.listdir(self.dir / "files"):
+            for digest in os.listdir(f"{self.dir}/files"):
                 if digest not in used:
-                    _rmtree(self.dir / "files" / digest)
+                    _rmtree(f"{self.dir}/files/{digest}")
 
     def _write_folder(self, name: str, texts: Mapping[str, str]) -> None:
-        beside = self.dir / f"{name}.new"
+        beside = f"{self.dir}/{name}.new"
         _rmtree(beside)
         for path, text in texts.items():
-            (beside / path).parent.mkdir(parents=True, exist_ok=True)
-            (beside / path).write_text(text, encoding="utf-8", errors="surrogateescape")
-        beside.rename(self.dir / name)
+            os.makedirs(os.path.dirname(f"{beside}/{path}"), exist_ok=True)
+            with open(f"{beside}/{path}", "wb") as file:
+                file.write(text.encode(errors="surrogateescape"))
+        os.rename(beside, f"{self.dir}/{name}")
 
     def _write(self, name: str, data: bytes) -> None:
-        beside = self.dir / f"{name}.new"
+        beside = f"{self.dir}/{name}.new"
         try:
-            beside.write_bytes(data)
-            beside.rename(self.dir / name)
+            with open(beside, "wb") as file:
+                file.write(data)
+            os.rename(beside, f"{self.dir}/{name}")
         except OSError:
-            beside.unlink(missing_ok=True)
+            self._forget(f"{name}.new")
             raise
 
     # ── undo ──────────────────────────────────────────────────────────────────────────────────
 
     def push(self, past: Record | None) -> int:
         """Keep the state before a change; return its number."""
-        folder = self.dir / "undo"
-        folder.mkdir(exist_ok=True)
+        os.makedirs(f"{self.dir}/undo", exist_ok=True)
         numbers = self._numbers()
         number = (numbers[-1] if numbers else 0) + 1
         nothing = Record(lab=self.lab, boot="", command="")
@@ -282,12 +293,65 @@ class Journal:
 
     def _numbers(self) -> list[int]:
         try:
-            return sorted(int(name) for name in os.listdir(self.dir / "undo") if name.isdecimal())
+            return sorted(int(name) for name in os.listdir(f"{self.dir}/undo") if name.isdecimal())
         except FileNotFoundError:
             return []
 
 
-def _rmtree(top: Path) -> None:
+class Memory(Journal):
+    """The memory of a lab that nobody but its program knows, and that ends with it.
+
+    On disk are the files that namespaces see in /etc, no more.
+
+    Mustn't: be used where changes are made in children (`away.py`): theirs is lost with them.
+    """
+
+    lasts = False
+
+    def __init__(self, lab: str) -> None:
+        """Remember nothing yet."""
+        super().__init__(lab)
+        self._applied: Record | None = None
+        self._begun: Pending | None = None
+
+    def __enter__(self) -> Self:
+        """Lock nothing: the lab's own lock is for all of its threads."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave all as it is."""
+
+    def record(self) -> Record | None:
+        """Return what was applied last, None if nothing is."""
+        return self._applied
+
+    def pending(self) -> Pending | None:
+        """Return the change that was begun and could not be undone, None if there is none."""
+        return self._begun
+
+    def _note(self, pending: Pending) -> None:
+        self._begun = pending
+
+    def commit(self, record: Record) -> None:
+        """Remember what is applied now; the change is over."""
+        self._applied, self._begun = record, None
+        self._drop_folders(record.desired)
+
+    def abort(self, record: Record | None) -> None:
+        """Note that the change has been undone."""
+        self.commit(record) if record else self.forget()
+
+    def forget(self) -> None:
+        """Remember nothing any more."""
+        self._applied = self._begun = None
+        _rmtree(f"{self.dir}/files")
+
+    def push(self, past: Record | None) -> int:  # noqa: ARG002 - the shape of a journal
+        """Keep nothing: a program that wants to go back says so."""
+        return 0
+
+
+def _rmtree(top: str) -> None:
     """Remove a folder of ours with all in it, as far as it goes (`shutil` takes 2 ms to load)."""
     for folder, _, files in os.walk(top, topdown=False):
         with suppress(OSError):
@@ -296,11 +360,11 @@ def _rmtree(top: Path) -> None:
             os.rmdir(folder)
 
 
-def _opened_dir(folder: Path) -> int:
+def _opened_dir(folder: str) -> int:
     make_run_writable()
     while True:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            os.makedirs(folder, exist_ok=True)
             return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:  # another netloom removed it in between
             continue

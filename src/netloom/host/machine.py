@@ -20,6 +20,8 @@ from netloom.topology.lend import Nic
 from netloom.topology.uplink import Outside
 
 if TYPE_CHECKING:
+    from netloom.host.journal import Journal
+    from netloom.host.rooms import Nursery
     from netloom.host.rulesets import Foretellings, Text
 
 
@@ -28,7 +30,8 @@ class Orders(Struct, frozen=True):
 
     `go_on`: after a refusal, go on and report all (teardown); else stop at the first. `progress` is
     told how many steps are done; `stopped` says whether to stop early. `inside` are prefixes that
-    the lab leaves: whatever the plan says, the host forgets their connections at the end.
+    the lab leaves: whatever the plan says, the host forgets their connections at the end. `nursery`
+    has as many namespaces as the plan makes, and is closed at its end.
     """
 
     lab: str
@@ -37,6 +40,7 @@ class Orders(Struct, frozen=True):
     progress: Callable[[int], None] = lambda done: None  # noqa: ARG005 - the shape of a progress call
     stopped: Callable[[], bool] = lambda: False
     inside: frozenset[str] = frozenset()
+    nursery: "Nursery | None" = None
 
 
 Holders = dict[str, list[tuple[int, str]]]
@@ -57,6 +61,9 @@ class Machine(Protocol):
     @property
     def hostname(self) -> str:
         """What the machine calls itself (gethostname(2))."""
+
+    def journal(self, lab: str) -> "Journal":
+        """Return the memory of a lab."""
 
     def check_lasting(self) -> None:
         """Raise `Unavailable` where what is made would be gone with this process."""

@@ -10,6 +10,7 @@ is gone when its thread is.)
 
 import errno
 from collections.abc import Iterable
+from socket import if_nameindex
 
 from msgspec.structs import replace
 
@@ -38,7 +39,7 @@ from netloom.model.snapshot import Foreign, GivenLink, Snapshot
 from netloom.model.walls import Passage, Walls  # noqa: TC001 - what an observer holds
 from netloom.namespaces import names as registry
 from netloom.namespaces.cover import REMEDY
-from netloom.namespaces.enter import aside, hop
+from netloom.namespaces.enter import aside, hop, roam
 from netloom.namespaces.handle import Handle, NoSuchNetns, Stale, open_name
 from netloom.plan.sysctls import NO_IPV6, link_of
 from netloom.topology.expand import TAP, out_of
@@ -58,8 +59,9 @@ FALLBACK = frozenset(
 class _Observer:
     """Gathers a snapshot."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, *, private: bool) -> None:
         self.scope = scope
+        self.private = private
         self.netns: dict[str, Netns] = {}
         self.given: dict[End, GivenLink] = {}
         self.cookies: dict[str, int] = {}
@@ -75,7 +77,10 @@ class _Observer:
 
     def look(self) -> Snapshot:
         """Visit every namespace of the scope; runs on a thread of its own."""
-        self.visit_host()
+        if self.private and not self.scope.in_host:
+            self.netns[HOST] = Netns(sysctls=sysctl.read((NO_IPV6,)))
+        else:
+            self.visit_host()
         there = set(registry.names())
         for name in sorted(self.scope.names):
             if name == HOST:
@@ -88,6 +93,16 @@ class _Observer:
         unseen = not newborn.is_made(self.scope.kinds - self.kinds())
         if self.scope.forgotten or unseen or not self.scope.making <= self.netns.keys():
             self.newborn, self.newborn_links = newborn.look(self.scope.fresh, self.scope.kinds)
+        return self.joined()
+
+    def look_at_nothing(self) -> Snapshot:
+        """See to what is known of a machine in which nothing is yet: it is itself newborn."""
+        known = sysctl.read((NO_IPV6, *self.scope.sysctls.get(HOST, ())))
+        self.netns[HOST] = Netns(sysctls={k: v for k, v in known.items() if not link_of(k)})
+        self.newborn = sysctl.read(self.scope.fresh)
+        self.newborn_links = max(index for index, _ in if_nameindex())
+        if not newborn.is_made(self.scope.kinds):
+            aside(newborn.look, (), self.scope.kinds)
         return self.joined()
 
     def visit_host(self) -> None:
@@ -325,10 +340,15 @@ def _forwarding(rt: Rtnetlink, keys: Iterable[str]) -> dict[str, str]:
     }
 
 
-def observe(scope: Scope) -> Snapshot:
-    """Return what is there within a scope; raises `Unavailable` where looking is not allowed."""
+def observe(scope: Scope, *, empty: bool = False, private: bool = False) -> Snapshot:
+    """Return what is there within a scope; raises `Unavailable` where looking is not allowed.
+
+    `empty`: the machine is known to be newborn, with nothing in it; `private`: its namespace `host`
+    is known to hold nothing but what is the lab's.
+    """
+    observer = _Observer(scope, private=private)
     try:
-        return aside(_Observer(scope).look)
+        return observer.look_at_nothing() if empty and not scope.walls else roam(observer.look)
     except KernelError as error:
         raise _unavailable(error) from error
 

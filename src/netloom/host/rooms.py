@@ -52,6 +52,7 @@ class Nursery:
 
     def __init__(self, number: int) -> None:
         """Begin to make `number` namespaces."""
+        self.number = number
         self._free = Semaphore(_AHEAD)
         self._born: SimpleQueue[Room | OSError | Unavailable] = SimpleQueue()
         self._closed = False
@@ -93,11 +94,11 @@ class Nursery:
 class Rooms:
     """The namespaces that are open; `host` is the one that the thread begins in."""
 
-    def __init__(self, newborn: int = 0) -> None:
-        """Open `host`; `newborn` namespaces will be asked for."""
+    def __init__(self, newborn: int = 0, nursery: Nursery | None = None) -> None:
+        """Open `host`; `newborn` namespaces will be asked for, perhaps of a nursery begun early."""
         self._home = Room(open_self(), Rtnetlink())
         self._open: OrderedDict[str, Room] = OrderedDict()
-        self._nursery = Nursery(newborn) if newborn else None
+        self._nursery = nursery or (Nursery(newborn) if newborn else None)
 
     def __getitem__(self, name: str) -> Room:
         """Return an open namespace, opening it if need be."""

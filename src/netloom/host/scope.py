@@ -38,6 +38,13 @@ class Scope(Struct, frozen=True):
     borrowed: frozenset[str] = frozenset()
     ports: Mapping[str, Borrowed] = field(default_factory=dict)
 
+    @property
+    def in_host(self) -> bool:
+        """Whether the lab has, had or shall have a part in the namespace `host`."""
+        ends = (*self.peers, *self.ports, *(end for end, _ in self.macs))
+        settings = self.walls or HOST in self.rulesets or bool(self.sysctls.get(HOST))
+        return settings or any(end.startswith(f"{HOST}:") for end in ends)
+
 
 def scope_of(
     lab: str,

@@ -2,13 +2,12 @@
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netloom.errors import Refused
 from netloom.host import apply as doing
 from netloom.host import observe as looking
-from netloom.host.journal import boot_id
+from netloom.host.journal import Journal, boot_id
 from netloom.host.machine import Holders, Orders
 from netloom.host.scope import Scope
 from netloom.host.subnets import host_subnets
@@ -38,12 +37,16 @@ class ThisMachine:
     @property
     def ipv6(self) -> bool:
         """Whether the kernel has IPv6."""
-        return Path("/proc/sys/net/ipv6").exists()
+        return os.path.exists("/proc/sys/net/ipv6")
 
     @property
     def hostname(self) -> str:
         """What the machine calls itself (gethostname(2))."""
         return os.uname().nodename
+
+    def journal(self, lab: str) -> Journal:
+        """Return the memory of a lab, on disk."""
+        return Journal(lab)
 
     def check_lasting(self) -> None:
         """Raise `Unavailable` where what is made would be gone with this process."""

@@ -41,6 +41,11 @@ _REMOVALS = (
 _GONE = {errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL}
 
 
+def newborns(plan: Plan) -> int:
+    """Return how many namespaces a plan makes."""
+    return sum(isinstance(step, steps.NetnsAdd) for step in plan)
+
+
 class Worker:
     """The hands that carry out a plan: what is open, what is gathered, what was refused."""
 
@@ -49,7 +54,7 @@ class Worker:
         self.orders = orders
         self.refused: list[Refused] = []
         self._rulesets: Rulesets | None = None
-        self.rooms = Rooms(sum(isinstance(step, steps.NetnsAdd) for step in plan))
+        self.rooms = Rooms(newborns(plan), orders.nursery)
         self.indexes = {end: given.index for end, given in orders.snapshot.given.items()}
         self.fresh: dict[str, count[int]] = {}
         self.batch: list[tuple[Step, Message]] = []

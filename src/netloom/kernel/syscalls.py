@@ -10,6 +10,7 @@ Rule 2: no `typing`, `socket` or `subprocess` here: `netloom exec` starts throug
 
 import ctypes
 import os
+import sys
 
 from netloom.errors import KernelError
 
@@ -46,6 +47,7 @@ _SIGKILL = 9
 _SIGPIPE = 13
 _SIGXFSZ = 25
 
+_ENCODING = sys.getfilesystemencoding()
 _libc = ctypes.CDLL(None, use_errno=True)
 _syscall = _libc.syscall
 _syscall.restype = ctypes.c_long
@@ -188,7 +190,7 @@ def become(argv: list[str]) -> "NoReturn":
 
 
 def _path(path: str) -> bytes:
-    return os.fsencode(path)
+    return path.encode(_ENCODING, "surrogateescape")  # as os.fsencode does, which takes 5 µs
 
 
 def _long(number: int) -> ctypes.c_long:

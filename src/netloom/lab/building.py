@@ -3,8 +3,6 @@
 import threading
 from typing import NamedTuple, overload
 
-from msgspec.structs import replace
-
 from netloom.lab import words
 from netloom.lab.member import Netns
 from netloom.lab.words import Words
@@ -213,8 +211,7 @@ class Building:
         pair = (ends[0], ends[1])
         with self.lock:
             said = words.wire_of(pair, {"subnet": subnet, "subnets": subnets, "mtu": mtu})
-            links = (*self.topology.links, said)
-            self.make(replace(self.topology, links=links))
+            self.make(words.with_wire(self.topology, said))
         return Wire(pair, said)
 
     connect = wire

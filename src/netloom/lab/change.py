@@ -6,7 +6,6 @@ from whatever is there then.
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -20,6 +19,7 @@ from netloom.host.scope import scope_of
 from netloom.host.this import ThisMachine
 from netloom.lab.drafts import Draft, draft, states, with_passages
 from netloom.lab.end import refuse_foreign
+from netloom.lab.files import absolute
 from netloom.lab.guests import refuse_to_cut_off
 from netloom.lab.report import Report
 from netloom.model.objects import HOST, NOTHING, Borrowed, Desired, Link, Netns, Veth
@@ -75,15 +75,15 @@ def make(
     """Make a lab as its topology says, and wait for nothing; `up` tells what is raised."""
     begun = time.monotonic()
     lab = source.topology.name
-    with Journal(lab) as journal:
+    with machine.journal(lab) as journal:
         found = draft(source, journal, machine)
         record = Record(
             lab=lab,
             boot=machine.boot,
             desired=found.lowered.desired,
             held=found.lowered.held,
-            source=str(Path(source.file).absolute()),
-            text=source.text,
+            source=absolute(source.file),
+            text=source.text if journal.lasts else "",
             command=command,
             through=found.lowered.through,
         )

@@ -1,11 +1,12 @@
 """Who closes packet sockets: the kernel takes some 10 ms for each, and nobody should wait for that.
 
-A small process gets them (SCM_RIGHTS, unix(7)) and closes them, several at once. It ends with the
-program. A thread would do, too, but Python warns whoever forks beside threads, and it is the user
-who forks.
+A small process gets them (SCM_RIGHTS, unix(7)) and closes them, several at once, when the program
+has: whoever lets go of a socket last is the one who waits. It ends with the program. A thread would
+do, too, but Python warns whoever forks beside threads, and it is the user who forks.
 """
 
 import atexit
+import os
 import socket
 import subprocess
 import sys
@@ -17,11 +18,13 @@ import os, socket, threading
 told = socket.socket(fileno=0)
 def close():
     while True:
-        data, fds, _, _ = socket.recv_fds(told, 1, 1)
+        data, fds, _, _ = socket.recv_fds(told, 1, 2)
         if not data:
             return
-        for fd in fds:
-            os.close(fd)
+        sock, closed = fds
+        os.read(closed, 1)
+        os.close(closed)
+        os.close(sock)
 for _ in range(7):
     threading.Thread(target=close).start()
 close()
@@ -40,14 +43,17 @@ class _Closer:
         """Close sockets, there if it can be done, else here."""
         with self._lock:
             told = self._told or self._start()
+            closed, closing = os.pipe()
             for sock in socks:
                 with sock:
                     try:
-                        socket.send_fds(told, [b"."], [sock.fileno()])
+                        socket.send_fds(told, [b"."], [sock.fileno(), closed])
                     except BlockingIOError:  # it has many already
                         continue
                     except OSError:  # somebody has ended it
                         self._end()
+            os.close(closed)
+            os.close(closing)
 
     def _start(self) -> socket.socket:
         self._told, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -1,7 +1,6 @@
 """What `up` would do: a topology, lowered and held against what is there."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -12,7 +11,7 @@ from netloom.host.journal import Journal, Pending, Record
 from netloom.host.machine import Machine
 from netloom.host.scope import scope_of
 from netloom.host.this import ThisMachine
-from netloom.lab.files import read_files
+from netloom.lab.files import absolute, read_files
 from netloom.model.objects import HOST, Borrowed, Desired
 from netloom.model.snapshot import Snapshot
 from netloom.model.walls import Across, Through
@@ -138,7 +137,7 @@ def _around(source: Source, held: Held, machine: Machine) -> Around:
         files=read_files(source),
         joined=_joined(source, machine),
         nics=machine.nics() if _lends(topology) else {},
-        folder=str(Path(source.file).absolute().parent),
+        folder=absolute(source.file).rpartition("/")[0] or "/",
     )
 
 

@@ -7,7 +7,7 @@ Nothing is made and nothing marked. The names of a plain user are in namespaces 
 import os
 from collections.abc import Callable, Mapping
 from subprocess import Popen
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from netloom.errors import KernelError, Unavailable
 from netloom.host.holder import Holder
@@ -25,6 +25,7 @@ from netloom.namespaces.holder import is_needed
 from netloom.namespaces.place import Place, here, of
 from netloom.namespaces.targets import open_target, split
 
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
@@ -123,6 +124,16 @@ class Found:
     def place_of(self, name: str) -> Place:  # noqa: ARG002
         """Return the place."""
         return self._place
+
+    def probed(
+        self,
+        name: str,  # noqa: ARG002
+        call: Callable[_P, _T],
+        *args: _P.args,
+        **keys: _P.kwargs,
+    ) -> _T:
+        """Return what a call there returns."""
+        return self._place.call(call, *args, **keys)
 
     def spawns(self) -> None:
         """Note nothing: who starts a process ends it."""

@@ -8,6 +8,7 @@ namespaces that were asked for: nobody comes into the others.
 import gc
 import os
 import socket
+import stat
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -62,15 +63,17 @@ class Leaks(Closing):
         return [*self._descriptors(), *self._threads(), *self._mounts()]
 
     def _descriptors(self) -> Iterator[str]:
-        for entry in Path("/proc/self/fd").iterdir():
+        for fd in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:
             with suppress(OSError):
-                fd = int(entry.name)
-                if str(entry.readlink()).startswith("socket:"):
+                facts = os.fstat(fd)
+                if stat.S_ISSOCK(facts.st_mode):
                     name = self._names.get(home_of(fd))
-                    if name and os.fstat(fd).st_ino not in self._own:
+                    if name and facts.st_ino not in self._own:
                         yield f"an open socket in `{name}` ({_told(fd)})"
-                elif fd not in self._held and (name := self._names.get(identity(fd))):
-                    yield f"descriptor {fd} on the namespace `{name}`"
+                elif fd not in self._held:
+                    name = self._names.get(Identity(facts.st_dev, facts.st_ino))
+                    if name:
+                        yield f"descriptor {fd} on the namespace `{name}`"
 
     def _threads(self) -> Iterator[str]:
         """Yield the threads that Python knows: one that has ended is seen a little longer."""

@@ -9,18 +9,17 @@ Every change is the whole topology, changed by a word, and `up`.
 
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from subprocess import Popen
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from msgspec.structs import replace
 
 from netloom.errors import NetloomError, Unavailable
 from netloom.host.brake import held_back
 from netloom.host.scope import scope_of
-from netloom.host.this import ThisMachine
 from netloom.kernel.closing import Closing
 from netloom.lab.building import Building
 from netloom.lab.change import TIMEOUT, make
@@ -33,12 +32,17 @@ from netloom.model.objects import HOST, Desired, Link
 from netloom.model.snapshot import Snapshot
 from netloom.namespaces.place import Place
 from netloom.topology.expand import Fabric, expand
-from netloom.topology.parse import Source, parse
+from netloom.topology.loom import switch_of
+from netloom.topology.parse import Source
 from netloom.topology.topology import Topology
-from netloom.topology.unparse import unparse
+from netloom.topology.written import Written
 
 if TYPE_CHECKING:
     from netloom.lab.recording import Recording
+
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 class Lab(Building, Closing):
@@ -99,7 +103,7 @@ class Lab(Building, Closing):
                 self._stand = Stand(self.name, persistent=self.persistent)
                 self._partitions = Partitions()
                 if self.persistent:
-                    self._stand.home.call(ThisMachine().check_lasting)
+                    self._stand.home.call(self._stand.machine.check_lasting)
             if self.topology != Topology(name=self.name):
                 self.make(self.topology)
             stack.pop_all()
@@ -157,7 +161,7 @@ class Lab(Building, Closing):
         """
         stand = self.stand
         source = self._source if topology is self.topology else None
-        fabric = expand(topology)
+        fabric = self._fabric if topology is self.topology else expand(topology)
         there = self._desired.netns
         gone = [
             name for name in self._fabric.members if name in there and name not in fabric.members
@@ -165,7 +169,7 @@ class Lab(Building, Closing):
         for one in self.recordings:
             one.take()
         try:
-            source = source or parse(unparse(topology), file=self._file, name=self.name)
+            source = source or Written(topology, file=self._file)
             with held_back() as stop:
                 if any(said.run for said in (topology.namespaces or {}).values()):
                     stand.spawns()
@@ -174,13 +178,21 @@ class Lab(Building, Closing):
                 if stand.has_spawned:
                     for name in gone:
                         stand.place_of(name)  # held, so that whoever lives there can be found
-                report = stand.home.call(make, source, ThisMachine(), stop)
+                with stand.expecting(self._unborn(fabric)):
+                    report = stand.home.call(make, source, stand.machine, stop)
                 self._adopt(topology, fabric, report.desired)
                 stand.clear(gone)
             if report.desired.commands:
                 self.wait_ready()
         except NetloomError as error:
             raise error.with_traceback(None) from error.__cause__
+
+    def _unborn(self, fabric: Fabric) -> int:
+        """Return how many namespaces a change makes, as far as is known by now."""
+        there = self._desired.netns
+        switched = any(one.network and not one.joined for one in fabric.segments)
+        names = [*fabric.members, *([switch_of(self.name)] if switched else [])]
+        return sum(name not in there and name != HOST for name in names)
 
     def _adopt(self, topology: Topology, fabric: Fabric, desired: Desired) -> None:
         """Take note of what is there now."""
@@ -256,7 +268,7 @@ class Lab(Building, Closing):
     def snapshot(self) -> Snapshot:
         """Return what there is of the lab, as the kernel tells it."""
         scope = scope_of(self.name, [self._desired], making=self._desired)
-        return self.stand.home.call(ThisMachine().observe, scope)
+        return self.stand.home.call(self.stand.machine.observe, scope)
 
     def check(self, *, within: float = 1.0, wait: float = 0) -> list[Outcome]:
         """Return what becomes of each expectation (`expect`), by real packets.
@@ -269,7 +281,7 @@ class Lab(Building, Closing):
     def wait_ready(self, timeout: float | None = None) -> None:
         """Return when all commands (`run`) are ready; raises `NotReady` after `timeout` seconds."""
         seconds = self.timeout if timeout is None else timeout
-        self.stand.home.call(ThisMachine().wait_ready, self.name, self._desired, seconds)
+        self.stand.home.call(self.stand.machine.wait_ready, self.name, self._desired, seconds)
 
     def capture_packets(self, path: Path | str) -> Change:
         """Write what goes over all links from now on to a pcapng file, until that is taken back.
@@ -303,10 +315,13 @@ class Lab(Building, Closing):
 
     def place_of(self, name: str) -> Place:
         """Return a namespace with what is seen in it; raises `KeyError`."""
-        stand = self.stand
         self._check_known(name)
-        with held_back():
-            return stand.place_of(name)
+        return self.stand.place_of(name)
+
+    def probed(self, name: str, call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
+        """Return what a call returns that needs the network of a namespace, and leaves nothing."""
+        self._check_known(name)
+        return self.stand.probed(name, call, *args, **keys)
 
     def spawns(self) -> None:
         """Note that a process is about to be started in the lab."""

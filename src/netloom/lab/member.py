@@ -16,7 +16,6 @@ from typing import (
     Any,
     Literal,
     ParamSpec,
-    Protocol,
     TypeAlias,
     TypedDict,
     TypeVar,
@@ -26,6 +25,7 @@ from typing import (
 
 from netloom.errors import Unavailable
 from netloom.kernel.sockets import diag_socket
+from netloom.lab.home import Home
 from netloom.lab.probes import Journey, probe
 from netloom.lab.waiting import wait_for
 from netloom.model.objects import Loopback
@@ -36,7 +36,6 @@ from netloom.values import contains, family, ip, network_of
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-    from netloom.model.objects import Link
     from netloom.namespaces.place import Place
 
 _P = ParamSpec("_P")
@@ -64,31 +63,6 @@ class ProcessKeys(TypedDict, total=False):
     umask: int
     user: str | int | None
     group: str | int | None
-
-
-class Home(Protocol):
-    """What a namespace is in, and asks about itself and others: a lab, or the machine."""
-
-    timeout: float
-    """Seconds that a command may take to become ready."""
-
-    def __getitem__(self, name: str) -> "Netns":
-        """Return the namespace of a name."""
-
-    def links_of(self, name: str) -> "Mapping[str, Link]":
-        """Return the links of a namespace."""
-
-    def address_of(self, target: str, viewer: "Netns") -> str:
-        """Return the address of a namespace, or of its `NS:IF`, for a viewer; else the text."""
-
-    def place_of(self, name: str) -> "Place":
-        """Return a namespace with what is seen in it."""
-
-    def spawns(self) -> None:
-        """Note that a process is about to be started."""
-
-    def start(self, name: str, argv: list[str], **keys: Any) -> "subprocess.Popen[Any]":
-        """Start a process in a namespace."""
 
 
 class Netns:
@@ -377,7 +351,8 @@ class Netns:
         protocol, number = _port(port)
         target = dst.name if isinstance(dst, Netns) else dst
         asked = f"{self.name} -> {target}" + (f" {protocol}/{number}" if number else "")
-        return self.call(probe, asked, self._resolve(dst), protocol, number, within)
+        address = self._resolve(dst)
+        return self.lab.probed(self.name, probe, asked, address, protocol, number, within)
 
 
 def _words(argv: Argv) -> list[str]:

@@ -3,20 +3,28 @@
 import os
 import subprocess  # noqa: TC003 - what is reaped
 import threading
-from collections.abc import Iterable
-from contextlib import ExitStack, suppress
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any, ParamSpec, TypeVar
 
 from netloom.errors import Unavailable
+from netloom.host.brake import held_back
 from netloom.host.holder import Holder
+from netloom.host.own import OwnMachine
+from netloom.host.this import ThisMachine
 from netloom.kernel.closing import Closing
 from netloom.lab import porter, warden
 from netloom.lab.end import down
 from netloom.lab.leftovers import end_all_in, end_residents
 from netloom.model.objects import HOST
+from netloom.namespaces.enter import hop
+from netloom.namespaces.handle import open_name
 from netloom.namespaces.holder import is_needed, is_used
 from netloom.namespaces.holding import identity
 from netloom.namespaces.place import Place, here, of, outer, within
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 class Stand(Closing):
@@ -31,6 +39,8 @@ class Stand(Closing):
             self.home = of(self._holder.find(start=True))
         else:
             self.home = here() if persistent else outer()
+        own = OwnMachine(lab, by_heart=self.home.user < 0)
+        self.machine: ThisMachine = ThisMachine() if persistent else own
         self._lock = threading.RLock()
         self._places: dict[str, Place] = {}
         self._children: list[subprocess.Popen[Any]] = []
@@ -40,12 +50,52 @@ class Stand(Closing):
 
     def place_of(self, name: str) -> Place:
         """Return a namespace with what is seen in it, opened when it is first asked for."""
-        with self._lock:
+        place = self._places.get(name)
+        if place is not None:
+            return place
+        with self._lock, held_back():
             place = self._places.get(name)
             if place is None:
+                self.is_entered(name)
                 inner = "" if name == HOST else name
                 place = self._places[name] = within(self.home, inner)
             return place
+
+    def probed(self, name: str, call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
+        """Return what a call returns that needs the network of a namespace, and leaves nothing.
+
+        Should: be used where nobody looks at /sys or /etc: mounts to see them cost a millisecond.
+        """
+        place = self._places.get(name)
+        if place or name == HOST:
+            return (place or self.home).call(call, *args, **keys)
+
+        def inside() -> _T:
+            with open_name(name) as netns:
+                hop(netns)
+            return call(*args, **keys)
+
+        return self.home.call(inside)
+
+    @contextmanager
+    def expecting(self, number: int) -> Iterator[None]:
+        """Begin to make namespaces that a change in the block will ask for."""
+        machine = self.machine
+        if not isinstance(machine, OwnMachine):
+            yield
+            return
+        machine.expect(number)
+        try:
+            yield
+        finally:
+            machine.empty = False  # it is a copy that was told, if that was in a child
+            machine.dismiss()
+
+    def is_entered(self, name: str) -> None:
+        """Note that somebody is about to be in a namespace, who may change anything."""
+        if isinstance(self.machine, OwnMachine):
+            self.machine.empty = False
+            self.machine.private = self.machine.private and name != HOST
 
     def forget(self, name: str) -> None:
         """Open a namespace anew when it is asked for next: what is seen in it is another now."""

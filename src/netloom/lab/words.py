@@ -1,18 +1,20 @@
 """Python's values as the words of a topology file: one language, one validator.
 
 A keyword is the file's key (`-` becomes `_`, and `from` is `from_`), a text is the file's text. So
-what is said in Python is written down as JSON, which is YAML, and read as a file would be.
+what is said in Python is read as if it were written down as JSON, which is YAML; and where it is
+wrong, it is.
 """
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeAlias, Union
 
 from msgspec.structs import replace
 
 from netloom.errors import Problem, TopologyError
-from netloom.topology.parse import parse
+from netloom.model.objects import HOST
+from netloom.topology.parse import parse, read
 from netloom.topology.topology import Namespace, Network, Topology, Wire
 
 Words: TypeAlias = Union[
@@ -58,13 +60,24 @@ def with_namespaces(topology: Topology, more: Mapping[str, Namespace]) -> Topolo
     """Return a topology with more namespaces; none of that name is there yet."""
     for name in more:
         _check_free(topology, name, "namespaces")
-    return replace(topology, namespaces={**(topology.namespaces or {}), **more})
+    before = topology.namespaces or dict.fromkeys(_namespaces(topology), Namespace())
+    return replace(topology, namespaces={**before, **more})
 
 
 def with_network(topology: Topology, name: str, network: Network) -> Topology:
     """Return a topology with one network more; nothing of that name is there yet."""
     _check_free(topology, name, "networks")
     return replace(topology, networks={**topology.networks, name: network})
+
+
+def with_wire(topology: Topology, wire: Wire) -> Topology:
+    """Return a topology with one wire more; it may be the word that brings its namespaces along."""
+    if topology.namespaces is None:
+        known = _namespaces(topology)
+        for end in wire.ends:
+            if end.netns not in known:
+                _check_free(topology, end.netns, "links")
+    return replace(topology, links=(*topology.links, wire))
 
 
 def without_namespace(topology: Topology, name: str) -> Topology:
@@ -96,8 +109,18 @@ def without_wire(topology: Topology, wire: Wire) -> Topology:
 
 
 def _check_free(topology: Topology, name: str, key: str) -> None:
-    if name in topology.networks or name in (topology.namespaces or {}):
+    if name in topology.networks or name in _namespaces(topology):
         raise TopologyError([Problem(f"`{name}` is in the lab already", (key, name))])
+    if name in topology.hosts:
+        raise TopologyError([Problem(f"`{name}` is outside of the lab (`hosts`)", (key, name))])
+
+
+def _namespaces(topology: Topology) -> Collection[str]:
+    """Return the namespaces that a topology says: by name, or else by its wires."""
+    if topology.namespaces is not None:
+        return topology.namespaces
+    ends = (end.netns for wire in topology.links for end in wire.ends)
+    return dict.fromkeys(name for name in ends if name != HOST)
 
 
 def _said(keys: Mapping[str, Words]) -> dict[str, Words]:
@@ -110,6 +133,9 @@ def _said(keys: Mapping[str, Words]) -> dict[str, Words]:
 
 
 def _read(tree: Mapping[str, Words]) -> Topology:
+    topology = read(tree)
+    if topology is not None:
+        return topology
     text = json.dumps(tree, ensure_ascii=False, default=os.fspath)
     try:
         return parse(text).topology

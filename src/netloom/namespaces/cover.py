@@ -9,7 +9,6 @@ It is put together out of sight, in a mount namespace of a throwaway thread, and
 """
 
 import os
-import stat
 
 from netloom.errors import KernelError, Unavailable
 from netloom.kernel import procfs, syscalls
@@ -112,7 +111,7 @@ def _bind_back(old: str, entry: "os.DirEntry[str]") -> None:
     if entry.is_symlink():
         os.symlink(os.readlink(f"{old}/{entry.name}"), place)
         return
-    if stat.S_ISDIR(entry.stat(follow_symlinks=False).st_mode):
+    if entry.is_dir(follow_symlinks=False):
         os.mkdir(place)
     else:
         os.close(os.open(place, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0))

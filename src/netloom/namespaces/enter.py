@@ -13,7 +13,7 @@ from typing import Generic, ParamSpec, Self, TypeVar, cast
 
 from netloom.kernel import syscalls
 from netloom.kernel.netlink import netlink_socket, netns_cookie
-from netloom.namespaces.handle import Handle
+from netloom.namespaces.handle import Handle, open_self
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -69,6 +69,22 @@ def aside(call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
     Mustn't: be used to enter a user namespace: a process with threads cannot.
     """
     return _Errand(lambda: call(*args, **keys)).outcome()
+
+
+def roam(call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
+    """Return what `call` returns or raises, on a thread that may hop from network to network.
+
+    That is the calling one, if it is on an errand already; it comes back to where it was.
+
+    Mustn't: be used for a call that moves its thread in any other way.
+    """
+    if not isinstance(threading.current_thread(), _Errand):
+        return aside(call, *args, **keys)
+    with open_self() as home:
+        try:
+            return call(*args, **keys)
+        finally:
+            hop(home)
 
 
 def enter(netns: Handle | int, call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:

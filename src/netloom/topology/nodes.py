@@ -11,8 +11,9 @@ the same, so that no small file can ask for a large walk.
 Rule 3: what makes the tree impossible is raised at once; what only makes it wrong is collected.
 """
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NoReturn, Protocol, cast
 
 import yaml
@@ -115,6 +116,31 @@ def compose(lines: Lines, loader: Loader = LOADER) -> tuple[Node, list[Problem]]
         # The pure parser lets chr() and int() speak for `"\UFFFFFFFF"` and `%YAML 9…9`.
         composer.stop(f"this is not YAML: {error}", "", 0, 0)
     return node, composer.problems
+
+
+def node_of(value: object) -> Node | None:
+    """Return the node that `json.dumps` of a value would be read as; None where that is wrong.
+
+    Text is as in quotes; all else but sequences and mappings is as JSON has it. Nothing of it has a
+    place.
+    """
+    if isinstance(value, str):
+        return None if _CONTROL.search(value) or _FORBIDDEN.search(value) else _quoted(value)
+    if isinstance(value, Mapping):
+        pairs = {str(key): (_quoted(str(key)), node_of(each)) for key, each in value.items()}
+        wrong = any(node is None or node_of(key) is None for key, (_, node) in pairs.items())
+        if wrong or len(pairs) < len(value):
+            return None
+        return MapNode(cast("dict[str, tuple[TextNode, Node]]", pairs), 0, 0)
+    if isinstance(value, Sequence):
+        items = tuple(node for each in value if (node := node_of(each)))
+        return ListNode(items, 0, 0) if len(items) == len(value) else None
+    plain = value is None or isinstance(value, bool | int | float)
+    return TextNode(json.dumps(value), 0, 0) if plain else None
+
+
+def _quoted(value: str) -> TextNode:
+    return TextNode(value, 0, 0, plain=False)
 
 
 class _Composer:

@@ -5,14 +5,14 @@ wrong later (an unknown name, an overlap, a lack of rights) knows its path only,
 for the place.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import structs
 
 from netloom.errors import Mark, Path, Problem, TopologyError
 from netloom.topology.keys import TOPOLOGY
 from netloom.topology.lines import Lines, decode, in_order
-from netloom.topology.nodes import Node, TextNode, compose, is_nothing
+from netloom.topology.nodes import Node, TextNode, compose, is_nothing, node_of
 from netloom.topology.spans import place_in, span
 from netloom.topology.topology import Topology
 from netloom.topology.unknown import Places, namespaces, unknown_names
@@ -92,6 +92,21 @@ def parse(text: str | bytes, *, file: str = "<text>", name: str = "") -> Source:
         raise TopologyError(in_order(problems))
     source.topology = structs.replace(topology, name=topology.name or name)
     return source
+
+
+def read(tree: Mapping[str, object]) -> Topology | None:
+    """Return the topology that a tree says which could be JSON; None where anything is wrong.
+
+    What is, `parse` of its text tells.
+    """
+    node = node_of(tree)
+    if node is None:
+        return None
+    walk = Walk(Lines("", ""), [])
+    topology = walk.read(TOPOLOGY, Place(None, node), ())
+    if walk.problems or any(_shared_names(walk.places)):
+        return None
+    return topology if isinstance(topology, Topology) else None
 
 
 _ONE_SPACE = "one name stands for one thing"

@@ -1,0 +1,68 @@
+"""The machine that the lab of a Python program has for itself (`namespaces/place.py`).
+
+Nobody else is there, and at first nothing is: so what was not made yet need not be looked for.
+"""
+
+from msgspec.structs import replace
+
+from netloom.errors import Refused
+from netloom.host import observe as looking
+from netloom.host.journal import Journal, Memory
+from netloom.host.machine import Orders
+from netloom.host.rooms import Nursery
+from netloom.host.scope import Scope
+from netloom.host.this import ThisMachine
+from netloom.host.worker import newborns
+from netloom.model.snapshot import Snapshot
+from netloom.plan.steps import Plan
+from netloom.topology.allocate import HostSubnet
+
+
+class OwnMachine(ThisMachine):
+    """The machine of one lab; its `host` is the network namespace of the process or thread.
+
+    `empty`: nothing was made yet; `private`: in `host` is nothing that is not the lab's.
+
+    Should: be told when somebody was inside, who may have changed anything.
+    Mustn't: remember (`by_heart`) where changes are made in children, in whom it is a copy.
+    """
+
+    def __init__(self, lab: str, *, by_heart: bool) -> None:
+        """Know that nothing is there."""
+        self.empty = self.private = True
+        self._by_heart = by_heart
+        self._journal = Memory(lab) if by_heart else Journal(lab)
+        self._nursery: Nursery | None = None
+
+    def expect(self, number: int) -> None:
+        """Begin to make namespaces, as many as the next plan will ask for, while that is found out.
+
+        Should: be followed by `apply`, or by `dismiss` where it does not come to that.
+        """
+        if number and self._by_heart:
+            self._nursery = Nursery(number)
+
+    def dismiss(self) -> None:
+        """Let go of what was made for nothing."""
+        nursery, self._nursery = self._nursery, None
+        if nursery:
+            nursery.close()
+
+    def journal(self, lab: str) -> Journal:  # noqa: ARG002 - there is one
+        """Return the memory of the lab."""
+        return self._journal
+
+    def host_subnets(self, lab: str) -> tuple[HostSubnet, ...]:
+        """Return the prefixes connected to the namespace `host`, without the lab's own."""
+        return () if self.private else super().host_subnets(lab)
+
+    def observe(self, scope: Scope) -> Snapshot:
+        """Return what is there within a scope."""
+        return looking.observe(scope, empty=self.empty, private=self.private)
+
+    def apply(self, plan: Plan, orders: Orders) -> list[Refused]:
+        """Carry out a plan; return what was refused, at most one unless told to go on."""
+        self.empty = False
+        if self._nursery and self._nursery.number == newborns(plan):
+            orders, self._nursery = replace(orders, nursery=self._nursery), None
+        return super().apply(plan, orders)
