@@ -25,6 +25,7 @@ from tests.cli.internet import (
     HOST6,
     WEB4,
     WEB6,
+    ask_udp,
     connect,
     on_the_internet,
     server,
@@ -197,6 +198,18 @@ while True:
 """Sends back what comes. Of one who speaks first pasta 2023-03 does not tell its client."""
 
 
+SERVE_UDP = """
+import os, socket
+server = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+server.bind(("::", 5300))
+os.write(1, b"on\\n")
+while True:
+    said, peer = server.recvfrom(99)
+    server.sendto(said + b"!", peer)
+"""
+
+
 def tun_for_all() -> None:
     """Let a plain user make a tap, on this test's machine alone."""
     if os.geteuid() != 0:
@@ -272,6 +285,26 @@ def test_a_published_port_leads_in(argv: Callable[..., list[str]]) -> None:
         gone(*outside.values())
 
 
+@pytest.mark.needs("pasta", "userns")
+@pytest.mark.parametrize("argv", [python, plainly])
+@pytest.mark.parametrize("port", [5300, 5353])
+@on_the_internet()
+def test_a_published_port_of_udp_leads_in(port: int, argv: Callable[..., list[str]]) -> None:
+    """Datagrams come in and are answered; the host by 127.0.0.1, and no other port (how-to.md)."""
+    tun_for_all()
+    words = argv(MAIN, "run", "--publish", f"{port}:5300/udp", "python3", "-c", SERVE_UDP)
+    with started(words) as running:
+        assert running.stdout
+        assert running.stdout.readline() == b"on\n"
+        for address in (HOST4, HOST6):
+            assert ask_udp("beyond", address, port) == "?!"
+        if port == 5300:
+            assert ask_udp("host", "127.0.0.1", port) == "?!"
+        outside = doors()
+        running.kill()
+        gone(*outside.values())
+
+
 JOBS = """
 import os, subprocess, sys
 print(os.getpid(), os.getppid(), os.getsid(0), os.getpgid(0))
@@ -337,6 +370,14 @@ def test_without_a_way_out_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> No
     assert refused("--uplink") == (
         "cannot open /dev/net/tun: No such file or directory\nhint: modprobe tun\n"
     )
+    Path("/dev/net/tun").touch(0o600)
+    hint = "hint: have root run `chmod 0666 /dev/net/tun`"
+    done = ran(*plainly(MAIN, "run", "--uplink", "echo", "on"), check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (
+        125,
+        "",
+        f"cannot open /dev/net/tun: Permission denied\n{hint}\n",
+    )
     gone(*doors().values())
 
 
@@ -385,6 +426,24 @@ def test_a_plain_user_s_command_has_a_place_on_the_lab_of_that_user() -> None:
             plain.says("down", "-q", "shop")
     finally:
         shutil.rmtree(folder)
+
+
+@pytest.mark.needs("pasta", "userns")
+@on_the_internet()
+def test_a_plain_user_s_command_is_on_a_lab_s_network_and_on_the_internet() -> None:
+    """Beside the members, whose gateway it does not need: its way out is its own."""
+    tun_for_all()
+    with (
+        tempfile.TemporaryDirectory() as name,
+        plain_user(Path(name)) as plain,
+        server("beyond", 80),
+    ):
+        (plain.folder / "shop.yaml").write_text(SHOP)
+        plain.says("up", "-q", "shop.yaml")
+        script = f"ping -qc1 -W1 web >/dev/null && exec python3 -c '{ASK}' {WEB4} {WEB6}"
+        words = ("run", "--uplink", "--network", "shop/lan", "sh", "-c", script)
+        assert plain.says(*words) == f"{HOST4}\n{HOST6}\n"
+        plain.says("down", "-q", "shop")
 
 
 @on_a_host
