@@ -152,7 +152,7 @@ def in_a_lab():
         start = lambda argv: b.popen(argv, ready="tcp/5201", stdout=-3)
         return flow(start, lambda argv: a.run(argv, stdout=-1, check=True))
 found = {"hand": [], "lab": []}
-for _ in range(5):
+for _ in range(11):
     found["hand"].append(by_hand())
     found["lab"].append(in_a_lab())
 print(json.dumps(found))

@@ -9,7 +9,8 @@ That a file has no packets of a link is no proof that there were none. So a cana
 each link when it is first heard, and once more before the file is taken for whole: a frame of the
 EtherType that IEEE 802 leaves to experiments, with the link's name. A link whose canary is not in
 the file is told. Its source address is none and its destination one that bridges pass to nobody,
-so it goes no further than the far end of its wire.
+so it goes no further than the far end of its wire. A recording that nobody has asked for yet sends
+none at first: then there is nothing on the links that was not there without it.
 """
 
 import fcntl
@@ -20,7 +21,7 @@ import socket
 import threading
 import time
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import count
@@ -52,11 +53,10 @@ _PATIENCE = 1.0
 _NUMBERS = count(1)
 
 
-class Ear(NamedTuple):
-    """What hears a namespace, and what sends canaries in it: a socket does not hear itself."""
+class Sender(NamedTuple):
+    """What sends canaries in a namespace: a socket does not hear itself."""
 
     sock: socket.socket
-    sender: socket.socket
 
     def is_up(self, link: str) -> bool:
         """Whether an interface is one of Ethernet that is up."""
@@ -74,35 +74,32 @@ class Ear(NamedTuple):
         value = array("I", (_ETHTOOL_GLINK, 0))
         request = _IFREQ_POINTER.pack(link.encode(), value.buffer_info()[0])
         try:
-            fcntl.ioctl(self.sender, _SIOCETHTOOL, request)
+            fcntl.ioctl(self.sock, _SIOCETHTOOL, request)
         except OSError:  # it is gone, or its driver does not know
             return False
         return bool(value[1])
 
     def _asked(self, request: int, link: str) -> int:
-        answer = fcntl.ioctl(self.sender, request, _IFREQ.pack(link.encode(), 0))
+        answer = fcntl.ioctl(self.sock, request, _IFREQ.pack(link.encode(), 0))
         found: int = _IFREQ.unpack(answer)[1]
         return found
 
 
-def release(ears: Iterable[Ear]) -> None:
-    """Close what hears namespaces."""
-    if socks := [sock for ear in ears for sock in ear]:
-        close_aside(socks)
+def _sending() -> socket.socket:
+    return socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
 
 
-def _opened(names: list[str]) -> list[Ear]:
-    """Open what hears each of some namespaces; `host`, where the thread is, comes first."""
-    found: list[Ear] = []
+def _opened(opened: Callable[[], socket.socket], names: list[str]) -> list[socket.socket]:
+    """Open a socket in each of some namespaces; `host`, where the thread is, comes first."""
+    found: list[socket.socket] = []
     try:
         for name in names:
             if name != HOST:
                 with open_name(name) as netns:
                     hop(netns)
-            sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-            found.append(Ear(hear_all(), sender))
+            found.append(opened())
     except (OSError, Unavailable):
-        release(found)
+        close_aside(found)
         raise
     return found
 
@@ -114,7 +111,11 @@ class Recording:
     """
 
     def __init__(self, lab: "Lab", out: IO[bytes], *, most: int | None = None) -> None:
-        """Begin a file; nothing is heard before `follow`. Over `most` namespaces it fails."""
+        """Begin a file; nothing is heard before `follow`.
+
+        With `most` nobody has asked for it yet: it sends nothing before `prove`, and over so many
+        namespaces it fails.
+        """
         self.failure = ""
         self.poll = select.epoll()
         self.lock = threading.RLock()
@@ -122,7 +123,8 @@ class Recording:
         self._out = out
         self._most = most
         self._program = os.getpid()
-        self._ears: dict[str, Ear] = {}
+        self._ears: dict[str, socket.socket] = {}
+        self._senders: dict[str, Sender] = {}
         self._buffer = memoryview(bytearray(SNAPLEN))
         self._begin()
 
@@ -159,20 +161,31 @@ class Recording:
         self._release([name for name in self._ears if name not in names])
         new = [name for name in names if name not in self._ears]
         make_room(len(names))
-        for first in range(0, len(new), _AT_ONCE):
-            some = new[first : first + _AT_ONCE]
-            found = lab.stand.home.call(_opened, some)
-            self._ears |= zip(some, (Ear(*each) for each in found), strict=True)
-        for name in new:
-            self.poll.register(self._ears[name].sock, select.EPOLLIN)
-        self._announce()
+        for name, sock in self._open(hear_all, new):
+            self._ears[name] = sock
+            self.poll.register(sock, select.EPOLLIN)
+        if self._most is None:
+            self._announce()
+
+    def _open(
+        self, opened: Callable[[], socket.socket], names: list[str]
+    ) -> Iterator[tuple[str, socket.socket]]:
+        for first in range(0, len(names), _AT_ONCE):
+            some = names[first : first + _AT_ONCE]
+            yield from zip(some, self._lab.stand.home.call(_opened, opened, some), strict=True)
+
+    def _links(self) -> set[tuple[str, str]]:
+        """Return the links that are to be heard, when all of them have a sender."""
+        lacking = [name for name in self._ears if name not in self._senders]
+        self._senders |= {name: Sender(sock) for name, sock in self._open(_sending, lacking)}
+        return {(name, link) for name in self._ears for link in self._lab.links_of(name)}
 
     def _announce(self) -> None:
         """Send the first canary over each link that is new."""
-        links = {(name, link) for name in self._ears for link in self._lab.links_of(name)}
+        links = self._links()
         self._announced &= links
         for name, link in sorted(links - self._announced):
-            if self._ears[name].is_up(link):
+            if self._senders[name].is_up(link):
                 self._send(name, link)
                 self._announced.add((name, link))
 
@@ -182,7 +195,9 @@ class Recording:
 
     def _release(self, names: list[str]) -> None:
         self._count(names)
-        release([self._ears.pop(name) for name in names])
+        senders = [self._senders.pop(name).sock for name in names if name in self._senders]
+        if socks := [*senders, *(self._ears.pop(name) for name in names)]:
+            close_aside(socks)
 
     # ── canaries ──────────────────────────────────────────────────────────────────────────────
 
@@ -190,7 +205,7 @@ class Recording:
         """Send a canary over a link, and return what it says."""
         text = f"netloom canary {next(_NUMBERS)} of {self._lab.name}: {name}:{link}".encode()
         with suppress(OSError):  # a rule that drops it, or a full queue: its absence is told
-            self._ears[name].sender.sendto(_CANARY + text, (link, _ETHERTYPE))
+            self._senders[name].sock.sendto(_CANARY + text, (link, _ETHERTYPE))
         return text
 
     def prove(self) -> list[str]:
@@ -198,7 +213,7 @@ class Recording:
         with self.lock:
             try:
                 self._prove()
-            except OSError as error:
+            except (OSError, NetloomError) as error:
                 self._fail(error)
             missing, self._missing = self._missing, {}
             self._count(list(self._ears))
@@ -212,9 +227,9 @@ class Recording:
 
     def _prove(self) -> None:
         self.take()
-        for name, link in sorted({*self._numbers, *self._announced}):
-            ear = self._ears.get(name)
-            if ear and ear.is_up(link) and ear.has_carrier(link):
+        for name, link in sorted({*self._numbers, *self._links()}):
+            sender = self._senders.get(name)
+            if sender and sender.is_up(link) and sender.has_carrier(link):
                 self._missing[self._send(name, link)] = name, link
         deadline = time.monotonic() + _PATIENCE
         self.take()
@@ -236,7 +251,7 @@ class Recording:
         until = time.time_ns()
         came = self._late
         for name, ear in self._ears.items():
-            came += hear(ear.sock, self._buffer, until, partial(self._number, name))
+            came += hear(ear, self._buffer, until, partial(self._number, name))
         came.sort(key=lambda packet: packet.time)
         self._late = [packet for packet in came if packet.time > until]
         for packet in came[: len(came) - len(self._late)]:
@@ -273,11 +288,12 @@ class Recording:
             self._out.seek(0)
             self._out.truncate()
             self._begin()
-            self._announce()
+            if self._most is None:
+                self._announce()
 
     def _count(self, names: list[str]) -> None:
         for name in names:
-            received, lost = counted(self._ears[name].sock)
+            received, lost = counted(self._ears[name])
             before = self._counts.get(name, (0, 0))
             self._counts[name] = before[0] + received, before[1] + lost
 
@@ -312,5 +328,6 @@ class Recording:
 
     def sockets(self) -> Iterator[socket.socket]:
         """Yield the sockets that it has in the lab."""
-        for ear in self._ears.values():
-            yield from ear
+        yield from self._ears.values()
+        for sender in self._senders.values():
+            yield sender.sock
