@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from netloom.errors import KernelError
-from netloom.host.trials import NOBODY, tun_lacking
+from netloom.host.rootless.trials import NOBODY, tun_lacking
 from netloom.kernel import syscalls
 from netloom.namespaces.refusals import judged
 from netloom.namespaces.settings import Settings

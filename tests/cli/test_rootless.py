@@ -159,7 +159,7 @@ def test_both_are_killed(plain: Plain) -> None:
 
 KILLING = """
 import os, select
-from netloom.host import launch
+from netloom.host.commands import launch
 begin = launch.start
 
 def start(*words):

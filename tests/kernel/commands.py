@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from netloom.host import ending, launch, processes
-from netloom.host.processes import Command
-from netloom.host.ready import wait_ready
+from netloom.host.commands import ending, launch, processes
+from netloom.host.commands.processes import Command
+from netloom.host.commands.ready import wait_ready
 from tests.kernel.machines import on_a_machine, says
 
 _P = ParamSpec("_P")

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from netloom.errors import KernelError, Unavailable
-from netloom.host.passages import check, put, read, remove
+from netloom.host.walls.passages import check, put, read, remove
 from netloom.kernel import syscalls
 from netloom.model.walls import Flow, Passage, Through, Walls, comment_of
 from netloom.plan.passages import passages

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from netloom.errors import Unavailable
-from netloom.host import ending, launch, processes
+from netloom.host.commands import ending, launch, processes
+from netloom.host.commands.keeper import KEEPER
+from netloom.host.commands.ready import wait_ready
 from netloom.host.journal import boot_id
-from netloom.host.keeper import KEEPER
-from netloom.host.ready import wait_ready
 from netloom.kernel import procfs
 from tests.kernel.commands import (
     LAB,
@@ -55,7 +55,7 @@ FORKS = {
 
 AS_A_PLAIN_USER = """
 import os
-from netloom.host import ending, launch, processes, ready
+from netloom.host.commands import ending, launch, processes, ready
 from netloom.namespaces import names
 from netloom.namespaces.cover import make_run_writable
 make_run_writable()

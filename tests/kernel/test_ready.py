@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from netloom.errors import NotReady, Unavailable
-from netloom.host import ending, launch, processes
-from netloom.host.ready import wait_ready
+from netloom.host.commands import ending, launch, processes
+from netloom.host.commands.ready import wait_ready
 from netloom.kernel import sockets
 from netloom.namespaces.enter import enter
 from netloom.namespaces.handle import open_name

@@ -12,7 +12,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from netloom.errors import Unavailable
-from netloom.host.rulesets import Ruleset, Rulesets, Text, canonical, foretell, key_of, outside
+from netloom.host.walls.rulesets import (
+    Ruleset,
+    Rulesets,
+    Text,
+    canonical,
+    foretell,
+    key_of,
+    outside,
+)
 from netloom.kernel.iptables import CHAINS, IptablesError, completed, restore
 from netloom.kernel.iptables import canonical as canonical_iptables
 from netloom.kernel.nft import NftError, Wrong

@@ -17,7 +17,7 @@ from netloom.cli.named import namespaces, reason, rows
 from netloom.cli.output import REFUSED, TRIED, Stop, refusals, tell
 
 if TYPE_CHECKING:
-    from netloom.host.packets import Captured, Source
+    from netloom.host.byhand.packets import Captured, Source
     from netloom.namespaces.targets import Target
 
 _FILE = "capture.pcapng"
@@ -62,7 +62,7 @@ def capture_command(  # noqa: PLR0913 - an option each
     Without NS:IF it is every interface of the lab, or of all named namespaces; a lab's switch is
     left out, since its members see the same packets. It ends by Ctrl-C, too.
     """
-    from netloom.host.packets import Ears, Ending
+    from netloom.host.byhand.packets import Ears, Ending
 
     if not packets:
         message = "what is to be captured?\nhint: netloom capture --packets"
@@ -108,7 +108,7 @@ def _tell_done(done: "Captured", number: int, output: str) -> None:
 
 def _named(wanted: tuple[str, ...], stack: ExitStack) -> "list[Source]":
     """Return the interfaces that were named, each once; a namespace alone means all of its."""
-    from netloom.host.packets import Source, links_of
+    from netloom.host.byhand.packets import Source, links_of
     from netloom.namespaces.targets import split
 
     targets: dict[str, Target] = {}
@@ -139,7 +139,7 @@ def _open(text: str) -> "Target":
 
 def _every(lab: str, stack: ExitStack) -> "list[Source]":
     """Return all interfaces of a lab, those on the host too, or of all names."""
-    from netloom.host.packets import Source, links_of
+    from netloom.host.byhand.packets import Source, links_of
     from netloom.lab import lab_name
     from netloom.model.marks import lab_of
     from netloom.model.objects import HOST

@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from netloom.cli.output import NO, REFUSED, Stop, answer
-from netloom.host.trials import USER, Outcome, Who, allow_labs, try_all, whom
+from netloom.host.rootless.trials import USER, Outcome, Who, allow_labs, try_all, whom
 
 
 @click.command("doctor")

@@ -94,7 +94,7 @@ def run_command(
     if vpn and (uplink or network or several["publish"]):
         message = "with --vpn its link is the only one: no --uplink, --publish or --network beside"
         raise Stop(message, TROUBLE)
-    from netloom.host.isolated import Asked, run_with
+    from netloom.host.isolated.run import Asked, run_with
     from netloom.topology.publish import publish
     from netloom.values import ip
 

@@ -9,8 +9,8 @@ from typing import BinaryIO
 import click
 
 from netloom.cli.output import REFUSED, Stop
+from netloom.host.commands.processes import logs as logs_of
 from netloom.host.journal import labs
-from netloom.host.processes import logs as logs_of
 from netloom.topology.suggest import did_you_mean
 
 

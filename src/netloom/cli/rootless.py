@@ -3,7 +3,7 @@
 import sys
 
 from netloom.errors import Unavailable
-from netloom.host.holder import Holder
+from netloom.host.rootless.holder import Holder
 from netloom.namespaces.holder import is_needed
 
 

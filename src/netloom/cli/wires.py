@@ -12,7 +12,7 @@ from netloom.cli.named import namespaces, reason
 from netloom.cli.output import REFUSED, Stop, answer, refusals, tell
 
 if TYPE_CHECKING:
-    from netloom.host.wiring import WireEnd
+    from netloom.host.byhand.wiring import WireEnd
     from netloom.namespaces.targets import Target
 
 _MTU = 1500
@@ -52,7 +52,7 @@ def wire_command(words: tuple[str, ...], mtu: str) -> None:
     NS is a name in /run/netns, `host`, `pid:1234`, `/path/to/ns`, `docker:web` or
     `unit:sshd.service`. An interface without a name bears that of what is on its other side.
     """
-    from netloom.host.wiring import make
+    from netloom.host.byhand.wiring import make
     from netloom.values import mtu as checked
 
     try:
@@ -113,7 +113,7 @@ def _near(text: str) -> "Target":
 
 
 def _end(asked: _Asked, here: "Target", there: "Target") -> "WireEnd":
-    from netloom.host.wiring import WireEnd
+    from netloom.host.byhand.wiring import WireEnd
     from netloom.model.objects import Addr
     from netloom.topology.expand import short_name
     from netloom.values import if_name, ip_and_length
@@ -145,7 +145,7 @@ def _lab(target: "Target") -> str:
 @click.option("--force", is_flag=True, help="Also one of a lab, or that leads out of this machine.")
 def move_command(origin: str, goal: str, force: bool) -> None:
     """Move an interface into another namespace, with its addresses, routes, MTU and state."""
-    from netloom.host.moving import Place, move
+    from netloom.host.byhand.moving import Place, move
 
     here, link = _place(origin)
     there, name = _place(goal)

@@ -14,10 +14,11 @@ from itertools import groupby
 from typing import Any
 
 from netloom.errors import KernelError, Refused, Unavailable
-from netloom.host import claims, etc, flows
+from netloom.host import etc
 from netloom.host.carry import carry, delete_together, start_together, stop_together
 from netloom.host.machine import Orders
 from netloom.host.rooms import OPEN
+from netloom.host.walls import claims, flows
 from netloom.host.worker import Worker
 from netloom.namespaces import names as registry
 from netloom.namespaces.enter import roam

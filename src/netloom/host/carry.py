@@ -85,7 +85,7 @@ def _(step: steps.EtcDel, worker: Worker) -> None:
 
 @carry.register
 def _(step: steps.RulesetSet, worker: Worker) -> None:
-    from netloom.host.rulesets import Text
+    from netloom.host.walls.rulesets import Text
 
     worker.turn_to(step.netns)
     hop(worker.rooms[step.netns].handle)
@@ -101,7 +101,7 @@ def _(step: steps.RulesetDel, worker: Worker) -> None:
 
 @carry.register
 def _(step: steps.PassageAdd, worker: Worker) -> None:
-    from netloom.host import passages
+    from netloom.host.walls import passages
 
     worker.turn_to(step.netns)
     hop(worker.rooms[step.netns].handle)
@@ -110,7 +110,7 @@ def _(step: steps.PassageAdd, worker: Worker) -> None:
 
 @carry.register
 def _(step: steps.PassageDel, worker: Worker) -> None:
-    from netloom.host import passages
+    from netloom.host.walls import passages
 
     worker.turn_to(step.netns)
     hop(worker.rooms[step.netns].handle)
@@ -119,7 +119,7 @@ def _(step: steps.PassageDel, worker: Worker) -> None:
 
 @carry.register
 def _(step: steps.ClaimAdd, worker: Worker) -> None:
-    from netloom.host import claims
+    from netloom.host.walls import claims
 
     worker.turn_to(step.netns)
     hop(worker.rooms[step.netns].handle)
@@ -128,7 +128,7 @@ def _(step: steps.ClaimAdd, worker: Worker) -> None:
 
 @carry.register
 def _(step: steps.ClaimDel, worker: Worker) -> None:
-    from netloom.host import claims
+    from netloom.host.walls import claims
 
     worker.turn_to(step.netns)
     hop(worker.rooms[step.netns].handle)
@@ -177,7 +177,7 @@ def _(step: steps.LinkDel, worker: Worker) -> None:
 
 def stop_together(stops: tuple[steps.RunStop, ...], worker: Worker) -> None:
     """End commands, all at once; raises `KernelError` where something of them is left."""
-    from netloom.host import ending
+    from netloom.host.commands import ending
 
     which = frozenset((step.netns, step.name) for step in stops)
     left = ending.stop(worker.orders.lab, which)
@@ -188,7 +188,7 @@ def stop_together(stops: tuple[steps.RunStop, ...], worker: Worker) -> None:
 
 def start_together(starts: tuple[steps.RunStart, ...], worker: Worker) -> None:
     """Start commands, all at once."""
-    from netloom.host import launch, processes
+    from netloom.host.commands import launch, processes
 
     worker.turn_to(HOST)
     hop(worker.rooms[HOST].handle)

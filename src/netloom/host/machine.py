@@ -22,7 +22,7 @@ from netloom.topology.uplink import Outside
 if TYPE_CHECKING:
     from netloom.host.journal import Journal
     from netloom.host.rooms import Nursery
-    from netloom.host.rulesets import Foretellings, Text
+    from netloom.host.walls.rulesets import Foretellings, Text
 
 
 class Orders(Struct, frozen=True):

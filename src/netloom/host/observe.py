@@ -15,10 +15,11 @@ from socket import if_nameindex
 from msgspec.structs import replace
 
 from netloom.errors import KernelError, Unavailable
-from netloom.host import claims, etc, newborn, sysctl
+from netloom.host import etc, newborn, sysctl
 from netloom.host.dumps import Look, asked_addrs
 from netloom.host.journal import has_runs
 from netloom.host.scope import Scope
+from netloom.host.walls import claims
 from netloom.kernel.netlink import Rtnetlink
 from netloom.kernel.process import same
 from netloom.model.marks import IPTABLES, far_of, is_port, lab_of, lo_mark, runner_of
@@ -115,7 +116,7 @@ class _Observer:
         ours = {end.partition(":")[2] for end in self.scope.peers if end.startswith(f"{HOST}:")}
         found: tuple[Passage, ...] = ()
         if self.scope.walls:
-            from netloom.host import passages
+            from netloom.host.walls import passages
 
             self.walls, found = passages.read(self.scope.lab, {*links, *ours})
         self.netns[HOST] = Netns(
@@ -132,7 +133,7 @@ class _Observer:
         wanted = self.scope.rulesets.get(name)
         if not wanted:
             return {}
-        from netloom.host.rulesets import Rulesets
+        from netloom.host.walls.rulesets import Rulesets
 
         with Rulesets(self.scope.lab) as there:
             found = there.observe(of_iptables=name != HOST and not wanted.isdisjoint(IPTABLES))
@@ -274,7 +275,7 @@ class _Observer:
         """
         if not has_runs(self.scope.lab):
             return
-        from netloom.host import processes
+        from netloom.host.commands import processes
 
         found: dict[str, dict[str, str]] = {}
         for (netns, name), run in processes.running(self.scope.lab).items():

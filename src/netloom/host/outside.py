@@ -8,10 +8,11 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from netloom.errors import KernelError, TopologyError, Unavailable
-from netloom.host import porter, sysctl
-from netloom.host.claims import Claim, claims
-from netloom.host.ending import members
+from netloom.host import sysctl
+from netloom.host.commands.ending import members
 from netloom.host.journal import Journal, boot_id, labs
+from netloom.host.rootless import porter
+from netloom.host.walls.claims import Claim, claims
 from netloom.kernel.netlink import Rtnetlink
 from netloom.kernel.sockets import diag_socket, listeners
 from netloom.model.marks import lab_of

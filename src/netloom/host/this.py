@@ -22,8 +22,8 @@ from netloom.topology.lend import Nic
 from netloom.topology.uplink import Outside
 
 if TYPE_CHECKING:
-    from netloom.host.processes import Command
-    from netloom.host.rulesets import Foretellings, Text
+    from netloom.host.commands.processes import Command
+    from netloom.host.walls.rulesets import Foretellings, Text
 
 
 class ThisMachine:
@@ -64,7 +64,7 @@ class ThisMachine:
 
     def foretell(self, lab: str, texts: "Iterable[Text]", links: Iterable[str]) -> "Foretellings":
         """Return, for each text of firewall rules, how it will be listed, or its mistakes."""
-        from netloom.host import rulesets
+        from netloom.host.walls import rulesets
 
         return rulesets.foretell(lab, texts, links)
 
@@ -83,18 +83,18 @@ class ThisMachine:
     def check(self, desired: Desired, walls: Walls | None) -> None:
         """Raise `Unavailable` for what could not be started, or not be opened, here."""
         if desired.commands:
-            from netloom.host import launch
+            from netloom.host.commands import launch
 
             launch.check(list(_commands(desired)))
         if walls:
-            from netloom.host import passages
+            from netloom.host.walls import passages
 
             passages.check(walls, desired.netns[HOST].passages)
 
     def wait_ready(self, lab: str, desired: Desired, timeout: float) -> None:
         """Return when all commands are ready; raise `NotReady` after `timeout` seconds."""
         if desired.commands:
-            from netloom.host import ready
+            from netloom.host.commands import ready
 
             ready.wait_ready(lab, list(_commands(desired)), timeout)
         if out_of(lab) in desired.netns:
@@ -124,7 +124,7 @@ class ThisMachine:
 
 
 def _commands(desired: Desired) -> "Iterator[Command]":
-    from netloom.host import processes
+    from netloom.host.commands import processes
 
     for netns, one in desired.netns.items():
         for name, digest in one.commands.items():

@@ -25,7 +25,7 @@ from netloom.render.text import line
 from netloom.wire.rtnetlink import Message, get_link, read_links
 
 if TYPE_CHECKING:
-    from netloom.host.rulesets import Rulesets
+    from netloom.host.walls.rulesets import Rulesets
 
 _BATCH = 256
 """Steps in a batch at the most, so that progress and Ctrl-C are noticed."""
@@ -69,7 +69,7 @@ class Worker:
     def rulesets(self) -> "Rulesets":
         """The conversation about firewall rules, begun when it is needed."""
         if self._rulesets is None:
-            from netloom.host.rulesets import Rulesets
+            from netloom.host.walls.rulesets import Rulesets
 
             self._rulesets = Rulesets(self.orders.lab)
         return self._rulesets

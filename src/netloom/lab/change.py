@@ -10,13 +10,13 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from netloom.errors import Interrupted, KernelError, Refused, Unavailable
-from netloom.host import flows
 from netloom.host import journal as memory
 from netloom.host.brake import Brake, brake
 from netloom.host.journal import Journal, Pending, Record
 from netloom.host.machine import Machine, Orders
 from netloom.host.scope import scope_of
 from netloom.host.this import ThisMachine
+from netloom.host.walls import flows
 from netloom.lab.drafts import Draft, draft, states, with_passages
 from netloom.lab.end import refuse_foreign
 from netloom.lab.files import absolute

@@ -7,13 +7,13 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from netloom.errors import Refused, Unavailable
-from netloom.host import flows
 from netloom.host import journal as memory
 from netloom.host.brake import brake
 from netloom.host.journal import Journal, Pending, Record
 from netloom.host.machine import Holders, Machine, Orders
 from netloom.host.scope import scope_of
 from netloom.host.this import ThisMachine
+from netloom.host.walls import flows
 from netloom.lab.drafts import states
 from netloom.lab.guests import refuse_to_cut_off
 from netloom.lab.report import Report

@@ -22,7 +22,7 @@ from tempfile import SpooledTemporaryFile, TemporaryDirectory
 import msgspec
 
 from netloom.errors import NetloomError, Unavailable
-from netloom.host.processes import logs
+from netloom.host.commands.processes import logs
 from netloom.kernel.closing import Closing
 from netloom.lab.live import Lab
 from netloom.lab.recording import Recording

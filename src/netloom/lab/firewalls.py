@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from netloom.errors import Path, Problem, Unavailable
 from netloom.host.machine import Machine
-from netloom.host.rulesets import Foretold, Text
+from netloom.host.walls.rulesets import Foretold, Text
 from netloom.kernel.nft import Wrong
 from netloom.model.marks import kind_of
 from netloom.model.objects import HOST

@@ -1,7 +1,7 @@
 """What a Python program finds on the machine: `netloom.observe()` and `netloom.netns(TARGET)`.
 
 Nothing is made and nothing marked. The names of a plain user are in namespaces of their own
-(`host/holder.py`), so that is where these look.
+(`host/rootless/holder.py`), so that is where these look.
 """
 
 import os
@@ -10,7 +10,7 @@ from subprocess import Popen
 from typing import Any, ParamSpec, TypeVar
 
 from netloom.errors import KernelError, Unavailable
-from netloom.host.holder import Holder
+from netloom.host.rootless.holder import Holder
 from netloom.host.survey import around, survey
 from netloom.kernel import syscalls
 from netloom.lab.change import TIMEOUT

@@ -10,7 +10,7 @@ import time
 from collections.abc import Collection
 from contextlib import suppress
 
-from netloom.host import ending
+from netloom.host.commands import ending
 from netloom.host.journal import has_runs
 from netloom.kernel.process import Process, process, send
 from netloom.namespaces import names as registry

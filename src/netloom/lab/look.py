@@ -35,7 +35,7 @@ def verify(lab: str, machine: Machine | None = None) -> Plan | None:
 
 def uncovered(lab: str) -> list[str]:
     """Return why commands that run shall be started anew: files in /etc that were replaced."""
-    from netloom.host import processes
+    from netloom.host.commands import processes
 
     return [
         f"`{name}` in `{netns}` sees the host's {', '.join(paths)}, which was replaced: what lay "

@@ -1,4 +1,4 @@
-"""Who stays outside for the lab of a program that asks for a way out (`host/porter.py`).
+"""Who stays outside for the lab of a program that asks for a way out (`host/rootless/porter.py`).
 
 It has the lab's mounts, and with them its notes, logs and names; its network is the one in which
 the program is. It ends with the program, as the warden does; what it started is the warden's.
@@ -7,7 +7,7 @@ the program is. It ends with the program, as the warden does; what it started is
 import subprocess
 
 from netloom.errors import Unavailable
-from netloom.host.porter import path_of
+from netloom.host.rootless.porter import path_of
 from netloom.lab import companion
 from netloom.namespaces.holding import identity
 from netloom.namespaces.place import Place
@@ -15,7 +15,7 @@ from netloom.namespaces.place import Place
 _SERVING = (
     "import sys\n"
     "sys.path[:0] = sys.argv[3:]\n"
-    "from netloom.host.porter import stand_by\n"
+    "from netloom.host.rootless.porter import stand_by\n"
     "stand_by(sys.argv[1], int(sys.argv[2]))\n"
 )
 

@@ -1,9 +1,9 @@
 """What goes over the links of a lab, kept as pcapng; it follows the lab as it grows.
 
-A socket in each namespace hears all interfaces of it (`host/packets.py`), new ones too. Until
-somebody asks, the kernel keeps what it heard: a recording that nobody reads costs its sockets, and
-no thread. What finds no room there any more, 8 MiB for a namespace (400 kB for a plain user), is
-lost, and counted.
+A socket in each namespace hears all interfaces of it (`host/byhand/packets.py`), new ones too.
+Until somebody asks, the kernel keeps what it heard: a recording that nobody reads costs its
+sockets, and no thread. What finds no room there any more, 8 MiB for a namespace (400 kB for a plain
+user), is lost, and counted.
 
 That a file has no packets of a link is no proof that there were none. So a canary is sent over
 each link when it is first heard, and once more before the file is taken for whole: a frame of the
@@ -29,7 +29,7 @@ from struct import Struct
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from netloom.errors import NetloomError, Unavailable
-from netloom.host.packets import LINKTYPES, SNAPLEN, counted, hear, hear_all, make_room
+from netloom.host.byhand.packets import LINKTYPES, SNAPLEN, counted, hear, hear_all, make_room
 from netloom.lab.closer import close_aside
 from netloom.model.objects import HOST
 from netloom.namespaces.enter import hop

@@ -9,8 +9,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from netloom.errors import Unavailable
 from netloom.host.brake import held_back
-from netloom.host.holder import Holder
 from netloom.host.own import OwnMachine
+from netloom.host.rootless.holder import Holder
 from netloom.host.this import ThisMachine
 from netloom.kernel.closing import Closing
 from netloom.lab import porter, warden

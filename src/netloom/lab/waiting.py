@@ -7,7 +7,7 @@ from subprocess import Popen  # noqa: TC003 - what is waited for
 from typing import Any
 
 from netloom.errors import NotReady
-from netloom.host.ready import FIRST, LONGEST, SLOWER, listens
+from netloom.host.commands.ready import FIRST, LONGEST, SLOWER, listens
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.ready import Ready
 

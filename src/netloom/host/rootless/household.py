@@ -19,10 +19,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from netloom.errors import KernelError, NetloomError, Unavailable
-from netloom.host import ending, porter, subordinate
+from netloom.host.commands import ending
+from netloom.host.commands.keeper import KEEPER
+from netloom.host.commands.launch import pipe
 from netloom.host.journal import labs
-from netloom.host.keeper import KEEPER
-from netloom.host.launch import pipe
+from netloom.host.rootless import porter, subordinate
 from netloom.kernel import process, syscalls
 from netloom.kernel.loopback import set_lo_up
 from netloom.namespaces import cover, isolate
@@ -35,7 +36,7 @@ NAME = "netloom-holder"
 
 _PROGRAM = (
     "import sys; sys.path[:0] = sys.argv[2:]; "
-    "from netloom.host.household import hold; hold(sys.argv[1])"
+    "from netloom.host.rootless.household import hold; hold(sys.argv[1])"
 )
 _BESIDE = "/run/.netloom-porter.new"
 _GATE = 3

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from netloom.errors import Interrupted, KernelError, Refused, Unavailable
 from netloom.host.brake import brake
-from netloom.host.wiring import conversation, is_taken
+from netloom.host.byhand.wiring import conversation, is_taken
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.marks import lab_of
 from netloom.namespaces.handle import open_self

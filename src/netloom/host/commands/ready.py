@@ -14,8 +14,8 @@ from contextlib import ExitStack, suppress
 from typing import Self
 
 from netloom.errors import KernelError, NotReady, Unavailable
+from netloom.host.commands.processes import Command, Run, alive, log_path, read_run, runs, tail
 from netloom.host.journal import boot_id
-from netloom.host.processes import Command, Run, alive, log_path, read_run, runs, tail
 from netloom.kernel import inotify
 from netloom.kernel.netlink import Rtnetlink
 from netloom.kernel.process import age, descendants, open_pidfd, processes

@@ -21,8 +21,18 @@ import time
 from contextlib import suppress
 from typing import NamedTuple
 
+from netloom.host.commands.processes import (
+    GOING,
+    MARK,
+    Key,
+    Noted,
+    Run,
+    alive,
+    read_run,
+    runs,
+    runs_dir,
+)
 from netloom.host.journal import boot_id
-from netloom.host.processes import GOING, MARK, Key, Noted, Run, alive, read_run, runs, runs_dir
 from netloom.kernel.process import Process, descendants, environment, open_pidfd, processes, send
 
 GRACE = 5.0

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from netloom.errors import KernelError, Unavailable
+from netloom.host.byhand.wiring import conversation
 from netloom.host.journal import Journal, files_dir, labs
 from netloom.host.segments import joined
-from netloom.host.wiring import conversation
 from netloom.kernel import process
 from netloom.kernel.closing import Closing
 from netloom.kernel.netlink import Rtnetlink

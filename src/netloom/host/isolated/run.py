@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netloom.errors import KernelError, Unavailable
 from netloom.host import sysctl
-from netloom.host.holder import Holder
-from netloom.host.outlet import Outlet
+from netloom.host.isolated.outlet import Outlet
+from netloom.host.isolated.seat import Seat
+from netloom.host.isolated.tunnel import Birth, Inside, read, wireguard
 from netloom.host.outside import resolvers
-from netloom.host.seat import Seat
-from netloom.host.tunnel import Birth, Inside, read, wireguard
+from netloom.host.rootless.holder import Holder
 from netloom.namespaces import view
 from netloom.namespaces.holder import is_needed
 from netloom.namespaces.isolate import isolate

@@ -22,9 +22,9 @@ from pathlib import Path
 import msgspec
 
 from netloom.errors import KernelError, Unavailable
-from netloom.host import porter
+from netloom.host.commands.processes import MARK, Asked, Command, log_path, logs_dir, runs_dir
 from netloom.host.journal import boot_id
-from netloom.host.processes import MARK, Asked, Command, log_path, logs_dir, runs_dir
+from netloom.host.rootless import porter
 from netloom.kernel import procfs
 from netloom.model.objects import HOST
 from netloom.values import NAME_MAX
@@ -33,14 +33,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from netloom.host.keeper import Order
+    from netloom.host.commands.keeper import Order
 
     Begin = Callable[[list[str], Sequence[int]], Callable[[], int]]
 
 _PROGRAM = (
-    "import sys; sys.path.append(sys.argv[1]); from netloom.host.keeper import launch; launch()"
+    "import sys; sys.path.append(sys.argv[1]); "
+    "from netloom.host.commands.keeper import launch; launch()"
 )
-_SOURCE = str(Path(__file__).parents[2])
+_SOURCE = str(Path(__file__).parents[3])
 """Where the package lies: the launcher starts without site-packages."""
 
 

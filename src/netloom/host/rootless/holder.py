@@ -125,14 +125,14 @@ class Holder:
             return noted[0][0]
         _wait(alive, time.monotonic() + _PATIENCE)
         if noted:
-            from netloom.host import household
+            from netloom.host.rootless import household
 
             household.sweep()
         return 0
 
     def _start(self, gate: int) -> int:
         """Start both; raises `Unavailable` with what the machine refuses to a plain user."""
-        from netloom.host import household
+        from netloom.host.rootless import household
 
         household.start(self.folder, gate)
         return _noted(self.folder)[0][0]
@@ -190,7 +190,7 @@ class Holder:
     def _end_what_nobody_holds(self) -> None:
         """End what we have started here while both were killed: they could not see it."""
         if not all(map(_lives, _noted(self.folder))):
-            from netloom.host import household
+            from netloom.host.rootless import household
 
             household.end_commands()
 

@@ -1,0 +1,1 @@
+"""Wires, moves and captures that are no lab's."""

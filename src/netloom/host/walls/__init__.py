@@ -1,0 +1,1 @@
+"""Firewalls and settings that the host shares: rules of ours, exceptions in others, claims."""
