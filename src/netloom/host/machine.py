@@ -65,6 +65,10 @@ class Machine(Protocol):
     def journal(self, lab: str) -> "Journal":
         """Return the memory of a lab."""
 
+    @property
+    def is_own(self) -> bool:
+        """Whether nobody but this program comes into the namespaces that are made here."""
+
     def check_lasting(self) -> None:
         """Raise `Unavailable` where what is made would be gone with this process."""
 

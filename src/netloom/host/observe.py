@@ -70,6 +70,7 @@ class _Observer:
         self.foreign_names: set[str] = set()
         self.stale: set[str] = set()
         self.unnamed: set[str] = set()
+        self.trusted: set[str] = set()
         self.stray: set[str] = set()
         self.stray_commands: set[tuple[str, str]] = set()
         self.newborn: dict[str, str] = {}
@@ -86,7 +87,9 @@ class _Observer:
         for name in sorted(self.scope.names):
             if name == HOST:
                 continue
-            if name in there:
+            if name in there and name in self.scope.trusted:
+                self.trust(name)
+            elif name in there:
                 self.visit(name)
             if name not in self.netns and etc.etc_of(self.scope.lab, name):
                 self.stray.add(name)
@@ -153,6 +156,12 @@ class _Observer:
             return
         with handle:
             self.visit_inside(name, handle)
+
+    def trust(self, name: str) -> None:
+        """Take a namespace for what it was made; its files and commands are looked at."""
+        self.trusted.add(name)
+        known = self.scope.trusted[name]
+        self.netns[name] = replace(known, etc=self.etc(name), commands={})
 
     def visit_inside(self, name: str, handle: Handle) -> None:
         hop(handle)
@@ -318,11 +327,14 @@ class _Observer:
         """Whether a wire leads where it says, by the indexes of both ends."""
         if not isinstance(link.kind, Veth):
             return True
-        here, there = self.given[end], self.given.get(link.kind.peer)
-        return there is not None and (here.index, here.peer_index) == (
-            there.peer_index,
-            there.index,
-        )
+        peer = link.kind.peer
+        there = self.given.get(peer)
+        if end.netns in self.trusted:
+            return there is not None or peer.netns in self.trusted
+        if there is None:
+            return peer.netns in self.trusted
+        here = self.given[end]
+        return (here.index, here.peer_index) == (there.peer_index, there.index)
 
 
 def _without_ll(link: Link) -> Link:

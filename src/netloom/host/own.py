@@ -48,6 +48,11 @@ class OwnMachine(ThisMachine):
         if nursery:
             nursery.close()
 
+    @property
+    def is_own(self) -> bool:
+        """Whether nobody but this program comes into the namespaces that are made here."""
+        return True
+
     def journal(self, lab: str) -> Journal:  # noqa: ARG002 - there is one
         """Return the memory of the lab."""
         return self._journal

@@ -20,6 +20,7 @@ class Scope(Struct, frozen=True):
     that there shall be; `rulesets` the firewall rules to look for; `walls`
     whether to look at the firewalls of others. `borrowed` are namespaces that are not the lab's, in
     which only its links count; `ports` interfaces that it may have borrowed, as they were found.
+    `trusted` are namespaces that are not visited, but taken to be as they were applied.
     """
 
     lab: str
@@ -37,6 +38,7 @@ class Scope(Struct, frozen=True):
     walls: bool = False
     borrowed: frozenset[str] = frozenset()
     ports: Mapping[str, Borrowed] = field(default_factory=dict)
+    trusted: Mapping[str, Netns] = field(default_factory=dict)
 
     @property
     def in_host(self) -> bool:

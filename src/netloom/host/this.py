@@ -48,6 +48,11 @@ class ThisMachine:
         """Return the memory of a lab, on disk."""
         return Journal(lab)
 
+    @property
+    def is_own(self) -> bool:
+        """Whether nobody but this program comes into the namespaces that are made here."""
+        return False
+
     def check_lasting(self) -> None:
         """Raise `Unavailable` where what is made would be gone with this process."""
         registry.check_lasting()

@@ -214,7 +214,10 @@ def _as_seen(snapshot: Snapshot, past: Record | None) -> Desired:
 def _is_whole(link: Link, snapshot: Snapshot) -> bool:
     if isinstance(link.kind, Borrowed):
         return bool(link.master)
-    return not isinstance(link.kind, Veth) or link.kind.peer in snapshot.given
+    if not isinstance(link.kind, Veth):
+        return True
+    peer = link.kind.peer
+    return peer.netns in snapshot.netns and peer.link in snapshot.netns[peer.netns].links
 
 
 def _remember(

@@ -49,7 +49,11 @@ class HostsFiles:
             return self.common
         view = frozenset(id(segment) for segment, _ in self.naming.ports.get(viewer, ()))
         if view not in self._cache:
-            seen = {name: self._as_seen(viewer, name) for name in self.several}
+            ports = (
+                port for segment, _ in self.naming.ports.get(viewer, ()) for port in segment.ports
+            )
+            beside = {port.end.netns for port in ports}
+            seen = {name: self._as_seen(viewer, name) for name in self.several if name in beside}
             parts = (seen.get(name, lines) for name, lines in self.lines.items())
             self._cache[view] = "".join(parts)
         return self._cache[view]
