@@ -69,6 +69,14 @@ def mac(text: str) -> str:
     return text.lower()
 
 
+def is_ip(text: str) -> bool:
+    """Whether a text is an IP address."""
+    try:
+        return bool(ip(text))
+    except ValueError:
+        return False
+
+
 def ip(text: str) -> str:
     """Return `text` as an IPv4 or IPv6 address in its canonical form (RFC 5952)."""
     try:

@@ -84,12 +84,14 @@ def test_the_whole_machine_is_seen() -> None:
 def test_looking_changes_nothing_and_says_what_it_could_not_see() -> None:
     """No namespace gets a number by it; a name without a namespace is told; a far end may be."""
     says("sh", "-ec", PLACE)
+    says("ip", "netns", "add", "host")
     Path("/run/netns/gone").touch()
     before = [says("ip", *flags, "netns", "list-id") for flags in ((), ("-n", "a"), ("-n", "d"))]
 
     seen = netloom.observe()
 
-    assert seen.foreign.stale == {"gone"}
+    assert (seen.foreign.stale, seen.foreign.names) == ({"gone"}, {"gone", "host"})
+    assert "hub" in seen.netns[HOST].links
     assert "gone" not in seen.netns
     after = [says("ip", *flags, "netns", "list-id") for flags in ((), ("-n", "a"), ("-n", "d"))]
     assert after == before
@@ -202,6 +204,13 @@ LAB = """
 networks: {lan: {subnet: 10.1.0.0/24}}
 namespaces: {a: {networks: [lan]}, b: {networks: [lan]}}
 """
+OF_NOBODY = """
+import netloom
+(host,) = netloom.observe().netns
+assert "hub" in netloom.observe().netns[host].links
+print(host, *netloom.netns(host).ips)
+assert netloom.netns(host).run(["true"]).returncode == 0
+"""
 OF_A_USER = """
 import os, netloom
 seen = netloom.observe()
@@ -218,6 +227,8 @@ print(a.ip, *a.run(["cat", "/proc/self/comm"], text=True, capture_output=True).s
 def test_a_plain_user_finds_what_is_in_namespaces_of_their_own() -> None:
     """Labs of the command line are seen by a program, too."""
     with tempfile.TemporaryDirectory() as folder, plain_user(Path(folder)) as plain:
+        says("sh", "-ec", PLACE)
+        assert ran(*plainly(OF_NOBODY)).stdout == "host 10.0.0.254\n"
         (plain.folder / "lab.yaml").write_text(LAB)
         plain.says("up", "-q", "lab.yaml")
         env = {**os.environ, "XDG_RUNTIME_DIR": f"{folder}/run"}

@@ -219,6 +219,24 @@ def test_who_closes_sockets_may_be_ended(lab: Lab) -> None:
         closer.wait()
 
 
+FORKS = """
+import os, time
+from netloom import Lab
+with Lab() as lab, lab.capture_packets(os.devnull):
+    lab.wire(*lab.netns("a", "b"))
+gone, stays = os.pipe()
+if os.fork() == 0:
+    os.close(stays)
+    os.read(gone, 1)  # until the program has ended
+    os._exit(0)
+"""
+
+
+def test_a_process_that_was_forked_keeps_no_program_from_its_end() -> None:
+    """Though it has the same socket to who closes others."""
+    ran(*python(FORKS))
+
+
 PLAIN = """
 from netloom import Lab
 with Lab() as lab:

@@ -1,6 +1,8 @@
 """A lab that is built word by word is as the words say, and costs no more for its size."""
 
 import json
+import signal
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -8,8 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netloom import Lab, Network, TopologyError, Wire
+from netloom import Lab, Network, Topology, TopologyError, Wire, parse
+from netloom.host.brake import brake, held_back
 from netloom.plan.diff import diff
+from netloom.topology.topology import Namespace
+from tests.kernel.machines import plainly, python, ran
 
 pytestmark = pytest.mark.needs("userns", "veth", "bridge")
 
@@ -68,3 +73,88 @@ def test_what_was_done_by_hand_elsewhere_stays() -> None:
         lab.wire("a:eth2 10.2.0.1/24", "c:eth1 10.2.0.2/24")
         assert a.reaches("10.0.0.2")
         assert c.reaches("10.2.0.1")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Lab(name="../../x"),
+        lambda: Lab(name="a b"),
+        lambda: Lab(Topology(namespaces={"../x": Namespace()})),
+        lambda: Lab(Topology(namespaces={"a b": Namespace()})),
+        lambda: Lab(parse("links: [[a, b]]"), name="../../x"),
+    ],
+)
+def test_what_nobody_could_have_written_is_refused(make: Callable[[], Lab]) -> None:
+    """A topology that was put together by hand is read as a file would be, before anything."""
+    with pytest.raises(TopologyError):
+        make()
+
+
+@pytest.mark.parametrize("value", [b"ab", range(3), {1, 2}, object()])
+def test_what_has_no_word_in_a_file_is_refused(value: object) -> None:
+    """Bytes are no list of numbers."""
+    with Lab() as lab, pytest.raises(TypeError, match="has no word in a topology"):
+        lab.netns("a", dns=value)  # type: ignore[call-overload]
+
+
+def test_a_name_in_a_hosts_file_is_heard_at_the_first_probe() -> None:
+    """In the namespace's own /etc, whether or not anybody was inside before."""
+    with Lab(parse("links: [[a 10.0.0.1/24, b 10.0.0.2/24]]\nhosts: {ext: 10.0.0.2}")) as lab:
+        assert lab["a"].reaches("ext")
+
+
+FORKED = """
+import os
+from netloom import Lab, Unavailable
+with Lab() as lab:
+    a, b = lab.netns("a", "b")
+    lab.wire(a, b)
+    pid = os.fork()
+    if pid == 0:
+        assert a.reaches(b)
+        lab["host"].run(["ip", "link", "add", "by", "type", "bridge"], check=True)
+        lab["host"].run(["ip", "addr", "add", "10.64.0.1/16", "dev", "by"], check=True)
+        try:
+            lab.netns("c")
+        except Unavailable as error:
+            print(error, flush=True)
+        os._exit(0)
+    os.waitpid(pid, 0)
+    lab.network("lan")
+    lab.netns("c", networks=["lan"])
+    print(lab["c"].ip)
+"""
+
+
+@pytest.mark.parametrize("argv", [python, plainly])
+def test_a_process_that_was_forked_changes_nothing(argv: Callable[[str], list[str]]) -> None:
+    """It is told so; and what it did by hand in the host of the lab is seen."""
+    said, address = ran(*argv(FORKED)).stdout.splitlines()[::2]
+    assert said == "a process that was forked may use the lab `lab`, and not change it"
+    assert address.startswith("10.65.")
+
+
+def test_signals_are_told_to_whom_they_are_for() -> None:
+    """One that is ignored stays so, each other is delivered; a block within one adds nothing."""
+    heard: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda number, _: heard.append(number))
+        with held_back() as outer, brake() as inner:
+            assert outer is inner
+            for number in numbers:
+                signal.raise_signal(number)
+            assert outer.pulled
+            assert heard == []
+        assert sorted(heard) == [signal.SIGINT, signal.SIGTERM]
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        with brake() as alone:
+            signal.raise_signal(signal.SIGHUP)
+            assert not alone.pulled
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -6,6 +6,7 @@ Mustn't: swallow an interrupt: whoever holds the brake asks it afterwards, and u
 
 import signal
 import threading
+from contextlib import ExitStack
 from types import FrameType
 from typing import Any
 
@@ -47,15 +48,15 @@ class brake:  # noqa: N801 - a context manager that reads as a verb
             outer = getattr(handler, "__self__", None)
             if isinstance(outer, Brake):
                 self.handle = outer
-            elif callable(handler) or not self.only_handled:
+            elif callable(handler) or (handler is not signal.SIG_IGN and not self.only_handled):
                 self._before[number] = handler
         for number in self._before:
             signal.signal(number, self.handle.pull)
         return self.handle
 
     def __exit__(self, *_: object) -> None:
-        """Leave all signals to whom they were."""
-        for number, handler in self._before.items():
+        """Leave all signals to whom they were; the one that raises, Ctrl-C, comes last."""
+        for number, handler in reversed(self._before.items()):
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
@@ -70,7 +71,8 @@ class held_back(brake):  # noqa: N801
 
     def __exit__(self, *_: object) -> None:
         """Deliver what came."""
-        super().__exit__()
-        caught = [number for number in self.handle.caught if number in self._before]
-        for number in dict.fromkeys(caught):
-            signal.raise_signal(number)
+        with ExitStack() as stack:
+            for number in reversed(self._before):
+                if number in self.handle.caught:
+                    stack.callback(signal.raise_signal, number)  # each, whatever another raises
+            super().__exit__()

@@ -344,7 +344,8 @@ class Memory(Journal):
     def forget(self) -> None:
         """Remember nothing any more."""
         self._applied = self._begun = None
-        _rmtree(f"{self.dir}/files")
+        for folder in ("files", "logs", "run"):
+            _rmtree(f"{self.dir}/{folder}")
 
     def push(self, past: Record | None) -> int:  # noqa: ARG002 - the shape of a journal
         """Keep nothing: a program that wants to go back says so."""

@@ -60,9 +60,9 @@ FALLBACK = frozenset(
 class _Observer:
     """Gathers a snapshot."""
 
-    def __init__(self, scope: Scope, *, private: bool) -> None:
+    def __init__(self, scope: Scope, *, bare: bool) -> None:
         self.scope = scope
-        self.private = private
+        self.bare = bare
         self.netns: dict[str, Netns] = {}
         self.given: dict[End, GivenLink] = {}
         self.cookies: dict[str, int] = {}
@@ -79,7 +79,7 @@ class _Observer:
 
     def look(self) -> Snapshot:
         """Visit every namespace of the scope; runs on a thread of its own."""
-        if self.private and not self.scope.in_host:
+        if self.bare and not self.scope.in_host:
             self.netns[HOST] = Netns(sysctls=sysctl.read((NO_IPV6,)))
         else:
             self.visit_host()
@@ -353,13 +353,13 @@ def _forwarding(rt: Rtnetlink, keys: Iterable[str]) -> dict[str, str]:
     }
 
 
-def observe(scope: Scope, *, empty: bool = False, private: bool = False) -> Snapshot:
+def observe(scope: Scope, *, empty: bool = False, bare: bool = False) -> Snapshot:
     """Return what is there within a scope; raises `Unavailable` where looking is not allowed.
 
-    `empty`: the machine is known to be newborn, with nothing in it; `private`: its namespace `host`
-    is known to hold nothing but what is the lab's.
+    `empty`: the machine is known to be newborn, with nothing in it; `bare`: its namespace `host` is
+    known to have no interfaces but those of its birth.
     """
-    observer = _Observer(scope, private=private)
+    observer = _Observer(scope, bare=bare)
     try:
         return observer.look_at_nothing() if empty and not scope.walls else roam(observer.look)
     except KernelError as error:

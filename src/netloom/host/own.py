@@ -1,7 +1,10 @@
 """The machine that the lab of a Python program has for itself (`namespaces/place.py`).
 
-Nobody else is there, and at first nothing is: so what was not made yet need not be looked for.
+Nobody else is there, and at first nothing is: so what was not made yet need not be looked for. Its
+namespace `host` is looked at where it has more interfaces than it was born with.
 """
+
+from socket import if_nameindex
 
 from msgspec.structs import replace
 
@@ -18,18 +21,22 @@ from netloom.plan.steps import Plan
 from netloom.topology.allocate import HostSubnet
 
 
+def _is_bare() -> bool:
+    """Whether the namespace of the calling thread has no interfaces but those of its birth."""
+    return {name for _, name in if_nameindex()} - looking.FALLBACK == {"lo"}
+
+
 class OwnMachine(ThisMachine):
     """The machine of one lab; its `host` is the network namespace of the process or thread.
 
-    `empty`: nothing was made yet; `private`: in `host` is nothing that is not the lab's.
+    `empty`: nothing was made yet.
 
-    Should: be told when somebody was inside, who may have changed anything.
     Mustn't: remember (`by_heart`) where changes are made in children, in whom it is a copy.
     """
 
     def __init__(self, lab: str, *, by_heart: bool) -> None:
         """Know that nothing is there."""
-        self.empty = self.private = True
+        self.empty = True
         self._by_heart = by_heart
         self._journal = Memory(lab) if by_heart else Journal(lab)
         self._nursery: Nursery | None = None
@@ -59,11 +66,12 @@ class OwnMachine(ThisMachine):
 
     def host_subnets(self, lab: str) -> tuple[HostSubnet, ...]:
         """Return the prefixes connected to the namespace `host`, without the lab's own."""
-        return () if self.private else super().host_subnets(lab)
+        return () if _is_bare() else super().host_subnets(lab)
 
     def observe(self, scope: Scope) -> Snapshot:
         """Return what is there within a scope."""
-        return looking.observe(scope, empty=self.empty, private=self.private)
+        bare = _is_bare()
+        return looking.observe(scope, empty=self.empty and bare, bare=bare)
 
     def apply(self, plan: Plan, orders: Orders) -> list[Refused]:
         """Carry out a plan; return what was refused, at most one unless told to go on."""

@@ -62,7 +62,7 @@ class _Survey:
         self.stale: set[str] = set()
 
     def visit_all(self) -> None:
-        with self.conversation(HOST) as rt:
+        with Rtnetlink() as rt:
             self.looks[HOST] = Look(rt, None)
         for name in registry.names():
             try:
@@ -75,6 +75,9 @@ class _Survey:
                 self.refused.add(name)
 
     def visit(self, name: str) -> None:
+        if name == HOST:  # whoever has called it so: here that word means another
+            self.refused.add(name)
+            return
         with open_name(name) as netns:
             if netns.inode == self.host.inode:  # a name of the one that we are in
                 return

@@ -11,7 +11,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection
+from contextlib import ExitStack, suppress
 
 _CLOSING = """
 import os, socket, threading
@@ -38,27 +39,34 @@ class _Closer:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._told: socket.socket | None = None
+        self._program = 0
 
-    def close(self, socks: Iterable[socket.socket]) -> None:
+    def close(self, socks: Collection[socket.socket]) -> None:
         """Close sockets, there if it can be done, else here."""
-        with self._lock:
-            told = self._told or self._start()
-            closed, closing = os.pipe()
+        with self._lock, ExitStack() as stack:
+            with suppress(OSError):  # no more may be open: then they are closed here
+                told = self._told or self._start()
+                closed, closing = os.pipe()
+                stack.callback(os.close, closing)
+                stack.callback(os.close, closed)
+                for sock in socks:
+                    self._send(told, sock, closed)
             for sock in socks:
-                with sock:
-                    try:
-                        socket.send_fds(told, [b"."], [sock.fileno(), closed])
-                    except BlockingIOError:  # it has many already
-                        continue
-                    except OSError:  # somebody has ended it
-                        self._end()
-            os.close(closed)
-            os.close(closing)
+                sock.close()
+
+    def _send(self, told: socket.socket, sock: socket.socket, closed: int) -> None:
+        try:
+            socket.send_fds(told, [b"."], [sock.fileno(), closed])
+        except BlockingIOError:  # it has many already
+            return
+        except OSError:  # somebody has ended it
+            self._end()
 
     def _start(self) -> socket.socket:
-        self._told, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._told.setblocking(False)  # noqa: FBT003 - the standard library's signature
-        with theirs:
+        told, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        told.setblocking(False)  # noqa: FBT003 - the standard library's signature
+        with theirs, ExitStack() as stack:
+            stack.callback(told.close)
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", _CLOSING],
                 stdin=theirs.fileno(),
@@ -67,13 +75,17 @@ class _Closer:
                 cwd="/",
                 start_new_session=True,  # a Ctrl-C is not for it
             )
+            stack.pop_all()
+        self._told, self._program = told, os.getpid()
         atexit.register(self._end)
-        return self._told
+        return told
 
     def _end(self) -> None:
         """End it with the program: what it still has, it closes."""
         told, self._told = self._told, None
-        if told and self._process:
+        if told and self._process and os.getpid() == self._program:
+            with suppress(OSError):  # a process that was forked may have it as well
+                told.shutdown(socket.SHUT_RDWR)
             told.close()
             self._process.wait()
 
@@ -81,6 +93,6 @@ class _Closer:
 _CLOSER = _Closer()
 
 
-def close_aside(socks: Iterable[socket.socket]) -> None:
+def close_aside(socks: Collection[socket.socket]) -> None:
     """Close sockets without waiting for the kernel."""
     _CLOSER.close(socks)

@@ -8,7 +8,7 @@ from netloom.errors import Unavailable
 from netloom.lab.probes import Journey
 from netloom.model.objects import HOST
 from netloom.topology.topology import INTERNET, Flow
-from netloom.values import family, ip
+from netloom.values import family, is_ip
 
 if TYPE_CHECKING:
     from netloom.lab.live import Lab
@@ -72,13 +72,6 @@ def _members(lab: "Lab", names: tuple[str, ...]) -> list["Netns"]:
     return list(found.values())
 
 
-def _is_address(text: str) -> bool:
-    try:
-        return bool(ip(text))
-    except ValueError:
-        return False
-
-
 def _targets(
     lab: "Lab", names: tuple[str, ...], viewer: "Netns", version: int
 ) -> Iterator["Netns | str"]:
@@ -87,7 +80,7 @@ def _targets(
         if name in outside:
             wanted = [one for one in outside[name] if version in {0, family(one)}]
             yield from wanted[:1]
-        elif ":" in name or _is_address(name):
+        elif ":" in name or is_ip(name):
             yield name
         else:
             yield from (one for one in _members(lab, (name,)) if one.name != viewer.name)

@@ -32,9 +32,9 @@ _T = TypeVar("_T")
 def observe() -> Snapshot:
     """Return what there is now in the namespace `host` and in every one with a name in /run/netns.
 
-    `host` is the one that the program is in. Links are told with all kinds, addresses and routes
-    whoever has set them; both ends of a wire name each other. Raises `Unavailable` where looking is
-    not allowed at all; what alone may not be entered is named in `foreign.names`.
+    `host` is the one that the program is in; for a plain user with labs, the one around these.
+    Links are told with all kinds, addresses and routes whoever has set them; both ends of a wire
+    name each other. What may not be entered is named in `foreign.names`.
     """
     return _inside(survey)
 
@@ -46,8 +46,9 @@ def netns(target: str) -> Netns:
     path. It is held open as long as the `Netns` is, and nothing is ended with it. Raises
     `Unavailable` where there is none, or it may not be entered.
     """
-    found = here() if target == HOST else _inside(_opened, target)
-    return Netns(Found(found), target)
+    if target == HOST:
+        return Netns(Found(Place(-1, -1) if is_needed() else here()), target)
+    return Netns(Found(_inside(_opened, target)), target)
 
 
 def _inside(call: Callable[..., _T], *args: str) -> _T:

@@ -33,8 +33,9 @@ from netloom.model.snapshot import Snapshot
 from netloom.namespaces.place import Place
 from netloom.topology.expand import Fabric, expand
 from netloom.topology.loom import switch_of
-from netloom.topology.parse import Source
+from netloom.topology.parse import Source, parse
 from netloom.topology.topology import Topology
+from netloom.topology.unparse import unparse
 from netloom.topology.written import Written
 
 if TYPE_CHECKING:
@@ -76,8 +77,10 @@ class Lab(Building, Closing):
         said = topology or Topology()
         self.name = name or said.name or "lab"
         self.topology = replace(said, name=self.name)
-        if self._source and self._source.topology != self.topology:
+        if self._source is None or self._source.topology != self.topology:
             self._source = None
+            if topology or name:  # which nobody has read yet
+                parse(unparse(self.topology), file=self._file)
         self._fabric = expand(self.topology)
         self._stand: Stand | None = None
         self._partitions = Partitions()
@@ -160,6 +163,7 @@ class Lab(Building, Closing):
         Raises `NotReady` where its commands are not ready in time; then it is made all the same.
         """
         stand = self.stand
+        stand.check_whose()
         source = self._source if topology is self.topology else None
         fabric = self._fabric if topology is self.topology else expand(topology)
         there = self._desired.netns

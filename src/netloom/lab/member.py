@@ -31,7 +31,7 @@ from netloom.lab.waiting import wait_for
 from netloom.model.objects import Loopback
 from netloom.model.ready import ready as ready_of
 from netloom.topology import words
-from netloom.values import contains, family, ip, network_of
+from netloom.values import contains, family, is_ip, network_of
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -83,7 +83,8 @@ class Netns:
     def ips(self) -> tuple[str, ...]:
         """All addresses that the lab gave it, without their lengths; IPv4 first.
 
-        Of a namespace that is no lab's, all that it has, without those of `lo` and link-local ones.
+        Of a namespace that is no lab's, all that it has, without link-local ones and those that
+        `lo` is born with.
         """
         links = self.lab.links_of(self.name).values()
         found = [addr.ip for link in links for addr in link.addrs]
@@ -202,10 +203,7 @@ class Netns:
         """Return an address: of a namespace the one that is reached from here, else as it is."""
         if isinstance(target, Netns):
             return target.ip_for(self)
-        try:
-            return ip(target)
-        except ValueError:
-            return self.lab.address_of(target, self)
+        return target if is_ip(target) else self.lab.address_of(target, self)
 
     # ── processes ─────────────────────────────────────────────────────────────────────────────
 
@@ -352,6 +350,8 @@ class Netns:
         target = dst.name if isinstance(dst, Netns) else dst
         asked = f"{self.name} -> {target}" + (f" {protocol}/{number}" if number else "")
         address = self._resolve(dst)
+        if not is_ip(address):  # a name that its own /etc may know
+            return self.call(probe, asked, address, protocol, number, within)
         return self.lab.probed(self.name, probe, asked, address, protocol, number, within)
 
 

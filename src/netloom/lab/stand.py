@@ -43,6 +43,7 @@ class Stand(Closing):
         self.machine: ThisMachine = ThisMachine() if persistent else own
         self._lock = threading.RLock()
         self._places: dict[str, Place] = {}
+        self._entered: set[str] = set()
         self._children: list[subprocess.Popen[Any]] = []
         self._warden: subprocess.Popen[bytes] | None = None
         self._porter: subprocess.Popen[bytes] | None = None
@@ -56,9 +57,9 @@ class Stand(Closing):
         with self._lock, held_back():
             place = self._places.get(name)
             if place is None:
-                self.is_entered(name)
                 inner = "" if name == HOST else name
                 place = self._places[name] = within(self.home, inner)
+                self._entered.add(name)
             return place
 
     def probed(self, name: str, call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
@@ -91,11 +92,11 @@ class Stand(Closing):
             machine.empty = False  # it is a copy that was told, if that was in a child
             machine.dismiss()
 
-    def is_entered(self, name: str) -> None:
-        """Note that somebody is about to be in a namespace, who may change anything."""
-        if isinstance(self.machine, OwnMachine):
-            self.machine.empty = False
-            self.machine.private = self.machine.private and name != HOST
+    def check_whose(self) -> None:
+        """Raise `Unavailable` in a process that was forked: no other would know of its change."""
+        if os.getpid() != self._program:
+            reason = f"a process that was forked may use the lab `{self.lab}`, and not change it"
+            raise Unavailable(reason, "change it in the program, or make a lab in the process")
 
     def forget(self, name: str) -> None:
         """Open a namespace anew when it is asked for next: what is seen in it is another now."""
@@ -106,8 +107,8 @@ class Stand(Closing):
 
     @property
     def opened(self) -> list[str]:
-        """The namespaces that were asked for."""
-        return list(self._places)
+        """The namespaces that were asked for, be they open still or not."""
+        return sorted(self._entered)
 
     @property
     def has_spawned(self) -> bool:
@@ -135,6 +136,8 @@ class Stand(Closing):
     def clear(self, names: Iterable[str]) -> None:
         """End what lives in namespaces that are no more in the lab, and let go of them."""
         with self._lock:
+            names = list(names)
+            self._entered.difference_update(names)
             gone = [place for name in names if (place := self._places.pop(name, None))]
             try:
                 if gone and self.has_spawned:

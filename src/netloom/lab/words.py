@@ -132,11 +132,19 @@ def _said(keys: Mapping[str, Words]) -> dict[str, Words]:
     }
 
 
+def _path(value: object) -> str:
+    """Return what a path is as a text; raises `TypeError` for what is none."""
+    if isinstance(value, os.PathLike) and isinstance(text := os.fspath(value), str):
+        return text
+    msg = f"{type(value).__name__} has no word in a topology: {value!r:.50}"
+    raise TypeError(msg)
+
+
 def _read(tree: Mapping[str, Words]) -> Topology:
     topology = read(tree)
     if topology is not None:
         return topology
-    text = json.dumps(tree, ensure_ascii=False, default=os.fspath)
+    text = json.dumps(tree, ensure_ascii=False, default=_path)
     try:
         return parse(text).topology
     except TopologyError as error:

@@ -35,13 +35,13 @@ _OF_OTHERS = "/etc/netns"
 class Place(Closing, Portable):
     """A network and a mount namespace, and the user namespace of both if that is another.
 
-    The network may be missing: then it is the one that the process or thread is in.
+    Either may be missing: then it is the one that the process or thread is in.
     """
 
     __slots__ = ("mnt", "net", "user")
 
     def __init__(self, net: int, mnt: int, user: int = -1) -> None:
-        """Own open files, one on each; `net` and `user` are -1 where it is the process's own."""
+        """Own open files, one on each; -1 where it is the process's own."""
         self.net = net
         self.mnt = mnt
         self.user = user
@@ -71,7 +71,8 @@ class Place(Closing, Portable):
                 syscalls.setns(self.user, syscalls.CLONE_NEWUSER)
             # Threads share their root and working directory, and setns(2) refuses to part them.
             syscalls.unshare(syscalls.CLONE_FS)
-            syscalls.setns(self.mnt, syscalls.CLONE_NEWNS)
+            if self.mnt >= 0:
+                syscalls.setns(self.mnt, syscalls.CLONE_NEWNS)
             if self.net >= 0:
                 syscalls.setns(self.net, syscalls.CLONE_NEWNET)
 

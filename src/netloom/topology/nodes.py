@@ -13,7 +13,7 @@ Rule 3: what makes the tree impossible is raised at once; what only makes it wro
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import NoReturn, Protocol, cast
 
 import yaml
@@ -132,7 +132,7 @@ def node_of(value: object) -> Node | None:
         if wrong or len(pairs) < len(value):
             return None
         return MapNode(cast("dict[str, tuple[TextNode, Node]]", pairs), 0, 0)
-    if isinstance(value, Sequence):
+    if isinstance(value, list | tuple):
         items = tuple(node for each in value if (node := node_of(each)))
         return ListNode(items, 0, 0) if len(items) == len(value) else None
     plain = value is None or isinstance(value, bool | int | float)
