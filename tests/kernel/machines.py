@@ -9,11 +9,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import pytest
 
+from netloom.errors import KernelError
 from netloom.kernel import procfs, syscalls
 from netloom.namespaces.enter import aside
 from tests.abilities import NOBODY
@@ -77,6 +79,9 @@ def become_a_machine() -> None:
     """Give the calling thread mounts, a network, a /run and an /etc of its own."""
     syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET)
     syscalls.propagation("/", syscalls.MS_PRIVATE, recursive=True)
+    with suppress(KernelError):  # EINVAL when there is none (any more)
+        for _ in range(9):  # what names of the real machine are mounted on, else hidden below
+            syscalls.unmount("/run/netns")
     syscalls.mount("tmpfs", "run", "/run", data="mode=755")
     _own_etc()
 
