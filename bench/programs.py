@@ -31,6 +31,16 @@ for _ in range(5):
     one()
 print(statistics.median(one() for _ in range(100)))
 """
+CHAIN = """
+import time
+from netloom import Lab
+begun = time.perf_counter()
+with Lab() as lab:
+    names = [lab.netns(f"n{number}").name for number in range(50)]
+    for near, far in zip(names, names[1:]):
+        lab.wire(near, far)
+    print(time.perf_counter() - begun)
+"""
 LAB = """
 import pytest
 @pytest.mark.parametrize("n", range({tests}))
@@ -167,10 +177,12 @@ def measured() -> dict[str, float]:
     done = subprocess.run(
         [sys.executable, "-c", ONE], capture_output=True, text=True, check=True, timeout=60
     )
+    chain = float(_says(sys.executable, "-c", CHAIN))
     floor = float(json.loads(_says(str(FLOOR), "lab", "100"))["total"])
     found = {
         "the floor: two namespaces, a ping, released": floor,
         "Lab(), two namespaces, a ping, released": float(done.stdout),
+        "Lab(), a chain of 50, by 99 words": chain,
     }
     empty = "import pytest\n@pytest.mark.parametrize('n', range({tests}))\ndef test_it(n): pass\n"
     texts = {"nothing": empty, "lab": LAB, "ip netns": IP, "pyroute2": PYROUTE2, "munet": MUNET}
