@@ -12,10 +12,13 @@ from netloom.namespaces.place import Place
 
 
 def start(
-    place: Place, code: str, word: str, *, stdout: int = subprocess.DEVNULL
+    place: Place, code: str, word: str, *, pid: int = 0, stdout: int = subprocess.DEVNULL
 ) -> "subprocess.Popen[bytes]":
-    """Start one in a place; its `sys.argv` is `word`, the program's pidfd, and our `sys.path`."""
-    program = os.pidfd_open(os.getpid())
+    """Start one in a place; its `sys.argv` is `word`, the program's pidfd, and our `sys.path`.
+
+    The program is `pid`, if that is not this process.
+    """
+    program = os.pidfd_open(pid or os.getpid())
     try:
         paths = map(os.path.abspath, sys.path)
         return place.spawn(

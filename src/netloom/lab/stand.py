@@ -5,6 +5,7 @@ import subprocess  # noqa: TC003 - what is reaped
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from mmap import mmap
 from typing import Any, ParamSpec, TypeVar
 
 from netloom.errors import Unavailable
@@ -48,6 +49,7 @@ class Stand(Closing):
         self._warden: subprocess.Popen[bytes] | None = None
         self._porter: subprocess.Popen[bytes] | None = None
         self._program = os.getpid()
+        self._spawned = mmap(-1, 1)  # which a process that is forked shares with us
 
     def place_of(self, name: str) -> Place:
         """Return a namespace with what is seen in it, opened when it is first asked for."""
@@ -113,13 +115,14 @@ class Stand(Closing):
     @property
     def has_spawned(self) -> bool:
         """Whether any process was started there: then a warden is there."""
-        return self._warden is not None
+        return bool(self._spawned[0])
 
     def spawns(self) -> None:
         """Note that a process is about to be started, which must not outlive the lab."""
         with self._lock:
             if not self.persistent and self._warden is None:
-                self._warden = warden.start(self.home, self.lab)
+                self._warden = warden.start(self.home, self.lab, self._program)
+                self._spawned[0] = 1
 
     def leads_out(self) -> None:
         """Note that the lab asks for a way out: a program outside, which must not outlive it."""
@@ -166,10 +169,11 @@ class Stand(Closing):
                 for child in children:
                     child.kill()
                 self.home.call(down, self.lab)
-            elif self._warden:
+            elif self._spawned[0]:  # here, or by a process that was forked
                 with suppress(RuntimeError):  # at a program's very end no thread begins: it does it
                     self.home.call(end_residents, self.lab)
-                    _reap(self._warden)
+                    if self._warden:
+                        _reap(self._warden)
 
     def _tidy(self, holder: Holder) -> None:
         holder.tidy(used=self.home.call(is_used))

@@ -19,6 +19,6 @@ _WAITING = (
 )
 
 
-def start(place: Place, lab: str) -> "subprocess.Popen[bytes]":
-    """Start one in the place of a lab; it ends with the processes of the lab."""
-    return companion.start(place, _WAITING, lab)
+def start(place: Place, lab: str, program: int) -> "subprocess.Popen[bytes]":
+    """Start one in the place of a program's lab; it ends with the processes of the lab."""
+    return companion.start(place, _WAITING, lab, pid=program)
