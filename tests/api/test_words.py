@@ -2,7 +2,6 @@
 
 import json
 import re
-import signal
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netloom import Lab, Network, Topology, TopologyError, Wire, parse
-from netloom.host.brake import brake, held_back
 from netloom.plan.diff import diff
 from netloom.topology.topology import Namespace
 from tests.kernel.machines import plainly, python, ran
@@ -140,28 +138,3 @@ def test_a_process_that_was_forked_changes_nothing(argv: Callable[[str], list[st
     said, address = ran(*argv(FORKED)).stdout.splitlines()[::2]
     assert said == "a process that was forked may use the lab `lab`, and not change it"
     assert re.fullmatch(r"10\.65\..* 1", address)
-
-
-def test_signals_are_told_to_whom_they_are_for() -> None:
-    """One that is ignored stays so, each other is delivered; a block within one adds nothing."""
-    heard: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.getsignal(number) for number in numbers}
-    try:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda number, _: heard.append(number))
-        with held_back() as outer, brake() as inner:
-            assert outer is inner
-            for number in numbers:
-                signal.raise_signal(number)
-            assert outer.pulled
-            assert heard == []
-        assert sorted(heard) == [signal.SIGINT, signal.SIGTERM]
-        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-        with brake() as alone:
-            signal.raise_signal(signal.SIGHUP)
-            assert not alone.pulled
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -18,14 +18,16 @@ class Brake:
 
     def __init__(self) -> None:
         """Nobody does yet."""
-        self.pulled = False
-        """Whether a stop was asked for."""
         self.caught: list[int] = []
 
     def pull(self, number: int = 0, frame: FrameType | None = None) -> None:  # noqa: ARG002 - a handler's shape
         """Ask for a stop."""
         self.caught.append(number)
-        self.pulled = True
+
+    @property
+    def pulled(self) -> bool:
+        """Whether a stop was asked for."""
+        return bool(self.caught)
 
 
 class brake:  # noqa: N801 - a context manager that reads as a verb

@@ -70,7 +70,7 @@ class OwnMachine(ThisMachine):
 
     def observe(self, scope: Scope) -> Snapshot:
         """Return what is there within a scope."""
-        bare = _is_bare()
+        bare = _is_bare()  # asked, since whoever was in there need not have told
         return looking.observe(scope, empty=self.empty and bare, bare=bare)
 
     def apply(self, plan: Plan, orders: Orders) -> list[Refused]:

@@ -83,11 +83,14 @@ class _Closer:
     def _end(self) -> None:
         """End it with the program: what it still has, it closes."""
         told, self._told = self._told, None
-        if told and self._process and os.getpid() == self._program:
-            with suppress(OSError):  # a process that was forked may have it as well
+        if told is None or self._process is None:
+            return
+        with told:
+            if os.getpid() != self._program:  # one that was forked only lets go
+                return
+            with suppress(OSError):  # which may have it as well: closing it would end nothing
                 told.shutdown(socket.SHUT_RDWR)
-            told.close()
-            self._process.wait()
+        self._process.wait()
 
 
 _CLOSER = _Closer()

@@ -1,0 +1,30 @@
+"""Signals that ask to stop while the kernel is changed: caught, and delivered afterwards."""
+
+import signal
+
+from netloom.host.brake import brake, held_back
+
+
+def test_signals_are_told_to_whom_they_are_for() -> None:
+    """One that is ignored stays so, each other is delivered; a block within one adds nothing."""
+    heard: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda number, _: heard.append(number))
+        with held_back() as outer, brake() as inner:
+            assert outer is inner
+            for number in numbers:
+                signal.raise_signal(number)
+            assert outer.pulled
+            assert heard == []
+        assert sorted(heard) == [signal.SIGINT, signal.SIGTERM]
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        with brake() as alone:
+            signal.raise_signal(signal.SIGHUP)
+            assert not alone.pulled
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
