@@ -9,10 +9,10 @@ import sys
 import time
 
 from bench.star import topology
+from netloom.engine import down, up
 from netloom.errors import Refused
 from netloom.host.machine import Orders
 from netloom.host.this import ThisMachine
-from netloom.lab import down, up
 from netloom.plan.steps import Plan
 from netloom.topology.parse import parse
 

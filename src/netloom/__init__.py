@@ -7,13 +7,13 @@ from importlib import import_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from netloom.engine import load as load
     from netloom.errors import NetloomError as NetloomError
     from netloom.errors import NotReady as NotReady
     from netloom.errors import Problem as Problem
     from netloom.errors import Refused as Refused
     from netloom.errors import TopologyError as TopologyError
     from netloom.errors import Unavailable as Unavailable
-    from netloom.lab import load as load
     from netloom.lab.building import Network as Network
     from netloom.lab.building import Wire as Wire
     from netloom.lab.expectations import Outcome as Outcome
@@ -45,7 +45,7 @@ _PLACES = {
     "TopologyError": "netloom.errors",
     "Unavailable": "netloom.errors",
     "Wire": "netloom.lab.building",
-    "load": "netloom.lab",
+    "load": "netloom.engine",
     "netns": "netloom.lab.found",
     "observe": "netloom.lab.found",
     "parse": "netloom.topology.parse",

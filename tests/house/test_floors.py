@@ -17,7 +17,8 @@ FLOORS = (
     {"kernel"},  # from here up the system is touched
     {"namespaces"},
     {"host"},
-    {"lab", "testing"},
+    {"engine", "testing"},
+    {"lab"},
     {"__init__"},  # the promised names, and the version
     {"cli", "web", "pytest_plugin"},
     {"__main__"},
@@ -32,7 +33,7 @@ PURE_OF_THEM = {
     "os": {"strerror"},
     "socket": {"AF_INET", "AF_INET6", "inet_ntop", "inet_pton"},
 }
-LAZY_ROOMS = {"kernel", "host", "lab", "cli", "pytest_plugin", "__init__", "__main__"}
+LAZY_ROOMS = {"kernel", "host", "engine", "lab", "cli", "pytest_plugin", "__init__", "__main__"}
 """Where what few commands need is imported where it is used: start-up is measured."""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from netloom import lab
+from netloom import engine
 from netloom.namespaces.enter import enter
 from netloom.namespaces.handle import open_name
 from netloom.topology.parse import parse
@@ -48,7 +48,7 @@ EDITS = {
 
 def up(text: str) -> None:
     """Make a lab as a file says."""
-    lab.up(parse(text), MACHINE)
+    engine.up(parse(text), MACHINE)
 
 
 @contextmanager
@@ -125,7 +125,7 @@ def test_ipv6_is_of_use_at_once() -> None:
         words = "-6 addr show tentative"
         found: list[object] = [each for where in ("", "a") for each in ip(words, where)]
         assert [len(link["addr_info"]) for link in ip("-6 addr show dev lan", "a")] == [2]
-        lab.down("loom", MACHINE)
+        engine.down("loom", MACHINE)
         return found
 
     assert alone(tentative) == []
@@ -152,7 +152,7 @@ def test_a_link_local_address_follows_what_is_said() -> None:
             if text == BOTH:
                 Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("1")
             up(text)
-            assert lab.verify("loom", MACHINE) == ()
-        lab.down("loom", MACHINE)
+            assert engine.verify("loom", MACHINE) == ()
+        engine.down("loom", MACHINE)
 
     alone(check)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netloom import lab
+from netloom import engine
 from netloom.host.journal import Journal, Pending
 from netloom.host.machine import Orders
 from netloom.model.objects import Desired
@@ -28,8 +28,8 @@ FEW = settings(MADE, max_examples=max(25, settings().max_examples // 5))
 
 def wanted(change: Change) -> tuple[Desired, Desired]:
     """Make the first of two worlds; return what either desires of this machine."""
-    first = lab.up(source(change.topologies[0]), MACHINE).desired
-    return first, lab.plan(source(change.topologies[1]), MACHINE).lowered.desired
+    first = engine.up(source(change.topologies[0]), MACHINE).desired
+    return first, engine.plan(source(change.topologies[1]), MACHINE).lowered.desired
 
 
 def apply(plan: Plan, snapshot: Snapshot) -> None:
@@ -38,10 +38,10 @@ def apply(plan: Plan, snapshot: Snapshot) -> None:
     assert not refused, refused[0]
 
 
-def interrupted(change: Change, steps: int) -> tuple[lab.Draft, Plan]:
+def interrupted(change: Change, steps: int) -> tuple[engine.Draft, Plan]:
     """Begin to lead a lab to its second world, and stop after some steps, as if killed."""
     with Journal(LAB) as journal:
-        draft = lab.draft(source(change.topologies[1]), journal, MACHINE)
+        draft = engine.draft(source(change.topologies[1]), journal, MACHINE)
         names = frozenset(step.netns for step in draft.plan if isinstance(step, NetnsAdd))
         desired = draft.lowered.desired
         pending = Pending(LAB, MACHINE.boot, draft.record, names, desired)
@@ -69,8 +69,8 @@ def test_the_kernel_does_what_was_foretold(change: Change, steps: int) -> None:
     """After a whole plan, and after any part of the next: `after(plan, s)` is what is seen."""
 
     def check() -> None:
-        first = lab.plan(source(change.topologies[0]), MACHINE)
-        desired = lab.up(source(change.topologies[0]), MACHINE).desired
+        first = engine.plan(source(change.topologies[0]), MACHINE)
+        desired = engine.up(source(change.topologies[0]), MACHINE).desired
         foretold = after(first.plan, first.snapshot)
         assert differing(foretold, seen(desired), scope(desired)) == []
 
@@ -94,14 +94,14 @@ def test_from_any_step_on_a_plan_is_finished_undone_or_taken_down(
         first, _ = wanted(change)
         draft, _ = interrupted(change, steps)
         if way == "finish":
-            second = lab.up(source(change.topologies[1]), MACHINE).desired
+            second = engine.up(source(change.topologies[1]), MACHINE).desired
             assert diff(second, seen(second)) == ()
         elif way == "undo":
             back = draft.snapshot.asked
             found = seen(first, draft.lowered.desired, back)
             apply(diff(back, found), found)
             assert diff(first, seen(first)) == ()
-        lab.down(LAB, MACHINE)
+        engine.down(LAB, MACHINE)
         assert host() == before
 
     alone(check)
@@ -115,11 +115,11 @@ def test_up_leaves_nothing_to_do_and_down_leaves_nothing(change: Change) -> None
     def check() -> None:
         before = host()
         for topology in change.topologies:
-            desired = lab.up(source(topology), MACHINE).desired
+            desired = engine.up(source(topology), MACHINE).desired
             assert diff(desired, seen(desired)) == ()
-            assert lab.plan(source(topology), MACHINE).plan == ()
-            assert lab.verify(LAB, MACHINE) == ()
-        lab.down(LAB, MACHINE)
+            assert engine.plan(source(topology), MACHINE).plan == ()
+            assert engine.verify(LAB, MACHINE) == ()
+        engine.down(LAB, MACHINE)
         assert host() == before
 
     alone(check)

@@ -6,7 +6,7 @@ routes before rules, and an edit of a running lab comes to the same.
 
 import pytest
 
-from netloom import lab
+from netloom import engine
 from netloom.topology.parse import parse
 from tests.kernel.worlds_made import MACHINE, alone, host, ip
 
@@ -37,7 +37,7 @@ NEW = "10.9.0.0/16 via 10.1.0.2, fd00:9::/64 via fd00:1::2 table 200"
 def up(rule: str, *routes: str) -> None:
     """Make the lab with this rule and these routes."""
     text = LAB.replace("RULE", rule).replace("ROUTES", ", ".join(filter(None, routes)))
-    lab.up(parse(text), MACHINE)
+    engine.up(parse(text), MACHINE)
 
 
 def facts() -> tuple[object, ...]:
@@ -67,7 +67,7 @@ def test_a_route_is_added_in_spite_of_a_rule_that_hides_its_gateway(what: str) -
         up(rule, before)
         assert facts() == alike
 
-        lab.down("loom", MACHINE)
+        engine.down("loom", MACHINE)
         assert host() == empty
 
     alone(check)

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from netloom import lab
+from netloom import engine
 from netloom.kernel.netlink import Rtnetlink
 from netloom.namespaces.enter import aside, hop
 from netloom.namespaces.handle import open_name
@@ -27,7 +27,7 @@ PORT = 7000
 
 def up(count: int) -> None:
     """Make a network of so many members, or let it grow."""
-    lab.up(parse(BIG.replace("COUNT", str(count))), MACHINE)
+    engine.up(parse(BIG.replace("COUNT", str(count))), MACHINE)
 
 
 @contextmanager
@@ -108,7 +108,7 @@ def test_a_thousand_members_and_then_some() -> None:
         with sockets(members(*range(1, 1101))) as everyone:
             assert heard(everyone) == 1100
 
-        lab.down("loom", MACHINE)
+        engine.down("loom", MACHINE)
         assert [link["ifname"] for link in ip("link")] == ["lo"]
 
     alone(check)
@@ -130,7 +130,7 @@ def test_long_names_are_altnames() -> None:
     """A namespace of sixty bytes, on two networks and a wire: found by the whole name."""
 
     def check() -> None:
-        lab.up(parse(LONG), MACHINE)
+        engine.up(parse(LONG), MACHINE)
         for name, far in zip(NAMES, reversed(NAMES), strict=True):
             found = {link["altnames"][0]: link for link in ip("link", name) if "altnames" in link}
             assert found.keys() == {*NETS, far}
@@ -140,6 +140,6 @@ def test_long_names_are_altnames() -> None:
             with sockets(NAMES) as (one, two):
                 one.sendto(b"hello", (f"{address}2", PORT))
                 assert two.recv(16) == b"hello"
-        assert lab.verify("loom", MACHINE) == ()
+        assert engine.verify("loom", MACHINE) == ()
 
     alone(check)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given, settings
 
-from netloom import lab
+from netloom import engine
 from netloom.host.sysctl import read
 from netloom.model.objects import HOST, Desired
 from netloom.namespaces.enter import enter
@@ -116,7 +116,7 @@ def by_netloom(change: Change) -> tuple[Scripts, list[Desired], list[Look]]:
     """Make two worlds, one after the other; return the scripts for that, and what was there."""
     looks, states, scripts = [], [], []
     for topology in change.topologies:
-        report = lab.up(source(topology), MACHINE)
+        report = engine.up(source(topology), MACHINE)
         scripts.append(script(report.plan, report.desired.folders))
         states.append(report.desired)
         looks.append(look(report.desired))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netloom import lab
+from netloom import engine
 from netloom.plan.steps import Plan
 from netloom.topology.parse import parse
 from netloom.topology.settings import normal
@@ -74,8 +74,8 @@ def up(**values: str) -> Plan:
     """Make a lab with these settings; return what was to be done."""
     said = "".join(f"\n    net.ipv4.{key}: {json.dumps(value)}" for key, value in values.items())
     source = parse(f"name: loom\nnamespaces:\n  a:\n   sysctls:{said}\n")
-    plan = lab.plan(source, MACHINE).plan
-    lab.up(source, MACHINE)
+    plan = engine.plan(source, MACHINE).plan
+    engine.up(source, MACHINE)
     return plan
 
 
@@ -88,7 +88,7 @@ def test_a_lab_with_odd_spellings_is_as_it_was_applied() -> None:
             tcp_rmem="010000\t0x20000  6291456 ",
             ip_local_reserved_ports="8080,148,0x51,80",
         )
-        assert lab.verify("loom", MACHINE) == ()
+        assert engine.verify("loom", MACHINE) == ()
         said = says("ip", "netns", "exec", "a", "sysctl", "-n", *RESERVED)
         assert said.splitlines() == ["64", "80-81,148,8080"]
 
@@ -98,6 +98,6 @@ def test_a_lab_with_odd_spellings_is_as_it_was_applied() -> None:
             ip_local_reserved_ports="80,81,148,8080",
         )
         assert other == ()
-        lab.down("loom", MACHINE)
+        engine.down("loom", MACHINE)
 
     alone(check)

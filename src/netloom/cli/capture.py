@@ -139,8 +139,8 @@ def _open(text: str) -> "Target":
 
 def _every(lab: str, stack: ExitStack) -> "list[Source]":
     """Return all interfaces of a lab, those on the host too, or of all names."""
+    from netloom.engine import lab_name
     from netloom.host.byhand.packets import Source, links_of
-    from netloom.lab import lab_name
     from netloom.model.marks import lab_of
     from netloom.model.objects import HOST
     from netloom.namespaces import names

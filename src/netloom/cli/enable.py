@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from netloom import lab as front
+from netloom import engine as front
 from netloom.cli.output import REFUSED, Stop, answer, refusals, tell
 from netloom.host import boot
 from netloom.topology.suggest import did_you_mean

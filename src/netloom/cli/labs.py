@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from netloom import lab as front
+from netloom import engine as front
 from netloom.cli.output import NO, REFUSED, TRIED, Stop, answer, progress, refusals, tell
 from netloom.host.journal import labs as remembered
 from netloom.host.this import ThisMachine

@@ -22,7 +22,7 @@ from netloom.errors import (
 )
 
 if TYPE_CHECKING:
-    from netloom.lab import Progress
+    from netloom.engine import Progress
 
 TRIED = 1
 """Exit status: tried, refused, undone."""

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from subprocess import Popen
 from typing import Any, ParamSpec, TypeVar
 
+from netloom.engine.change import TIMEOUT
 from netloom.errors import KernelError, Unavailable
 from netloom.host.rootless.holder import Holder
 from netloom.host.survey import around, survey
 from netloom.kernel import syscalls
-from netloom.lab.change import TIMEOUT
 from netloom.lab.member import Netns
 from netloom.model.objects import HOST, Link
 from netloom.model.snapshot import Snapshot

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from msgspec.structs import replace
 
+from netloom.engine.change import TIMEOUT, make
+from netloom.engine.files import load
 from netloom.errors import NetloomError, Unavailable
 from netloom.host.brake import held_back
 from netloom.host.scope import scope_of
 from netloom.kernel.closing import Closing
 from netloom.lab.building import Building
-from netloom.lab.change import TIMEOUT, make
 from netloom.lab.expectations import Outcome, check
-from netloom.lab.files import load
 from netloom.lab.member import Netns
 from netloom.lab.partitions import Change, Partitions
 from netloom.lab.stand import Stand, not_open

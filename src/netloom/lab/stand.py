@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from mmap import mmap
 from typing import Any, ParamSpec, TypeVar
 
+from netloom.engine.down import down
 from netloom.errors import Unavailable
 from netloom.host.brake import held_back
 from netloom.host.own import OwnMachine
@@ -15,7 +16,6 @@ from netloom.host.rootless.holder import Holder
 from netloom.host.this import ThisMachine
 from netloom.kernel.closing import Closing
 from netloom.lab import porter, warden
-from netloom.lab.end import down
 from netloom.lab.leftovers import end_all_in, end_residents
 from netloom.model.objects import HOST
 from netloom.namespaces.enter import hop

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
+from netloom.engine.draft import states
 from netloom.errors import Unavailable
 from netloom.host.journal import Journal, labs
-from netloom.lab.drafts import states
 from netloom.model.objects import Bridge, Desired, End, Link
 from netloom.model.snapshot import Snapshot
 from netloom.plan.steps import LinkDel, NetnsDel, Plan

@@ -6,6 +6,9 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
+from netloom.engine.dependents import refuse_to_cut_off
+from netloom.engine.draft import states
+from netloom.engine.report import Report
 from netloom.errors import Refused, Unavailable
 from netloom.host import journal as memory
 from netloom.host.brake import brake
@@ -14,9 +17,6 @@ from netloom.host.machine import Holders, Machine, Orders
 from netloom.host.scope import scope_of
 from netloom.host.this import ThisMachine
 from netloom.host.walls import flows
-from netloom.lab.drafts import states
-from netloom.lab.guests import refuse_to_cut_off
-from netloom.lab.report import Report
 from netloom.model.objects import HOST, NOTHING, Desired, End, Netns, Veth, is_kept
 from netloom.model.snapshot import Snapshot
 from netloom.plan.diff import teardown

@@ -2,14 +2,14 @@
 
 from msgspec.structs import replace
 
+from netloom.engine.draft import with_passages
+from netloom.engine.report import Past, Running
 from netloom.errors import Unavailable
 from netloom.host import journal as memory
 from netloom.host.journal import Journal
 from netloom.host.machine import Machine
 from netloom.host.scope import scope_of
 from netloom.host.this import ThisMachine
-from netloom.lab.drafts import with_passages
-from netloom.lab.report import Past, Running
 from netloom.model.objects import Netns
 from netloom.plan.diff import diff
 from netloom.plan.steps import Plan

@@ -9,6 +9,11 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
+from netloom.engine.dependents import refuse_to_cut_off
+from netloom.engine.down import refuse_foreign
+from netloom.engine.draft import Draft, draft, states, with_passages
+from netloom.engine.files import absolute
+from netloom.engine.report import Report
 from netloom.errors import Interrupted, KernelError, Refused, Unavailable
 from netloom.host import journal as memory
 from netloom.host.brake import Brake, brake
@@ -17,11 +22,6 @@ from netloom.host.machine import Machine, Orders
 from netloom.host.scope import scope_of
 from netloom.host.this import ThisMachine
 from netloom.host.walls import flows
-from netloom.lab.drafts import Draft, draft, states, with_passages
-from netloom.lab.end import refuse_foreign
-from netloom.lab.files import absolute
-from netloom.lab.guests import refuse_to_cut_off
-from netloom.lab.report import Report
 from netloom.model.objects import HOST, NOTHING, Borrowed, Desired, Link, Netns, Veth
 from netloom.model.snapshot import Snapshot
 from netloom.plan.diff import diff

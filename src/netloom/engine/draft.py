@@ -5,13 +5,13 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
+from netloom.engine.files import absolute, read_files
 from netloom.errors import Problem, TopologyError, Unavailable
 from netloom.host import etc, limits
 from netloom.host.journal import Journal, Pending, Record
 from netloom.host.machine import Machine
 from netloom.host.scope import scope_of
 from netloom.host.this import ThisMachine
-from netloom.lab.files import absolute, read_files
 from netloom.model.objects import HOST, Borrowed, Desired, Netns, is_kept
 from netloom.model.snapshot import Snapshot
 from netloom.model.walls import Across, Through
@@ -95,7 +95,7 @@ def _look(
     except TopologyError as error:
         raise source.error(error.problems) from None
     if lowered.desired.texts:
-        from netloom.lab.firewalls import foretold
+        from netloom.engine.firewalls import foretold
 
         lowered = foretold(source, lowered, machine)
     unpublished = pending.names if pending else frozenset[str]()
