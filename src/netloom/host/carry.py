@@ -5,8 +5,8 @@ Mustn't: match anything by name that the step does not name.
 
 import errno
 from collections.abc import Callable
-from functools import singledispatch
 from itertools import count
+from typing import assert_never
 
 from netloom.errors import KernelError
 from netloom.host import sysctl
@@ -45,14 +45,83 @@ _GROUP = 0x6E6C6D
 _IFAPROT_KERNEL_LL = 3  # linux/if_addr.h
 
 
-@singledispatch
 def carry(step: Step, worker: Worker) -> None:
     """Carry out one step."""
-    raise NotImplementedError(step)
+    if isinstance(step, steps.OnLink):
+        _on_link(step, worker)
+    else:
+        _in_netns(step, worker)
 
 
-@carry.register
-def _(step: steps.NetnsAdd, worker: Worker) -> None:
+def _on_link(step: steps.LinkStep, worker: Worker) -> None:
+    match step:
+        case steps.LinkAdd():
+            _link_add(step, worker)
+        case steps.LinkDel():
+            _link_del(step, worker)
+        case steps.LinkSet():
+            _link_set(step, worker)
+        case steps.AddrAdd():
+            worker.send(step.end.netns, step, addr_add(worker.index(step.end), step.addr))
+        case steps.AddrDel():
+            worker.send(step.end.netns, step, addr_del(worker.index(step.end), step.addr))
+        case steps.AltnameAdd():
+            worker.send(step.end.netns, step, altname_add(worker.index(step.end), step.altname))
+        case steps.AltnameDel():
+            worker.send(step.end.netns, step, altname_del(worker.index(step.end), step.altname))
+        case steps.PortAdd():
+            _port_add(step, worker)
+        case steps.PortDel():
+            _port_del(step, worker)
+        case _:
+            assert_never(step)
+
+
+def _in_netns(step: steps.NetnsStep, worker: Worker) -> None:  # noqa: C901, PLR0912 - a table
+    match step:
+        case steps.NetnsAdd():
+            _netns_add(step, worker)
+        case steps.NetnsDel():
+            _netns_del(step, worker)
+        case steps.NameDel():
+            registry.remove(step.netns)
+        case steps.RouteAdd():
+            _route(step, worker, route_add)
+        case steps.RouteReplace():
+            _route(step, worker, route_replace)
+        case steps.RouteDel():
+            _route(step, worker, route_del)
+        case steps.RuleAdd():
+            worker.send(step.netns, step, rule_add(step.rule))
+        case steps.RuleDel():
+            worker.send(step.netns, step, rule_del(step.rule))
+        case steps.SysctlSet():
+            _sysctl_set(step, worker)
+        case steps.EtcSet():
+            worker.etc.set_etc(step.netns, step.digest)
+        case steps.EtcDel():
+            worker.etc.del_etc(step.netns)
+        case steps.RulesetSet():
+            _ruleset_set(step, worker)
+        case steps.RulesetDel():
+            _ruleset_del(step, worker)
+        case steps.ClaimAdd():
+            _claim_add(step, worker)
+        case steps.ClaimDel():
+            _claim_del(step, worker)
+        case steps.PassageAdd():
+            _passage_add(step, worker)
+        case steps.PassageDel():
+            _passage_del(step, worker)
+        case steps.RunStart():
+            start_together((step,), worker)
+        case steps.RunStop():
+            stop_together((step,), worker)
+        case _:
+            assert_never(step)
+
+
+def _netns_add(step: steps.NetnsAdd, worker: Worker) -> None:
     worker.turn_to("")
     room = worker.rooms.new(step.netns)
     room.rt.batch(link_set(1, alias=step.alias, up=True))
@@ -61,30 +130,13 @@ def _(step: steps.NetnsAdd, worker: Worker) -> None:
     worker.fresh[step.netns] = count(worker.orders.snapshot.newborn_links + 1)
 
 
-@carry.register
-def _(step: steps.NetnsDel, worker: Worker) -> None:
+def _netns_del(step: steps.NetnsDel, worker: Worker) -> None:
     worker.turn_to("")
     worker.rooms.forget(step.netns)
     registry.remove(step.netns)
 
 
-@carry.register
-def _(step: steps.NameDel, worker: Worker) -> None:  # noqa: ARG001 - the shape of a carry
-    registry.remove(step.netns)
-
-
-@carry.register
-def _(step: steps.EtcSet, worker: Worker) -> None:
-    worker.etc.set_etc(step.netns, step.digest)
-
-
-@carry.register
-def _(step: steps.EtcDel, worker: Worker) -> None:
-    worker.etc.del_etc(step.netns)
-
-
-@carry.register
-def _(step: steps.RulesetSet, worker: Worker) -> None:
+def _ruleset_set(step: steps.RulesetSet, worker: Worker) -> None:
     from netloom.host.walls.rulesets import Text
 
     worker.turn_to(step.netns)
@@ -92,15 +144,13 @@ def _(step: steps.RulesetSet, worker: Worker) -> None:
     worker.rulesets.put(Text(kind_of(step.ruleset), step.text))
 
 
-@carry.register
-def _(step: steps.RulesetDel, worker: Worker) -> None:
+def _ruleset_del(step: steps.RulesetDel, worker: Worker) -> None:
     worker.turn_to(step.netns)
     hop(worker.rooms[step.netns].handle)
     worker.rulesets.remove(kind_of(step.ruleset))
 
 
-@carry.register
-def _(step: steps.PassageAdd, worker: Worker) -> None:
+def _passage_add(step: steps.PassageAdd, worker: Worker) -> None:
     from netloom.host.walls import passages
 
     worker.turn_to(step.netns)
@@ -108,8 +158,7 @@ def _(step: steps.PassageAdd, worker: Worker) -> None:
     passages.put(step.passage)
 
 
-@carry.register
-def _(step: steps.PassageDel, worker: Worker) -> None:
+def _passage_del(step: steps.PassageDel, worker: Worker) -> None:
     from netloom.host.walls import passages
 
     worker.turn_to(step.netns)
@@ -117,8 +166,7 @@ def _(step: steps.PassageDel, worker: Worker) -> None:
     passages.remove(step.passage)
 
 
-@carry.register
-def _(step: steps.ClaimAdd, worker: Worker) -> None:
+def _claim_add(step: steps.ClaimAdd, worker: Worker) -> None:
     from netloom.host.walls import claims
 
     worker.turn_to(step.netns)
@@ -126,8 +174,7 @@ def _(step: steps.ClaimAdd, worker: Worker) -> None:
     claims.add(worker.orders.lab, step.key, step.value)
 
 
-@carry.register
-def _(step: steps.ClaimDel, worker: Worker) -> None:
+def _claim_del(step: steps.ClaimDel, worker: Worker) -> None:
     from netloom.host.walls import claims
 
     worker.turn_to(step.netns)
@@ -135,8 +182,7 @@ def _(step: steps.ClaimDel, worker: Worker) -> None:
     claims.remove(worker.orders.lab, step.key)
 
 
-@carry.register
-def _(step: steps.SysctlSet, worker: Worker) -> None:
+def _sysctl_set(step: steps.SysctlSet, worker: Worker) -> None:
     worker.turn_to(step.netns)
     hop(worker.rooms[step.netns].handle)
     sysctl.write(step.key, step.value)
@@ -145,8 +191,7 @@ def _(step: steps.SysctlSet, worker: Worker) -> None:
 # ── links ─────────────────────────────────────────────────────────────────────────────────
 
 
-@carry.register
-def _(step: steps.LinkAdd, worker: Worker) -> None:
+def _link_add(step: steps.LinkAdd, worker: Worker) -> None:
     end, link = step.end, step.link
     if isinstance(link.kind, Bridge):
         worker.send(end.netns, step, *_new_bridge(end, link, worker))
@@ -169,8 +214,7 @@ def _new_bridge(end: End, link: Link, worker: Worker) -> tuple[Message, ...]:
     return born, *bridge_mtu(index, link.mtu, name=end.link)
 
 
-@carry.register
-def _(step: steps.LinkDel, worker: Worker) -> None:
+def _link_del(step: steps.LinkDel, worker: Worker) -> None:
     worker.send(step.end.netns, step, link_del(worker.index(step.end)))
     worker.indexes.pop(step.end, None)
 
@@ -205,8 +249,7 @@ def delete_together(doomed: tuple[steps.LinkDel, ...], worker: Worker) -> None:
     worker.send(where, doomed[0], link_del_group(_GROUP))
 
 
-@carry.register
-def _(step: steps.LinkSet, worker: Worker) -> None:
+def _link_set(step: steps.LinkSet, worker: Worker) -> None:
     end = step.end
     master = None
     if step.master is not None:
@@ -250,15 +293,13 @@ def _switch_ll(end: End, worker: Worker, *, on: bool) -> None:
         room.rt.batch([addr_del(index, addr) for addr in mine])
 
 
-@carry.register
-def _(step: steps.PortAdd, worker: Worker) -> None:
+def _port_add(step: steps.PortAdd, worker: Worker) -> None:
     end, link = step.end, step.link
     master = worker.index(End(end.netns, link.master))
     _port(step, worker, up=link.up, master=master, alias=link.alias)
 
 
-@carry.register
-def _(step: steps.PortDel, worker: Worker) -> None:
+def _port_del(step: steps.PortDel, worker: Worker) -> None:
     _port(step, worker, up=step.found.up, master=0, alias=step.found.alias)
     worker.indexes.pop(step.end, None)
 
@@ -270,42 +311,7 @@ def _port(
     worker.send(step.end.netns, step, *link_set(index, up=up, master=master, alias=alias))
 
 
-@carry.register
-def _(step: steps.AltnameAdd, worker: Worker) -> None:
-    worker.send(step.end.netns, step, altname_add(worker.index(step.end), step.altname))
-
-
-@carry.register
-def _(step: steps.AltnameDel, worker: Worker) -> None:
-    worker.send(step.end.netns, step, altname_del(worker.index(step.end), step.altname))
-
-
 # ── addresses, routes, rules ──────────────────────────────────────────────────────────────
-
-
-@carry.register
-def _(step: steps.AddrAdd, worker: Worker) -> None:
-    worker.send(step.end.netns, step, addr_add(worker.index(step.end), step.addr))
-
-
-@carry.register
-def _(step: steps.AddrDel, worker: Worker) -> None:
-    worker.send(step.end.netns, step, addr_del(worker.index(step.end), step.addr))
-
-
-@carry.register
-def _(step: steps.RouteAdd, worker: Worker) -> None:
-    _route(step, worker, route_add)
-
-
-@carry.register
-def _(step: steps.RouteReplace, worker: Worker) -> None:
-    _route(step, worker, route_replace)
-
-
-@carry.register
-def _(step: steps.RouteDel, worker: Worker) -> None:
-    _route(step, worker, route_del)
 
 
 def _route(
@@ -316,13 +322,3 @@ def _route(
     netns, route = step.netns, step.route
     indexes = {hop.dev: worker.index(End(netns, hop.dev)) for hop in route.nexthops}
     worker.send(netns, step, build(route, indexes))
-
-
-@carry.register
-def _(step: steps.RuleAdd, worker: Worker) -> None:
-    worker.send(step.netns, step, rule_add(step.rule))
-
-
-@carry.register
-def _(step: steps.RuleDel, worker: Worker) -> None:
-    worker.send(step.netns, step, rule_del(step.rule))

@@ -11,7 +11,7 @@ of the steps of that batch: whoever undoes must look again, and does.
 
 import errno
 from itertools import count  # noqa: TC003 - what a worker holds, told where it is made
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from netloom.errors import KernelError, Refused
 from netloom.host import etc
@@ -30,15 +30,30 @@ if TYPE_CHECKING:
 _BATCH = 256
 """Steps in a batch at the most, so that progress and Ctrl-C are noticed."""
 
-_REMOVALS = (
-    steps.LinkDel
-    | steps.PortDel
-    | steps.AltnameDel
-    | steps.AddrDel
-    | steps.RouteDel
-    | steps.RuleDel
-)
 _GONE = {errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL}
+
+
+def _may_be_gone(step: Step) -> bool:  # noqa: PLR0911 - a table
+    """Whether what a step takes away may have gone with something else just before."""
+    match step:
+        case steps.LinkDel() | steps.PortDel() | steps.AltnameDel() | steps.AddrDel():
+            return True
+        case steps.RouteDel() | steps.RuleDel():
+            return True
+        case steps.LinkAdd() | steps.LinkSet() | steps.PortAdd() | steps.AltnameAdd():
+            return False
+        case steps.AddrAdd() | steps.RouteAdd() | steps.RouteReplace() | steps.RuleAdd():
+            return False
+        case steps.NetnsAdd() | steps.NetnsDel() | steps.NameDel() | steps.SysctlSet():
+            return False
+        case steps.EtcSet() | steps.EtcDel() | steps.RulesetSet() | steps.RulesetDel():
+            return False
+        case steps.ClaimAdd() | steps.ClaimDel() | steps.PassageAdd() | steps.PassageDel():
+            return False
+        case steps.RunStart() | steps.RunStop():
+            return False
+        case _:
+            assert_never(step)
 
 
 def newborns(plan: Plan) -> int:
@@ -106,7 +121,7 @@ class Worker:
         The kernel takes namespaces apart in its own time: the far end of a wire may vanish between
         our look and our word.
         """
-        if isinstance(step, _REMOVALS) and error.errno in _GONE:
+        if error.errno in _GONE and _may_be_gone(step):
             return
         if self.orders.go_on or not self.refused:
             self.refused.append(Refused(line(step), error, asked=command(step)))

@@ -21,7 +21,7 @@ Rule 2: asked facts only; carrier, DAD and learned entries are the kernel's, in 
 """
 
 from collections.abc import Iterable
-from functools import singledispatchmethod
+from typing import assert_never
 
 from msgspec.structs import replace
 
@@ -29,7 +29,7 @@ from netloom.model.objects import HOST, Addr, Borrowed, Bridge, End, Link, Loopb
 from netloom.model.snapshot import Snapshot
 from netloom.plan import steps
 from netloom.plan.scratch import IPV6_MIN_MTU, Illegal, Scratch
-from netloom.plan.sysctls import link_of, rewritten
+from netloom.plan.sysctls import link_of
 from netloom.values import family, network_of
 
 
@@ -110,15 +110,82 @@ class _World:
             raise Illegal(step, f"no link `{end}`")
         return netns, link
 
-    @singledispatchmethod
     def carry(self, step: steps.Step) -> None:
         """Do what a step does."""
-        raise NotImplementedError(step)
+        if isinstance(step, steps.OnLink):
+            self.on_link(step)
+        else:
+            self.in_netns(step)
+
+    def on_link(self, step: steps.LinkStep) -> None:
+        match step:
+            case steps.LinkAdd():
+                self.link_add(step)
+            case steps.LinkDel():
+                self.link_del(step)
+            case steps.LinkSet():
+                self.link_set(step)
+            case steps.AddrAdd():
+                self.addr_add(step)
+            case steps.AddrDel():
+                self.addr_del(step)
+            case steps.AltnameAdd():
+                self.altname_add(step)
+            case steps.AltnameDel():
+                self.altname_del(step)
+            case steps.PortAdd():
+                self.port_add(step)
+            case steps.PortDel():
+                self.port_del(step)
+            case _:
+                assert_never(step)
+
+    def in_netns(self, step: steps.NetnsStep) -> None:  # noqa: C901, PLR0912 - a table
+        match step:
+            case steps.NetnsAdd():
+                self.netns_add(step)
+            case steps.NetnsDel():
+                self.netns_del(step)
+            case steps.NameDel():
+                self.name_del(step)
+            case steps.RouteAdd():
+                self.inside(step.netns, step).route_add(step)
+            case steps.RouteReplace():
+                self.inside(step.netns, step).route_replace(step)
+            case steps.RouteDel():
+                self.inside(step.netns, step).route_del(step)
+            case steps.RuleAdd():
+                self.inside(step.netns, step).rule_add(step)
+            case steps.RuleDel():
+                self.inside(step.netns, step).rule_del(step)
+            case steps.SysctlSet():
+                self.inside(step.netns, step).sysctl_set(step)
+            case steps.EtcSet():
+                self.inside(step.netns, step).etc = step.digest
+            case steps.EtcDel():
+                self.etc_del(step)
+            case steps.RulesetSet():
+                self.inside(step.netns, step).rulesets[step.ruleset] = step.digest
+            case steps.RulesetDel():
+                self.ruleset_del(step)
+            case steps.ClaimAdd():
+                self.inside(step.netns, step).claims[step.key] = step.value
+            case steps.ClaimDel():
+                self.claim_del(step)
+            case steps.PassageAdd():
+                self.inside(step.netns, step).passages.add(step.passage)
+            case steps.PassageDel():
+                self.passage_del(step)
+            case steps.RunStart():
+                self.run_start(step)
+            case steps.RunStop():
+                self.run_stop(step)
+            case _:
+                assert_never(step)
 
     # namespaces
 
-    @carry.register
-    def _(self, step: steps.NetnsAdd) -> None:
+    def netns_add(self, step: steps.NetnsAdd) -> None:
         taken = step.netns in self.snapshot.foreign.names or step.netns in self.unnamed
         if step.netns in self.netns or taken:
             raise Illegal(step, "the name is taken")
@@ -126,8 +193,7 @@ class _World:
             links={"lo": newborn_lo(step.alias)}, sysctls=dict(self.snapshot.newborn)
         )
 
-    @carry.register
-    def _(self, step: steps.NetnsDel) -> None:
+    def netns_del(self, step: steps.NetnsDel) -> None:
         netns = self.netns.get(step.netns)
         if netns is None or step.netns == HOST or netns.borrowed:
             raise Illegal(step, "no such namespace of ours")
@@ -140,61 +206,38 @@ class _World:
                 self.vanish(link.kind.peer, step)
         del self.netns[step.netns]
 
-    @carry.register
-    def _(self, step: steps.NameDel) -> None:
+    def name_del(self, step: steps.NameDel) -> None:
         if step.netns not in self.unnamed:
             raise Illegal(step, "no such leftover")
         self.unnamed.discard(step.netns)
 
-    @carry.register
-    def _(self, step: steps.EtcSet) -> None:
-        self.inside(step.netns, step).etc = step.digest
-
-    @carry.register
-    def _(self, step: steps.EtcDel) -> None:
+    def etc_del(self, step: steps.EtcDel) -> None:
         if step.netns in self.stray_etc:
             self.stray_etc.discard(step.netns)
         else:
             self.inside(step.netns, step).etc = ""
 
-    @carry.register
-    def _(self, step: steps.RulesetSet) -> None:
-        self.inside(step.netns, step).rulesets[step.ruleset] = step.digest
-
-    @carry.register
-    def _(self, step: steps.RulesetDel) -> None:
+    def ruleset_del(self, step: steps.RulesetDel) -> None:
         if self.inside(step.netns, step).rulesets.pop(step.ruleset, None) is None:
             raise Illegal(step, "no such firewall rules")
 
-    @carry.register
-    def _(self, step: steps.ClaimAdd) -> None:
-        self.inside(step.netns, step).claims[step.key] = step.value
-
-    @carry.register
-    def _(self, step: steps.ClaimDel) -> None:
+    def claim_del(self, step: steps.ClaimDel) -> None:
         if self.inside(step.netns, step).claims.pop(step.key, None) is None:
             raise Illegal(step, "no such claim")
 
-    @carry.register
-    def _(self, step: steps.PassageAdd) -> None:
-        self.inside(step.netns, step).passages.add(step.passage)
-
-    @carry.register
-    def _(self, step: steps.PassageDel) -> None:
+    def passage_del(self, step: steps.PassageDel) -> None:
         passages = self.inside(step.netns, step).passages
         if step.passage not in passages:
             raise Illegal(step, "no such exception")
         passages.discard(step.passage)
 
-    @carry.register
-    def _(self, step: steps.RunStart) -> None:
+    def run_start(self, step: steps.RunStart) -> None:
         netns = self.inside(step.netns, step)
         if step.name in netns.commands:
             raise Illegal(step, "it is there already")
         netns.commands[step.name] = step.digest
 
-    @carry.register
-    def _(self, step: steps.RunStop) -> None:
+    def run_stop(self, step: steps.RunStop) -> None:
         if (step.netns, step.name) in self.stray_commands:
             self.stray_commands.discard((step.netns, step.name))
         elif self.inside(step.netns, step).commands.pop(step.name, None) is None:
@@ -202,8 +245,7 @@ class _World:
 
     # links
 
-    @carry.register
-    def _(self, step: steps.LinkAdd) -> None:
+    def link_add(self, step: steps.LinkAdd) -> None:
         netns = self.inside(step.end.netns, step)
         self.claim(step.end, netns, step)
         if step.link.master:
@@ -225,13 +267,12 @@ class _World:
     def enslave(self, netns: Scratch, master: str, step: steps.Step) -> None:
         """Make sure that a bridge can take one more port."""
         bridge = netns.links.get(master)
-        if bridge is None and master in self.snapshot.foreign.links.get(steps.netns_of(step), ()):
+        if bridge is None and master in self.snapshot.foreign.links.get(step.netns, ()):
             return
         if bridge is None or not isinstance(bridge.kind, Bridge):
             raise Illegal(step, f"no bridge `{master}`")
 
-    @carry.register
-    def _(self, step: steps.LinkDel) -> None:
+    def link_del(self, step: steps.LinkDel) -> None:
         _, link = self.link(step.end, step)
         if isinstance(link.kind, Loopback):
             raise Illegal(step, "`lo` cannot be deleted")
@@ -257,8 +298,7 @@ class _World:
                 if port.master == end.link:
                     netns.links[name] = replace(port, master="")
 
-    @carry.register
-    def _(self, step: steps.LinkSet) -> None:
+    def link_set(self, step: steps.LinkSet) -> None:
         netns, link = self.link(step.end, step)
         name = step.end.link
         if step.master:
@@ -277,8 +317,7 @@ class _World:
         if step.mtu is not None and step.ipv6_ll is None:
             netns.cross_ipv6_mtu(name, link.mtu, step)
 
-    @carry.register
-    def _(self, step: steps.PortAdd) -> None:
+    def port_add(self, step: steps.PortAdd) -> None:
         netns = self.inside(step.end.netns, step)
         there = self.snapshot.foreign.links.get(step.end.netns, ())
         if step.end.link in netns.links or step.end.link not in there:
@@ -286,23 +325,20 @@ class _World:
         self.enslave(netns, step.link.master, step)
         netns.links[step.end.link] = step.link
 
-    @carry.register
-    def _(self, step: steps.PortDel) -> None:
+    def port_del(self, step: steps.PortDel) -> None:
         netns, link = self.link(step.end, step)
         if not isinstance(link.kind, Borrowed):
             raise Illegal(step, "it is not borrowed")
         del netns.links[step.end.link]
 
-    @carry.register
-    def _(self, step: steps.AltnameAdd) -> None:
+    def altname_add(self, step: steps.AltnameAdd) -> None:
         netns, link = self.link(step.end, step)
         if step.altname in netns.links or step.altname in link.altnames:
             raise Illegal(step, f"the name `{step.altname}` is taken")
         names = tuple(sorted({*link.altnames, step.altname}))
         netns.links[step.end.link] = replace(link, altnames=names)
 
-    @carry.register
-    def _(self, step: steps.AltnameDel) -> None:
+    def altname_del(self, step: steps.AltnameDel) -> None:
         netns, link = self.link(step.end, step)
         if step.altname not in link.altnames:
             raise Illegal(step, f"no altname `{step.altname}`")
@@ -311,8 +347,7 @@ class _World:
 
     # addresses
 
-    @carry.register
-    def _(self, step: steps.AddrAdd) -> None:
+    def addr_add(self, step: steps.AddrAdd) -> None:
         netns, link = self.link(step.end, step)
         if any(addr.ip == step.addr.ip for addr in link.addrs):
             raise Illegal(step, "the address exists")
@@ -323,8 +358,7 @@ class _World:
         addrs = tuple(sorted((*link.addrs, step.addr)))
         netns.links[step.end.link] = replace(link, addrs=addrs)
 
-    @carry.register
-    def _(self, step: steps.AddrDel) -> None:
+    def addr_del(self, step: steps.AddrDel) -> None:
         netns, link = self.link(step.end, step)
         if step.addr not in link.addrs:
             raise Illegal(step, "no such address")
@@ -337,57 +371,3 @@ class _World:
         lo = isinstance(link.kind, Loopback)  # which has 127.0.0.1 besides
         if family(step.addr.ip) == 4 and not lo and all(":" in addr.ip for addr in left):
             netns.shake(step.end.link, 4, step)
-
-    # routes, rules, sysctls
-
-    @carry.register
-    def _(self, step: steps.RouteAdd) -> None:
-        netns = self.inside(step.netns, step)
-        if any(route.key == step.route.key for route in netns.routes):
-            raise Illegal(step, "a route with this destination, table and metric exists")
-        if reason := netns.why_unreachable(step.route, ours=step.netns != HOST):
-            raise Illegal(step, reason)
-        netns.routes.add(step.route)
-
-    @carry.register
-    def _(self, step: steps.RouteReplace) -> None:
-        netns = self.inside(step.netns, step)
-        if reason := netns.why_unreachable(step.route, ours=step.netns != HOST):
-            raise Illegal(step, reason)
-        netns.routes = {route for route in netns.routes if route.key != step.route.key}
-        netns.routes.add(step.route)
-
-    @carry.register
-    def _(self, step: steps.RouteDel) -> None:
-        netns = self.inside(step.netns, step)
-        if step.route not in netns.routes:
-            raise Illegal(step, "no such route")
-        netns.routes.discard(step.route)
-
-    @carry.register
-    def _(self, step: steps.RuleAdd) -> None:
-        netns = self.inside(step.netns, step)
-        if step.rule in netns.rules:
-            raise Illegal(step, "the rule exists")
-        netns.rules.add(step.rule)
-
-    @carry.register
-    def _(self, step: steps.RuleDel) -> None:
-        netns = self.inside(step.netns, step)
-        if step.rule not in netns.rules:
-            raise Illegal(step, "no such rule")
-        netns.rules.discard(step.rule)
-
-    @carry.register
-    def _(self, step: steps.SysctlSet) -> None:
-        netns = self.inside(step.netns, step)
-        for key in list(rewritten(step.key, netns.sysctls)):
-            netns.sysctls[key] = step.value
-        netns.sysctls[step.key] = step.value
-        if step.key.endswith(".disable_ipv6") and step.value != "0":
-            for name in list(netns.links):
-                if ".conf.all." in step.key or link_of(step.key) == name:
-                    netns.drop_ipv6(name, step)
-            if not netns.ipv6:
-                for name, link in netns.links.items():
-                    netns.links[name] = replace(link, ipv6_ll=False)

@@ -1,15 +1,16 @@
 """A namespace while it is being changed: what goes along when something of it goes.
 
 `effect.py` carries out steps on it; what a single namespace loses with a link, with an address, or
-with IPv6 is here.
+with IPv6 is here, and so are the steps that concern its routes, rules and sysctls alone.
 """
 
 from msgspec.structs import replace
 
-from netloom.model.objects import Link, Loopback, Netns, Route, Rule
+from netloom.model.objects import HOST, Link, Loopback, Netns, Route, Rule
 from netloom.model.walls import Passage  # noqa: TC001 - what a scratch holds
-from netloom.plan.steps import LinkSet, Step
-from netloom.plan.sysctls import NO_IPV6
+from netloom.plan import steps
+from netloom.plan.steps import Step
+from netloom.plan.sysctls import NO_IPV6, link_of, rewritten
 from netloom.values import contains, family, network_of
 
 IPV6_MIN_MTU = 1280
@@ -98,7 +99,7 @@ class Scratch:
         if isinstance(link.kind, Loopback):  # where IPv6 routes that lead nowhere lead to
             self.routes = {route for route in self.routes if route.nexthops or route.family == 4}
 
-    def cross_ipv6_mtu(self, name: str, before: int, step: LinkSet) -> None:
+    def cross_ipv6_mtu(self, name: str, before: int, step: steps.LinkSet) -> None:
         """Take IPv6 from a link, or give it back, where its MTU crosses 1280 bytes."""
         now = self.links[name].mtu
         if now < IPV6_MIN_MTU <= before:
@@ -107,10 +108,10 @@ class Scratch:
         elif before < IPV6_MIN_MTU <= now:
             self.links[name] = replace(self.links[name], ipv6_ll=self.ipv6)
 
-    def why_unreachable(self, route: Route, *, ours: bool) -> str:
+    def why_unreachable(self, route: Route, *, ours: bool) -> str | None:
         """Return why the kernel refuses a route: link down, gateway not on it, alien source.
 
-        A namespace that is not `ours` may have the source all the same.
+        None where it takes it. A namespace that is not `ours` may have the source all the same.
         """
         for hop in route.nexthops:
             link = self.links.get(hop.dev)
@@ -121,7 +122,7 @@ class Scratch:
         own = (addr.ip for link in self.links.values() for addr in link.addrs)
         if ours and route.src and route.src not in own:
             return f"the source {route.src} is no address of the namespace"
-        return ""
+        return None
 
     def is_on_link(self, dev: str, link: Link, via: str) -> bool:
         """Whether a gateway is a neighbour: by an address of the link, or by a route to it."""
@@ -134,3 +135,51 @@ class Scratch:
             for route in self.routes
             for hop in route.nexthops
         )
+
+    # what steps do in one namespace
+
+    def route_add(self, step: steps.RouteAdd) -> None:
+        """Add a route; raises `Illegal` where one has its key, or it leads nowhere."""
+        if any(route.key == step.route.key for route in self.routes):
+            raise Illegal(step, "a route with this destination, table and metric exists")
+        if reason := self.why_unreachable(step.route, ours=step.netns != HOST):
+            raise Illegal(step, reason)
+        self.routes.add(step.route)
+
+    def route_replace(self, step: steps.RouteReplace) -> None:
+        """Put a route in the place of one; raises `Illegal` where it leads nowhere."""
+        if reason := self.why_unreachable(step.route, ours=step.netns != HOST):
+            raise Illegal(step, reason)
+        self.routes = {route for route in self.routes if route.key != step.route.key}
+        self.routes.add(step.route)
+
+    def route_del(self, step: steps.RouteDel) -> None:
+        """Delete a route; raises `Illegal` where it is not there."""
+        if step.route not in self.routes:
+            raise Illegal(step, "no such route")
+        self.routes.discard(step.route)
+
+    def rule_add(self, step: steps.RuleAdd) -> None:
+        """Add a rule; raises `Illegal` where it is there."""
+        if step.rule in self.rules:
+            raise Illegal(step, "the rule exists")
+        self.rules.add(step.rule)
+
+    def rule_del(self, step: steps.RuleDel) -> None:
+        """Delete a rule; raises `Illegal` where it is not there."""
+        if step.rule not in self.rules:
+            raise Illegal(step, "no such rule")
+        self.rules.discard(step.rule)
+
+    def sysctl_set(self, step: steps.SysctlSet) -> None:
+        """Set a sysctl, with those that the kernel sets along, and what it takes away."""
+        for key in list(rewritten(step.key, self.sysctls)):
+            self.sysctls[key] = step.value
+        self.sysctls[step.key] = step.value
+        if step.key.endswith(".disable_ipv6") and step.value != "0":
+            for name in list(self.links):
+                if ".conf.all." in step.key or link_of(step.key) == name:
+                    self.drop_ipv6(name, step)
+            if not self.ipv6:
+                for name, link in self.links.items():
+                    self.links[name] = replace(link, ipv6_ll=False)

@@ -10,45 +10,55 @@ from netloom.model.objects import Addr, Borrowed, Command, End, Link, Route, Rul
 from netloom.model.walls import Passage
 
 
-class NetnsAdd(Struct, frozen=True, tag="netns-add"):
-    """Make a namespace, mark it, set its `lo` up, and only then publish it under its name."""
+class OnLink(Struct, frozen=True):
+    """A step on the link `end`."""
+
+    end: End
+
+    @property
+    def netns(self) -> str:
+        """The namespace that it is carried out in."""
+        return self.end.netns
+
+
+class InNetns(Struct, frozen=True):
+    """A step in the namespace `netns`, or on its name."""
 
     netns: str
+
+
+class NetnsAdd(InNetns, frozen=True, tag="netns-add"):
+    """Make a namespace, mark it, set its `lo` up, and only then publish it under its name."""
+
     alias: str
 
 
-class NetnsDel(Struct, frozen=True, tag="netns-del"):
+class NetnsDel(InNetns, frozen=True, tag="netns-del"):
     """Take the name away; the kernel removes the namespace with all that is in it."""
 
-    netns: str
 
-
-class LinkAdd(Struct, frozen=True, tag="link-add"):
+class LinkAdd(OnLink, frozen=True, tag="link-add"):
     """Make a link, for a veth both ends at once, born down and in place: name, MAC, MTU, master.
 
     The far end of a veth is `peer`; it is made without a master, which the kernel does not take
     there.
     """
 
-    end: End
     link: Link
     peer: Link | None = None
 
 
-class LinkDel(Struct, frozen=True, tag="link-del"):
+class LinkDel(OnLink, frozen=True, tag="link-del"):
     """Delete a link, with a veth its other end too."""
 
-    end: End
 
-
-class LinkSet(Struct, frozen=True, tag="link-set"):
+class LinkSet(OnLink, frozen=True, tag="link-set"):
     """Change a link in place; None leaves a fact as it is, an empty `master` frees a port.
 
     `link_local` is what the kernel would call the link in IPv6 once it is up. Given before, without
     duplicate address detection, it is of use at once: who has none asks for no neighbour.
     """
 
-    end: End
     up: bool | None = None
     mtu: int | None = None
     mac: str | None = None
@@ -59,187 +69,159 @@ class LinkSet(Struct, frozen=True, tag="link-set"):
     link_local: str = ""
 
 
-class PortAdd(Struct, frozen=True, tag="port-add"):
+class PortAdd(OnLink, frozen=True, tag="port-add"):
     """Borrow an interface: mark it, make it a port of a bridge, set it up, in one message."""
 
-    end: End
     link: Link
 
 
-class PortDel(Struct, frozen=True, tag="port-del"):
+class PortDel(OnLink, frozen=True, tag="port-del"):
     """Give a borrowed interface back as it was found."""
 
-    end: End
     found: Borrowed
 
 
-class AltnameAdd(Struct, frozen=True, tag="altname-add"):
+class AltnameAdd(OnLink, frozen=True, tag="altname-add"):
     """Give a link another name, which may be as long as 127 bytes."""
 
-    end: End
     altname: str
 
 
-class AltnameDel(Struct, frozen=True, tag="altname-del"):
+class AltnameDel(OnLink, frozen=True, tag="altname-del"):
     """Take such a name away."""
 
-    end: End
     altname: str
 
 
-class AddrAdd(Struct, frozen=True, tag="addr-add"):
+class AddrAdd(OnLink, frozen=True, tag="addr-add"):
     """Give a link an address."""
 
-    end: End
     addr: Addr
 
 
-class AddrDel(Struct, frozen=True, tag="addr-del"):
+class AddrDel(OnLink, frozen=True, tag="addr-del"):
     """Take an address from a link."""
 
-    end: End
     addr: Addr
 
 
-class RouteAdd(Struct, frozen=True, tag="route-add"):
+class RouteAdd(InNetns, frozen=True, tag="route-add"):
     """Add a route."""
 
-    netns: str
     route: Route
 
 
-class RouteReplace(Struct, frozen=True, tag="route-replace"):
+class RouteReplace(InNetns, frozen=True, tag="route-replace"):
     """Put a route in the place of the one with the same key, without a moment between them."""
 
-    netns: str
     route: Route
 
 
-class RouteDel(Struct, frozen=True, tag="route-del"):
+class RouteDel(InNetns, frozen=True, tag="route-del"):
     """Delete a route."""
 
-    netns: str
     route: Route
 
 
-class RuleAdd(Struct, frozen=True, tag="rule-add"):
+class RuleAdd(InNetns, frozen=True, tag="rule-add"):
     """Add a policy rule."""
 
-    netns: str
     rule: Rule
 
 
-class RuleDel(Struct, frozen=True, tag="rule-del"):
+class RuleDel(InNetns, frozen=True, tag="rule-del"):
     """Delete a policy rule."""
 
-    netns: str
     rule: Rule
 
 
-class SysctlSet(Struct, frozen=True, tag="sysctl-set"):
+class SysctlSet(InNetns, frozen=True, tag="sysctl-set"):
     """Write a value below /proc/sys, in a namespace."""
 
-    netns: str
     key: str
     value: str
 
 
-class EtcSet(Struct, frozen=True, tag="etc-set"):
+class EtcSet(InNetns, frozen=True, tag="etc-set"):
     """Let a namespace see files of its own in /etc, the folder with this digest."""
 
-    netns: str
     digest: str
 
 
-class EtcDel(Struct, frozen=True, tag="etc-del"):
+class EtcDel(InNetns, frozen=True, tag="etc-del"):
     """Let it see the machine's own again."""
 
-    netns: str
 
-
-class RulesetSet(Struct, frozen=True, tag="ruleset-set"):
+class RulesetSet(InNetns, frozen=True, tag="ruleset-set"):
     """Put firewall rules in place, as a whole and at once, in the place of those of that name."""
 
-    netns: str
     ruleset: str
     digest: str
     text: str
 
 
-class RulesetDel(Struct, frozen=True, tag="ruleset-del"):
+class RulesetDel(InNetns, frozen=True, tag="ruleset-del"):
     """Take firewall rules away."""
 
-    netns: str
     ruleset: str
 
 
-class ClaimAdd(Struct, frozen=True, tag="claim-add"):
+class ClaimAdd(InNetns, frozen=True, tag="claim-add"):
     """Have a sysctl that the host shares with others at a value, as one of its holders."""
 
-    netns: str
     key: str
     value: str
 
 
-class ClaimDel(Struct, frozen=True, tag="claim-del"):
+class ClaimDel(InNetns, frozen=True, tag="claim-del"):
     """Hold it no more; the last holder restores what was there, if nobody else relies on it."""
 
-    netns: str
     key: str
 
 
-class PassageAdd(Struct, frozen=True, tag="passage-add"):
+class PassageAdd(InNetns, frozen=True, tag="passage-add"):
     """Open an exception in a firewall that is somebody else's, by its owner's own tool.
 
     `command` does it where it belongs as long as the firewall is as it was looked at.
     """
 
-    netns: str
     passage: Passage
     command: tuple[str, ...] = ()
 
 
-class PassageDel(Struct, frozen=True, tag="passage-del"):
+class PassageDel(InNetns, frozen=True, tag="passage-del"):
     """Close it again."""
 
-    netns: str
     passage: Passage
 
 
-class RunStart(Struct, frozen=True, tag="run-start"):
+class RunStart(InNetns, frozen=True, tag="run-start"):
     """Start a command that lives as long as the lab."""
 
-    netns: str
     name: str
     digest: str
     command: Command
 
 
-class RunStop(Struct, frozen=True, tag="run-stop"):
+class RunStop(InNetns, frozen=True, tag="run-stop"):
     """End a command with all that it started: SIGTERM, and SIGKILL for those who stay."""
 
-    netns: str
     name: str
 
 
-class NameDel(Struct, frozen=True, tag="name-del"):
+class NameDel(InNetns, frozen=True, tag="name-del"):
     """Remove a file in /run/netns that a killed `up` made and never mounted a namespace on."""
 
-    netns: str
 
+LinkStep = (
+    LinkAdd | LinkDel | LinkSet | AddrAdd | AddrDel | AltnameAdd | AltnameDel | PortAdd | PortDel
+)
+"""All that derive from `OnLink`."""
 
-Step = (
+NetnsStep = (
     NetnsAdd
     | NetnsDel
-    | LinkAdd
-    | LinkDel
-    | LinkSet
-    | PortAdd
-    | PortDel
-    | AltnameAdd
-    | AltnameDel
-    | AddrAdd
-    | AddrDel
+    | NameDel
     | RouteAdd
     | RouteReplace
     | RouteDel
@@ -256,19 +238,10 @@ Step = (
     | PassageDel
     | RunStart
     | RunStop
-    | NameDel
 )
+"""All that derive from `InNetns`."""
+
+Step = LinkStep | NetnsStep
 
 Plan = tuple[Step, ...]
 """Steps in an order that the kernel accepts, after any prefix of which recovery is possible."""
-
-
-def netns_of(step: Step) -> str:
-    """Return the namespace that a step is carried out in."""
-    match step:
-        case LinkAdd() | LinkDel() | LinkSet() | PortAdd() | PortDel():
-            return step.end.netns
-        case AltnameAdd() | AltnameDel() | AddrAdd() | AddrDel():
-            return step.end.netns
-        case _:
-            return step.netns

@@ -6,7 +6,7 @@ plan was made for, it leads to the state that netloom would lead to.
 
 import shlex
 from collections.abc import Iterator, Mapping
-from functools import singledispatch
+from typing import assert_never
 
 from netloom.model.marks import IPTABLES, nft_text
 from netloom.model.objects import HOST, Bridge, End, Link, Route, Veth
@@ -42,160 +42,168 @@ def _etc(step: steps.EtcSet, files: Mapping[str, str]) -> Iterator[str]:
         yield f"cat >{file} <<'END-OF-FILE'\n{text}END-OF-FILE"
 
 
-@singledispatch
 def commands(step: Step) -> Iterator[str]:
     """Yield the commands that a step equals."""
-    raise NotImplementedError(step)
+    return _on_link(step) if isinstance(step, steps.OnLink) else _in_netns(step)
 
 
-@commands.register
-def _(step: steps.NetnsAdd) -> Iterator[str]:
+def _on_link(step: steps.LinkStep) -> Iterator[str]:
+    match step:
+        case steps.LinkAdd():
+            yield from _link_add(step)
+        case steps.LinkDel():
+            yield f"{_ip(step.end.netns)} link del {_dev(step.end)}"
+        case steps.LinkSet():
+            yield from _link_set(step)
+        case steps.AddrAdd():
+            nodad = " nodad" if ":" in step.addr.ip else ""
+            yield f"{_ip(step.end.netns)} addr add {step.addr} {_dev(step.end)}{nodad}"
+        case steps.AddrDel():
+            yield f"{_ip(step.end.netns)} addr del {step.addr} {_dev(step.end)}"
+        case steps.AltnameAdd():
+            yield f"{_ip(step.end.netns)} link property add {_dev(step.end)} {_alt(step.altname)}"
+        case steps.AltnameDel():
+            yield f"{_ip(step.end.netns)} link property del {_dev(step.end)} {_alt(step.altname)}"
+        case steps.PortAdd():
+            yield _port_add(step)
+        case steps.PortDel():
+            yield _port_del(step)
+        case _:
+            assert_never(step)
+
+
+def _in_netns(step: steps.NetnsStep) -> Iterator[str]:  # noqa: C901, PLR0912 - a table
+    match step:
+        case steps.NetnsAdd():
+            yield from _netns_add(step)
+        case steps.NetnsDel():
+            yield f"ip netns del {shlex.quote(step.netns)}"
+        case steps.NameDel():
+            yield f"rm {shlex.quote(f'/run/netns/{step.netns}')}"
+        case steps.RouteAdd():
+            yield _route("add", step.netns, step)
+        case steps.RouteReplace():
+            yield _route("replace", step.netns, step)
+        case steps.RouteDel():
+            yield _route("del", step.netns, step)
+        case steps.RuleAdd():
+            yield _rule("add", step)
+        case steps.RuleDel():
+            yield _rule("del", step)
+        case steps.SysctlSet():
+            setting = shlex.quote(f"{step.key}={step.value}")
+            yield f"{_inside(step.netns)}sysctl -qw {setting}"
+        case steps.EtcSet():
+            yield f"ln -s /run/netloom/… /etc/netns/{shlex.quote(step.netns)}"
+        case steps.EtcDel():
+            folder = shlex.quote(f"/etc/netns/{step.netns}")
+            yield f"rm -rf {folder}"
+        case steps.RulesetSet():
+            yield _ruleset_set(step)
+        case steps.RulesetDel():
+            yield _ruleset_del(step)
+        case steps.ClaimAdd():
+            yield f"sysctl -qw {shlex.quote(f'{step.key}={step.value}')}"
+        case steps.ClaimDel():
+            yield f": {step.key} is left as it is, others may rely on it"
+        case steps.PassageAdd():
+            yield shlex.join(step.command or opening(step.passage))
+        case steps.PassageDel():
+            yield shlex.join(closing(step.passage))
+        case steps.RunStart():
+            yield _run_start(step)
+        case steps.RunStop():
+            yield f": end {shlex.quote(step.name)} in {shlex.quote(step.netns)}"
+        case _:
+            assert_never(step)
+
+
+def _netns_add(step: steps.NetnsAdd) -> Iterator[str]:
     name = shlex.quote(step.netns)
     yield f"ip netns add {name}"
     yield f"ip -n {name} link set lo up alias {shlex.quote(step.alias)}"
 
 
-@commands.register
-def _(step: steps.NetnsDel) -> Iterator[str]:
-    yield f"ip netns del {shlex.quote(step.netns)}"
+def _link_add(step: steps.LinkAdd) -> Iterator[str]:
+    end, link = step.end, step.link
+    ip = _ip(end.netns)
+    if isinstance(link.kind, Bridge):
+        stp = int(link.kind.stp)
+        other = link.mtu - 1 if link.mtu > 1280 else link.mtu + 1
+        facts = _facts(link).replace(f"mtu {link.mtu}", f"mtu {other}")
+        name = shlex.quote(end.link)
+        yield f"{ip} link add name {name} {facts} type bridge stp_state {stp} mcast_snooping 0"
+        yield f"{ip} link set {_dev(end)} mtu {link.mtu}"
+        return
+    assert isinstance(link.kind, Veth)
+    assert step.peer is not None
+    far = link.kind.peer
+    there = "" if far.netns == end.netns else f" netns {_netns(far.netns)}"
+    peer = f"peer name {shlex.quote(far.link)}{there} {_facts(step.peer)}"
+    yield f"{ip} link add name {shlex.quote(end.link)} {_facts(link)} type veth {peer}"
+    if link.master:
+        yield f"{ip} link set {_dev(end)} master {shlex.quote(link.master)}"
 
 
-@commands.register
-def _(step: steps.NameDel) -> Iterator[str]:
-    yield f"rm {shlex.quote(f'/run/netns/{step.netns}')}"
+def _facts(link: Link) -> str:
+    return f"address {link.mac} mtu {link.mtu}"
 
 
-@commands.register
-def _(step: steps.LinkDel) -> Iterator[str]:
-    yield f"{_ip(step.end.netns)} link del {_dev(step.end)}"
+def _link_set(step: steps.LinkSet) -> Iterator[str]:
+    ip, dev = _ip(step.end.netns), _dev(step.end)
+    words = []
+    if step.mtu is not None:
+        words.append(f"mtu {step.mtu}")
+    if step.mac is not None:
+        words.append(f"address {step.mac}")
+    if step.master is not None:
+        words.append(f"master {shlex.quote(step.master)}" if step.master else "nomaster")
+    if step.alias is not None:
+        words.append(f"alias {shlex.quote(step.alias)}")
+    if step.ipv6_ll is not None:
+        words.append(f"addrgenmode {'eui64' if step.ipv6_ll else 'none'}")
+    if words:
+        yield f"{ip} link set {dev} {' '.join(words)}"
+    if step.stp is not None:
+        yield f"{ip} link set {dev} type bridge stp_state {int(step.stp)}"
+    if step.link_local:
+        yield f"{ip} addr add {step.link_local}/64 {dev} nodad"
+    if step.up is not None:
+        yield f"{ip} link set {dev} {'up' if step.up else 'down'}"
 
 
-@commands.register
-def _(step: steps.PortAdd) -> Iterator[str]:
+def _port_add(step: steps.PortAdd) -> str:
     link = step.link
     words = f"master {shlex.quote(link.master)} alias {shlex.quote(link.alias)}"
-    yield f"{_ip(step.end.netns)} link set {_dev(step.end)} up {words}"
+    return f"{_ip(step.end.netns)} link set {_dev(step.end)} up {words}"
 
 
-@commands.register
-def _(step: steps.PortDel) -> Iterator[str]:
+def _port_del(step: steps.PortDel) -> str:
     state = "up" if step.found.up else "down"
     words = f"nomaster alias {shlex.quote(step.found.alias)}"
-    yield f"{_ip(step.end.netns)} link set {_dev(step.end)} {state} {words}"
+    return f"{_ip(step.end.netns)} link set {_dev(step.end)} {state} {words}"
 
 
-@commands.register
-def _(step: steps.AltnameAdd) -> Iterator[str]:
-    yield f"{_ip(step.end.netns)} link property add {_dev(step.end)} {_alt(step.altname)}"
-
-
-@commands.register
-def _(step: steps.AltnameDel) -> Iterator[str]:
-    yield f"{_ip(step.end.netns)} link property del {_dev(step.end)} {_alt(step.altname)}"
-
-
-@commands.register
-def _(step: steps.AddrAdd) -> Iterator[str]:
-    nodad = " nodad" if ":" in step.addr.ip else ""
-    yield f"{_ip(step.end.netns)} addr add {step.addr} {_dev(step.end)}{nodad}"
-
-
-@commands.register
-def _(step: steps.AddrDel) -> Iterator[str]:
-    yield f"{_ip(step.end.netns)} addr del {step.addr} {_dev(step.end)}"
-
-
-@commands.register
-def _(step: steps.EtcSet) -> Iterator[str]:
-    yield f"ln -s /run/netloom/… /etc/netns/{shlex.quote(step.netns)}"
-
-
-@commands.register
-def _(step: steps.EtcDel) -> Iterator[str]:
-    folder = shlex.quote(f"/etc/netns/{step.netns}")
-    yield f"rm -rf {folder}"
-
-
-@commands.register
-def _(step: steps.SysctlSet) -> Iterator[str]:
-    setting = shlex.quote(f"{step.key}={step.value}")
-    yield f"{_inside(step.netns)}sysctl -qw {setting}"
-
-
-@commands.register
-def _(step: steps.RulesetSet) -> Iterator[str]:
+def _ruleset_set(step: steps.RulesetSet) -> str:
     if step.ruleset in IPTABLES:
         program, text = f"{step.ruleset}-restore", step.text
     else:
         program, text = "nft -f -", nft_text(step.ruleset, step.text)
-    yield f"{_inside(step.netns)}{program} <<'END-OF-RULES'\n{text}END-OF-RULES"
+    return f"{_inside(step.netns)}{program} <<'END-OF-RULES'\n{text}END-OF-RULES"
 
 
-@commands.register
-def _(step: steps.RulesetDel) -> Iterator[str]:
+def _ruleset_del(step: steps.RulesetDel) -> str:
     if step.ruleset in IPTABLES:
-        yield f"{_inside(step.netns)}{step.ruleset} -F"
-    else:
-        yield f"{_inside(step.netns)}nft delete table {step.ruleset}"
+        return f"{_inside(step.netns)}{step.ruleset} -F"
+    return f"{_inside(step.netns)}nft delete table {step.ruleset}"
 
 
-@commands.register
-def _(step: steps.ClaimAdd) -> Iterator[str]:
-    yield f"sysctl -qw {shlex.quote(f'{step.key}={step.value}')}"
-
-
-@commands.register
-def _(step: steps.ClaimDel) -> Iterator[str]:
-    yield f": {step.key} is left as it is, others may rely on it"
-
-
-@commands.register
-def _(step: steps.PassageAdd) -> Iterator[str]:
-    yield shlex.join(step.command or opening(step.passage))
-
-
-@commands.register
-def _(step: steps.PassageDel) -> Iterator[str]:
-    yield shlex.join(closing(step.passage))
-
-
-@commands.register
-def _(step: steps.RunStart) -> Iterator[str]:
+def _run_start(step: steps.RunStart) -> str:
     run = step.command
     env = [f"{key}={value}" for key, value in sorted(run.env.items())]
     user = ["setpriv", f"--reuid={run.user}", "--init-groups"] if run.user else []
     words = shlex.join([*user, *(["env", *env] if env else []), *run.argv])
-    yield f"(cd {shlex.quote(run.cwd)} && exec {_inside(step.netns)}{words}) </dev/null &"
-
-
-@commands.register
-def _(step: steps.RunStop) -> Iterator[str]:
-    yield f": end {shlex.quote(step.name)} in {shlex.quote(step.netns)}"
-
-
-@commands.register
-def _(step: steps.RouteAdd) -> Iterator[str]:
-    yield _route("add", step.netns, step)
-
-
-@commands.register
-def _(step: steps.RouteReplace) -> Iterator[str]:
-    yield _route("replace", step.netns, step)
-
-
-@commands.register
-def _(step: steps.RouteDel) -> Iterator[str]:
-    yield _route("del", step.netns, step)
-
-
-@commands.register
-def _(step: steps.RuleAdd) -> Iterator[str]:
-    yield _rule("add", step)
-
-
-@commands.register
-def _(step: steps.RuleDel) -> Iterator[str]:
-    yield _rule("del", step)
+    return f"(cd {shlex.quote(run.cwd)} && exec {_inside(step.netns)}{words}) </dev/null &"
 
 
 def _rule(verb: str, step: steps.RuleAdd | steps.RuleDel) -> str:
@@ -228,56 +236,6 @@ def _usual_scope(route: Route) -> int:
 def _quoted(words: str) -> str:
     """Return iproute2's words for a shell: a name of an interface may have any sign but a space."""
     return shlex.join(words.split())
-
-
-@commands.register
-def _(step: steps.LinkAdd) -> Iterator[str]:
-    end, link = step.end, step.link
-    ip = _ip(end.netns)
-    if isinstance(link.kind, Bridge):
-        stp = int(link.kind.stp)
-        other = link.mtu - 1 if link.mtu > 1280 else link.mtu + 1
-        facts = _facts(link).replace(f"mtu {link.mtu}", f"mtu {other}")
-        name = shlex.quote(end.link)
-        yield f"{ip} link add name {name} {facts} type bridge stp_state {stp} mcast_snooping 0"
-        yield f"{ip} link set {_dev(end)} mtu {link.mtu}"
-        return
-    assert isinstance(link.kind, Veth)
-    assert step.peer is not None
-    far = link.kind.peer
-    there = "" if far.netns == end.netns else f" netns {_netns(far.netns)}"
-    peer = f"peer name {shlex.quote(far.link)}{there} {_facts(step.peer)}"
-    yield f"{ip} link add name {shlex.quote(end.link)} {_facts(link)} type veth {peer}"
-    if link.master:
-        yield f"{ip} link set {_dev(end)} master {shlex.quote(link.master)}"
-
-
-def _facts(link: Link) -> str:
-    return f"address {link.mac} mtu {link.mtu}"
-
-
-@commands.register
-def _(step: steps.LinkSet) -> Iterator[str]:
-    ip, dev = _ip(step.end.netns), _dev(step.end)
-    words = []
-    if step.mtu is not None:
-        words.append(f"mtu {step.mtu}")
-    if step.mac is not None:
-        words.append(f"address {step.mac}")
-    if step.master is not None:
-        words.append(f"master {shlex.quote(step.master)}" if step.master else "nomaster")
-    if step.alias is not None:
-        words.append(f"alias {shlex.quote(step.alias)}")
-    if step.ipv6_ll is not None:
-        words.append(f"addrgenmode {'eui64' if step.ipv6_ll else 'none'}")
-    if words:
-        yield f"{ip} link set {dev} {' '.join(words)}"
-    if step.stp is not None:
-        yield f"{ip} link set {dev} type bridge stp_state {int(step.stp)}"
-    if step.link_local:
-        yield f"{ip} addr add {step.link_local}/64 {dev} nodad"
-    if step.up is not None:
-        yield f"{ip} link set {dev} {'up' if step.up else 'down'}"
 
 
 def _inside(netns: str) -> str:

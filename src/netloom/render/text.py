@@ -5,163 +5,91 @@
 
 import shlex
 from collections.abc import Iterable, Iterator
-from functools import singledispatch
+from typing import assert_never
 
 from netloom.model.objects import HOST, Bridge, End, Nexthop, Route, Rule, Veth
 from netloom.plan import steps
 from netloom.plan.openings import closing, opening
-from netloom.plan.steps import Plan, Step, netns_of
+from netloom.plan.steps import Plan, Step
 
 _TABLES = {253: "default", 254: "main", 255: "local"}
 
 
-@singledispatch
 def line(step: Step) -> str:
     """Return a step as a line: `+ addr web:eth0 10.0.0.1/24`."""
-    raise NotImplementedError(step)
+    return _on_link(step) if isinstance(step, steps.OnLink) else _in_netns(step)
 
 
-@line.register
-def _(step: steps.NetnsAdd) -> str:
-    return f"+ netns {step.netns}"
+def _on_link(step: steps.LinkStep) -> str:  # noqa: PLR0911 - a table
+    match step:
+        case steps.LinkAdd():
+            return f"+ link {_wire(step)}"
+        case steps.LinkDel():
+            return f"- link {step.end}"
+        case steps.LinkSet():
+            return f"~ link {step.end} {' '.join(_changes(step))}"
+        case steps.AddrAdd():
+            return f"+ addr {step.end} {step.addr}"
+        case steps.AddrDel():
+            return f"- addr {step.end} {step.addr}"
+        case steps.AltnameAdd():
+            return f"+ altname {step.end} {step.altname}"
+        case steps.AltnameDel():
+            return f"- altname {step.end} {step.altname}"
+        case steps.PortAdd():
+            return f"+ port {step.end} of {step.link.master}"
+        case steps.PortDel():
+            return f"- port {step.end}"
+        case _:
+            assert_never(step)
 
 
-@line.register
-def _(step: steps.NetnsDel) -> str:
-    return f"- netns {step.netns}"
-
-
-@line.register
-def _(step: steps.NameDel) -> str:
-    return f"- name {step.netns} (left by an `up` that was killed)"
-
-
-@line.register
-def _(step: steps.LinkAdd) -> str:
-    return f"+ link {_wire(step)}"
-
-
-@line.register
-def _(step: steps.LinkDel) -> str:
-    return f"- link {step.end}"
-
-
-@line.register
-def _(step: steps.LinkSet) -> str:
-    return f"~ link {step.end} {' '.join(_changes(step))}"
-
-
-@line.register
-def _(step: steps.PortAdd) -> str:
-    return f"+ port {step.end} of {step.link.master}"
-
-
-@line.register
-def _(step: steps.PortDel) -> str:
-    return f"- port {step.end}"
-
-
-@line.register
-def _(step: steps.AltnameAdd) -> str:
-    return f"+ altname {step.end} {step.altname}"
-
-
-@line.register
-def _(step: steps.AltnameDel) -> str:
-    return f"- altname {step.end} {step.altname}"
-
-
-@line.register
-def _(step: steps.AddrAdd) -> str:
-    return f"+ addr {step.end} {step.addr}"
-
-
-@line.register
-def _(step: steps.AddrDel) -> str:
-    return f"- addr {step.end} {step.addr}"
-
-
-@line.register
-def _(step: steps.SysctlSet) -> str:
-    return f"~ sysctl {step.netns} {step.key}={step.value}"
-
-
-@line.register
-def _(step: steps.EtcSet) -> str:
-    return f"~ etc {step.netns}"
-
-
-@line.register
-def _(step: steps.EtcDel) -> str:
-    return f"- etc {step.netns}"
-
-
-@line.register
-def _(step: steps.RulesetSet) -> str:
-    return f"~ rules {step.netns} {step.ruleset}"
-
-
-@line.register
-def _(step: steps.RulesetDel) -> str:
-    return f"- rules {step.netns} {step.ruleset}"
-
-
-@line.register
-def _(step: steps.ClaimAdd) -> str:
-    return f"~ sysctl {step.netns} {step.key}={step.value} (shared; the last lab restores it)"
-
-
-@line.register
-def _(step: steps.ClaimDel) -> str:
-    return f"- sysctl {step.netns} {step.key} (this lab's share in it)"
-
-
-@line.register
-def _(step: steps.PassageAdd) -> str:
-    words = shlex.join(step.command or opening(step.passage))
-    why = f"# else it drops {step.passage.dropped}"
-    return f"+ exception {step.netns} {step.passage.owner}: {words}  {why}"
-
-
-@line.register
-def _(step: steps.PassageDel) -> str:
-    words = shlex.join(closing(step.passage))
-    return f"- exception {step.netns} {step.passage.owner}: {words}"
-
-
-@line.register
-def _(step: steps.RunStart) -> str:
-    return f"+ run {step.netns} {step.name}: {_words(step.command.argv)}"
-
-
-@line.register
-def _(step: steps.RunStop) -> str:
-    return f"- run {step.netns} {step.name}"
-
-
-@line.register
-def _(step: steps.RouteAdd) -> str:
-    return f"+ route {step.netns} {route_words(step.route)}"
-
-
-@line.register
-def _(step: steps.RouteReplace) -> str:
-    return f"~ route {step.netns} {route_words(step.route)}"
-
-
-@line.register
-def _(step: steps.RouteDel) -> str:
-    return f"- route {step.netns} {route_words(step.route)}"
-
-
-@line.register
-def _(step: steps.RuleAdd) -> str:
-    return f"+ rule {step.netns} {rule_words(step.rule)}"
-
-
-@line.register
-def _(step: steps.RuleDel) -> str:
-    return f"- rule {step.netns} {rule_words(step.rule)}"
+def _in_netns(step: steps.NetnsStep) -> str:  # noqa: C901, PLR0911, PLR0912 - a table
+    match step:
+        case steps.NetnsAdd():
+            return f"+ netns {step.netns}"
+        case steps.NetnsDel():
+            return f"- netns {step.netns}"
+        case steps.NameDel():
+            return f"- name {step.netns} (left by an `up` that was killed)"
+        case steps.RouteAdd():
+            return f"+ route {step.netns} {route_words(step.route)}"
+        case steps.RouteReplace():
+            return f"~ route {step.netns} {route_words(step.route)}"
+        case steps.RouteDel():
+            return f"- route {step.netns} {route_words(step.route)}"
+        case steps.RuleAdd():
+            return f"+ rule {step.netns} {rule_words(step.rule)}"
+        case steps.RuleDel():
+            return f"- rule {step.netns} {rule_words(step.rule)}"
+        case steps.SysctlSet():
+            return f"~ sysctl {step.netns} {step.key}={step.value}"
+        case steps.EtcSet():
+            return f"~ etc {step.netns}"
+        case steps.EtcDel():
+            return f"- etc {step.netns}"
+        case steps.RulesetSet():
+            return f"~ rules {step.netns} {step.ruleset}"
+        case steps.RulesetDel():
+            return f"- rules {step.netns} {step.ruleset}"
+        case steps.ClaimAdd():
+            setting = f"{step.netns} {step.key}={step.value}"
+            return f"~ sysctl {setting} (shared; the last lab restores it)"
+        case steps.ClaimDel():
+            return f"- sysctl {step.netns} {step.key} (this lab's share in it)"
+        case steps.PassageAdd():
+            words = shlex.join(step.command or opening(step.passage))
+            why = f"# else it drops {step.passage.dropped}"
+            return f"+ exception {step.netns} {step.passage.owner}: {words}  {why}"
+        case steps.PassageDel():
+            words = shlex.join(closing(step.passage))
+            return f"- exception {step.netns} {step.passage.owner}: {words}"
+        case steps.RunStart():
+            return f"+ run {step.netns} {step.name}: {_words(step.command.argv)}"
+        case steps.RunStop():
+            return f"- run {step.netns} {step.name}"
+        case _:
+            assert_never(step)
 
 
 def _words(argv: tuple[str, ...]) -> str:
@@ -234,7 +162,7 @@ def touches_host(step: Step) -> bool:
     """Return whether a step changes the host's own namespace, or lays a wire into it."""
     if isinstance(step, steps.LinkAdd) and isinstance(step.link.kind, Veth):
         return HOST in {step.end.netns, step.link.kind.peer.netns}
-    return netns_of(step) == HOST
+    return step.netns == HOST
 
 
 def changes(number: int) -> str:
