@@ -1,6 +1,6 @@
 # Everything that a stranger needs: `make demo`, `make test`. Both do their own set-up.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check long walk pythons venv packages engines format bench clean
+.PHONY: help demo test quick check mutate long walk pythons venv packages engines format bench clean
 .NOTPARALLEL:
 # Each test of the command line is a Python: none shall compile all of it anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -25,6 +25,10 @@ demo:      ## a lab, made, shown, proved and taken away
 
 test: packages check ## all that the tests need (system packages as root), then `make check`
 
+quick: venv ## pytest without a kernel, with few examples: for every save
+	HYPOTHESIS_PROFILE=quick $(BIN)/pytest -q -n $(shell nproc) -m "not needs" \
+		tests/pure tests/wire tests/house $(PYTEST_ARGS)
+
 check: venv ## ruff, its format, mypy, pytest
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -33,6 +37,9 @@ check: venv ## ruff, its format, mypy, pytest
 
 long: venv ## the tests that `test` leaves out since they take seconds each
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m long $(PYTEST_ARGS)
+
+mutate: venv ## what share of 100 one-line mutations of the pure floors their tests find
+	$(BIN)/python -m tests.house.mutate $(MUTATE_ARGS)
 
 walk: venv ## the walks of the tests, whole: killed at each of their calls, where `test` takes samples
 	NETLOOM_WALK=whole $(BIN)/pytest -n $(WORKERS) --dist worksteal $(WALKS)

@@ -23,6 +23,8 @@ settings.register_profile(
 settings.register_profile(
     "ci", settings.get_profile("local"), max_examples=100, derandomize=True, print_blob=True
 )
+# The same examples each time, and few: what `make quick` says changes only where the code did.
+settings.register_profile("quick", settings.get_profile("ci"), max_examples=10, database=None)
 settings.register_profile("thorough", settings.get_profile("local"), max_examples=5000)
 
 

@@ -3,9 +3,8 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[2]
 SRC = sorted(ROOT.glob("src/**/*.py"))
@@ -38,11 +37,15 @@ def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Return all that a file consists of."""
+    return tuple(ast.walk(ast.parse(path.read_text())))
+
+
 def functions(path: Path) -> Iterator[Function]:
     """Yield every function of a file, inner ones too."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, Function):
-            yield node
+    return (node for node in nodes(path) if isinstance(node, Function))
 
 
 def texts() -> Iterator[tuple[Path, str]]:
@@ -55,36 +58,46 @@ def texts() -> Iterator[tuple[Path, str]]:
                 continue
 
 
-@pytest.mark.parametrize("path", SRC, ids=name)
-def test_a_file_is_short(path: Path) -> None:
+def test_a_file_is_short() -> None:
     """A file has at most 400 lines, unless it is listed above with a reason."""
-    assert len(path.read_text().splitlines()) <= 400 or name(path) in LONG_FILES
+    sizes = {name(path): len(path.read_text().splitlines()) for path in SRC}
+    assert {f: n for f, n in sizes.items() if n > 400 and f not in LONG_FILES} == {}
 
 
-@pytest.mark.parametrize("path", SRC, ids=name)
-def test_a_function_fits_on_a_screen(path: Path) -> None:
+def test_a_function_fits_on_a_screen() -> None:
     """A function has at most 50 lines, its docstring included."""
-    sizes = {f.name: (f.end_lineno or f.lineno) - f.lineno + 1 for f in functions(path)}
+    sizes = {
+        f"{name(path)}:{f.lineno} {f.name}": (f.end_lineno or f.lineno) - f.lineno + 1
+        for path in SRC
+        for f in functions(path)
+    }
 
     assert {function: size for function, size in sizes.items() if size > 50} == {}
 
 
-@pytest.mark.parametrize("path", SRC, ids=name)
-def test_source_has_no_open_ends(path: Path) -> None:
+def test_source_has_no_open_ends() -> None:
     """What is left to do is an issue, not a comment."""
-    assert OPEN_ENDS.findall(path.read_text()) == []
-
-
-@pytest.mark.parametrize("path", [path for path in SRC if "cli" not in path.parts], ids=name)
-def test_only_the_command_line_catches_everything(path: Path) -> None:
-    """Below `cli` an exception is caught by its own name, or passes."""
-    caught = (
-        node
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.ExceptHandler)
+    lines = (
+        (f"{name(path)}:{number}", line)
+        for path in SRC
+        for number, line in enumerate(path.read_text().splitlines(), 1)
     )
 
-    assert [h.lineno for h in caught if h.type is None or BROAD & names_in(h.type)] == []
+    assert {place: line for place, line in lines if OPEN_ENDS.search(line)} == {}
+
+
+def test_only_the_command_line_catches_everything() -> None:
+    """Below `cli` an exception is caught by its own name, or passes."""
+    caught = (
+        (path, node)
+        for path in SRC
+        if "cli" not in path.parts
+        for node in nodes(path)
+        if isinstance(node, ast.ExceptHandler)
+    )
+    broad = ((path, h) for path, h in caught if h.type is None or BROAD & names_in(h.type))
+
+    assert [f"{name(path)}:{h.lineno}" for path, h in broad] == []
 
 
 def names_in(node: ast.AST) -> set[str]:
@@ -92,12 +105,16 @@ def names_in(node: ast.AST) -> set[str]:
     return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
 
 
-@pytest.mark.parametrize("path", TESTS, ids=name)
-def test_a_test_says_in_a_sentence_what_it_proves(path: Path) -> None:
+def test_a_test_says_in_a_sentence_what_it_proves() -> None:
     """Each test has a docstring: the sentence that its name abbreviates."""
-    tests = (f for f in functions(path) if f.name.startswith("test_"))
+    silent = (
+        f"{name(path)}:{f.lineno} {f.name}"
+        for path in TESTS
+        for f in functions(path)
+        if f.name.startswith("test_") and not ast.get_docstring(f)
+    )
 
-    assert [f.name for f in tests if not ast.get_docstring(f)] == []
+    assert [*silent] == []
 
 
 def test_no_file_names_a_place_of_one_machine() -> None:

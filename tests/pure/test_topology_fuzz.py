@@ -108,7 +108,7 @@ def test_any_bytes(data: bytes) -> None:
     check(data)
 
 
-@settings(max_examples=300)
+@settings(max_examples=6 * settings().max_examples)  # they are small
 @given(st.lists(PIECES, max_size=40).map("".join))
 @example("links: [[a, b], &a [*a]]")
 @example("? \n: \n")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import jsonschema
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 
 from netloom.errors import TopologyError
 from netloom.topology.keys import TOPOLOGY
@@ -66,7 +66,6 @@ def test_the_schema_knows_the_keys_that_the_parser_knows() -> None:
     assert told == known | link_rest
 
 
-@settings(max_examples=50)
 @given(topologies())
 def test_what_the_parser_reads_the_schema_lets_through(topology: Topology) -> None:
     """Also where a usual YAML reader makes numbers and booleans of texts."""
