@@ -1,10 +1,134 @@
-"""What the kernel does along with a step, as `ip` shows it: what `plan/effect.py` states."""
+"""What the kernel does along with a step, and what it refuses, as `ip` shows it.
+
+The table is that of `tests/pure/effects.py`, which `after` is held against, too.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from netloom.namespaces.enter import enter
+from netloom.namespaces.handle import open_name
+from netloom.plan.steps import Plan, SysctlSet
+from netloom.render.shell import commands
+from tests.cli.host import wait_for
 from tests.kernel.conftest import Netns
+from tests.kernel.machines import on_a_machine, ran, says
+from tests.pure.effects import DOES, OTHERS, REFUSES, WORLD
 
 pytestmark = pytest.mark.needs("netns", "ip", "veth", "bridge")
+
+LOOK = """\
+link show
+address show
+route show table all
+rule show
+"""
+
+
+def do(plan: Plan) -> None:
+    """Have a shell carry out a plan."""
+    ran("sh", "-e", stdin="\n".join(line for step in plan for line in commands(step)))
+
+
+def make(plan: Plan) -> None:
+    """Make the world of the table, what others have in it, and lead it through a plan."""
+    do(WORLD)
+    for name, links in OTHERS.items():
+        if not Path("/run/netns", name).exists():
+            says("ip", "netns", "add", name)
+        for link in links:
+            says("ip", "-n", name, "link", "add", link, "type", "bridge")
+    do(plan)
+
+
+def facts(keys: Iterable[str]) -> set[str]:
+    """Return what there is in the words of the table; in `a` the sysctls with these names, too."""
+    found = set()
+    for name in {path.name for path in Path("/run/netns").iterdir()} - {"docker"}:
+        with open_name(name) as netns:
+            told = enter(netns, lambda: [*_here()])
+            told += enter(netns, _settings, keys) if name == "a" else []
+        found |= {name, *(f"{name}: {fact}" for fact in told)}
+    return found
+
+
+def _here() -> Iterator[str]:
+    links, addresses, routes, rules = _by_ip()
+    modes = {link["ifname"]: link.get("inet6_addr_gen_mode") for link in links}
+    for link in addresses:
+        name = link["ifname"]
+        if name not in OTHERS["a"]:
+            generates = name != "lo" and modes[name] == "eui64"
+            yield from (f"{name}{fact}" for fact in _of_link(link, generates=generates))
+    yield from (f"to {r['dst']}" for r in routes if r.get("protocol", "boot") == "boot")
+    yield from (f"rule {r['priority']}" for r in rules if r["priority"] not in {0, 32766, 32767})
+
+
+def _settings(keys: Iterable[str]) -> list[str]:
+    return [f"{key}={value}" for key in keys if (value := _sysctl(key))]
+
+
+def _of_link(link: dict[str, Any], *, generates: bool) -> Iterator[str]:
+    yield from ("", f" mtu {link['mtu']}")
+    yield from [" up"] * ("UP" in link["flags"])
+    yield from [f" on {link.get('master')}"] * ("master" in link)
+    if generates and _sysctl(f"net.ipv6.conf.{link['ifname']}.disable_ipv6") == "0":
+        yield " ipv6"
+    yield from (f" altname {altname}" for altname in link.get("altnames", ()))
+    for addr in link["addr_info"]:
+        if addr["scope"] == "global":
+            secondary = " secondary" * addr.get("secondary", False)
+            yield f" {addr['local']}/{addr['prefixlen']}{secondary}"
+
+
+def _by_ip() -> list[list[dict[str, Any]]]:
+    """Return what `ip -j -d` says, of links, addresses, routes and rules."""
+    said = ran("ip", "-j", "-d", "-batch", "-", stdin=LOOK).stdout.splitlines()
+    return [[each for each in json.loads(line) if each] for line in said if line]
+
+
+def _sysctl(key: str) -> str:
+    path = Path("/proc/sys", key.replace(".", "/"))
+    return path.read_text().strip() if path.exists() else ""
+
+
+@pytest.mark.parametrize("what", DOES)
+@on_a_machine
+def test_the_kernel_does_along_with_a_step_what_the_table_says(what: str) -> None:
+    """That, and nothing else; the far ends of a namespace's wires go a little later than it."""
+    case = DOES[what]
+    make(case.before)
+    plan = (*case.before, *case.steps)
+    keys = {step.key for step in plan if isinstance(step, SysctlSet)}
+    before = facts(keys)
+
+    do(case.steps)
+    if "b" in case.gone:
+        with open_name("a") as netns:
+            enter(netns, lambda: wait_for(lambda: " w@" not in says("ip", "-o", "link")))
+
+    then = facts(keys)
+    assert (before - then, then - before) == (case.gone, case.new)
+
+
+@pytest.mark.parametrize("what", REFUSES)
+@on_a_machine
+def test_the_kernel_refuses_what_the_table_says(what: str) -> None:
+    """In the words of ip(8); or it takes it, and nobody could tell what comes of it."""
+    case = REFUSES[what]
+    make(case.before)
+
+    done = ran("sh", "-e", stdin="\n".join(commands(case.step)), check=False)
+
+    assert done.returncode != 0 if case.said else done.returncode == 0
+    assert case.said in done.stderr
+
+
+# ── what nobody asks for, so that nothing in the table says it ────────────────────────────────────
 
 
 @pytest.fixture
@@ -36,68 +160,21 @@ def refused(netns: Netns, *command: str) -> str:
     return str(refusal.value)
 
 
-def do(netns: Netns, *commands: str) -> None:
+def act(netns: Netns, *commands: str) -> None:
     """Carry out some `ip` commands."""
     for command in commands:
         netns.run("ip", *command.split())
 
 
-def test_the_last_ipv4_address_takes_the_routes_of_its_link_along(wired: Netns) -> None:
-    """`fib_inetaddr_event`: as long as there is another, they stay."""
-    do(wired, "addr add 10.0.0.1/24 dev x", "addr add 10.1.0.1/24 dev x")
-    do(wired, "route add 10.8.0.0/16 via 10.0.0.9", "route add 10.9.0.0/16 dev x")
-    do(wired, "addr add fd00::1/64 dev x nodad", "-6 route add fd09::/64 via fd00::9")
-
-    do(wired, "addr del 10.0.0.1/24 dev x")
-    assert asked_routes(wired) == ["10.8.0.0/16", "10.9.0.0/16"]
-
-    do(wired, "addr del 10.1.0.1/24 dev x")
-    assert asked_routes(wired) == []
-    assert asked_routes(wired, 6) == ["fd09::/64"]
-
-
-def test_the_loopback_keeps_its_routes(wired: Netns) -> None:
-    """It still has 127.0.0.1."""
-    do(wired, "addr add 10.0.0.1/32 dev lo", "route add 10.9.0.0/16 dev lo")
-    do(wired, "addr del 10.0.0.1/32 dev lo")
-
-    assert asked_routes(wired) == ["10.9.0.0/16"]
-
-
-def test_a_link_set_down_loses_routes_and_ipv6_addresses(wired: Netns) -> None:
-    """`addrconf_ifdown`; IPv4 addresses stay."""
-    do(wired, "addr add 10.0.0.1/24 dev x", "route add 10.9.0.0/16 dev x")
-    do(wired, "addr add fd00::1/64 dev x nodad", "-6 route add fd09::/64 dev x")
-
-    do(wired, "link set x down")
-
-    assert addresses(wired, "x") == ["10.0.0.1"]
-    assert asked_routes(wired) == asked_routes(wired, 6) == []
-
-
 def test_a_route_with_another_way_out_stays_half_dead(wired: Netns) -> None:
     """Nobody asked for that, so `diff` deletes such a route before it sets a link down."""
-    do(wired, "addr add 10.0.0.1/24 dev x", "addr add 10.1.0.1/24 dev y")
-    do(wired, "route add 10.9.0.0/16 nexthop via 10.0.0.9 nexthop via 10.1.0.9")
+    act(wired, "addr add 10.0.0.1/24 dev x", "addr add 10.1.0.1/24 dev y")
+    act(wired, "route add 10.9.0.0/16 nexthop via 10.0.0.9 nexthop via 10.1.0.9")
 
-    do(wired, "link set x down")
+    act(wired, "link set x down")
 
     (route,) = wired.ip("route", "show", "10.9.0.0/16")
     assert route["nexthops"][0]["flags"] == ["dead", "linkdown"]
-
-
-def test_below_1280_bytes_a_link_has_no_ipv6(wired: Netns) -> None:
-    """IPV6_MIN_MTU; addresses and routes do not come back with the MTU, but IPv6 itself does."""
-    do(wired, "addr add fd00::1/64 dev x nodad", "-6 route add fd09::/64 dev x")
-
-    do(wired, "link set x mtu 1279")
-    assert addresses(wired, "x") == []
-    assert asked_routes(wired, 6) == []
-    assert refused(wired, "ip", "addr", "add", "fd00::1/64", "dev", "x")
-
-    do(wired, "link set x mtu 1280")
-    assert addresses(wired, "x") == []
-    do(wired, "addr add fd00::1/64 dev x nodad")
 
 
 def test_the_second_address_of_a_subnet_is_secondary_and_falls_with_the_first(
@@ -106,7 +183,7 @@ def test_the_second_address_of_a_subnet_is_secondary_and_falls_with_the_first(
     """Unless promote_secondaries is set: so secondaries go first."""
     wired.run("sysctl", "-qw", "net.ipv4.conf.x.promote_secondaries=0")
     wired.run("sysctl", "-qw", "net.ipv4.conf.all.promote_secondaries=0")
-    do(
+    act(
         wired,
         "addr add 10.0.0.9/24 dev x",
         "addr add 10.0.0.1/24 dev x",
@@ -115,31 +192,31 @@ def test_the_second_address_of_a_subnet_is_secondary_and_falls_with_the_first(
     infos = wired.ip("-4", "addr", "show", "dev", "x")[0]["addr_info"]
     assert {info["local"] for info in infos if info.get("secondary")} == {"10.0.0.1"}
 
-    do(wired, "addr del 10.0.0.9/24 dev x")
+    act(wired, "addr del 10.0.0.9/24 dev x")
 
     assert addresses(wired, "x") == ["10.0.0.2"]
 
 
 def test_an_address_takes_the_ipv4_routes_with_it_as_their_source_along(wired: Netns) -> None:
     """Out of whatever link; `diff` deletes them before, or they would be missed."""
-    do(wired, "addr add 10.0.0.1/24 dev x", "addr add 10.1.0.1/32 dev lo")
-    do(wired, "route add 10.9.0.0/16 via 10.0.0.9 src 10.1.0.1", "route add 10.8.0.0/16 dev x")
+    act(wired, "addr add 10.0.0.1/24 dev x", "addr add 10.1.0.1/32 dev lo")
+    act(wired, "route add 10.9.0.0/16 via 10.0.0.9 src 10.1.0.1", "route add 10.8.0.0/16 dev x")
 
-    do(wired, "addr del 10.1.0.1/32 dev lo")
+    act(wired, "addr del 10.1.0.1/32 dev lo")
 
     assert asked_routes(wired) == ["10.8.0.0/16"]
 
 
 def test_a_bridge_follows_its_ports_mtu_until_its_own_was_changed(wired: Netns) -> None:
     """BROPT_MTU_SET_BY_USER: so a bridge is born with another MTU, and set to its own."""
-    do(
+    act(
         wired,
         "link add name follows mtu 1500 type bridge",
         "link add name holds mtu 1499 type bridge",
     )
-    do(wired, "link set holds mtu 1500", "link set x mtu 1400", "link set y mtu 1400")
+    act(wired, "link set holds mtu 1500", "link set x mtu 1400", "link set y mtu 1400")
 
-    do(wired, "link set x master follows", "link set y master holds")
+    act(wired, "link set x master follows", "link set y master holds")
 
     assert [wired.ip("link", "show", name)[0]["mtu"] for name in ("follows", "holds")] == [
         1400,
@@ -147,59 +224,9 @@ def test_a_bridge_follows_its_ports_mtu_until_its_own_was_changed(wired: Netns) 
     ]
 
 
-def test_a_deleted_bridge_frees_its_ports(wired: Netns) -> None:
-    """They stay up, on no bridge."""
-    do(wired, "link add name br0 type bridge", "link set x master br0", "link del br0")
-
-    (link,) = wired.ip("link", "show", "x")
-    assert "master" not in link
-    assert "UP" in link["flags"]
-
-
-def test_a_deleted_end_takes_the_other_along(wired: Netns) -> None:
-    """At once; in other namespaces too, as the laws show."""
-    do(wired, "link del x")
-
-    assert {link["ifname"] for link in wired.ip("link")} == {"lo"}
-
-
-@pytest.mark.parametrize("version", [4, 6])
-def test_forwarding_of_all_is_forwarding_of_each(wired: Netns, version: int) -> None:
-    """And of those to come; one that is set alone stays alone."""
-    keys = [f"net.ipv{version}.conf.{which}.forwarding" for which in ("all", "default", "x", "y")]
-
-    wired.run("sysctl", "-qw", f"{keys[2]}=1")
-    assert wired.run("sysctl", "-n", *keys).split() == ["0", "0", "1", "0"]
-
-    wired.run("sysctl", "-qw", f"{keys[0]}=1")
-    assert wired.run("sysctl", "-n", *keys).split() == ["1"] * 4
-
-
-def test_ip_forward_is_another_name_for_forwarding_of_all(wired: Netns) -> None:
-    """One variable (devinet.c)."""
-    wired.run("sysctl", "-qw", "net.ipv4.conf.all.forwarding=1")
-    assert wired.run("sysctl", "-n", "net.ipv4.ip_forward") == "1\n"
-
-    wired.run("sysctl", "-qw", "net.ipv4.ip_forward=0")
-    assert wired.run("sysctl", "-n", "net.ipv4.conf.x.forwarding") == "0\n"
-
-
-def test_ipv6_switched_off_takes_addresses_and_routes_along(wired: Netns) -> None:
-    """Those that lead nowhere too, since they hang on `lo`; links to come begin without."""
-    do(wired, "addr add fd00::1/64 dev x nodad", "-6 route add fd09::/64 dev x")
-    do(wired, "-6 route add blackhole fd08::/64", "route add blackhole 10.8.0.0/16")
-
-    wired.run("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1")
-
-    assert addresses(wired, "x") == asked_routes(wired, 6) == []
-    assert asked_routes(wired) == ["10.8.0.0/16"]
-    assert wired.run("sysctl", "-n", "net.ipv6.conf.default.disable_ipv6") == "1\n"
-    assert refused(wired, "ip", "addr", "add", "fd00::1/64", "dev", "x")
-
-
 def test_an_ipv6_route_has_no_device_alone_among_its_next_hops(wired: Netns) -> None:
     """So `lower` refuses it."""
-    do(wired, "addr add fd00::1/64 dev x nodad")
+    act(wired, "addr add fd00::1/64 dev x nodad")
     command = "ip -6 route add fd09::/64 nexthop dev x nexthop via fd00::9 dev x"
 
     assert "Device only routes can not be added for IPv6" in refused(wired, *command.split())
