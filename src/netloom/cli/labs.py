@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import assert_never
 
 import click
 
@@ -12,7 +13,18 @@ from netloom import engine as front
 from netloom.cli.output import NO, REFUSED, TRIED, Stop, answer, progress, refusals, tell
 from netloom.host.journal import labs as remembered
 from netloom.host.this import ThisMachine
-from netloom.model.objects import HOST, Borrowed, Bridge, Desired, End, Netns, Veth, is_kept
+from netloom.model.objects import (
+    HOST,
+    Borrowed,
+    Bridge,
+    Desired,
+    End,
+    Loopback,
+    Netns,
+    Other,
+    Veth,
+    is_kept,
+)
 from netloom.plan.steps import NetnsAdd, Plan
 from netloom.render.shell import script
 from netloom.render.text import counted, plan_text, told, touches_host
@@ -112,10 +124,9 @@ def _host_things(desired: Desired) -> Iterator[str]:
 
 def _host_thing(desired: Desired, name: str) -> str:
     link = desired.netns[HOST].links[name]
-    if isinstance(link.kind, Borrowed):
+    if link.kind.word is None:
         return f"{name} a port of {link.master}"
-    kind = "bridge" if isinstance(link.kind, Bridge) else "veth"
-    return " ".join([kind, name, *map(str, link.addrs)])
+    return " ".join([link.kind.word, name, *map(str, link.addrs)])
 
 
 def _own(lab: str, desired: Desired) -> set[str]:
@@ -131,12 +142,17 @@ def contents(lab: str, desired: Desired) -> str:
     bridges = trunks = ends = 0
     for netns in desired.netns.values():
         for link in netns.links.values():
-            if isinstance(link.kind, Bridge):
-                bridges += 1
-            elif isinstance(link.kind, Veth) and link.master and _is_port(link.kind.peer, desired):
-                trunks += 1
-            elif isinstance(link.kind, Veth):
-                ends += 1
+            match link.kind:
+                case Bridge():
+                    bridges += 1
+                case Veth() if link.master and _is_port(link.kind.peer, desired):
+                    trunks += 1
+                case Veth():
+                    ends += 1
+                case Loopback() | Borrowed() | Other():
+                    continue
+                case _:
+                    assert_never(link.kind)
     networks, wires = bridges - trunks // 2, ends // 2
     parts = [
         counted(namespaces, "namespace"),

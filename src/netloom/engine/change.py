@@ -22,7 +22,7 @@ from netloom.host.machine import Machine, Orders
 from netloom.host.scope import scope_of
 from netloom.host.this import ThisMachine
 from netloom.host.walls import flows
-from netloom.model.objects import HOST, NOTHING, Borrowed, Desired, Link, Netns, Veth
+from netloom.model.objects import HOST, NOTHING, Borrowed, Desired, Link, Netns
 from netloom.model.snapshot import Snapshot
 from netloom.plan.diff import diff
 from netloom.topology.lend import hindrances
@@ -178,7 +178,7 @@ def _borrowed_anew(desired: Desired, snapshot: Snapshot, machine: Machine) -> De
     """
     host = desired.netns.get(HOST, Netns())
     there = snapshot.netns[HOST].links if HOST in snapshot.netns else {}
-    lent = [name for name, link in host.links.items() if isinstance(link.kind, Borrowed)]
+    lent = [name for name, link in host.links.items() if link.borrowed]
     found = dict(host.links)
     wanted = [name for name in lent if name not in there]
     nics = machine.nics() if wanted else {}
@@ -212,11 +212,11 @@ def _as_seen(snapshot: Snapshot, past: Record | None) -> Desired:
 
 
 def _is_whole(link: Link, snapshot: Snapshot) -> bool:
-    if isinstance(link.kind, Borrowed):
+    if link.borrowed:
         return bool(link.master)
-    if not isinstance(link.kind, Veth):
+    peer = link.peer
+    if peer is None:
         return True
-    peer = link.kind.peer
     return peer.netns in snapshot.netns and peer.link in snapshot.netns[peer.netns].links
 
 

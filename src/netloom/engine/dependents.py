@@ -6,7 +6,7 @@ from contextlib import suppress
 from netloom.engine.draft import states
 from netloom.errors import Unavailable
 from netloom.host.journal import Journal, labs
-from netloom.model.objects import Bridge, Desired, End, Link
+from netloom.model.objects import Desired, End, Link
 from netloom.model.snapshot import Snapshot
 from netloom.plan.steps import LinkDel, NetnsDel, Plan
 
@@ -35,7 +35,7 @@ def refuse_to_cut_off(lab: str, plan: Plan, snapshot: Snapshot, remedy: str = ""
 
 def _is_bridge(end: End, snapshot: Snapshot) -> bool:
     link = snapshot.netns[end.netns].links.get(end.link)
-    return link is not None and isinstance(link.kind, Bridge)
+    return link is not None and link.kind.takes_ports
 
 
 def guests_first(names: Iterable[str]) -> list[str]:

@@ -17,7 +17,7 @@ from netloom.host.machine import Holders, Machine, Orders
 from netloom.host.scope import scope_of
 from netloom.host.this import ThisMachine
 from netloom.host.walls import flows
-from netloom.model.objects import HOST, NOTHING, Desired, End, Netns, Veth, is_kept
+from netloom.model.objects import HOST, NOTHING, Desired, End, Netns, is_kept
 from netloom.model.snapshot import Snapshot
 from netloom.plan.diff import teardown
 from netloom.plan.steps import LinkDel, NetnsDel, Plan, RunStop
@@ -115,9 +115,9 @@ def _cut_wires(held: Holders, snapshot: Snapshot, steps: Plan) -> Plan:
     for name in held:
         for link, facts in snapshot.netns[name].links.items():
             end = End(name, link)
-            if isinstance(facts.kind, Veth) and not {end, facts.kind.peer} & gone:
+            if facts.peer and not {end, facts.peer} & gone:
                 cut.append(LinkDel(end))
-                gone |= {end, facts.kind.peer}
+                gone |= {end, facts.peer}
     if not cut:
         return steps
     at = next((i for i, step in enumerate(steps) if isinstance(step, NetnsDel)), len(steps))

@@ -164,11 +164,11 @@ def _lends(topology: Topology) -> bool:
 def _borrowed(states: Iterable[Desired]) -> dict[str, Borrowed]:
     """Return the interfaces of the host that some states of a lab borrow, as they were found."""
     return {
-        name: link.kind
+        name: link.borrowed
         for state in states
         if HOST in state.netns
         for name, link in state.netns[HOST].links.items()
-        if isinstance(link.kind, Borrowed)
+        if link.borrowed
     }
 
 
@@ -212,7 +212,7 @@ def _collisions(lowered: Lowered, snapshot: Snapshot) -> Iterable[Problem]:
             message = f"a namespace `{name}` exists, and is not this lab's"
             yield Problem(message, path, "choose another name", at_key=True)
         for link, facts in netns.links.items():
-            if isinstance(facts.kind, Borrowed):
+            if facts.borrowed:
                 continue
             if link in foreign.links.get(name, ()):
                 place = lowered.places.get(f"{name}:{link}", path)

@@ -12,7 +12,18 @@ from netloom.errors import KernelError
 from netloom.host import sysctl
 from netloom.host.worker import Worker
 from netloom.model.marks import kind_of
-from netloom.model.objects import HOST, Addr, Bridge, End, Link, Route, Veth
+from netloom.model.objects import (
+    HOST,
+    Addr,
+    Borrowed,
+    Bridge,
+    End,
+    Link,
+    Loopback,
+    Other,
+    Route,
+    Veth,
+)
 from netloom.namespaces import names as registry
 from netloom.namespaces.enter import hop
 from netloom.plan import steps
@@ -193,18 +204,26 @@ def _sysctl_set(step: steps.SysctlSet, worker: Worker) -> None:
 
 def _link_add(step: steps.LinkAdd, worker: Worker) -> None:
     end, link = step.end, step.link
-    if isinstance(link.kind, Bridge):
-        worker.send(end.netns, step, *_new_bridge(end, link, worker))
-        return
-    assert isinstance(link.kind, Veth)
-    assert step.peer is not None
-    far = link.kind.peer
+    match link.kind:
+        case Bridge():
+            worker.send(end.netns, step, *_new_bridge(end, link, worker))
+        case Veth():
+            assert step.peer is not None
+            worker.send(end.netns, step, _new_veth(end, link, link.kind.peer, step.peer, worker))
+        case Loopback() | Borrowed() | Other():
+            raise ValueError(f"no lab makes {link.kind}")
+        case _:
+            assert_never(link.kind)
+
+
+def _new_veth(end: End, link: Link, far: End, peer_link: Link, worker: Worker) -> Message:
+    """Return the message that makes a wire, its far end in the namespace that it lies in."""
     worker.peers[end], worker.peers[far] = far, end
     fd = -1 if far.netns == end.netns else worker.rooms[far.netns].handle.fd
     master = worker.index(End(end.netns, link.master)) if link.master else 0
     index = worker.choose_index(end)
-    peer = Peer(far.link, step.peer, worker.choose_index(far, beside=index), fd)
-    worker.send(end.netns, step, link_add(end.link, link, index=index, master=master, peer=peer))
+    peer = Peer(far.link, peer_link, worker.choose_index(far, beside=index), fd)
+    return link_add(end.link, link, index=index, master=master, peer=peer)
 
 
 def _new_bridge(end: End, link: Link, worker: Worker) -> tuple[Message, ...]:

@@ -4,24 +4,27 @@ Mustn't: be called on a thread that is needed elsewhere: it stays in the namespa
 """
 
 from collections.abc import Iterable
+from typing import assert_never
+
+from msgspec.structs import replace
 
 from netloom.errors import KernelError, Unavailable
 from netloom.host import sysctl
 from netloom.kernel import syscalls
 from netloom.kernel.netlink import Rtnetlink
-from netloom.model.objects import Bridge, End, Link, Veth
-from netloom.wire.rtnetlink import Peer, dump_links, link_add, read_links
+from netloom.model.objects import Bridge, End, Link, Veth, Word
+from netloom.wire.rtnetlink import Message, Peer, dump_links, link_add, read_links
 
-_MADE: set[str] = set()
+_MADE: set[Word] = set()
 """Kinds of links that this kernel was seen to make: that does not change while a program runs."""
 
 
-def is_made(kinds: Iterable[str]) -> bool:
+def is_made(kinds: Iterable[Word]) -> bool:
     """Whether these kinds of links are known to be made here."""
     return _MADE.issuperset(kinds)
 
 
-def look(keys: Iterable[str], kinds: Iterable[str]) -> tuple[dict[str, str], int]:
+def look(keys: Iterable[str], kinds: Iterable[Word]) -> tuple[dict[str, str], int]:
     """Make a nameless namespace; return its sysctls `keys`, and the highest index of its links.
 
     `kinds` of links are tried there; raises `Unavailable` for one that this kernel lacks.
@@ -36,13 +39,23 @@ def look(keys: Iterable[str], kinds: Iterable[str]) -> tuple[dict[str, str], int
     return values, links
 
 
-def _try_kind(rt: Rtnetlink, kind: str) -> None:
+def _sample(word: Word, near: str, far: str) -> Message:
+    """Return the message that makes a link of a kind."""
+    link = Link(kind=Bridge(), mac="", mtu=1500)
+    match word:
+        case "bridge":
+            return link_add(near, link)
+        case "veth":
+            veth = replace(link, kind=Veth(End("", far)))
+            return link_add(near, veth, peer=Peer(far, veth))
+        case _:
+            assert_never(word)
+
+
+def _try_kind(rt: Rtnetlink, kind: Word) -> None:
     """Make a link of a kind, so that a kernel without it is known before anything is touched."""
-    near, far = End("", f"{kind}0"), End("", f"{kind}1")
-    link = Link(kind=Bridge() if kind == "bridge" else Veth(far), mac="", mtu=1500)
-    peer = None if kind == "bridge" else Peer(far.link, link)
     try:
-        rt.batch([link_add(near.link, link, peer=peer)])
+        rt.batch([_sample(kind, f"{kind}0", f"{kind}1")])
     except KernelError as error:
         reason = f"this kernel makes no links of the kind `{kind}`: {error.strerror}"
         raise Unavailable(reason, f"modprobe {kind}, or CONFIG_{kind.upper()}") from error

@@ -11,6 +11,7 @@ is gone when its thread is.)
 import errno
 from collections.abc import Iterable
 from socket import if_nameindex
+from typing import assert_never
 
 from msgspec.structs import replace
 
@@ -35,6 +36,8 @@ from netloom.model.objects import (
     Netns,
     Route,
     Veth,
+    Word,
+    is_word,
 )
 from netloom.model.snapshot import Foreign, GivenLink, Snapshot
 from netloom.model.walls import Passage, Walls  # noqa: TC001 - what an observer holds
@@ -247,12 +250,12 @@ class _Observer:
                 altnames=seen.altnames,
                 addrs=tuple(addrs),
             )
-        kind = self.kind(end, seen)
         master = names.get(seen.master, "") if seen.master else ""
-        if isinstance(kind, Borrowed):
+        if is_port(seen.alias):
+            kind = self.scope.ports.get(str(end), Borrowed(up=seen.up))
             return Link(kind=kind, mac="", mtu=0, up=seen.up, master=master, alias=seen.alias)
         return Link(
-            kind=kind,
+            kind=self.kind(end, seen),
             mac=seen.mac,
             mtu=seen.mtu,
             up=seen.up,
@@ -265,17 +268,20 @@ class _Observer:
 
     def kind(self, end: End, seen: SeenLink) -> Kind:
         """Return the kind of a link; one that we never make is a wire to nowhere, and must go."""
-        if is_port(seen.alias):
-            return self.scope.ports.get(str(end), Borrowed(up=seen.up))
-        if seen.kind == "bridge":
-            return Bridge(stp=seen.stp)
-        return Veth(far_of(seen.alias) or self.scope.peers.get(str(end), UNKNOWN))
+        if not is_word(seen.kind):
+            return Veth(UNKNOWN)
+        match seen.kind:
+            case "bridge":
+                return Bridge(stp=seen.stp)
+            case "veth":
+                return Veth(far_of(seen.alias) or self.scope.peers.get(str(end), UNKNOWN))
+            case _:
+                assert_never(seen.kind)
 
-    def kinds(self) -> set[str]:
+    def kinds(self) -> set[Word]:
         """Return the kinds of links that there are, so that the kernel has them."""
         links = (link for netns in self.netns.values() for link in netns.links.values())
-        made = (link.kind for link in links if isinstance(link.kind, Bridge | Veth))
-        return {"bridge" if isinstance(kind, Bridge) else "veth" for kind in made}
+        return {link.kind.word for link in links if link.kind.word}
 
     def look_at_commands(self) -> None:
         """Take what became of the lab's commands.
@@ -325,9 +331,9 @@ class _Observer:
 
     def is_joined(self, end: End, link: Link) -> bool:
         """Whether a wire leads where it says, by the indexes of both ends."""
-        if not isinstance(link.kind, Veth):
+        peer = link.peer
+        if peer is None:
             return True
-        peer = link.kind.peer
         there = self.given.get(peer)
         if end.netns in self.trusted:
             return there is not None or peer.netns in self.trusted

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct, field
 
-from netloom.model.objects import HOST, Borrowed, Bridge, Desired, End, Link, Netns, Veth, is_kept
+from netloom.model.objects import HOST, Borrowed, Desired, End, Link, Netns, Word, is_kept
 from netloom.plan.sysctls import default_of, link_of
 
 
@@ -32,7 +32,7 @@ class Scope(Struct, frozen=True):
     making: frozenset[str] = frozenset()
     fresh: tuple[str, ...] = ()
     forgotten: bool = False
-    kinds: frozenset[str] = frozenset()
+    kinds: frozenset[Word] = frozenset()
     etc: Mapping[str, str] = field(default_factory=dict)
     rulesets: Mapping[str, frozenset[str]] = field(default_factory=dict)
     walls: bool = False
@@ -76,8 +76,8 @@ def scope_of(
         names=unpublished.union(sysctls),
         sysctls={name: tuple(sorted(keys)) for name, keys in sysctls.items()},
         macs=frozenset((end, link.mac) for end, link in links if link.mac),
-        peers={end: link.kind.peer for end, link in links if isinstance(link.kind, Veth)},
-        ports={end: link.kind for end, link in links if isinstance(link.kind, Borrowed)},
+        peers={end: link.peer for end, link in links if link.peer},
+        ports={end: link.borrowed for end, link in links if link.borrowed},
         unpublished=unpublished,
         making=frozenset(name for name, netns in wanted.items() if not is_kept(name, netns)),
         fresh=tuple(sorted(forgotten.union(*(_global_sysctls(n) for n in wanted.values())))),
@@ -98,8 +98,8 @@ def _global_sysctls(netns: Netns) -> set[str]:
     return {key for key in netns.sysctls if not link_of(key)}
 
 
-def _kinds(wanted: Iterable[Netns]) -> Iterator[str]:
+def _kinds(wanted: Iterable[Netns]) -> Iterator[Word]:
     for netns in wanted:
         for link in netns.links.values():
-            if isinstance(link.kind, Veth | Bridge):
-                yield "veth" if isinstance(link.kind, Veth) else "bridge"
+            if link.kind.word:
+                yield link.kind.word

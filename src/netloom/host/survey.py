@@ -11,13 +11,26 @@ entered: `foreign.names` has the names of those, `foreign.stale` those that lead
 """
 
 from collections.abc import Iterable, Iterator
+from typing import assert_never
 
 from netloom.errors import KernelError, Unavailable
 from netloom.host.dumps import Look, all_addrs
 from netloom.host.observe import UNKNOWN
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.marks import far_of
-from netloom.model.objects import HOST, Addr, Bridge, End, Kind, Link, Loopback, Netns, Other, Veth
+from netloom.model.objects import (
+    HOST,
+    Addr,
+    Bridge,
+    End,
+    Kind,
+    Link,
+    Loopback,
+    Netns,
+    Other,
+    Veth,
+    is_word,
+)
 from netloom.model.snapshot import Foreign, GivenLink, Snapshot
 from netloom.namespaces import names as registry
 from netloom.namespaces.enter import aside, hop
@@ -197,6 +210,12 @@ def _link(
 def _kind(end: End, seen: SeenLink, peers: dict[End, End]) -> Kind:
     if seen.index == 1:
         return Loopback()
-    if seen.kind == "veth":
-        return Veth(peers.get(end, UNKNOWN))
-    return Bridge(stp=seen.stp) if seen.kind == "bridge" else Other(seen.kind)
+    if not is_word(seen.kind):
+        return Other(seen.kind)
+    match seen.kind:
+        case "veth":
+            return Veth(peers.get(end, UNKNOWN))
+        case "bridge":
+            return Bridge(stp=seen.stp)
+        case _:
+            assert_never(seen.kind)

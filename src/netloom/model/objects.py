@@ -8,7 +8,7 @@ Rule 3: everything is immutable text, numbers and tuples: an object is its own J
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import ClassVar, Literal, NamedTuple, TypeGuard, assert_never, get_args
 
 from msgspec import Struct, field
 
@@ -33,19 +33,44 @@ class End(NamedTuple):
         return f"{self.netns}:{self.link}"
 
 
+Word = Literal["veth", "bridge"]
+"""The kernel's word for a kind that a lab makes (IFLA_INFO_KIND)."""
+
+_WORDS = frozenset(get_args(Word))
+
+
+def is_word(text: str) -> TypeGuard[Word]:
+    """Whether a word of the kernel's is one of these."""
+    return text in _WORDS
+
+
+# What each kind tells of itself, so that nobody else need ask which it is:
+# `word`, None for what a lab does not make; `peer`, the far end of a wire;
+# `takes_ports`, whether links have it as their master.
+
+
 class Loopback(Struct, frozen=True, tag="loopback"):
     """`lo`, which every namespace has from birth."""
+
+    word: ClassVar[None] = None
+    peer: ClassVar[None] = None
+    takes_ports: ClassVar[bool] = False
 
 
 class Veth(Struct, frozen=True, tag="veth"):
     """One end of a wire; both ends name each other (veth(4))."""
 
+    word: ClassVar[Word] = "veth"
+    takes_ports: ClassVar[bool] = False
     peer: End
 
 
 class Bridge(Struct, frozen=True, tag="bridge"):
     """An Ethernet switch (ip-link(8), bridge type); it floods multicast, as a plain switch does."""
 
+    word: ClassVar[Word] = "bridge"
+    peer: ClassVar[None] = None
+    takes_ports: ClassVar[bool] = True
     stp: bool = False
 
 
@@ -56,6 +81,9 @@ class Borrowed(Struct, frozen=True, tag="borrowed"):
     asked: a link of this kind has no MAC, an MTU of 0, and no addresses.
     """
 
+    word: ClassVar[None] = None
+    peer: ClassVar[None] = None
+    takes_ports: ClassVar[bool] = False
     up: bool = True
     alias: str = ""
 
@@ -66,6 +94,9 @@ class Other(Struct, frozen=True, tag="other"):
     `kind` is the kernel's word (IFLA_INFO_KIND), such as `vlan`, and empty for hardware.
     """
 
+    word: ClassVar[None] = None
+    peer: ClassVar[None] = None
+    takes_ports: ClassVar[bool] = False
     kind: str = ""
 
 
@@ -102,6 +133,22 @@ class Link(Struct, frozen=True):
     ipv6_ll: bool = False
     altnames: tuple[str, ...] = ()
     addrs: tuple[Addr, ...] = ()
+
+    @property
+    def peer(self) -> End | None:
+        """The far end of a wire, None for a link of another kind."""
+        return self.kind.peer
+
+    @property
+    def borrowed(self) -> Borrowed | None:
+        """How a link was found that is borrowed, None for one that is the lab's."""
+        match self.kind:
+            case Borrowed():
+                return self.kind
+            case Loopback() | Veth() | Bridge() | Other():
+                return None
+            case _:
+                assert_never(self.kind)
 
 
 class Nexthop(Struct, frozen=True, order=True):

@@ -1,6 +1,7 @@
 """The first half of a difference: what is in the way goes, with what it would take along."""
 
 from collections.abc import Iterator, Mapping
+from typing import assert_never
 
 from msgspec.structs import replace
 
@@ -14,6 +15,7 @@ from netloom.model.objects import (
     Link,
     Loopback,
     Netns,
+    Other,
     Route,
     Rule,
     Veth,
@@ -69,15 +71,21 @@ def _doomed_links(desired: Desired, snapshot: Snapshot) -> Iterator[End]:
         for link_name, link in have.links.items():
             if not _can_stay(want.links.get(link_name), link):
                 yield End(name, link_name)
-                if isinstance(link.kind, Veth):
-                    yield link.kind.peer
+                if link.peer:
+                    yield link.peer
 
 
 def _can_stay(want: Link | None, have: Link) -> bool:
     """Whether a link can become what is wanted without being made again."""
     if want is None or type(want.kind) is not type(have.kind):
         return False
-    return isinstance(want.kind, Bridge | Loopback) or want.kind == have.kind
+    match want.kind:
+        case Loopback() | Bridge():  # a bridge changes its STP in place
+            return True
+        case Veth() | Borrowed() | Other():
+            return want.kind == have.kind
+        case _:
+            assert_never(want.kind)
 
 
 def _deletions(doomed: frozenset[End], desired: Desired, snapshot: Snapshot) -> Iterator[Step]:
@@ -88,12 +96,12 @@ def _deletions(doomed: frozenset[End], desired: Desired, snapshot: Snapshot) -> 
             continue
         for link_name, link in have.links.items():
             end = End(name, link_name)
-            if end in doomed and isinstance(link.kind, Borrowed):
-                yield steps.PortDel(end, link.kind)
+            if end in doomed and link.borrowed:
+                yield steps.PortDel(end, link.borrowed)
             elif end in doomed and end not in gone:
                 yield steps.LinkDel(end)
-                if isinstance(link.kind, Veth):
-                    gone.add(link.kind.peer)
+                if link.peer:
+                    gone.add(link.peer)
 
 
 def _with_forgotten(want: Netns, have: Netns, newborn: Mapping[str, str]) -> Netns:

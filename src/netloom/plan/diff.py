@@ -15,6 +15,7 @@ links, so that the applier talks to each namespace once.
 """
 
 from collections.abc import Iterator, Mapping
+from typing import Any, assert_never
 
 from netloom.model.objects import (
     HOST,
@@ -23,16 +24,19 @@ from netloom.model.objects import (
     Bridge,
     Desired,
     End,
+    Kind,
     Link,
     Loopback,
     Netns,
+    Other,
     Veth,
     is_kept,
 )
 from netloom.model.snapshot import Snapshot
 from netloom.plan import steps
+from netloom.plan.born import born
 from netloom.plan.clearing import barring, in_the_way
-from netloom.plan.effect import after, born, newborn_lo
+from netloom.plan.effect import after
 from netloom.plan.guards import claim, guard, start
 from netloom.plan.order import route_order, rule_order
 from netloom.plan.steps import Plan, Step
@@ -77,12 +81,12 @@ def _missing(desired: Desired, left: Snapshot) -> Iterator[Step]:
         for link_name, link in want.links.items():
             end = End(name, link_name)
             before = have.links.get(link_name) if have else None
-            if before is None and isinstance(link.kind, Borrowed):
+            if before is None and link.borrowed:
                 yield steps.PortAdd(end, link)
             elif before != link:
                 if new := before is None:
                     near = _is_near(end, link, desired, order)
-                    before = _as_made(link, near=near, ipv6=ipv6)
+                    before = born(link, near=near, ipv6=ipv6)
                 yield from _settle_link(end, link, before, new=new and ipv6)
         yield from _settle_netns(name, want, have)
     yield from claim(host, was, left.walls)
@@ -106,17 +110,22 @@ def _new_links(
         for link_name, link in want.links.items():
             if link_name == "lo" or (have is not None and link_name in have.links):
                 continue
-            if isinstance(link.kind, Veth):
-                wires.append((End(name, link_name), link))
-            elif isinstance(link.kind, Bridge):
-                yield steps.LinkAdd(End(name, link_name), link)
+            match link.kind:
+                case Bridge():
+                    yield steps.LinkAdd(End(name, link_name), link)
+                case Veth():
+                    wires.append((End(name, link_name), link))
+                case Loopback() | Borrowed() | Other():
+                    continue
+                case _:
+                    assert_never(link.kind)
     for end, link in wires:
-        if isinstance(link.kind, Veth) and _is_near(end, link, desired, order):
-            yield steps.LinkAdd(end, link, _peer(link.kind, desired))
+        if link.peer and _is_near(end, link, desired, order):
+            yield steps.LinkAdd(end, link, _at(link.peer, desired))
 
 
-def _peer(veth: Veth, desired: Desired) -> Link:
-    return desired.netns[veth.peer.netns].links[veth.peer.link]
+def _at(end: End, desired: Desired) -> Link:
+    return desired.netns[end.netns].links[end.link]
 
 
 def _is_near(end: End, link: Link, desired: Desired, order: Mapping[str, int]) -> bool:
@@ -124,19 +133,12 @@ def _is_near(end: End, link: Link, desired: Desired, order: Mapping[str, int]) -
 
     The message that makes a wire can enslave only the near end.
     """
-    if not isinstance(link.kind, Veth):
+    far = link.peer
+    if far is None:
         return True
-    far = link.kind.peer
-    if bool(link.master) != bool(_peer(link.kind, desired).master):
+    if bool(link.master) != bool(_at(far, desired).master):
         return bool(link.master)
     return (order[end.netns], end.link) < (order[far.netns], far.link)
-
-
-def _as_made(link: Link, *, near: bool, ipv6: bool) -> Link:
-    """Return a link that `_new_netns` or `_new_links` has made, as it stands then."""
-    if isinstance(link.kind, Loopback):
-        return newborn_lo(link.alias)
-    return born(link, near=near, ipv6=ipv6)
 
 
 def _settle_netns(name: str, want: Netns, have: Netns | None) -> Iterator[Step]:
@@ -160,6 +162,17 @@ def _ipv6_of(want: Netns, have: Netns | None, left: Snapshot) -> bool:
     return known.get(NO_IPV6, left.newborn.get(NO_IPV6, "0")) == "0"
 
 
+def _of_its_kind(want: Kind) -> dict[str, Any]:
+    """Return what of the facts of a kind can be set in place."""
+    match want:
+        case Bridge():
+            return {"stp": want.stp}
+        case Loopback() | Veth() | Borrowed() | Other():
+            return {}
+        case _:
+            assert_never(want)
+
+
 def _settle_link(end: End, want: Link, have: Link, *, new: bool) -> Iterator[Step]:
     """Set what differs on a link that is there, or is `new` and may have IPv6."""
     changes = {
@@ -167,8 +180,8 @@ def _settle_link(end: End, want: Link, have: Link, *, new: bool) -> Iterator[Ste
         for fact in ("mac", "master", "alias", "ipv6_ll", "mtu", "up")
         if getattr(want, fact) != getattr(have, fact)
     }
-    if isinstance(want.kind, Bridge) and want.kind != have.kind:
-        changes["stp"] = want.kind.stp
+    if want.kind != have.kind:
+        changes |= _of_its_kind(want.kind)
     if new and want.up and want.ipv6_ll:
         given = link_local(want.mac)
         if all(addr.ip != given for addr in want.addrs):

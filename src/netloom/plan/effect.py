@@ -25,9 +25,21 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
-from netloom.model.objects import HOST, Addr, Borrowed, Bridge, End, Link, Loopback, Netns, Veth
+from netloom.model.objects import (
+    HOST,
+    Addr,
+    Borrowed,
+    Bridge,
+    End,
+    Link,
+    Loopback,
+    Netns,
+    Other,
+    Veth,
+)
 from netloom.model.snapshot import Snapshot
 from netloom.plan import steps
+from netloom.plan.born import born, newborn_lo
 from netloom.plan.scratch import IPV6_MIN_MTU, Illegal, Scratch
 from netloom.plan.sysctls import link_of
 from netloom.values import family, network_of
@@ -39,23 +51,6 @@ def after(plan: Iterable[steps.Step], snapshot: Snapshot) -> Snapshot:
     for step in plan:
         world.carry(step)
     return world.frozen()
-
-
-def newborn_lo(alias: str) -> Link:
-    """Return `lo` as `NetnsAdd` leaves it: marked, and up."""
-    return Link(kind=Loopback(), mac="", mtu=65536, alias=alias)
-
-
-def born(link: Link, *, near: bool, ipv6: bool) -> Link:
-    """Return a link as `LinkAdd` leaves it: in place, but down, unmarked and without addresses."""
-    return Link(
-        kind=link.kind,
-        mac=link.mac,
-        mtu=link.mtu,
-        up=False,
-        master=link.master if near else "",
-        ipv6_ll=ipv6 and link.mtu >= IPV6_MIN_MTU,
-    )
 
 
 def is_secondary(addr: Addr, others: Iterable[Addr]) -> bool:
@@ -202,8 +197,8 @@ class _World:
         if netns.commands:
             raise Illegal(step, "its commands would live on")
         for link in netns.links.values():
-            if isinstance(link.kind, Veth) and link.kind.peer.netns != step.netns:
-                self.vanish(link.kind.peer, step)
+            if link.peer and link.peer.netns != step.netns:
+                self.vanish(link.peer, step)
         del self.netns[step.netns]
 
     def name_del(self, step: steps.NameDel) -> None:
@@ -251,10 +246,9 @@ class _World:
         if step.link.master:
             self.enslave(netns, step.link.master, step)
         netns.links[step.end.link] = born(step.link, near=True, ipv6=netns.ipv6)
-        if isinstance(step.link.kind, Veth):
+        if far := step.link.peer:
             if step.peer is None:
                 raise Illegal(step, "a veth has two ends")
-            far = step.link.kind.peer
             there = self.inside(far.netns, step)
             self.claim(far, there, step)
             there.links[far.link] = born(step.peer, near=False, ipv6=there.ipv6)
@@ -269,18 +263,22 @@ class _World:
         bridge = netns.links.get(master)
         if bridge is None and master in self.snapshot.foreign.links.get(step.netns, ()):
             return
-        if bridge is None or not isinstance(bridge.kind, Bridge):
+        if bridge is None or not bridge.kind.takes_ports:
             raise Illegal(step, f"no bridge `{master}`")
 
     def link_del(self, step: steps.LinkDel) -> None:
         _, link = self.link(step.end, step)
-        if isinstance(link.kind, Loopback):
-            raise Illegal(step, "`lo` cannot be deleted")
-        if isinstance(link.kind, Borrowed):
-            raise Illegal(step, "it is not the lab's")
-        self.vanish(step.end, step)
-        if isinstance(link.kind, Veth):
-            self.vanish(link.kind.peer, step)
+        match link.kind:
+            case Loopback():
+                raise Illegal(step, "`lo` cannot be deleted")
+            case Borrowed():
+                raise Illegal(step, "it is not the lab's")
+            case Veth() | Bridge() | Other():
+                self.vanish(step.end, step)
+            case _:
+                assert_never(link.kind)
+        if link.peer:
+            self.vanish(link.peer, step)
 
     def vanish(self, end: End, step: steps.Step) -> None:
         """Take a link out of its namespace, with what hangs on it."""
@@ -293,7 +291,7 @@ class _World:
         netns.drop_routes(end.link)
         for key in [key for key in netns.sysctls if link_of(key) == end.link]:
             del netns.sysctls[key]
-        if isinstance(link.kind, Bridge):
+        if link.kind.takes_ports:
             for name, port in netns.links.items():
                 if port.master == end.link:
                     netns.links[name] = replace(port, master="")
@@ -327,7 +325,7 @@ class _World:
 
     def port_del(self, step: steps.PortDel) -> None:
         netns, link = self.link(step.end, step)
-        if not isinstance(link.kind, Borrowed):
+        if not link.borrowed:
             raise Illegal(step, "it is not borrowed")
         del netns.links[step.end.link]
 

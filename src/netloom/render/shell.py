@@ -9,7 +9,17 @@ from collections.abc import Iterator, Mapping
 from typing import assert_never
 
 from netloom.model.marks import IPTABLES, nft_text
-from netloom.model.objects import HOST, Bridge, End, Link, Route, Veth
+from netloom.model.objects import (
+    HOST,
+    Borrowed,
+    Bridge,
+    End,
+    Link,
+    Loopback,
+    Other,
+    Route,
+    Veth,
+)
 from netloom.plan import steps
 from netloom.plan.openings import closing, opening
 from netloom.plan.steps import Plan, Step
@@ -125,21 +135,31 @@ def _netns_add(step: steps.NetnsAdd) -> Iterator[str]:
 
 
 def _link_add(step: steps.LinkAdd) -> Iterator[str]:
-    end, link = step.end, step.link
+    kind = step.link.kind
+    match kind:
+        case Bridge():
+            return _bridge_add(step.end, step.link, kind)
+        case Veth():
+            assert step.peer is not None
+            return _veth_add(step.end, step.link, kind.peer, step.peer)
+        case Loopback() | Borrowed() | Other():
+            raise ValueError(f"no lab makes {kind}")
+        case _:
+            assert_never(kind)
+
+
+def _bridge_add(end: End, link: Link, bridge: Bridge) -> Iterator[str]:
+    ip, name, stp = _ip(end.netns), shlex.quote(end.link), int(bridge.stp)
+    other = link.mtu - 1 if link.mtu > 1280 else link.mtu + 1
+    facts = _facts(link).replace(f"mtu {link.mtu}", f"mtu {other}")
+    yield f"{ip} link add name {name} {facts} type bridge stp_state {stp} mcast_snooping 0"
+    yield f"{ip} link set {_dev(end)} mtu {link.mtu}"
+
+
+def _veth_add(end: End, link: Link, far: End, peer_link: Link) -> Iterator[str]:
     ip = _ip(end.netns)
-    if isinstance(link.kind, Bridge):
-        stp = int(link.kind.stp)
-        other = link.mtu - 1 if link.mtu > 1280 else link.mtu + 1
-        facts = _facts(link).replace(f"mtu {link.mtu}", f"mtu {other}")
-        name = shlex.quote(end.link)
-        yield f"{ip} link add name {name} {facts} type bridge stp_state {stp} mcast_snooping 0"
-        yield f"{ip} link set {_dev(end)} mtu {link.mtu}"
-        return
-    assert isinstance(link.kind, Veth)
-    assert step.peer is not None
-    far = link.kind.peer
     there = "" if far.netns == end.netns else f" netns {_netns(far.netns)}"
-    peer = f"peer name {shlex.quote(far.link)}{there} {_facts(step.peer)}"
+    peer = f"peer name {shlex.quote(far.link)}{there} {_facts(peer_link)}"
     yield f"{ip} link add name {shlex.quote(end.link)} {_facts(link)} type veth {peer}"
     if link.master:
         yield f"{ip} link set {_dev(end)} master {shlex.quote(link.master)}"

@@ -7,7 +7,18 @@ import shlex
 from collections.abc import Iterable, Iterator
 from typing import assert_never
 
-from netloom.model.objects import HOST, Bridge, End, Nexthop, Route, Rule, Veth
+from netloom.model.objects import (
+    HOST,
+    Borrowed,
+    Bridge,
+    End,
+    Loopback,
+    Nexthop,
+    Other,
+    Route,
+    Rule,
+    Veth,
+)
 from netloom.plan import steps
 from netloom.plan.openings import closing, opening
 from netloom.plan.steps import Plan, Step
@@ -23,7 +34,7 @@ def line(step: Step) -> str:
 def _on_link(step: steps.LinkStep) -> str:  # noqa: PLR0911 - a table
     match step:
         case steps.LinkAdd():
-            return f"+ link {_wire(step)}"
+            return f"+ link {_new_link(step)}"
         case steps.LinkDel():
             return f"- link {step.end}"
         case steps.LinkSet():
@@ -98,14 +109,19 @@ def _words(argv: tuple[str, ...]) -> str:
     return " ".join(text.split())
 
 
-def _wire(step: steps.LinkAdd) -> str:
-    kind = step.link.kind
-    if isinstance(kind, Bridge):
-        return f"{step.end} (bridge)"
-    far = kind.peer if isinstance(kind, Veth) else End("", "")
-    mtu = f" mtu {step.link.mtu}" if step.link.mtu != 1500 else ""
-    port = f" on {step.link.master}" if step.link.master else ""
-    return f"{step.end} = {far}{port}{mtu}"
+def _new_link(step: steps.LinkAdd) -> str:
+    link = step.link
+    match link.kind:
+        case Bridge():
+            return f"{step.end} (bridge)"
+        case Veth():
+            mtu = f" mtu {link.mtu}" if link.mtu != 1500 else ""
+            port = f" on {link.master}" if link.master else ""
+            return f"{step.end} = {link.kind.peer}{port}{mtu}"
+        case Loopback() | Borrowed() | Other():
+            return str(step.end)
+        case _:
+            assert_never(link.kind)
 
 
 def _changes(step: steps.LinkSet) -> Iterator[str]:
@@ -131,8 +147,8 @@ def told(plan: Plan) -> list[tuple[Step, str]]:
     for step in plan:
         if isinstance(step, steps.LinkAdd):
             made.add(step.end)
-            if isinstance(step.link.kind, Veth):
-                made.add(step.link.kind.peer)
+            if step.link.peer:
+                made.add(step.link.peer)
     new = {step.netns for step in plan if isinstance(step, steps.NetnsAdd)}
     gone = {step.netns for step in plan if isinstance(step, steps.NetnsDel)}
     found = []
@@ -160,9 +176,8 @@ def plan_text(plan: Plan) -> str:
 
 def touches_host(step: Step) -> bool:
     """Return whether a step changes the host's own namespace, or lays a wire into it."""
-    if isinstance(step, steps.LinkAdd) and isinstance(step.link.kind, Veth):
-        return HOST in {step.end.netns, step.link.kind.peer.netns}
-    return step.netns == HOST
+    far = step.link.peer if isinstance(step, steps.LinkAdd) else None
+    return step.netns == HOST or (far is not None and far.netns == HOST)
 
 
 def changes(number: int) -> str:

@@ -8,12 +8,13 @@ so a network that grows moves nobody.
 
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
+from typing import assert_never
 
 from msgspec.structs import replace
 
 from netloom.errors import Path  # noqa: TC001 - one name for all that tells a place
 from netloom.model.marks import link_mark, lo_mark, port_mark
-from netloom.model.objects import HOST, Addr, Borrowed, Bridge, End, Link, Loopback, Veth
+from netloom.model.objects import HOST, Addr, Borrowed, Bridge, End, Link, Loopback, Other, Veth
 from netloom.model.walls import Across
 from netloom.topology.expand import Fabric, Joined, Port, Segment, branch_of, short_name
 from netloom.topology.settings import ipv6_off
@@ -114,7 +115,7 @@ class Loom:
     def across(self) -> Iterator[Across]:
         """Yield what of the lab crosses bridges of the host."""
         for name, link in self.links[HOST].items():
-            if isinstance(link.kind, Bridge):
+            if _is_bridge(link):
                 yield Across(self.lab, name)
         for segment in self.fabric.segments:
             if segment.joined and segment.joined.netns == HOST:
@@ -138,7 +139,7 @@ class Loom:
                 continue
             if name in self.silent:
                 values[f"net.ipv6.conf.{path}.disable_ipv6"] = "1"
-            elif isinstance(link.kind, Bridge):
+            elif _is_bridge(link):
                 values[f"net.ipv6.conf.{path}.accept_ra"] = "0"
         return values
 
@@ -282,6 +283,16 @@ def _bridge_names(root: str, members: int) -> list[str]:
 def _has_ipv6(segment: Segment) -> bool:
     texts = (*segment.subnets, *(text for port in segment.ports for text in port.addresses))
     return any(family(text) == 6 for text in texts)
+
+
+def _is_bridge(link: Link) -> bool:
+    match link.kind:
+        case Bridge():
+            return True
+        case Loopback() | Veth() | Borrowed() | Other():
+            return False
+        case _:
+            assert_never(link.kind)
 
 
 def _addrs(texts: Iterable[str]) -> tuple[Addr, ...]:

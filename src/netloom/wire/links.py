@@ -7,10 +7,11 @@ of IPv6 address generation.
 """
 
 from struct import Struct
+from typing import assert_never
 
 from msgspec import Struct as Value
 
-from netloom.model.objects import Bridge, Link
+from netloom.model.objects import Borrowed, Bridge, Link, Loopback, Other, Veth
 from netloom.wire.attributes import nested, raw, text, u8, u32
 from netloom.wire.constants import (
     AF_INET6,
@@ -144,17 +145,20 @@ def kind_add(name: str, kind: str, netns_fd: int) -> Message:
 
 
 def _linkinfo(name: str, link: Link, index: int, peer: Peer | None) -> bytes:
-    if peer is not None:
-        if peer.index and not index:
-            msg = f"the index of `{peer.name}` would be ignored: `{name}` has none"
-            raise ValueError(msg)
-        info = nested(IFLA_LINKINFO, _VETH, nested(IFLA_INFO_DATA, _peer(peer)))
-        return _ONE_QUEUE + info
-    if isinstance(link.kind, Bridge):
-        stp = u32(IFLA_BR_STP_STATE, link.kind.stp)
-        return nested(IFLA_LINKINFO, _BRIDGE, nested(IFLA_INFO_DATA, stp, _NO_SNOOPING))
-    msg = f"a link of the kind {type(link.kind).__name__} cannot be made without a peer"
-    raise ValueError(msg)
+    match link.kind:
+        case Veth() if peer is not None:
+            if peer.index and not index:
+                raise ValueError(f"the index of `{peer.name}` would be ignored: `{name}` has none")
+            info = nested(IFLA_LINKINFO, _VETH, nested(IFLA_INFO_DATA, _peer(peer)))
+            return _ONE_QUEUE + info
+        case Bridge():
+            stp = u32(IFLA_BR_STP_STATE, link.kind.stp)
+            return nested(IFLA_LINKINFO, _BRIDGE, nested(IFLA_INFO_DATA, stp, _NO_SNOOPING))
+        case Veth() | Loopback() | Borrowed() | Other():
+            kind = type(link.kind).__name__
+            raise ValueError(f"a link of the kind {kind} cannot be made without a peer")
+        case _:
+            assert_never(link.kind)
 
 
 def link_del(index: int = 0, name: str = "") -> Message:

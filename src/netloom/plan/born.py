@@ -1,0 +1,34 @@
+"""How links are born: what of a wanted link is there once the kernel has made it."""
+
+from typing import assert_never
+
+from netloom.model.objects import Borrowed, Bridge, Link, Loopback, Other, Veth
+from netloom.plan.scratch import IPV6_MIN_MTU
+
+
+def newborn_lo(alias: str) -> Link:
+    """Return `lo` as `NetnsAdd` leaves it: marked, and up."""
+    return Link(kind=Loopback(), mac="", mtu=65536, alias=alias)
+
+
+def born(link: Link, *, near: bool, ipv6: bool) -> Link:
+    """Return a link as `NetnsAdd` or `LinkAdd` leaves it; raises ValueError if no lab makes it.
+
+    What `LinkAdd` makes is in place, but down, unmarked and without addresses.
+    """
+    match link.kind:
+        case Loopback():
+            return newborn_lo(link.alias)
+        case Veth() | Bridge():
+            return Link(
+                kind=link.kind,
+                mac=link.mac,
+                mtu=link.mtu,
+                up=False,
+                master=link.master if near else "",
+                ipv6_ll=ipv6 and link.mtu >= IPV6_MIN_MTU,
+            )
+        case Borrowed() | Other():
+            raise ValueError(f"no lab makes {link.kind}")
+        case _:
+            assert_never(link.kind)
