@@ -15,7 +15,7 @@ from contextlib import suppress
 
 from netloom.cli.netns_words import Asked, End, complain, entries, flush, say, small_number, usage
 from netloom.errors import KernelError, Unavailable
-from netloom.kernel import procfs, syscalls
+from netloom.kernel import modes, procfs, syscalls
 from netloom.namespaces.handle import NETNS_DIR
 
 TYPE_CHECKING = False
@@ -81,7 +81,7 @@ def _prepare() -> bool:
     if procfs.in_user_namespace():
         return _prepare_wholly()
     try:
-        os.mkdir(NETNS_DIR, 0o755)  # noqa: PTH102 - one system call
+        modes.make_dir(NETNS_DIR, modes.PUBLIC_DIR)
     except FileExistsError:
         pass
     except OSError as error:
@@ -141,7 +141,7 @@ def _monitor(asked: Asked, words: "Sequence[str]") -> int:  # noqa: ARG001
     from netloom.namespaces.monitor import changes, watch
 
     try:
-        os.makedirs(NETNS_DIR, 0o755, exist_ok=True)  # noqa: PTH103
+        modes.make_dirs(NETNS_DIR, modes.PUBLIC_DIR)
     except OSError as error:
         complain(f"mkdir {NETNS_DIR} failed: {error.strerror}")
         return 1

@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from netloom.errors import Unavailable
+from netloom.kernel import modes
 
 UNITS = "/etc/systemd/system"
 TEMPLATE = f"{UNITS}/netloom@.service"
@@ -205,23 +206,15 @@ def _template() -> str | None:
 
 
 def _write(text: str) -> None:
-    os.makedirs(UNITS, exist_ok=True)
-    beside = f"{TEMPLATE}.new"
-    try:
-        with open(beside, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(text)
-        os.rename(beside, TEMPLATE)
-    except OSError:
-        with suppress(OSError):
-            os.unlink(beside)
-        raise
+    modes.make_dirs(UNITS, modes.PUBLIC_DIR)
+    modes.replace(TEMPLATE, text.encode(errors="surrogateescape"), modes.PUBLIC)
 
 
 def _linked(unit: str, link: str) -> str:
     """Make the link by systemctl, or else by hand; return why it was by hand."""
     note = _systemctl("enable", unit)
     if not os.path.islink(link):
-        os.makedirs(WANTS, exist_ok=True)
+        modes.make_dirs(WANTS, modes.PUBLIC_DIR)
         os.symlink(TEMPLATE, link)
     return note
 

@@ -17,7 +17,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from netloom.errors import KernelError
-from netloom.host.journal import RUN_DIR, files_dir
+from netloom.host.journal import files_dir
+from netloom.host.rundir import RUN_DIR
+from netloom.kernel import modes
 from netloom.model.objects import Desired
 
 ETC_DIR = "/etc/netns"
@@ -97,7 +99,7 @@ class Etc:
             if self.folder == ETC_DIR and error.errno in _UNWRITABLE:
                 self.folder = OWN_ETC_DIR
                 self._first.clear()
-                os.makedirs(OWN_ETC_DIR, 0o755, exist_ok=True)
+                modes.make_dirs(OWN_ETC_DIR, modes.PUBLIC_DIR)
                 self.set_etc(netns, digest)
                 return
             asked = f"ln -s {target} {self.folder}/{netns}"
@@ -166,14 +168,14 @@ def _is_dead(path: str) -> bool:
 
 
 def _note_made() -> None:
-    os.makedirs(RUN_DIR, 0o755, exist_ok=True)
-    os.close(os.open(_MADE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
+    modes.make_dirs(RUN_DIR, modes.PUBLIC_DIR)
+    modes.write(_MADE, b"", modes.PRIVATE)
 
 
 def _make_etc_dir() -> None:
     _note_made()
     try:
-        os.mkdir(ETC_DIR, 0o755)
+        modes.make_dir(ETC_DIR, modes.PUBLIC_DIR)
     except FileExistsError:
         return
     except OSError:

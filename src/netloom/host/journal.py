@@ -27,13 +27,14 @@ import msgspec
 from msgspec import Struct
 
 from netloom.errors import Unavailable
+from netloom.host.rundir import LABS_DIR, RUN_DIR, check_own, lab_dir, make_lab_dir
+from netloom.kernel import modes
 from netloom.model.objects import NOTHING, Desired, Netns
 from netloom.model.walls import Across, Through
 from netloom.namespaces.cover import make_run_writable
 from netloom.plan.steps import NameDel, NetnsAdd, NetnsDel, Plan
 from netloom.topology.allocate import Held
 
-RUN_DIR = "/run/netloom"
 VERSION = 1
 _KEPT = 10
 """How many earlier states `undo` can go back to."""
@@ -105,19 +106,19 @@ def boot_id() -> str:
 def labs() -> list[str]:
     """Return the names of the labs that something is remembered of."""
     try:
-        return sorted(os.listdir(f"{RUN_DIR}/labs"))
+        return sorted(os.listdir(LABS_DIR))
     except FileNotFoundError:
         return []
 
 
 def files_dir(lab: str) -> str:
     """Return the folder of the files that namespaces of a lab see."""
-    return f"{RUN_DIR}/labs/{lab}/files"
+    return f"{lab_dir(lab)}/files"
 
 
 def has_runs(lab: str) -> bool:
     """Whether anything is remembered of a lab's commands."""
-    return os.path.isdir(f"{RUN_DIR}/labs/{lab}/run")
+    return os.path.isdir(f"{lab_dir(lab)}/run")
 
 
 class Journal:
@@ -129,14 +130,16 @@ class Journal:
     def __init__(self, lab: str) -> None:
         """Remember which lab; nothing is read or made yet."""
         self.lab = lab
-        self.dir = f"{RUN_DIR}/labs/{lab}"
+        self.dir = lab_dir(lab)
         self._lock = -1
 
     def __enter__(self) -> Self:
         """Take the lock, without waiting for another netloom that has it."""
+        make_run_writable()
+        check_own(self.lab)
         while True:
             try:
-                self._lock = _opened_dir(self.dir)
+                self._lock = _opened_dir(self.lab)
             except Unavailable:
                 self._tidy()
                 raise
@@ -165,7 +168,7 @@ class Journal:
 
     def _tidy(self) -> None:
         with suppress(OSError):
-            for folder in (f"{self.dir}/files", self.dir, f"{RUN_DIR}/labs", RUN_DIR):
+            for folder in (f"{self.dir}/files", self.dir, LABS_DIR, RUN_DIR):
                 with suppress(FileNotFoundError):
                     os.rmdir(folder)
 
@@ -180,6 +183,7 @@ class Journal:
         return self._read("pending", Pending)
 
     def _read(self, name: str, kind: type[_T]) -> _T | None:
+        check_own(self.lab)
         try:
             with open(f"{self.dir}/{name}", "rb") as file:
                 return msgspec.json.decode(file.read(), type=kind)
@@ -200,7 +204,7 @@ class Journal:
         new = [digest for digest in folders if not os.path.exists(f"{files}/{digest}")]
         try:
             if new:
-                os.makedirs(files, exist_ok=True)
+                make_lab_dir(self.lab, "files")
             for digest in new:
                 self._write_folder(f"files/{digest}", folders[digest])
             self._note(pending)
@@ -250,26 +254,19 @@ class Journal:
         beside = f"{self.dir}/{name}.new"
         _rmtree(beside)
         for path, text in texts.items():
-            os.makedirs(os.path.dirname(f"{beside}/{path}"), exist_ok=True)
-            with open(f"{beside}/{path}", "wb") as file:
-                file.write(text.encode(errors="surrogateescape"))
+            modes.make_dirs(os.path.dirname(f"{beside}/{path}"), modes.PUBLIC_DIR)
+            data = text.encode(errors="surrogateescape")
+            modes.write(f"{beside}/{path}", data, modes.PUBLIC)
         os.rename(beside, f"{self.dir}/{name}")
 
     def _write(self, name: str, data: bytes) -> None:
-        beside = f"{self.dir}/{name}.new"
-        try:
-            with open(beside, "wb") as file:
-                file.write(data)
-            os.rename(beside, f"{self.dir}/{name}")
-        except OSError:
-            self._forget(f"{name}.new")
-            raise
+        modes.replace(f"{self.dir}/{name}", data, modes.PRIVATE)
 
     # ── undo ──────────────────────────────────────────────────────────────────────────────────
 
     def push(self, past: Record | None) -> int:
         """Keep the state before a change; return its number."""
-        os.makedirs(f"{self.dir}/undo", exist_ok=True)
+        make_lab_dir(self.lab, "undo")
         numbers = self._numbers()
         number = (numbers[-1] if numbers else 0) + 1
         nothing = Record(lab=self.lab, boot="", command="")
@@ -361,12 +358,12 @@ def _rmtree(top: str) -> None:
             os.rmdir(folder)
 
 
-def _opened_dir(folder: str) -> int:
-    make_run_writable()
+def _opened_dir(lab: str) -> int:
+    folder = lab_dir(lab)
     while True:
         try:
-            os.makedirs(folder, exist_ok=True)
-            return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            make_lab_dir(lab)
+            return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:  # another netloom removed it in between
             continue
         except OSError as error:

@@ -11,7 +11,7 @@ It is put together out of sight, in a mount namespace of a throwaway thread, and
 import os
 
 from netloom.errors import KernelError, Unavailable
-from netloom.kernel import procfs, syscalls
+from netloom.kernel import modes, procfs, syscalls
 from netloom.namespaces.enter import aside
 
 REMEDY = "run it as root, or inside `unshare -Urnm`"
@@ -99,7 +99,7 @@ def lay_run() -> None:
         for entry in os.scandir(old):
             _bind_back(f"/proc/thread-self/fd/{old}", entry)
         for name in _FRESH:
-            os.mkdir(f"{_RUN}/{name}", 0o755)
+            modes.make_dir(f"{_RUN}/{name}", modes.PUBLIC_DIR)
     finally:
         os.close(old)
 
@@ -112,7 +112,7 @@ def _bind_back(old: str, entry: "os.DirEntry[str]") -> None:
         os.symlink(os.readlink(f"{old}/{entry.name}"), place)
         return
     if entry.is_dir(follow_symlinks=False):
-        os.mkdir(place)
+        os.mkdir(place, modes.PRIVATE_DIR)  # what is mounted there lies over it
     else:
         os.close(os.open(place, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0))
     syscalls.bind(f"{old}/{entry.name}", place, recursive=True)

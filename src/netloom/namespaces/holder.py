@@ -6,6 +6,8 @@ Who makes and finds them is `host/rootless/holder.py`.
 import os
 from contextlib import suppress
 
+from netloom.kernel import modes
+
 MARK = "/run/.netloom-holder"
 """Stands in a holder's own /run, with the inode of its mount namespace: names made there last."""
 
@@ -32,8 +34,8 @@ def is_used() -> bool:
 
 def mark() -> None:
     """Note that the mounts of the calling thread are held by a process."""
-    with open(MARK, "w", encoding="ascii") as file:
-        file.write(str(os.stat("/proc/thread-self/ns/mnt").st_ino))
+    inode = os.stat("/proc/thread-self/ns/mnt").st_ino
+    modes.write(MARK, str(inode).encode(), modes.PUBLIC)
 
 
 def lasts(process: int | str = "thread-self") -> bool:

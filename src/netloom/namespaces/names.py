@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from netloom.errors import KernelError, Unavailable
-from netloom.kernel import procfs, syscalls
+from netloom.kernel import modes, procfs, syscalls
 from netloom.kernel.loopback import set_lo_up
 from netloom.namespaces import cover, handle, holder
 from netloom.namespaces.cover import refused
@@ -35,7 +35,7 @@ def prepare() -> None:
     """
     cover.make_run_writable()
     try:
-        os.makedirs(NETNS_DIR, 0o755, exist_ok=True)
+        modes.make_dirs(NETNS_DIR, modes.PUBLIC_DIR)
         with _locked():
             _share()
     except OSError as error:

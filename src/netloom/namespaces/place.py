@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from netloom.errors import KernelError, Unavailable
-from netloom.kernel import syscalls
+from netloom.kernel import modes, syscalls
 from netloom.kernel.closing import Closing
 from netloom.kernel.loopback import set_lo_up
 from netloom.namespaces import cover, isolate, view
@@ -125,7 +125,8 @@ def _outer() -> Place:
     cover.lay_run()
     if os.path.isdir(_OF_OTHERS):  # names there are those of the machine's namespaces
         syscalls.mount("tmpfs", "netloom", _OF_OTHERS, data="mode=755")
-    os.makedirs(f"{view.ETC_DIRS[1]}/.kept")  # what namespaces see in /etc shall be there
+    kept = f"{view.ETC_DIRS[1]}/.kept"
+    modes.make_dirs(kept, modes.PUBLIC_DIR)  # what namespaces see in /etc shall be there
     set_lo_up()
     return here()
 

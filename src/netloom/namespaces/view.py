@@ -14,7 +14,7 @@ import os
 from contextlib import suppress
 
 from netloom.errors import KernelError
-from netloom.kernel import procfs, syscalls
+from netloom.kernel import modes, procfs, syscalls
 
 ETC_DIRS = ("/etc/netns", "/run/netloom/etc")
 """Where a namespace's own files for /etc are, those that win first."""
@@ -202,9 +202,7 @@ def _lay_text(name: str, text: str) -> str:
     if not os.path.lexists(f"/etc/{name}"):
         return f"there is no /etc/{name} that another could lie over"
     path = f"{_RUN}/{name}"
-    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
-        os.fchmod(file.fileno(), 0o644)
-        file.write(text)
+    modes.write(path, text.encode(errors="surrogateescape"), modes.PUBLIC)
     return _bind(path, f"/etc/{name}")
 
 
@@ -230,9 +228,8 @@ def _lay_nothing(label: str, folder: str) -> None:
     flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
     syscalls.mount("tmpfs", label, folder, flags=flags, data="mode=755")
     if text:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "wb") as file:
-            file.write(text)
+        modes.make_dirs(os.path.dirname(path), modes.PUBLIC_DIR)
+        modes.write(path, text, modes.PUBLIC)
     flags |= syscalls.MS_REMOUNT | syscalls.MS_RDONLY
     syscalls.mount("tmpfs", label, folder, flags=flags)
 

@@ -24,7 +24,7 @@ import sys
 from contextlib import suppress
 
 from netloom.errors import KernelError, NetloomError
-from netloom.kernel import process, procfs, syscalls
+from netloom.kernel import modes, process, procfs, syscalls
 from netloom.namespaces import handle, run, view
 
 TYPE_CHECKING = False
@@ -76,7 +76,8 @@ def _keep(order: "Order", nothing: int) -> "NoReturn":
     os.setsid()
     os.chdir("/")
     process.become_subreaper(KEEPER)
-    log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    log = os.open(order["log"], flags, modes.PRIVATE)
     _note(order, "keeper", "log", os.lseek(log, 0, os.SEEK_END))
     output, theirs = os.pipe()
     if order["user"]:
@@ -234,12 +235,7 @@ def _write(order: "Order", name: str, text: str) -> bool:
     """Put a note into the folder of this start, whole or not at all; False if that has gone."""
     path = f"{order['folder']}/{name}"
     try:
-        fd = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        try:
-            os.write(fd, text.encode())
-        finally:
-            os.close(fd)
-        os.rename(f"{path}.new", path)
+        modes.replace(path, text.encode(), modes.PRIVATE)
     except FileNotFoundError:
         return False
     except OSError as error:

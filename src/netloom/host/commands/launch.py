@@ -22,10 +22,11 @@ from pathlib import Path
 import msgspec
 
 from netloom.errors import KernelError, Unavailable
-from netloom.host.commands.processes import MARK, Asked, Command, log_path, logs_dir, runs_dir
+from netloom.host.commands.processes import MARK, Asked, Command, log_path, runs_dir
 from netloom.host.journal import boot_id
 from netloom.host.rootless import porter
-from netloom.kernel import procfs
+from netloom.host.rundir import make_lab_dir
+from netloom.kernel import modes, procfs
 from netloom.model.objects import HOST
 from netloom.values import NAME_MAX
 
@@ -67,8 +68,8 @@ def start(lab: str, commands: Sequence[tuple[Command, str]]) -> None:
     if not commands:
         return
     try:
-        os.makedirs(runs_dir(lab), 0o755, exist_ok=True)
-        os.makedirs(logs_dir(lab), 0o755, exist_ok=True)
+        for name in ("run", "logs"):
+            make_lab_dir(lab, name)
         boot = boot_id()
         orders = [_order(lab, command, digest, boot) for command, digest in commands]
     except OSError as error:
@@ -86,9 +87,8 @@ def _order(lab: str, command: Command, digest: str, boot: str) -> "Order":
     mark = os.urandom(8).hex()
     folder = f"{runs_dir(lab)}/{mark}"
     asked = Asked(boot, command.netns, command.name, digest, command.argv, time.time())
-    os.mkdir(folder, 0o755)
-    Path(f"{folder}/asked.new").write_bytes(msgspec.json.encode(asked))
-    os.rename(f"{folder}/asked.new", f"{folder}/asked")
+    modes.make_dir(folder, modes.PRIVATE_DIR)
+    modes.replace(f"{folder}/asked", msgspec.json.encode(asked), modes.PRIVATE)
     user, whose = _identity(command.user)
     names = {"NETLOOM_LAB": lab, "NETLOOM_NAME": command.netns, "PWD": command.cwd}
     return {

@@ -22,7 +22,8 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from netloom.host.journal import RUN_DIR, boot_id
+from netloom.host.journal import boot_id
+from netloom.host.rundir import lab_dir
 from netloom.kernel import process
 from netloom.model import objects
 from netloom.namespaces import view
@@ -134,12 +135,12 @@ GOING = ".gone"
 
 def runs_dir(lab: str) -> str:
     """Return the folder of a lab's starts."""
-    return f"{RUN_DIR}/labs/{lab}/run"
+    return f"{lab_dir(lab)}/run"
 
 
 def logs_dir(lab: str) -> str:
     """Return the folder of a lab's logs."""
-    return f"{RUN_DIR}/labs/{lab}/logs"
+    return f"{lab_dir(lab)}/logs"
 
 
 def log_path(lab: str, netns: str, name: str) -> str:

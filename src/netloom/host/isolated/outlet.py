@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 from netloom.errors import KernelError, NotReady, Unavailable
 from netloom.host import tap
-from netloom.kernel import process, syscalls
+from netloom.kernel import modes, process, syscalls
 from netloom.kernel.closing import Closing
 from netloom.kernel.netlink import Rtnetlink
 from netloom.topology.expand import TAP
@@ -187,7 +187,7 @@ def _show(netns: str) -> None:
     syscalls.unshare(syscalls.CLONE_NEWNS)
     syscalls.propagation("/", syscalls.MS_SLAVE, recursive=True)
     syscalls.mount("tmpfs", "netloom", _RUN, data="mode=755")
-    os.mkdir(os.path.dirname(_PLACE))
+    modes.make_dir(os.path.dirname(_PLACE), modes.PUBLIC_DIR)
     os.close(os.open(_PLACE, os.O_CREAT | os.O_RDONLY, 0o444))
     syscalls.bind(netns, _PLACE)
 

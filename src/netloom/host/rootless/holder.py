@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 
 from netloom.errors import Unavailable
-from netloom.kernel import process, syscalls
+from netloom.kernel import modes, process, syscalls
 from netloom.namespaces.enter import same_folder
 from netloom.namespaces.holder import is_used
 
@@ -104,11 +104,11 @@ class Holder:
 
     def _open(self, name: str) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        return os.open(f"{self.folder}/{name}", flags, 0o600)
+        return os.open(f"{self.folder}/{name}", flags, modes.PRIVATE)
 
     def _make_folder(self) -> None:
         with suppress(FileExistsError):
-            os.mkdir(self.folder, 0o700)
+            modes.make_dir(self.folder, modes.PRIVATE_DIR)
         with suppress(FileNotFoundError):  # somebody who tidies was quicker
             if not _is_own(self.folder):
                 reason = f"`{self.folder}` is not yours alone"

@@ -16,7 +16,6 @@ import signal
 import socket
 import sys
 from contextlib import suppress
-from pathlib import Path
 
 from netloom.errors import KernelError, NetloomError, Unavailable
 from netloom.host.commands import ending
@@ -24,7 +23,7 @@ from netloom.host.commands.keeper import KEEPER
 from netloom.host.commands.launch import pipe
 from netloom.host.journal import labs
 from netloom.host.rootless import porter, subordinate
-from netloom.kernel import process, syscalls
+from netloom.kernel import modes, process, syscalls
 from netloom.kernel.loopback import set_lo_up
 from netloom.namespaces import cover, isolate
 from netloom.namespaces.holder import lasts, mark
@@ -149,7 +148,7 @@ def _settle(folder: str, other: int) -> None:
     process.rename(NAME)
     both = (process.process(each) for each in (os.getpid(), other))
     said = " ".join(f"{each.pid} {each.start}" for each in both if each)
-    Path(folder, "holder").write_text(said, encoding="ascii")
+    modes.write(f"{folder}/holder", said.encode(), modes.PRIVATE)
 
 
 def _be_the_porter(listener: socket.socket, holder: int) -> None:

@@ -23,7 +23,9 @@ from msgspec.structs import replace
 
 from netloom.errors import KernelError
 from netloom.host import sysctl
-from netloom.host.journal import RUN_DIR, boot_id
+from netloom.host.journal import boot_id
+from netloom.host.rundir import RUN_DIR
+from netloom.kernel import modes
 
 CLAIMS_DIR = f"{RUN_DIR}/claims"
 _FORWARD = "net.ipv4.ip_forward"
@@ -133,7 +135,8 @@ def _restore(claim: Claim) -> None:
 @contextmanager
 def _locked() -> Iterator[None]:
     while True:
-        os.makedirs(CLAIMS_DIR, 0o755, exist_ok=True)
+        modes.make_dirs(RUN_DIR, modes.PUBLIC_DIR)
+        modes.make_dirs(CLAIMS_DIR, modes.PRIVATE_DIR)
         try:
             folder = os.open(CLAIMS_DIR, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:  # another lab has just tidied up
@@ -164,7 +167,4 @@ def _read(path: str) -> Claim | None:
 
 
 def _write(path: str, claim: Claim) -> None:
-    beside = f"{path}{_UNFINISHED}"
-    with open(beside, "wb") as file:
-        file.write(msgspec.json.encode(claim))
-    os.rename(beside, path)
+    modes.replace(path, msgspec.json.encode(claim), modes.PRIVATE)

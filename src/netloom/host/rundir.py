@@ -1,0 +1,33 @@
+"""/run/netloom: where all that netloom remembers stands, and who may see and change it.
+
+Which labs there are is everybody's to know. What is in a lab's folder is its owner's alone: texts
+of files, environments and output of commands. What others may have written into is not believed:
+whoever could write there would be obeyed by the next `undo`.
+"""
+
+import os
+
+from netloom.errors import Unavailable
+from netloom.kernel import modes
+
+RUN_DIR = "/run/netloom"
+LABS_DIR = f"{RUN_DIR}/labs"
+
+
+def lab_dir(lab: str) -> str:
+    """Return the folder of a lab."""
+    return f"{LABS_DIR}/{lab}"
+
+
+def make_lab_dir(lab: str, name: str = "") -> None:
+    """Make the folder of a lab, or one of this name in it; raises `OSError`."""
+    modes.make_dirs(LABS_DIR, modes.PUBLIC_DIR)
+    modes.make_dirs(f"{lab_dir(lab)}/{name}".rstrip("/"), modes.PRIVATE_DIR)
+
+
+def check_own(lab: str) -> None:
+    """Raise `Unavailable` if somebody else may have changed what is remembered of a lab."""
+    for folder in (RUN_DIR, LABS_DIR, lab_dir(lab)):
+        if why := modes.why_untrusted(folder):
+            remedy = "see what is in it, and remove it" if os.geteuid() == 0 else "run it as root"
+            raise Unavailable(f"cannot trust what is remembered of labs: {why}", remedy)
