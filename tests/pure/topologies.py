@@ -126,7 +126,7 @@ def publications() -> st.SearchStrategy[Publish]:
 
 def texts() -> st.SearchStrategy[Text]:
     """Texts, and files that hold one."""
-    some = st.sampled_from(("no", "chain i {\n}\n", "a: b"))
+    some = st.sampled_from(("", "no", "chain i {\n}\n", "a: b"))
     return st.builds(Text, text=some) | st.builds(Text, file=st.sampled_from(("fw.nft", "no")))
 
 

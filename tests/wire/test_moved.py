@@ -5,7 +5,9 @@ The whole, on a real kernel, is tests/cli/test_wires.py.
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,8 +40,9 @@ NEIGHBOUR = bytes.fromhex(  # 10.0.0.9 lladdr 02:00:00:00:00:09 on link 4, perma
 LINK = bytes.fromhex("000004030100000008000000000000000500430001000000")
 READERS: list[tuple[bytes, Callable[[bytes], object]]] = [
     (ADDR, lambda data: addr_again(data, 7, "v", "w")),
-    (ROUTE, lambda data: leads_through(data, 4) and (is_near(data), route_again(data, 4, 7))),
-    (MULTIPATH, lambda data: leads_through(data, 4) and route_again(data, 4, 7)),
+    *((route, partial(leads_through, index=4)) for route in (ROUTE, MULTIPATH)),
+    *((route, partial(route_again, old=4, index=7)) for route in (ROUTE, MULTIPATH)),
+    (ROUTE, is_near),
     (NEIGHBOUR, lambda data: neighbour_again(data, 4, 7)),
     (LINK, may_move),
 ]
@@ -92,6 +95,16 @@ def test_what_the_kernel_keeps_where_it_is_may_not_move() -> None:
     assert not may_move(LINK)
     assert not may_move(plain[:20] + LINK[20:])
     assert may_move(plain)
+
+
+@pytest.mark.parametrize(("told", "again"), READERS, ids=range(len(READERS)))
+def test_bytes_that_end_too_soon_are_refused(told: bytes, again: Callable[[bytes], object]) -> None:
+    """Wherever they end; a head of which something is missing says nothing at all."""
+    for end in range(len(told)):
+        with suppress(Malformed):
+            again(told[:end])
+    with pytest.raises(Malformed):
+        again(told[:7])
 
 
 @given(st.sampled_from(READERS), st.data())

@@ -146,9 +146,18 @@ def test_a_verdict_map_is_a_rule_for_each_element() -> None:
     ]
 
 
-def test_a_map_that_is_not_understood_leaves_the_rule_unclear() -> None:
-    """A map over a concatenation decides nothing that could be told."""
-    [read] = rules({"vmap": {"key": {"concat": [meta("iifname"), meta("oifname")]}, "data": "@m"}})
+@pytest.mark.parametrize(
+    ("key", "data"),
+    [
+        ({"concat": [meta("iifname"), meta("oifname")]}, "@m"),
+        (STATE, {"set": [["new", {}]]}),
+        (STATE, {"set": [["new", {"log": None}]]}),
+    ],
+    ids=["concatenation", "no verdict", "no verdict known"],
+)
+def test_a_map_that_is_not_understood_leaves_the_rule_unclear(key: Any, data: Any) -> None:
+    """It decides nothing that could be told."""
+    [read] = rules({"vmap": {"key": key, "data": data}})
 
     assert (read.verdict, read.clear) == ("", False)
 

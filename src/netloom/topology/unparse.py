@@ -67,7 +67,13 @@ def _keys(shape: Record, value: Struct) -> Iterator[tuple[str, Tree]]:
         needed = key.name == shape.needs or inner != defaults[key.target]
         if needed and _holds(key, inner):
             said.add(key.target)
-            yield key.name, _tree(key.shape, inner)
+            tree = _tree(key.shape, inner)
+            yield key.name, _empty(key.shape) if tree == {} else tree
+
+
+def _empty(shape: Shape) -> Tree:
+    """Return what a key holds that says an empty value: `""`, where a text may stand there."""
+    return "" if isinstance(shape, Record) and shape.text else {}
 
 
 def _holds(key: Key, value: object) -> bool:

@@ -152,6 +152,7 @@ def leads_through(route: bytes, index: int) -> bool:
 
 def is_near(route: bytes) -> bool:
     """Whether a route leads to neighbours, without a gateway: such routes come first."""
+    _check(route, _RTMSG, "route")
     at = offsets(route, _RTMSG.size, len(route))
     return not at.keys() & {RTA_GATEWAY, RTA_VIA, RTA_MULTIPATH}
 
@@ -161,6 +162,7 @@ def route_again(route: bytes, old: int, index: int) -> Message | None:
 
     None where it also goes through other links, or by a nexthop object (ip-nexthop(8)): these stay.
     """
+    _check(route, _RTMSG, "route")
     *head, flags = _RTMSG.unpack_from(route)
     at = offsets(route, _RTMSG.size, len(route))
     if _RTA_NH_ID in at:

@@ -165,7 +165,7 @@ def _rule(body: dict[str, Json], sets: Sets) -> Iterator[WallRule]:
 
 
 def _verdict(statement: dict[str, Json]) -> tuple[Verdict, str]:
-    kind, value = next(iter(statement.items()))
+    kind, value = next(iter(statement.items()), ("", None))
     if kind not in _VERDICTS:
         raise _Opaque
     return _VERDICTS[kind], str(value.get("target", "")) if isinstance(value, dict) else ""
