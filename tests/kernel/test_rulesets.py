@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -222,6 +223,8 @@ def test_removal_takes_our_table_alone() -> None:
         ('comment "mine"', (1, 1, 14), "only specify this once"),
         ("flags owner", (1, 7, 5), "goes with the process that made it"),
         ("chain a {\n iif eth7 accept\n}", (2, 6, 4), "Interface does not exist"),
+        ("chain a { ip saddr localhost accept\n}", (1, 20, 9), "names of hosts are not looked up"),
+        ("chain a { ip6 saddr 10.0.0.1 accept\n}", (1, 21, 8), "Address family"),
         (BREAKING, (3, 23, 1), "syntax error"),
     ],
 )
@@ -431,6 +434,37 @@ def test_a_mistake_in_iptables_is_told_with_its_line(text: str, line: int, messa
     assert told[0].line == line
     assert message in told[0].message
     assert seen() == {}
+
+
+@needs_iptables
+@on_a_machine
+@pytest.mark.parametrize(
+    ("kind", "text", "line"),
+    [
+        ("nft", "chain c {\n type filter hook input priority 0\n ip saddr db.example drop\n}", 3),
+        ("iptables", "*filter\n-A INPUT -s db.example -j DROP\nCOMMIT\n", 2),
+        ("ip6tables", "*filter\n-A INPUT -s db.example -j DROP\nCOMMIT\n", 2),
+    ],
+)
+def test_nobody_is_asked_for_the_name_of_a_host(kind: Any, text: str, line: int) -> None:
+    """No resolver hears of it, be it one behind a socket; nor does a hosts file say what it is."""
+    Path("/etc/hosts").write_text("10.0.0.7 db.example\nfd00::7 db.example\n")
+    Path("/run/nscd").mkdir()
+    with socket.socket(socket.AF_UNIX) as nscd:
+        nscd.bind("/run/nscd/socket")
+        nscd.listen()
+        nscd.settimeout(0)
+
+        [told] = foretell("red", [Text(kind, text)]).values()
+
+        with pytest.raises(BlockingIOError):
+            nscd.accept()
+    assert not isinstance(told, Ruleset)
+    assert [(each.line, each.message) for each in told] == [
+        (line, "names of hosts are not looked up: write an address")
+    ]
+    assert Path("/etc/hosts").read_text().startswith("10.0.0.7")
+    assert Path("/run/nscd/socket").exists()
 
 
 LINES = st.sampled_from(

@@ -11,6 +11,7 @@ socket in the file system leads to whoever listens, whatever network that one is
 """
 
 import os
+import re
 from contextlib import suppress
 
 from netloom.errors import KernelError
@@ -25,6 +26,10 @@ _RESOLV_CONF = "/etc/resolv.conf"
 
 _RESOLVERS = ("/run/nscd", "/var/run/nscd", "/run/systemd/resolve", "/run/avahi-daemon")
 """Where nscd(8), systemd-resolved(8) and avahi-daemon(8) listen for those who want a name."""
+
+_NSSWITCH = "/etc/nsswitch.conf"
+_HOSTS = r"(?m)^[ \t]*hosts:.*$"
+_LABEL = "netloom"
 
 _BUS = "/run/dbus"
 """The system bus, by which the last two are reached as well."""
@@ -220,6 +225,22 @@ def hide_resolvers(label: str) -> None:
         there.append(_BUS)
     for folder in dict.fromkeys(map(os.path.realpath, there)):  # /var/run is /run mostly
         _lay_nothing(label, folder)
+
+
+def without_host_names() -> None:
+    """Let what the calling thread starts find no host by its name, as far as mounts allow.
+
+    For programs that look names up where they should not: nft(8) and iptables(8) take the name of a
+    host for its address, and there is no option against that.
+
+    Should: run on a thread that is thrown away.
+    """
+    with suppress(KernelError):
+        syscalls.unshare(syscalls.CLONE_NEWNS)
+        syscalls.propagation("/", syscalls.MS_SLAVE, recursive=True)
+        hide_resolvers(_LABEL)
+        switch = _text(_NSSWITCH).decode(errors="surrogateescape")
+        lay_texts(_LABEL, {"hosts": "", "nsswitch.conf": re.sub(_HOSTS, "hosts: files", switch)})
 
 
 def _lay_nothing(label: str, folder: str) -> None:

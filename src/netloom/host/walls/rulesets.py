@@ -27,6 +27,7 @@ from netloom.kernel.netlink import Rtnetlink
 from netloom.kernel.nft import Nft, NftError, Table, Wrong
 from netloom.model.marks import RulesetKind, ruleset_of
 from netloom.model.objects import End, Link, Veth
+from netloom.namespaces import view
 from netloom.namespaces.enter import aside
 from netloom.values import Family
 from netloom.wire.links import Peer, link_add
@@ -277,11 +278,23 @@ def foretell(lab: str, texts: Iterable[Text], links: Iterable[str] = ()) -> dict
 
 
 def _foretold(lab: str, texts: tuple[Text, ...], links: tuple[str, ...]) -> Iterator[_Pair]:
+    if not all(text.own for text in texts):
+        view.without_host_names()  # looking changes nothing, and asks nobody
     for text in texts:
         if text.kind == "nft":
-            yield text, outside(text.text) or _foretold_nft(lab, text, links)
+            found = outside(text.text) or _foretold_nft(lab, text, links)
         else:
-            yield text, _foretold_iptables(text)
+            found = _foretold_iptables(text)
+        yield text, found if isinstance(found, Ruleset) else tuple(map(_plainly, found))
+
+
+_NO_HOST = r"Could not resolve hostname: (?!Address family).*|host/network `[^']*' not found"
+_NO_NAMES = "names of hosts are not looked up: write an address"
+
+
+def _plainly(wrong: Wrong) -> Wrong:
+    """Return a mistake in words that are true of what we let nft and iptables see."""
+    return wrong._replace(message=re.sub(_NO_HOST, _NO_NAMES, wrong.message))
 
 
 def _foretold_nft(lab: str, text: Text, links: tuple[str, ...]) -> Foretold:
