@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from tests.abilities import missing
 
 # The dialect of the tests of the command line explains itself when an assertion in it fails.
-pytest.register_assert_rewrite("tests.cli.host")
+pytest.register_assert_rewrite("tests.hosts.netloom")
 
 # Under xdist several workers share the cores: a deadline for one example would measure the others.
 settings.register_profile(

@@ -14,8 +14,9 @@ import pytest
 import netloom
 from netloom import Unavailable
 from netloom.model.objects import HOST, Bridge, End, Other, Veth
-from tests.cli.plain import plain_user
-from tests.kernel.machines import etc_file, on_a_machine, plainly, ran, says
+from tests.hosts.machine import etc_file, on_a_machine
+from tests.hosts.plain import plain_user
+from tests.hosts.programs import plainly, ran, says
 
 PLACE = """
 ip link set lo up

@@ -17,7 +17,7 @@ import pytest
 
 import netloom
 from netloom import Lab, NotReady, TopologyError, Unavailable
-from tests.kernel.machines import LIBRARIES, SRC
+from tests.hosts.programs import LIBRARIES, SRC
 
 pytestmark = pytest.mark.needs("userns", "veth", "bridge")
 

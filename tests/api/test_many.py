@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from netloom import Lab, parse
-from tests.kernel.machines import LIBRARIES, SRC
+from tests.hosts.programs import LIBRARIES, SRC
 
 pytestmark = [pytest.mark.long, pytest.mark.needs("userns", "veth", "bridge")]
 

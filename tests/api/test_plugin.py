@@ -13,7 +13,8 @@ from netloom import Lab
 from netloom.kernel import syscalls
 from netloom.lab.evidence import name_of
 from netloom.lab.leaks import Leaks
-from tests.kernel.machines import FORBIDDEN, in_own_root, on_a_machine, plainly, python, ran
+from tests.hosts.machine import on_a_machine
+from tests.hosts.programs import FORBIDDEN, in_own_root, plainly, python, ran
 
 pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.needs("userns", "veth", "bridge")

@@ -14,7 +14,7 @@ from netloom import Lab, Unavailable
 from netloom.lab.closer import _CLOSER
 from netloom.lab.recording import Recording
 from netloom.wire.pcapng import Interface, Packet, Statistics, decode
-from tests.kernel.machines import plainly, python, ran
+from tests.hosts.programs import plainly, python, ran
 
 pytestmark = pytest.mark.needs("userns", "veth", "bridge")
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.kernel.machines import SRC
+from tests.hosts.programs import SRC
 
 USED = """
 import asyncio

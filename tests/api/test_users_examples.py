@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernel.machines import LIBRARIES, SRC, on_a_machine, plainly, python, ran, says
+from tests.hosts.machine import on_a_machine
+from tests.hosts.programs import LIBRARIES, SRC, plainly, python, ran, says
 
 pytestmark = pytest.mark.long
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from netloom import Lab, Network, Topology, TopologyError, Wire, parse
 from netloom.plan.diff import diff
 from netloom.topology.topology import Namespace
-from tests.kernel.machines import plainly, python, ran
+from tests.hosts.programs import plainly, python, ran
 
 pytestmark = pytest.mark.needs("userns", "veth", "bridge")
 

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.host import MAIN, command, ended, netloom, no_trace, on_a_host, write
-from tests.kernel.machines import plainly, ran
+from tests.hosts.host import on_a_host
+from tests.hosts.netloom import command, ended, netloom, write
+from tests.hosts.programs import MAIN, plainly, ran
+from tests.hosts.witness import no_trace
 
 LAN = "networks:\n  lan: {subnet: 10.0.0.0/24}\nnamespaces:\n"
 MISTAKES = {

@@ -6,9 +6,9 @@ where Docker runs.
 
 import pytest
 
-from tests.cli.host import Warm, ended, write
-from tests.cli.internet import HOST4, HOST6, command, on_the_internet, pings, set_sysctl
-from tests.kernel.machines import says
+from tests.hosts.internet import HOST4, HOST6, on_the_internet, pings, says_in, set_sysctl
+from tests.hosts.netloom import Warm, ended, write
+from tests.hosts.programs import says
 
 MACHINES = """
 ip netns add vm1
@@ -114,4 +114,4 @@ def test_a_bridge_that_no_firewall_sees_needs_nothing() -> None:
         set_sysctl(f"net.bridge.bridge-nf-call-{family}", "0")
     write("guest.yaml", GUEST)
     assert "exception" not in ended("plan", "guest.yaml").stdout
-    assert command("vm1", "ping", "-c1", "-W1", "10.7.0.2")
+    assert says_in("vm1", "ping", "-c1", "-W1", "10.7.0.2")

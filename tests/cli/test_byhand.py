@@ -18,9 +18,10 @@ from netloom.namespaces.gone import Gone
 from netloom.namespaces.handle import open_name
 from netloom.namespaces.holding import identity
 from netloom.namespaces.monitor import changes, watch
-from tests.cli.host import Ended as End
-from tests.cli.host import command, ended, netloom
-from tests.kernel.machines import on_a_machine, python, ran, says
+from tests.hosts.machine import on_a_machine
+from tests.hosts.netloom import Ended as End
+from tests.hosts.netloom import command, ended, netloom
+from tests.hosts.programs import python, ran, says
 
 LIVES = """
 import os, sys

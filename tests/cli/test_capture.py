@@ -23,8 +23,10 @@ from netloom.wire.pcapng import (
     Statistics,
     decode,
 )
-from tests.cli.host import Warm, command, on_a_host, write
-from tests.kernel.machines import on_a_machine, ran, says
+from tests.hosts.host import on_a_host
+from tests.hosts.machine import on_a_machine
+from tests.hosts.netloom import Warm, command, write
+from tests.hosts.programs import ran, says
 
 _T = TypeVar("_T")
 

@@ -10,7 +10,23 @@ from pathlib import Path
 import pytest
 
 from netloom import netns as find
-from tests.cli.coexistence import (
+from tests.cli.test_examples_uplink import script
+from tests.hosts.internet import (
+    HOST4,
+    HOST6,
+    MISSED,
+    NEAR4,
+    NEAR6,
+    WEB4,
+    WEB6,
+    ask,
+    pings,
+    says_in,
+    server,
+)
+from tests.hosts.netloom import Warm, write
+from tests.hosts.programs import ran, says
+from tests.hosts.walled import (
     DEADLINE,
     OPEN,
     SHOP4,
@@ -24,22 +40,6 @@ from tests.cli.coexistence import (
     saved,
     up,
 )
-from tests.cli.host import Warm, write
-from tests.cli.internet import (
-    HOST4,
-    HOST6,
-    MISSED,
-    NEAR4,
-    NEAR6,
-    WEB4,
-    WEB6,
-    ask,
-    command,
-    pings,
-    server,
-)
-from tests.cli.test_examples_uplink import script
-from tests.kernel.machines import ran, says
 
 SOCKET = "/run/docker.sock"
 SAVES = ("iptables-nft-save", "ip6tables-nft-save")
@@ -144,7 +144,7 @@ def test_docker_comes_and_goes_and_labs_beside_it_stay_on_the_internet() -> None
     it, Docker's stop and its restart leave all as it is, and so does one lab's end the other.
     """
     write("office.yaml", OFFICE)
-    command("beyond", "ip", "route", "add", "172.17.0.0/16", "via", HOST4)
+    says_in("beyond", "ip", "route", "add", "172.17.0.0/16", "via", HOST4)
     with Warm() as netloom:
         up(netloom)
         reaches(OPEN, OPEN)
@@ -309,8 +309,8 @@ def test_later_dockers_have_the_chain_in_both_families() -> None:
     for tool, words in zip(tools, (LATER4, LATER6), strict=True):
         ran(f"{tool}-restore", stdin=LATER.format(**words))
     says("sh", "-ec", DOCKER0)
-    command("beyond", "ip", "route", "add", "172.17.0.0/16", "via", HOST4)
-    command("beyond", "ip", "route", "add", "fd00:17::/64", "via", HOST6)
+    says_in("beyond", "ip", "route", "add", "172.17.0.0/16", "via", HOST4)
+    says_in("beyond", "ip", "route", "add", "fd00:17::/64", "via", HOST6)
     published_as_ever()
     before = saved(*(f"{tool}-save" for tool in tools))
     with Warm() as netloom:

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.coexistence import (
+from tests.hosts.internet import HOST4, MISSED, NEAR4, ask, server
+from tests.hosts.netloom import Warm
+from tests.hosts.programs import ran, says
+from tests.hosts.walled import (
     ALL,
     bus,
     daemon,
@@ -18,9 +21,6 @@ from tests.cli.coexistence import (
     ruleset,
     up,
 )
-from tests.cli.host import Warm
-from tests.cli.internet import HOST4, MISSED, NEAR4, ask, server
-from tests.kernel.machines import ran, says
 
 SHUT = ALL._replace(out=False, resolver=False)
 """firewalld lets pass what is led inwards."""

@@ -6,7 +6,22 @@ from pathlib import Path
 import pytest
 
 from netloom.kernel.nft import Nft
-from tests.cli.coexistence import (
+from tests.cli.test_uplink import side
+from tests.hosts.internet import (
+    HOST4,
+    HOST6,
+    MISSED,
+    WEB4,
+    WEB6,
+    ask,
+    pings,
+    says_in,
+    server,
+    set_sysctl,
+)
+from tests.hosts.netloom import Warm, write
+from tests.hosts.programs import ran, says
+from tests.hosts.walled import (
     ALL,
     NONE,
     OPEN,
@@ -21,21 +36,7 @@ from tests.cli.coexistence import (
     saved,
     up,
 )
-from tests.cli.host import Warm, no_trace, write
-from tests.cli.internet import (
-    HOST4,
-    HOST6,
-    MISSED,
-    WEB4,
-    WEB6,
-    ask,
-    command,
-    pings,
-    server,
-    set_sysctl,
-)
-from tests.cli.test_uplink import side
-from tests.kernel.machines import ran, says
+from tests.hosts.witness import no_trace
 
 STRICT = """
 {ip} -A FORWARD -i tap0 -m conntrack --ctstate NEW -j ACCEPT
@@ -55,8 +56,8 @@ STRICT = """
 def another_card(link: str) -> None:
     """Give the host one more card, and have it forward what comes from there by itself."""
     side(link, "10.5.0", "fd00:5")
-    command("beyond", "ip", "route", "add", "10.5.0.0/24", "via", HOST4)
-    command("beyond", "ip", "route", "add", "fd00:5::/64", "via", HOST6)
+    says_in("beyond", "ip", "route", "add", "10.5.0.0/24", "via", HOST4)
+    says_in("beyond", "ip", "route", "add", "fd00:5::/64", "via", HOST6)
     set_sysctl("net.ipv4.ip_forward", "1")
     set_sysctl("net.ipv6.conf.all.forwarding", "1")
 

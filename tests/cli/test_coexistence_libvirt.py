@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from netloom.kernel import syscalls
-from tests.cli.coexistence import (
+from tests.hosts.internet import HOST4, MISSED, WEB4, ask, says_in, server
+from tests.hosts.netloom import Warm, write
+from tests.hosts.programs import ran, says
+from tests.hosts.walled import (
     OPEN,
     SHOP4,
     bus,
@@ -19,9 +22,6 @@ from tests.cli.coexistence import (
     saved,
     up,
 )
-from tests.cli.host import Warm, write
-from tests.cli.internet import HOST4, MISSED, WEB4, ask, command, server
-from tests.kernel.machines import ran, says
 
 NETWORK = """<network>
   <name>default</name>
@@ -89,7 +89,7 @@ def test_libvirt_stands_in_nobodys_way_but_on_its_own_bridges() -> None:
     Where it left by libvirt's own bridge they would stand in the chains that reject. So a restart
     of the network is nothing to it.
     """
-    command("beyond", "ip", "route", "add", "192.168.122.0/24", "via", HOST4)
+    says_in("beyond", "ip", "route", "add", "192.168.122.0/24", "via", HOST4)
     with libvirt(), Warm() as netloom:
         says("sh", "-ec", GUEST)
         before = saved(*SAVES)

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.coexistence import (
+from tests.hosts.internet import HOST4, MISSED, NEAR4, WEB4, ask, server
+from tests.hosts.netloom import Warm, write
+from tests.hosts.programs import says
+from tests.hosts.walled import (
     ALL,
     SHOP,
     SHOP4,
@@ -15,9 +18,6 @@ from tests.cli.coexistence import (
     saved,
     up,
 )
-from tests.cli.host import Warm, write
-from tests.cli.internet import HOST4, MISSED, NEAR4, WEB4, ask, server
-from tests.kernel.machines import says
 
 RULES = ("/etc/ufw/user.rules", "/etc/ufw/user6.rules")
 SAVES = ("iptables-save", "ip6tables-save")

@@ -6,8 +6,10 @@ import subprocess
 
 import pytest
 
-from tests.cli.host import command, netloom, no_trace, on_a_host, write
-from tests.kernel.machines import says
+from tests.hosts.host import on_a_host
+from tests.hosts.netloom import command, netloom, write
+from tests.hosts.programs import says
+from tests.hosts.witness import no_trace
 
 LAB = """\
 networks:

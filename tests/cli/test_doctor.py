@@ -17,8 +17,11 @@ from netloom.host.rootless.trials import NOBODY, tun_lacking
 from netloom.kernel import syscalls
 from netloom.namespaces.refusals import judged
 from netloom.namespaces.settings import Settings
-from tests.cli.host import MAIN, netloom, no_trace, on_a_host
-from tests.kernel.machines import FORBIDDEN, on_a_machine, plainly, python
+from tests.hosts.host import on_a_host
+from tests.hosts.machine import on_a_machine
+from tests.hosts.netloom import netloom
+from tests.hosts.programs import FORBIDDEN, MAIN, plainly, python
+from tests.hosts.witness import no_trace
 
 pytestmark = pytest.mark.needs("netns", "userns", "ip")
 

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from netloom.errors import Unavailable
 from netloom.host.boot import escaped, template, unescaped, unit_of
-from tests.cli.host import Warm, no_trace, on_a_host, write
-from tests.kernel.machines import ran, says
+from tests.hosts.host import on_a_host
+from tests.hosts.netloom import Warm, write
+from tests.hosts.programs import ran, says
+from tests.hosts.witness import no_trace
 
 UNITS = Path("/etc/systemd/system")
 TEMPLATE = UNITS / "netloom@.service"

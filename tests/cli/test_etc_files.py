@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.host import Warm, command, netloom, no_trace, write
-from tests.cli.internet import on_the_internet
-from tests.kernel.machines import says
+from tests.hosts.internet import on_the_internet
+from tests.hosts.netloom import Warm, command, netloom, write
+from tests.hosts.programs import says
+from tests.hosts.witness import no_trace
 
 SHOP = """\
 name: shop

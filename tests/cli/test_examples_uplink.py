@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.host import command as netloom_command
-from tests.cli.host import ended, living, netloom, no_trace, on_a_host
-from tests.cli.internet import HOST4, WEB4, command, connect, inside, on_the_internet, pings
-from tests.cli.servers import OTHER, PAGE, servers
-from tests.kernel.machines import ran, says
+from tests.hosts.host import on_a_host
+from tests.hosts.internet import HOST4, WEB4, connect, inside, on_the_internet, pings, says_in
+from tests.hosts.netloom import command as netloom_command
+from tests.hosts.netloom import ended, netloom
+from tests.hosts.programs import living, ran, says
+from tests.hosts.servers import OTHER, PAGE, servers
+from tests.hosts.witness import no_trace
 from tests.kernel.test_examples import ALL as ALONE
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -117,7 +119,7 @@ def test_the_script_of_the_how_to_needs_a_shorter_name() -> None:
 
         assert script("webserver").endswith("status 0\n")
         assert fetched("webserver", WEB4).endswith(f"hello, {HOST4}\n")
-        assert command("host", "iptables", "-S", "FORWARD").count("br-internal") == 2
+        assert says_in("host", "iptables", "-S", "FORWARD").count("br-internal") == 2
         says("ip", "netns", "del", "webserver")
 
 

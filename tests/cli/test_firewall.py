@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from netloom.kernel import syscalls
-from tests.cli.host import netloom, no_trace, write
-from tests.cli.internet import ask, command, on_the_internet, server
-from tests.kernel.machines import says
+from tests.hosts.internet import ask, on_the_internet, says_in, server
+from tests.hosts.netloom import netloom, write
+from tests.hosts.programs import says
+from tests.hosts.witness import no_trace
 
 SHOP = """\
 name: shop
@@ -38,10 +39,10 @@ def test_rules_of_a_namespace_hold_there_in_both_families() -> None:
                 assert bool(ask("db", "10.100.0.1", port)) is answered
                 assert bool(ask("db", "fd00:100::1", port)) is answered
         assert says("nft", "list", "tables") == ""
-        command("web", "nft", "flush", "ruleset")
+        says_in("web", "nft", "flush", "ruleset")
         assert "~ rules web" in netloom("verify", "shop").ended.stdout
         netloom("up", "-q", "shop.yaml").status(0)
-        assert "tcp dport @closed" in command("web", "nft", "list", "ruleset")
+        assert "tcp dport @closed" in says_in("web", "nft", "list", "ruleset")
         netloom("down", "-q", "shop").status(0)
 
 

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.host import ended, netloom, no_trace, on_a_host, wait_for, write
-from tests.cli.witness import differences, look
-from tests.kernel.machines import ran, says
+from tests.hosts.host import on_a_host
+from tests.hosts.machine import wait_for
+from tests.hosts.netloom import ended, netloom, write
+from tests.hosts.programs import ran, says
+from tests.hosts.witness import differences, look, no_trace
 
 LAB = """\
 networks:

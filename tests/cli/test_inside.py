@@ -11,16 +11,8 @@ import pytest
 from netloom.namespaces import names
 from netloom.namespaces.enter import cookie
 from netloom.namespaces.handle import open_name
-from tests.kernel.machines import (
-    etc_file,
-    in_own_root,
-    mount_points,
-    on_a_machine,
-    plainly,
-    python,
-    ran,
-    says,
-)
+from tests.hosts.machine import etc_file, mount_points, on_a_machine
+from tests.hosts.programs import in_own_root, plainly, python, ran, says
 
 MAIN = "from netloom.__main__ import main; main()"
 

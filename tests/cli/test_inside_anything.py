@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.host import MAIN, command, no_trace, on_a_host, write
 from tests.cli.test_no_trace import FIRST
-from tests.kernel.machines import in_own_root, plainly, ran, says
+from tests.hosts.host import on_a_host
+from tests.hosts.netloom import command, write
+from tests.hosts.programs import MAIN, in_own_root, plainly, ran, says
+from tests.hosts.witness import no_trace
 
 PINGS = """
 $netloom exec a ping -c1 -W2 10.20.0.1 | grep -o '1 received'

@@ -5,8 +5,7 @@ import sys
 
 import pytest
 
-from tests.cli.host import Warm, no_trace, write
-from tests.cli.internet import (
+from tests.hosts.internet import (
     HOST4,
     HOST6,
     MISSED,
@@ -19,6 +18,8 @@ from tests.cli.internet import (
     server,
     sysctl,
 )
+from tests.hosts.netloom import Warm, write
+from tests.hosts.witness import no_trace
 
 SHOP = """\
 name: shop

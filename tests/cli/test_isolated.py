@@ -19,19 +19,13 @@ import pytest
 
 from netloom.kernel import syscalls
 from netloom.kernel.process import process
-from tests.cli.host import ended, netloom, no_trace, on_a_host, wait_for, write
-from tests.cli.internet import (
-    HOST4,
-    HOST6,
-    WEB4,
-    WEB6,
-    ask_udp,
-    connect,
-    on_the_internet,
-    server,
-)
-from tests.cli.plain import plain_user
-from tests.kernel.machines import mount_points, on_a_machine, plainly, python, ran, says
+from tests.hosts.host import on_a_host
+from tests.hosts.internet import HOST4, HOST6, WEB4, WEB6, ask_udp, connect, on_the_internet, server
+from tests.hosts.machine import mount_points, on_a_machine, wait_for
+from tests.hosts.netloom import ended, netloom, write
+from tests.hosts.plain import plain_user
+from tests.hosts.programs import plainly, python, ran, says
+from tests.hosts.witness import no_trace
 
 MAIN = "from netloom.__main__ import main; main()"
 

@@ -3,8 +3,10 @@
 import json
 from pathlib import Path
 
-from tests.cli.host import ended, netloom, no_trace, on_a_host, write
-from tests.kernel.machines import says
+from tests.hosts.host import on_a_host
+from tests.hosts.netloom import ended, netloom, write
+from tests.hosts.programs import says
+from tests.hosts.witness import no_trace
 
 RED_BLUE = """\
 links:

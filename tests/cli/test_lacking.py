@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.host import Ended, Netloom, command, no_trace, on_a_host, write
+from tests.hosts.host import on_a_host
+from tests.hosts.netloom import Ended, Netloom, command, write
+from tests.hosts.witness import no_trace
 
 pytestmark = pytest.mark.needs("cc")
 

@@ -26,19 +26,9 @@ from hypothesis import strategies as st
 
 from netloom.cli.netns_words import whole_number
 from netloom.namespaces import names
-from netloom.namespaces.enter import aside
-from tests.cli.host import command, living
-from tests.kernel.machines import (
-    LIBRARIES,
-    SRC,
-    become_a_machine,
-    etc_file,
-    in_own_root,
-    mount_points,
-    on_a_machine,
-    python,
-    ran,
-)
+from tests.hosts.machine import a_machine, etc_file, mount_points, on_a_machine, within
+from tests.hosts.netloom import command
+from tests.hosts.programs import LIBRARIES, SRC, in_own_root, living, python, ran
 
 FAST = "from netloom.cli.netns import main; sys.exit(main(sys.argv[1:], named=False))"
 """The way without click, which the program takes for `netloom netns …` and `netloom -j netns …`."""
@@ -357,12 +347,11 @@ def left() -> list[object]:
 def on_another(prepare: Callable[[], None], body: Callable[[], object]) -> object:
     """Return what `body` returns on a machine of its own."""
 
-    def inside() -> object:
-        become_a_machine()
+    def prepared() -> object:
         prepare()
         return body()
 
-    return aside(inside)
+    return within(a_machine, prepared)
 
 
 def both(prepare: Callable[[], None], options: str, stdin: str = "") -> tuple[object, object]:

@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.cli.host import Warm, no_trace, on_a_host, write
-from tests.cli.witness import Look, differences, look
-from tests.kernel.machines import ran
+from tests.hosts.host import on_a_host
+from tests.hosts.netloom import Warm, write
+from tests.hosts.programs import ran
+from tests.hosts.witness import Look, differences, look, no_trace
 
 FIRST = """\
 name: shop

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.host import Warm, command, netloom, no_trace, on_a_host, write
 from tests.cli.test_no_trace import FIRST, SECOND, forget_names
-from tests.cli.warm import NUMBERS
-from tests.kernel.machines import ran
+from tests.hosts.host import on_a_host
+from tests.hosts.netloom import Warm, command, netloom, write
+from tests.hosts.programs import ran
+from tests.hosts.warm import NUMBERS
+from tests.hosts.witness import no_trace
 
 WALKED = {name for names in NUMBERS.values() for name in names}
 HARMLESS = """

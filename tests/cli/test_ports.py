@@ -5,19 +5,21 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.cli.host import Warm, ended, netloom, no_trace, on_a_host, write
-from tests.cli.internet import (
+from tests.cli.test_no_trace import WALKS, by_down, by_up, walk_lab
+from tests.hosts.host import on_a_host
+from tests.hosts.internet import (
     HOST4,
     WEB4,
     ask,
-    command,
     on_the_internet,
     pings,
+    says_in,
     server,
     set_sysctl,
 )
-from tests.cli.test_no_trace import WALKS, by_down, by_up, walk_lab
-from tests.kernel.machines import says
+from tests.hosts.netloom import Warm, ended, netloom, write
+from tests.hosts.programs import says
+from tests.hosts.witness import no_trace
 
 LAB = """\
 networks:
@@ -171,7 +173,7 @@ def test_what_is_on_a_lent_cable_gets_out_as_the_host() -> None:
             for where in ("web", "box"):
                 assert ask(where, WEB4) == HOST4, (where, forwards)
             assert pings("web", "10.100.0.200")
-            arp = command("box", "ip", "neigh", "show", "10.100.0.1")
+            arp = says_in("box", "ip", "neigh", "show", "10.100.0.1")
             own = json.loads(says("ip", "-j", "link", "show", "lan"))[0]["address"]
             assert own in arp
             netloom("down", "lab.yaml")

@@ -8,7 +8,9 @@ import subprocess
 import time
 from typing import NamedTuple
 
-from tests.cli.host import command, ended, netloom, no_trace, on_a_host, write
+from tests.hosts.host import on_a_host
+from tests.hosts.netloom import command, ended, netloom, write
+from tests.hosts.witness import no_trace
 
 PATIENCE = 0.2
 LONG = 2 * PATIENCE

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.host import Warm, command, ended, netloom, no_trace, on_a_host, write
 from tests.cli.test_no_trace import FIRST
-from tests.cli.witness import differences, look
-from tests.kernel.machines import ran, says
+from tests.hosts.host import on_a_host
+from tests.hosts.netloom import Warm, command, ended, netloom, write
+from tests.hosts.programs import ran, says
+from tests.hosts.witness import differences, look, no_trace
 
 COKE = """\
 links:

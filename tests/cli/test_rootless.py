@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from netloom.kernel import syscalls
-from tests.cli.host import MAIN
-from tests.cli.plain import USER, Plain, kill_and_wait, pids, plain_user, wait_for_ends
-from tests.kernel.machines import FORBIDDEN, SRC, on_a_machine, plainly, python, ran
+from tests.hosts.machine import on_a_machine
+from tests.hosts.plain import USER, Plain, kill_and_wait, pids, plain_user, wait_for_ends
+from tests.hosts.programs import FORBIDDEN, MAIN, SRC, plainly, python, ran
 
 pytestmark = pytest.mark.needs("netns", "veth", "bridge", "ip")
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.host import no_trace
-from tests.cli.internet import (
+from tests.hosts.internet import (
     HOST4,
     HOST6,
     WEB4,
@@ -22,8 +21,9 @@ from tests.cli.internet import (
     swallow,
     upload,
 )
-from tests.cli.plain import Plain, kill_and_wait, may_make_a_tap, pids, plain_user
-from tests.kernel.machines import says
+from tests.hosts.plain import Plain, kill_and_wait, may_make_a_tap, pids, plain_user
+from tests.hosts.programs import says
+from tests.hosts.witness import no_trace
 
 pytestmark = pytest.mark.needs("pasta")
 

@@ -7,8 +7,10 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
-from tests.cli.host import command, ended, netloom, no_trace, on_a_host, write
-from tests.kernel.machines import says
+from tests.hosts.host import on_a_host
+from tests.hosts.netloom import command, ended, netloom, write
+from tests.hosts.programs import says
+from tests.hosts.witness import no_trace
 
 SERVER = "import socket, signal; s = socket.create_server(('', 80)); signal.pause()"
 STUBBORN = "import signal; signal.signal(15, signal.SIG_IGN); print('two'); signal.pause()"
@@ -34,7 +36,7 @@ namespaces: {{a: {{run: {{command: [python3, -uc, "{STUBBORN}"], ready: log/two}
 """
 
 
-def inside(name: str) -> set[int]:
+def pids_in(name: str) -> set[int]:
     """Return the processes in a namespace."""
     return {int(pid) for pid in says("ip", "netns", "pids", name).split()}
 
@@ -77,7 +79,7 @@ def test_commands_live_as_long_as_the_lab_and_no_longer() -> None:
         )
         netloom("verify", "shop").stdout("shop  is as it was applied\n").status(0)
         netloom("up", "shop.yaml").stdout("shop  is up; nothing to do\n").status(0)
-        those = inside("web") | inside("db")
+        those = pids_in("web") | pids_in("db")
         assert len(those) >= 4
         netloom("down", "-q", "shop").status(0)
         assert alive(those) == set()
@@ -90,7 +92,7 @@ def test_a_command_that_does_not_hear_is_killed() -> None:
 
     with no_trace():
         netloom("up", "-q", "deaf.yaml").status(0)
-        those = inside("a")
+        those = pids_in("a")
         netloom("down", "-q", "deaf").status(0)
         assert alive(those) == set()
 
@@ -141,8 +143,8 @@ def test_a_command_that_ended_is_drift_and_is_started_again() -> None:
 
     with no_trace():
         netloom("up", "-q", "shop.yaml").status(0)
-        (server,) = inside("web")
-        others = inside("db")
+        (server,) = pids_in("web")
+        others = pids_in("db")
         with_its_keeper = [server, parent(server)]
         os.kill(server, signal.SIGKILL)
         gone(with_its_keeper)
@@ -193,7 +195,7 @@ def test_one_without_ready_that_fails_at_once_is_told_and_the_lab_stays() -> Non
         assert "`nosuchprogram` in `b` ended with status 127\n" in typo.stderr
         assert "No such file or directory" in typo.stderr
         netloom("up", "-q", "once.yaml").status(0)
-        assert len(inside("c")) == 1
+        assert len(pids_in("c")) == 1
         netloom("down", "-q", "--all").status(0)
 
 
@@ -235,7 +237,7 @@ def test_a_changed_command_is_started_anew_and_one_not_wanted_ends() -> None:
 
     with no_trace():
         netloom("up", "-q", "shop.yaml").status(0)
-        first = inside("a")
+        first = pids_in("a")
         write("shop.yaml", "namespaces: {a: {run: sleep 1003}}\n")
         netloom("plan", "shop.yaml").stdout(
             "- run a sleep\n- run a two\n+ run a sleep: sleep 1003\n3 changes\n"
@@ -245,7 +247,7 @@ def test_a_changed_command_is_started_anew_and_one_not_wanted_ends() -> None:
         netloom("undo", "shop").stdout(
             "- run a sleep\n+ run a sleep: sleep 1001\n+ run a two: sleep 1002\n3 changes\n"
         ).status(0)
-        assert len(inside("a")) == len(first)
+        assert len(pids_in("a")) == len(first)
         netloom("down", "-q", "shop").status(0)
 
 

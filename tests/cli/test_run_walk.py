@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.cli.host import Warm, on_a_host, write
 from tests.cli.test_no_trace import WALKS, by_down, by_up, walk_lab
-from tests.kernel.machines import says
+from tests.hosts.host import on_a_host
+from tests.hosts.netloom import Warm, write
+from tests.hosts.programs import says
 
 FIRST = """\
 name: shop

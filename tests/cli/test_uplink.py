@@ -4,8 +4,7 @@ import socket
 
 import pytest
 
-from tests.cli.host import Warm, netloom, no_trace, write
-from tests.cli.internet import (
+from tests.hosts.internet import (
     HOST4,
     HOST6,
     MISSED,
@@ -14,21 +13,23 @@ from tests.cli.internet import (
     WEB6,
     ask,
     ask_udp,
-    command,
     connect,
     download,
     echo,
     on_the_internet,
     pings,
     pour,
+    says_in,
     server,
     set_sysctl,
     swallow,
     sysctl,
     upload,
 )
-from tests.cli.servers import PAGE, servers
-from tests.kernel.machines import ran
+from tests.hosts.netloom import Warm, netloom, write
+from tests.hosts.programs import ran
+from tests.hosts.servers import PAGE, servers
+from tests.hosts.witness import no_trace
 
 SHOP = """\
 name: shop
@@ -99,8 +100,8 @@ def test_forwarding_of_ours_opens_no_way_between_other_interfaces() -> None:
     """
     write("shop.yaml", SHOP)
     side("eth1", "10.5.0", "fd00:5")
-    command("beyond", "ip", "route", "add", "10.5.0.0/24", "via", HOST4)
-    command("beyond", "ip", "route", "add", "fd00:5::/64", "via", HOST6)
+    says_in("beyond", "ip", "route", "add", "10.5.0.0/24", "via", HOST4)
+    says_in("beyond", "ip", "route", "add", "fd00:5::/64", "via", HOST6)
     set_sysctl("net.ipv4.conf.eth1.forwarding", "1")
     with Warm() as netloom:
         assert not pings("beyond", "10.5.0.2", "-W0.2")
@@ -207,8 +208,8 @@ def test_a_smaller_mtu_outside_does_not_stall_a_connection() -> None:
     """A megabyte both ways, both families, where nobody is told that his packets are too big."""
     write("shop.yaml", SHOP.replace("lan]}, db", 'lan], publish: ["8080:80"]}, db'))
     for line in FAR.strip().splitlines():
-        command("beyond", *line.split())
-    command("beyond", "nft", "-f", "-", stdin=NO_NEWS)
+        says_in("beyond", *line.split())
+    says_in("beyond", "nft", "-f", "-", stdin=NO_NEWS)
     with Warm() as netloom, server("far", 80, pour(1 << 20)), server("far", 81, swallow):
         netloom("up", "shop.yaml")
         for address in (FAR4, FAR6):

@@ -6,8 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.cli.host import Warm, no_trace, wait_for, write
-from tests.cli.internet import (
+from tests.hosts.internet import (
     HOST4,
     HOST6,
     NEAR4,
@@ -16,17 +15,19 @@ from tests.cli.internet import (
     ask,
     ask_udp,
     card,
-    command,
     connect,
     echo,
     inside,
     on_the_internet,
+    says_in,
     server,
     set_sysctl,
     sysctl,
 )
-from tests.cli.witness import look
-from tests.kernel.machines import ran, says
+from tests.hosts.machine import wait_for
+from tests.hosts.netloom import Warm, write
+from tests.hosts.programs import ran, says
+from tests.hosts.witness import look, no_trace
 
 SHOP = """\
 name: shop
@@ -206,8 +207,8 @@ def second_card() -> None:
     card("eth1", "cable1")
     ran("ip", "address", "add", "198.51.100.2/24", "dev", "eth1")
     ran("ip", "link", "set", "eth1", "addrgenmode", "none", "up")
-    command("beyond", "ip", "address", "add", "198.51.100.1/24", "dev", "cable1")
-    command("beyond", "ip", "link", "set", "cable1", "up")
+    says_in("beyond", "ip", "address", "add", "198.51.100.1/24", "dev", "cable1")
+    says_in("beyond", "ip", "link", "set", "cable1", "up")
 
 
 @on_the_internet(ipv6=False)

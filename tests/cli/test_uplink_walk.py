@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.host import Warm, write
-from tests.cli.internet import WEB4, ask_udp, on_the_internet, server
 from tests.cli.test_no_trace import (
     CHANGE,
     DOWN,
@@ -25,8 +23,10 @@ from tests.cli.test_no_trace import (
     sampled,
     walk_lab,
 )
-from tests.cli.witness import Look, differences, look
-from tests.kernel.machines import ran, says
+from tests.hosts.internet import WEB4, ask_udp, on_the_internet, server
+from tests.hosts.netloom import Warm, write
+from tests.hosts.programs import ran, says
+from tests.hosts.witness import Look, differences, look
 
 FIRST = """\
 name: shop

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.host import ended, netloom, no_trace, write
-from tests.cli.internet import (
+from tests.hosts.internet import (
     HOST4,
     HOST6,
     MISSED,
@@ -20,16 +19,18 @@ from tests.cli.internet import (
     WEB6,
     ask,
     ask_udp,
-    command,
     download,
     on_the_internet,
     pour,
+    says_in,
     server,
     swallow,
     sysctl,
     upload,
 )
-from tests.kernel.machines import says
+from tests.hosts.netloom import ended, netloom, write
+from tests.hosts.programs import says
+from tests.hosts.witness import no_trace
 
 SHOP = """\
 name: shop
@@ -111,7 +112,7 @@ def test_what_goes_round_by_the_program_is_dropped() -> None:
     write("shop.yaml", SHOP)
     netloom("up", "-q", "shop.yaml").status(0)
     (guard,) = json.loads(
-        command("shop.out", "nft", "-j", "list", "chain", "inet", "netloom-shop", "guard")
+        says_in("shop.out", "nft", "-j", "list", "chain", "inet", "netloom-shop", "guard")
     )["nftables"][2:3]
     assert guard["rule"]["expr"][-1] == {"drop": None}
     assert [each["match"]["right"] for each in guard["rule"]["expr"][:-1]] == ["uplink", "uplink"]
@@ -227,4 +228,4 @@ def test_without_a_program_it_is_refused_before_anything_is_touched(
         "shop.yaml:3:60: no program for user-mode networking is here\n"
     ), refused.stderr
     assert "apt-get install passt" in refused.stderr
-    assert command("beyond", "ip", "-o", "address").count(NEAR4)
+    assert says_in("beyond", "ip", "-o", "address").count(NEAR4)

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 import pytest
 
 from netloom import Lab, TopologyError
-from tests.cli.host import no_trace
-from tests.cli.internet import HOST4, HOST6, WEB4, WEB6, on_the_internet, server, upload
-from tests.cli.plain import may_make_a_tap, pids, wait_for_ends
-from tests.kernel.machines import plainly, python
+from tests.hosts.internet import HOST4, HOST6, WEB4, WEB6, on_the_internet, server, upload
+from tests.hosts.plain import may_make_a_tap, pids, wait_for_ends
+from tests.hosts.programs import plainly, python
+from tests.hosts.witness import no_trace
 
 pytestmark = pytest.mark.needs("pasta")
 

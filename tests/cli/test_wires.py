@@ -15,8 +15,9 @@ import pytest
 
 from netloom.kernel import syscalls
 from netloom.namespaces.targets import split
-from tests.cli.host import MAIN, Warm, command, netloom
-from tests.kernel.machines import on_a_machine, plainly, ran, says
+from tests.hosts.machine import on_a_machine
+from tests.hosts.netloom import Warm, command, netloom
+from tests.hosts.programs import MAIN, plainly, ran, says
 
 NIC = """
 ip link add eth9 type veth peer name cable

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
-from tests.cli.internet import WEB4, command, inside, server
+from tests.hosts.internet import WEB4, inside, says_in, server
 
 NAME = "example.org"
 RESOLVERS = {
@@ -27,9 +27,9 @@ _NO_SUCH_NAME = 3
 @contextmanager
 def internet() -> Iterator[None]:
     """Have the web server and the resolvers in `beyond`."""
-    command("beyond", "ip", "route", "del", "10.100.0.0/16")  # nobody out there knows of a lab
+    says_in("beyond", "ip", "route", "del", "10.100.0.0/16")  # nobody out there knows of a lab
     for address in RESOLVERS:
-        command("beyond", "ip", "address", "add", f"{address}/32", "dev", "lo")
+        says_in("beyond", "ip", "address", "add", f"{address}/32", "dev", "lo")
     with ExitStack() as stack:
         stack.enter_context(server("beyond", 80, _hello))
         for address, known in RESOLVERS.items():

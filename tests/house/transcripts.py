@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from tests.abilities import missing
-from tests.cli.internet import on_the_internet
+from tests.hosts.internet import on_the_internet
+from tests.hosts.programs import LIBRARIES, SRC
 from tests.house.beyond import internet
-from tests.kernel.machines import LIBRARIES, SRC
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))

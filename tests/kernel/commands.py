@@ -1,42 +1,40 @@
 """Commands of a lab for tests: a machine with a namespace `web`, and nothing left behind."""
 
-import functools
 import os
 import select
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 from netloom.host.commands import ending, launch, processes
 from netloom.host.commands.processes import Command
 from netloom.host.commands.ready import wait_ready
-from tests.kernel.machines import on_a_machine, says
-
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
+from tests.hosts.machine import become_a_machine, on
+from tests.hosts.programs import says
 
 LAB = "lab"
 SOON = 10.0
 PYTHON = (sys.executable, "-I", "-S", "-c")
 
 
-def in_a_lab(test: Callable[_P, _T]) -> Callable[_P, _T]:
-    """Run a test on a machine with a namespace `web`; end what it started, and see that it went."""
+@contextmanager
+def a_lab() -> Iterator[None]:
+    """Be on a machine with a namespace `web`; end what was started, and see that it went."""
+    become_a_machine()
+    says("ip", "netns", "add", "web")
+    says("ip", "-n", "web", "link", "set", "lo", "up")
+    try:
+        yield
+    finally:
+        assert ending.stop(LAB, grace=0) == []
+        shutil.rmtree(processes.logs_dir(LAB), ignore_errors=True)
+        assert not list(Path("/run/netloom").rglob("run/*"))
 
-    @functools.wraps(test)
-    def run(*args: _P.args, **keys: _P.kwargs) -> _T:
-        says("ip", "netns", "add", "web")
-        says("ip", "-n", "web", "link", "set", "lo", "up")
-        try:
-            return test(*args, **keys)
-        finally:
-            assert ending.stop(LAB, grace=0) == []
-            shutil.rmtree(processes.logs_dir(LAB), ignore_errors=True)
-            assert not list(Path("/run/netloom").rglob("run/*"))
 
-    return on_a_machine(run)
+in_a_lab = on(a_lab, "netns", "ip")
+"""Run a test on such a machine."""
 
 
 def command(

@@ -14,9 +14,9 @@ from netloom.namespaces.enter import enter
 from netloom.namespaces.handle import open_name
 from netloom.plan.steps import Plan, SysctlSet
 from netloom.render.shell import commands
-from tests.cli.host import wait_for
-from tests.kernel.conftest import Netns
-from tests.kernel.machines import on_a_machine, ran, says
+from tests.hosts.machine import on_a_machine, wait_for
+from tests.hosts.netns import Netns
+from tests.hosts.programs import ran, says
 from tests.pure.effects import DOES, OTHERS, REFUSES, WORLD
 
 pytestmark = pytest.mark.needs("netns", "ip", "veth", "bridge")
@@ -134,10 +134,10 @@ def test_the_kernel_refuses_what_the_table_says(what: str) -> None:
 @pytest.fixture
 def wired(netns: Netns) -> Netns:
     """Make a namespace with a wire `x` = `y`, both up, and `lo` up."""
-    netns.run("ip", "link", "set", "lo", "up")
-    netns.run("ip", "link", "add", "name", "x", "type", "veth", "peer", "name", "y")
+    netns.says("ip", "link", "set", "lo", "up")
+    netns.says("ip", "link", "add", "name", "x", "type", "veth", "peer", "name", "y")
     for link in ("x", "y"):
-        netns.run("ip", "link", "set", link, "up")
+        netns.says("ip", "link", "set", link, "up")
     return netns
 
 
@@ -156,14 +156,14 @@ def addresses(netns: Netns, link: str) -> list[str]:
 def refused(netns: Netns, *command: str) -> str:
     """Return what the kernel says against a command."""
     with pytest.raises(AssertionError) as refusal:
-        netns.run(*command)
+        netns.says(*command)
     return str(refusal.value)
 
 
 def act(netns: Netns, *commands: str) -> None:
     """Carry out some `ip` commands."""
     for command in commands:
-        netns.run("ip", *command.split())
+        netns.says("ip", *command.split())
 
 
 def test_a_route_with_another_way_out_stays_half_dead(wired: Netns) -> None:
@@ -181,8 +181,8 @@ def test_the_second_address_of_a_subnet_is_secondary_and_falls_with_the_first(
     wired: Netns,
 ) -> None:
     """Unless promote_secondaries is set: so secondaries go first."""
-    wired.run("sysctl", "-qw", "net.ipv4.conf.x.promote_secondaries=0")
-    wired.run("sysctl", "-qw", "net.ipv4.conf.all.promote_secondaries=0")
+    wired.says("sysctl", "-qw", "net.ipv4.conf.x.promote_secondaries=0")
+    wired.says("sysctl", "-qw", "net.ipv4.conf.all.promote_secondaries=0")
     act(
         wired,
         "addr add 10.0.0.9/24 dev x",

@@ -10,15 +10,8 @@ import pytest
 
 from netloom.kernel.loopback import set_lo_up
 from netloom.namespaces.enter import aside
-from tests.kernel.machines import (
-    become_a_machine,
-    in_own_root,
-    on_a_machine,
-    plainly,
-    python,
-    ran,
-    says,
-)
+from tests.hosts.machine import become_a_machine, on_a_machine
+from tests.hosts.programs import in_own_root, plainly, python, ran, says
 
 _T = TypeVar("_T")
 

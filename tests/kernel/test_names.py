@@ -13,7 +13,8 @@ from netloom.kernel.loopback import set_lo_up
 from netloom.namespaces import names
 from netloom.namespaces.enter import aside, cookie
 from netloom.namespaces.handle import NoSuchNetns, open_name
-from tests.kernel.machines import mount_points, on_a_machine, python, ran, says
+from tests.hosts.machine import mount_points, on_a_machine
+from tests.hosts.programs import python, ran, says
 
 NASTY = ("ö-ü-日本", "-x", "--help", "with space", "x" * 200, "é" * 127, "new\nline", "1234")
 

@@ -29,7 +29,7 @@ from netloom.wire.rtnetlink import (
     read_nsid,
     route_add,
 )
-from tests.kernel.conftest import Netns
+from tests.hosts.netns import Netns
 
 New = Callable[[], Netns]
 

@@ -30,7 +30,7 @@ from netloom.wire.rtnetlink import (
     read_addrs,
     read_links,
 )
-from tests.kernel.conftest import Netns
+from tests.hosts.netns import Netns
 
 New = Callable[[], Netns]
 

@@ -27,7 +27,7 @@ from netloom.wire.rtnetlink import (
     rule_add,
     rule_del,
 )
-from tests.kernel.conftest import Netns
+from tests.hosts.netns import Netns
 from tests.wire.nouns import families, prefixes
 
 INDEXES = {"lo": 1, "a": 5, "b": 6}

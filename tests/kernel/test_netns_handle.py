@@ -19,7 +19,8 @@ from netloom.namespaces.handle import (
     open_pid,
     open_self,
 )
-from tests.kernel.machines import in_own_root, on_a_machine, plainly, ran, says
+from tests.hosts.machine import on_a_machine
+from tests.hosts.programs import in_own_root, plainly, ran, says
 
 
 def made(name: str) -> str:

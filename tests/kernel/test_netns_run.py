@@ -14,17 +14,8 @@ from netloom.errors import KernelError
 from netloom.kernel import procfs, syscalls
 from netloom.namespaces import names, view
 from netloom.namespaces.handle import open_pid, open_self
-from tests.kernel.machines import (
-    EXEC,
-    etc_file,
-    in_own_root,
-    mount_points,
-    on_a_machine,
-    plainly,
-    python,
-    ran,
-    says,
-)
+from tests.hosts.machine import etc_file, mount_points, on_a_machine
+from tests.hosts.programs import EXEC, in_own_root, plainly, python, ran, says
 
 IP = ("ip", "netns", "exec")
 RUN = """

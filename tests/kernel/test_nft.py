@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from netloom.errors import KernelError
 from netloom.kernel import nft, syscalls
 from netloom.kernel.nft import Nft, NftBroke, NftError, Table, Wrong, rehearse
-from tests.kernel.machines import in_own_root, on_a_machine, plainly, python, ran, says
+from tests.hosts.machine import on_a_machine
+from tests.hosts.programs import in_own_root, plainly, python, ran, says
 
 pytestmark = pytest.mark.needs("nft")
 

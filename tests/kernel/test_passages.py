@@ -9,7 +9,8 @@ from netloom.host.walls.passages import check, put, read, remove
 from netloom.kernel import syscalls
 from netloom.model.walls import Flow, Passage, Through, Walls, comment_of
 from netloom.plan.passages import passages
-from tests.kernel.machines import on_a_machine, ran, says
+from tests.hosts.machine import on_a_machine
+from tests.hosts.programs import ran, says
 
 LAB = "my.lab"
 THROUGH = Through(LAB, "lan", "eth0", ("10.100.0.0/24", "fd00:100::/64"))

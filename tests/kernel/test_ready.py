@@ -14,8 +14,8 @@ from netloom.host.commands.ready import wait_ready
 from netloom.kernel import sockets
 from netloom.namespaces.enter import enter
 from netloom.namespaces.handle import open_name
+from tests.hosts.programs import says
 from tests.kernel.commands import LAB, PYTHON, SOON, begin, command, in_a_lab, wait_for_end
-from tests.kernel.machines import says
 
 GO = "/run/go"
 LISTEN = """

@@ -24,7 +24,7 @@ from netloom.topology.topology import (
     Wire,
     WireEnd,
 )
-from tests.kernel.machines import ran
+from tests.hosts.programs import ran
 from tests.kernel.worlds_made import LOOKS, MACHINE, MADE, alone, host, ip, seen, source
 from tests.pure.worlds import LAB, Change, changes
 

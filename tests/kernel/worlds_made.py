@@ -12,11 +12,11 @@ from netloom.host.this import ThisMachine
 from netloom.kernel.loopback import set_lo_up
 from netloom.model.objects import Desired, Netns
 from netloom.model.snapshot import Snapshot
-from netloom.namespaces.enter import aside
 from netloom.topology.parse import Source, parse
 from netloom.topology.topology import Topology
 from netloom.topology.unparse import unparse
-from tests.kernel.machines import become_a_machine, says
+from tests.hosts.machine import a_machine, within
+from tests.hosts.programs import says
 from tests.pure.worlds import LAB
 
 _T = TypeVar("_T")
@@ -32,12 +32,11 @@ FOLDERS = ("/run", "/run/netns", "/run/netloom", "/etc", "/etc/netns")
 def alone(call: Callable[[], _T]) -> _T:
     """Return what `call` returns on a machine of its own, whose `lo` is up as everywhere."""
 
-    def inside() -> _T:
-        become_a_machine()
+    def with_lo() -> _T:
         set_lo_up()
         return call()
 
-    return aside(inside)
+    return within(a_machine, with_lo)
 
 
 def source(topology: Topology) -> Source:

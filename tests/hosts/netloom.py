@@ -1,0 +1,152 @@
+"""The dialect in which the tests of the command line are written.
+
+    netloom("up").stdout("…").stderr("…").status(0)
+
+says all: what is not said to be printed must not be printed, and the status is always said, last.
+A number of milliseconds is written `N ms`, since it is never the same.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from tests.hosts.programs import LIBRARIES, MAIN, SRC, python
+
+
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+    @property
+    def shown(self) -> str:
+        """All of it in one text, so that what differs can be read."""
+        return f"{self.stdout}--- on standard error:\n{self.stderr}--- status {self.returncode}"
+
+
+class Netloom:
+    """One run of netloom, and what must be true of it; `status` comes last, and checks."""
+
+    def __init__(self, ended: Ended) -> None:
+        """Keep what is to be checked."""
+        self.ended = ended
+        self._stdout = ""
+        self._stderr = ""
+
+    def stdout(self, text: str) -> Self:
+        """Expect this answer."""
+        self._stdout = text
+        return self
+
+    def stderr(self, text: str) -> Self:
+        """Expect this talk."""
+        self._stderr = text
+        return self
+
+    def status(self, status: int) -> None:
+        """Compare all: status, standard output, standard error."""
+        seen, expected = self.ended, Ended(status, self._stdout, self._stderr)
+        assert timeless(seen.shown) == expected.shown
+
+
+def timeless(text: str) -> str:
+    """Return a text without the time that something took."""
+    return re.sub(r"\b\d+ ms\b", "N ms", text)
+
+
+def command(*words: str) -> list[str]:
+    """Return the command that runs netloom from this source tree."""
+    return python(MAIN, *words)
+
+
+def netloom(*words: str, stdin: str = "") -> Netloom:
+    """Run netloom, whose end is then described."""
+    run = subprocess.run(
+        command(*words), input=stdin, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert "Traceback" not in run.stderr, run.stderr
+    assert "netloom has a bug" not in run.stderr, run.stderr
+    return Netloom(Ended(run.returncode, run.stdout, run.stderr))
+
+
+def ended(*words: str, stdin: str = "") -> Ended:
+    """Return how netloom ended, where a test looks at it by itself."""
+    return netloom(*words, stdin=stdin).ended
+
+
+def write(name: str, text: str) -> Path:
+    """Write a file into the working folder."""
+    path = Path(name)
+    path.write_text(text)
+    return path
+
+
+class Warm:
+    """A netloom that is not started anew each time, and can be killed at a chosen call."""
+
+    def __init__(self) -> None:
+        """Start it on the calling thread's machine."""
+        code = "import sys; from tests.hosts.warm import serve; serve(sys.stdin)"
+        paths = [str(SRC), str(SRC.parent), *LIBRARIES]
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", f"import sys; sys.path[:0] = {paths}\n{code}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
+        )
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it."""
+        self._process.communicate()
+
+    def ask(self, argv: Sequence[str], **keys: object) -> dict[str, Any]:
+        """Return how a run ended."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps({"argv": argv, **keys}), file=self._process.stdin, flush=True)
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        assert "Traceback" not in answer["stderr"], answer["stderr"]
+        assert "netloom has a bug" not in answer["stderr"], answer["stderr"]
+        return answer
+
+    def __call__(self, *argv: str, status: int = 0) -> dict[str, Any]:
+        """Run netloom to its end, which must have this status."""
+        answer = self.ask(argv)
+        assert answer["status"] == status, answer
+        return answer
+
+    def calls(self, *argv: str) -> list[str]:
+        """Run netloom, and return the calls by which it changed something."""
+        answer = self.ask(argv, follow=True)
+        assert answer["status"] == 0, answer
+        return list(answer["calls"])
+
+    def kill(self, at: int, *argv: str) -> str:
+        """Run netloom, and kill it at a call, counted from 1; return what it was about to do."""
+        answer = self.ask(argv, follow=True, at=at)
+        assert answer["status"] == -9, f"{argv}: no call {at}: {answer}"
+        return str(answer["calls"][-1])
+
+    def interrupt(self, at: int, *argv: str) -> dict[str, Any]:
+        """Run netloom, and press Ctrl-C at the call of this number; return how it ended."""
+        return self.ask(argv, follow=True, at=at, signal=int(signal.SIGINT))
+
+    def meanwhile(self, about: str, command: Sequence[str], *argv: str) -> dict[str, Any]:
+        """Run netloom, and a command of somebody else's before its first call about something."""
+        calls = self.calls(*argv)
+        at = next(number for number, call in enumerate(calls, 1) if about in call)
+        self("down", argv[-1])
+        return self.ask(argv, follow=True, at=at, meanwhile=list(command))

@@ -1,0 +1,304 @@
+"""A netloom that has imported what it needs, and can be killed at any call that changes something.
+
+Started as a process of its own, it is told on standard input what to run, forks, and runs it there
+as `netloom` would. The fork asks for a listener on its own system calls (seccomp_unotify(2)): each
+that may change something waits for our word. So they are counted over all threads in the order in
+which they come, each with what it is about, and at the one that was asked for the process gets a
+real SIGKILL (or another signal), before the call has done anything. That is every state that a kill
+can leave: between two of them nothing changes.
+
+`strace -e inject=…:signal=KILL` does the same for a whole program (`test_no_trace_strace.py` proves
+that nothing is missed here); it counts by thread, so by it alone some calls are never reached.
+
+What is asked and answered is a line of JSON: {"argv": […], "follow": true, "at": 7, "signal": 9}
+or, instead of the signal, "meanwhile" with a command that somebody else runs just then.
+"""
+
+import ctypes
+import errno
+import fcntl
+import json
+import os
+import platform
+import select
+import signal
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn, TextIO
+
+_TABLES = {
+    "x86_64": """
+    write=1 sendto=44 rename=82 mkdir=83 rmdir=84 link=86 unlink=87 symlink=88 mount=165
+    umount2=166 openat=257 mkdirat=258 unlinkat=263 renameat=264 linkat=265 symlinkat=266
+    renameat2=316 move_mount=429 sendmsg=46 open=2 ftruncate=77 chmod=90 fchmod=91 fchmodat=268
+    kill=62 pidfd_send_signal=424
+    """,
+    "aarch64": """
+    write=64 sendto=206 mkdirat=34 unlinkat=35 symlinkat=36 linkat=37 renameat=38 umount2=39
+    mount=40 openat=56 renameat2=276 move_mount=429 sendmsg=211 ftruncate=46 fchmod=52
+    fchmodat=53 kill=129 pidfd_send_signal=424
+    """,
+}
+NUMBERS = {
+    machine: {name: int(nr) for name, nr in (pair.split("=") for pair in table.split())}
+    for machine, table in _TABLES.items()
+}
+"""The calls that can change something, by their numbers on each architecture."""
+
+_SECCOMP = {"x86_64": 317, "aarch64": 277}
+_PIDFD_GETFD = 438
+_NEW_LISTENER = 8 | 32  # and WAIT_KILLABLE_RECV: a waiting call is not interrupted by Ctrl-C
+_RECEIVE = 0xC050_2100  # _IOWR('!', 0, struct seccomp_notif)
+_SEND = 0xC018_2101  # _IOWR('!', 1, struct seccomp_notif_resp)
+_NOTICE = struct.Struct("=QII iIQ6Q")
+_ANSWER = struct.Struct("=QqiI")
+_CONTINUE = 1
+_CHANGING = os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_RDWR
+_AT_FDCWD = 0xFFFF_FF9C
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Call(NamedTuple):
+    """A system call that waits: its name, its arguments, and the thread that makes it."""
+
+    name: str
+    args: tuple[int, ...]
+    thread: int
+
+    def memory(self, at: int, size: int) -> bytes:
+        """Return what the calling process has in its memory."""
+        with Path(f"/proc/{self.thread}/mem").open("rb", buffering=0) as memory:
+            memory.seek(at)
+            return memory.read(size)
+
+    def text(self, at: int) -> str:
+        """Return a path from the memory of the calling process."""
+        page = 4096 - at % 4096
+        data = self.memory(at, page)
+        if b"\0" not in data:
+            data += self.memory(at + page, 4096)
+        return os.fsdecode(data.partition(b"\0")[0])
+
+    def file(self, fd: int) -> str:
+        """Return what a descriptor of the calling process leads to."""
+        try:
+            return str(Path(f"/proc/{self.thread}/fd/{fd}").readlink())
+        except OSError:
+            return ""
+
+
+def _opens(call: Call) -> str:
+    return call.text(call.args[1]) if call.args[2] & _CHANGING else ""
+
+
+def _writes(call: Call) -> str:
+    path = call.file(call.args[0])
+    return path if path.startswith(("/proc/sys/", "/run/", "/etc/")) else ""
+
+
+def _sends(call: Call) -> str:
+    """Return the type of the first message of a netlink send; questions change nothing."""
+    kind = struct.unpack("=H", call.memory(call.args[1] + 4, 2))[0]
+    return "" if kind % 4 == 2 else f"rtnetlink {kind}, {call.args[2]} bytes"
+
+
+def _first_path(call: Call) -> str:
+    return call.text(call.args[0])
+
+
+def _second_path(call: Call) -> str:
+    return call.text(call.args[1])
+
+
+def _path_at(call: Call) -> str:
+    fd = call.args[0] & 0xFFFF_FFFF
+    folder = "" if fd == _AT_FDCWD else call.file(fd) + "/"
+    return folder + call.text(call.args[1])
+
+
+def _as_it_is(call: Call) -> str:
+    return " ".join(f"{arg:x}" for arg in call.args[:3])
+
+
+_ABOUT: dict[str, Callable[[Call], str]] = {
+    "write": _writes,
+    "sendto": _sends,
+    "openat": _opens,
+    "mount": _second_path,
+    **dict.fromkeys(("rename", "link", "symlink"), _second_path),
+    **dict.fromkeys(("mkdir", "rmdir", "unlink", "umount2", "chmod"), _first_path),
+    **dict.fromkeys(("mkdirat", "unlinkat", "fchmodat"), _path_at),
+}
+"""What a call is about, empty if it changes nothing after all."""
+
+
+def _filter(numbers: list[int]) -> bytes:
+    """Return a program (struct sock_filter[]) that asks us about these calls alone."""
+    load = struct.pack("=HBBI", 0x20, 0, 0, 0)  # LD the call's number
+    count = len(numbers)
+    tests = [struct.pack("=HBBI", 0x15, count - at, 0, nr) for at, nr in enumerate(numbers)]
+    allow = struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF_0000)
+    notify = struct.pack("=HBBI", 0x06, 0, 0, 0x7FC0_0000)
+    return b"".join((load, *tests, allow, notify))
+
+
+def _listener() -> int:
+    """Have the calling process wait at each of the calls; return what hears of them."""
+    machine = platform.machine()
+    program = _filter(list(NUMBERS[machine].values()))
+    code = ctypes.create_string_buffer(program, len(program))
+    head = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
+    long = ctypes.c_long
+    _libc.syscall.restype = long
+    fd = _libc.syscall(long(_SECCOMP[machine]), long(1), long(_NEW_LISTENER), head)
+    if fd < 0:
+        raise OSError(ctypes.get_errno(), "seccomp")
+    return int(fd)
+
+
+def _become_netloom(argv: list[str], out: int, err: int, tell: int) -> NoReturn:
+    """Run the command line in a fork, and end with its status."""
+    from netloom.__main__ import main  # noqa: PLC0415 - imported long before, by `serve`
+
+    status = 99
+    try:
+        for source, target in ((os.open(os.devnull, os.O_RDONLY), 0), (out, 1), (err, 2)):
+            os.dup2(source, target)
+        sys.stdin, sys.stdout, sys.stderr = (os.fdopen(fd, mode) for fd, mode in STREAMS)
+        sys.argv = ["netloom", *argv]
+        if tell:
+            # Not by write(2), which would wait for somebody who waits for this number.
+            os.writev(tell, [b"%d" % _listener()])
+            os.close(tell)
+        main()
+        status = 0
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+STREAMS = ((0, "r"), (1, "w"), (2, "w"))
+
+
+def _hear(pid: int, told: int, at: int, act: Callable[[int], bool]) -> list[str]:
+    """Let a fork go on from call to call, and act at one; return what it called."""
+    name_of = {number: name for name, number in NUMBERS[platform.machine()].items()}
+    answer = os.read(told, 16)
+    if not answer:
+        return []
+    pidfd = os.pidfd_open(pid)
+    long = ctypes.c_long
+    listener = _libc.syscall(long(_PIDFD_GETFD), long(pidfd), long(int(answer)), long(0))
+    calls: list[str] = []
+    last: Call | None = None
+    ear = select.poll()
+    ear.register(listener, select.POLLIN)
+    ear.register(pidfd, select.POLLIN)
+    try:
+        while pidfd not in (heard := dict(ear.poll())):
+            if heard[listener] & select.POLLHUP:
+                break
+            notice = bytearray(_NOTICE.size)
+            if not _asked(listener, _RECEIVE, notice):
+                continue
+            identity, thread, _, nr, _, _, *args = _NOTICE.unpack(notice)
+            call = Call(name_of[nr], tuple(args), thread)
+            about = _ABOUT.get(call.name, _as_it_is)(call) if _is_of(thread, pid) else ""
+            # The kernel begins a write to a sysctl again while its lock for networks is held.
+            again = call == last and about.startswith("/proc/sys/")
+            last = call
+            if about and not again:
+                calls.append(f"{call.name} {about}")
+                if len(calls) == at and act(pid):
+                    break
+            _asked(listener, _SEND, bytearray(_ANSWER.pack(identity, 0, 0, _CONTINUE)))
+        if not heard.get(listener, 0) & select.POLLHUP:
+            _let_go_on(listener)
+    finally:
+        os.close(listener)
+        os.close(pidfd)
+    return calls
+
+
+def _is_of(thread: int, pid: int) -> bool:
+    """Whether a thread is of a process: commands that it has started wait at their calls, too."""
+    return Path(f"/proc/{pid}/task/{thread}").exists()
+
+
+def _let_go_on(listener: int) -> None:
+    """Let whoever outlives netloom make all its calls, as long as it lives: in a process apart."""
+    if os.fork():
+        return
+    for stream in range(3):
+        os.dup2(os.open(os.devnull, os.O_RDWR), stream)  # nobody shall wait for our end
+    ear = select.poll()
+    ear.register(listener, select.POLLIN)
+    while not ear.poll()[0][1] & select.POLLHUP:
+        notice = bytearray(_NOTICE.size)
+        if _asked(listener, _RECEIVE, notice):
+            identity = _NOTICE.unpack(notice)[0]
+            _asked(listener, _SEND, bytearray(_ANSWER.pack(identity, 0, 0, _CONTINUE)))
+    os._exit(0)
+
+
+def _asked(listener: int, request: int, data: bytearray) -> bool:
+    try:
+        fcntl.ioctl(listener, request, data)
+    except OSError as error:
+        if error.errno not in {errno.ENOENT, errno.EINTR}:  # it died meanwhile
+            raise
+        return False
+    return True
+
+
+def _act(order: dict[str, Any]) -> Callable[[int], bool]:
+    """Return what to do at the call: kill, interrupt, or run what somebody else does meanwhile."""
+
+    def meanwhile(pid: int) -> bool:  # noqa: ARG001 - the shape of an act
+        subprocess.run(order["meanwhile"], check=True)
+        return False
+
+    def send(pid: int) -> bool:
+        number = order.get("signal", signal.SIGKILL)
+        os.kill(pid, number)
+        return bool(number == signal.SIGKILL)
+
+    return meanwhile if "meanwhile" in order else send
+
+
+def _ran(order: dict[str, Any]) -> dict[str, object]:
+    follow = order.get("follow", False)
+    out, err = os.memfd_create("out"), os.memfd_create("err")
+    told, tell = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(told)
+        _become_netloom(order["argv"], out, err, tell if follow else 0)
+    os.close(tell)
+    calls = _hear(pid, told, order.get("at", 0), _act(order)) if follow else []
+    _, ended = os.waitpid(pid, 0)
+    os.close(told)
+    texts = [os.pread(fd, 1 << 20, 0).decode() for fd in (out, err)]
+    os.close(out)
+    os.close(err)
+    status = os.waitstatus_to_exitcode(ended)
+    return {"status": status, "stdout": texts[0], "stderr": texts[1], "calls": calls}
+
+
+def serve(orders: TextIO) -> None:
+    """Run what is asked for until nothing more is."""
+    for module in ("__main__", "cli.main", "cli.labs"):
+        import_module(f"netloom.{module}")  # so that the forks need not
+    for line in orders:
+        print(json.dumps(_ran(json.loads(line))), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    serve(sys.stdin)
