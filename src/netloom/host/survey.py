@@ -168,7 +168,19 @@ class _Numbers(dict[str, int | None]):
 
 
 def _wires(look: Look) -> Iterator[SeenLink]:
-    return (seen for seen in look.links if seen.kind == "veth")
+    return (seen for seen in look.links if _is_wire(seen.kind))
+
+
+def _is_wire(word: str) -> bool:
+    if not is_word(word):
+        return False
+    match word:
+        case "veth":
+            return True
+        case "bridge":
+            return False
+        case _:
+            assert_never(word)
 
 
 # ── as the model has it ───────────────────────────────────────────────────────────────────

@@ -36,12 +36,12 @@ class End(NamedTuple):
 Word = Literal["veth", "bridge"]
 """The kernel's word for a kind that a lab makes (IFLA_INFO_KIND)."""
 
-_WORDS = frozenset(get_args(Word))
+WORDS: tuple[Word, ...] = get_args(Word)
 
 
 def is_word(text: str) -> TypeGuard[Word]:
     """Whether a word of the kernel's is one of these."""
-    return text in _WORDS
+    return text in WORDS
 
 
 # What each kind tells of itself, so that nobody else need ask which it is:

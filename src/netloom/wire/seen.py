@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 from struct import Struct
+from typing import assert_never
 
 from msgspec import Struct as Value
 
+from netloom.model.objects import is_word
 from netloom.wire.attributes import (
     Malformed,
     byte,
@@ -112,9 +114,15 @@ def _read(data: bytes) -> SeenLink:
 
 def _kind(data: bytes, info: dict[int, int]) -> tuple[str, bool]:
     kind = string(data, info, IFLA_INFO_KIND)
-    if kind != "bridge":
+    if not is_word(kind):
         return kind, False
-    return kind, number(data, within(data, info, IFLA_INFO_DATA), IFLA_BR_STP_STATE) != 0
+    match kind:
+        case "veth":
+            return kind, False
+        case "bridge":
+            return kind, number(data, within(data, info, IFLA_INFO_DATA), IFLA_BR_STP_STATE) != 0
+        case _:
+            assert_never(kind)
 
 
 def _generates(data: bytes, families: dict[int, int]) -> bool:

@@ -16,6 +16,7 @@ import signal
 import stat
 import struct
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -25,6 +26,7 @@ from netloom.host import newborn
 from netloom.kernel import process, syscalls
 from netloom.kernel.loopback import set_lo_up
 from netloom.kernel.nft import Nft
+from netloom.model.objects import WORDS, Word
 from netloom.namespaces import cover, isolate
 from netloom.namespaces.away import fork
 from netloom.namespaces.enter import Kept
@@ -208,15 +210,9 @@ def _mounts() -> str:
     return ""
 
 
-def _veth() -> str:
+def _link(word: Word) -> str:
     _namespaces()
-    newborn.look((), ("veth",))
-    return ""
-
-
-def _bridge() -> str:
-    _namespaces()
-    newborn.look((), ("bridge",))
+    newborn.look((), (word,))
     return ""
 
 
@@ -320,8 +316,7 @@ TRIALS = (
     Trial("uid_map, gid_map", _maps, after="user namespace"),
     Trial(_INSIDE, _namespaces, after="uid_map, gid_map"),
     Trial("a /run of its own", _mounts, after=_INSIDE),
-    Trial("veth", _veth, after=_INSIDE),
-    Trial("bridge", _bridge, after=_INSIDE),
+    *(Trial(word, partial(_link, word), after=_INSIDE) for word in WORDS),
     Trial("nftables", _nft, WALLS, after=_INSIDE, remedy="have root run `modprobe nf_tables`"),
     Trial("tap", _tun, USER, after=_INSIDE),
     Trial("pasta", _program, USER),
