@@ -32,7 +32,7 @@ RESERVED = frozenset(
 
 
 def name(text: str) -> str:
-    """Return `text` as a name of a namespace, network or lab: letters, digits, `_`, `.` and `-`."""
+    """Return `text` as the name of a namespace, network or lab; raises `ValueError`."""
     if not _NAME.fullmatch(text):
         msg = f"`{text}` is no name: letters, digits, `_`, `.` and `-`, and no `.` or `-` first"
         raise ValueError(msg)
@@ -43,7 +43,7 @@ def name(text: str) -> str:
 
 
 def if_name(text: str) -> str:
-    """Return `text` as an interface name, by the kernel's rule (dev_valid_name)."""
+    """Return `text` as an interface name (dev_valid_name); raises `ValueError`."""
     if len(text.encode()) >= IFNAMSIZ:
         msg = f"`{text}` is longer than {IFNAMSIZ - 1} bytes, the limit for an interface name"
         raise ValueError(msg)
@@ -56,7 +56,7 @@ def if_name(text: str) -> str:
 
 
 def mac(text: str) -> str:
-    """Return `text` as a unicast Ethernet address in lower case, `02:00:00:00:00:01`."""
+    """Return `text` as a unicast Ethernet address in lower case; raises `ValueError`."""
     if not _MAC.fullmatch(text):
         msg = f"`{text}` is no MAC address, such as `52:54:00:12:34:56`"
         raise ValueError(msg)
@@ -78,7 +78,7 @@ def is_ip(text: str) -> bool:
 
 
 def ip(text: str) -> str:
-    """Return `text` as an IPv4 or IPv6 address in its canonical form (RFC 5952)."""
+    """Return `text` as an IP address in canonical form (RFC 5952); raises `ValueError`."""
     try:
         return socket.inet_ntop(*_packed(text))
     except OSError:
@@ -92,7 +92,7 @@ def _packed(text: str) -> tuple[int, bytes]:
 
 
 def ip_and_length(text: str) -> tuple[str, int]:
-    """Return an address with its prefix length, from `10.0.0.1/24`; the length must be given."""
+    """Return an address and its prefix length, from `10.0.0.1/24`; raises `ValueError`."""
     address, slash, length = text.partition("/")
     if not slash:
         msg = f"`{text}` has no prefix length: write `{text}/{64 if ':' in text else 24}`"
@@ -105,7 +105,7 @@ def ip_and_length(text: str) -> tuple[str, int]:
 
 
 def prefix(text: str) -> str:
-    """Return `text` as a network prefix in canonical form; bits beyond its length are refused."""
+    """Return `text` as a network prefix in canonical form; raises `ValueError`."""
     address, length = ip_and_length(text)
     network = network_of(address, length)
     if network != f"{address}/{length}":
@@ -175,7 +175,7 @@ def from_int(number: int, like: str) -> str:
 
 
 def mtu(text: str) -> int:
-    """Return `text` as an MTU in bytes, 68 (RFC 791) to 65535 (veth's limit)."""
+    """Return an MTU in bytes, 68 (RFC 791) to 65535 (veth's limit); raises `ValueError`."""
     if not _SIZE.fullmatch(text):
         msg = f"`{text}` is no MTU: a number of bytes, such as `1400`"
         raise ValueError(msg)

@@ -122,3 +122,41 @@ def test_no_file_names_a_place_of_one_machine() -> None:
     found = [f"{name(path)}: {hit[0]}" for path, text in texts() for hit in PLACES.finditer(text)]
 
     assert found == []
+
+
+def raised(node: ast.AST) -> Iterator[str]:
+    """Yield what a function raises itself, as it is written; not in functions within it."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, Function | ast.Lambda | ast.ClassDef):
+            continue
+        if isinstance(child, ast.Raise) and child.exc:
+            yield ast.unparse(child.exc.func if isinstance(child.exc, ast.Call) else child.exc)
+        yield from raised(child)
+
+
+def is_verb(function: Function) -> bool:
+    """Whether it is a command of click, whose docstring is its help."""
+    return any("command(" in ast.unparse(each) for each in function.decorator_list)
+
+
+def public(tree: ast.Module) -> Iterator[Function]:
+    """Yield the functions that others may call, and the methods of classes that they may use."""
+    classes = [one for one in tree.body if isinstance(one, ast.ClassDef)]
+    open_to_all = [one.body for one in classes if not one.name.startswith("_")]
+    for body in (tree.body, *open_to_all):
+        for one in body:
+            if isinstance(one, Function) and not one.name.startswith("_") and not is_verb(one):
+                yield one
+
+
+def test_what_raises_says_so() -> None:
+    """The docstring of a public function that raises says `raises`, and best what and when."""
+    silent = {
+        f"{name(path)}:{function.lineno} {function.name} does not say that it raises": sorted(what)
+        for path in SRC
+        for function in public(ast.parse(path.read_text()))
+        if (what := set(raised(function)) - {"NotImplementedError"})
+        and not re.search(r"\b[Rr]aises?\b", ast.get_docstring(function) or "")
+    }
+
+    assert silent == {}

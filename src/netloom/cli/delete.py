@@ -31,7 +31,7 @@ class _Live(NamedTuple):
 
 
 def delete(wanted: tuple[str, ...], *, kill: bool, timeout: float | None) -> None:
-    """Take names away; `kill` who lives there; wait `timeout` seconds for their ends if any."""
+    """Take names away; `kill` who lives there; wait `timeout` seconds if any; raises `Stop`."""
     _make_room(len(wanted))
     with ExitStack() as stack:
         live = _live(wanted, stack)

@@ -33,7 +33,7 @@ def reason(error: NetloomError) -> str:
 
 
 def or_stop(call: Callable[[], object], status: int) -> None:
-    """Make a call; what it refuses ends the verb with `status`."""
+    """Make a call; raises `Stop` with `status` for what it refuses."""
     try:
         call()
     except NetloomError as error:

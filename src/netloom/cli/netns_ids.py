@@ -58,7 +58,7 @@ def _refusal(error: KernelError) -> str:
 
 
 def set_id(asked: Asked, words: Sequence[str]) -> int:  # noqa: ARG001 - a verb
-    """Give the namespace of a name an id."""
+    """Give the namespace of a name an id; raises `End` for what is no id."""
     if not words:
         complain("No netns name specified")
         return 1

@@ -95,7 +95,7 @@ def small_number(text: str) -> int | None:
 
 
 def entries() -> list[str]:
-    """Return all names as the directory has them, none where it is missing."""
+    """Return all names as the directory has them, none where it is missing; raises `End`."""
     try:
         return os.listdir(NETNS_DIR)  # noqa: PTH208 - in the order of readdir
     except FileNotFoundError:
@@ -106,7 +106,7 @@ def entries() -> list[str]:
 
 
 def usage(asked: Asked, words: "Sequence[str]") -> int:  # noqa: ARG001 - a verb
-    """Say what there is, and end: the verb `help`."""
+    """Say what there is: the verb `help`; raises `End`."""
     complain(_USAGE)
     raise End(255)
 

@@ -67,7 +67,7 @@ def printable(text: str) -> str:
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Turn what netloom refuses into its sentence and its exit status."""
+    """Turn what netloom refuses into its sentence and its exit status: raises `Stop`."""
     try:
         yield
     except TopologyError as error:

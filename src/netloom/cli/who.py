@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def opened(what: str) -> Iterator[Handle]:
-    """Open the namespace of a process id, a path or a name; what is none of them ends the verb."""
+    """Open the namespace of a process id, a path or a name; raises `Stop` for what is none."""
     try:
         if what.isascii() and what.isdigit():
             netns = open_pid(int(what))

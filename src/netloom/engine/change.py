@@ -72,7 +72,7 @@ def make(
     progress: Progress | None = None,
     command: str = "up",
 ) -> Report:
-    """Make a lab as its topology says, and wait for nothing; `up` tells what is raised."""
+    """Make a lab as its topology says, and wait for nothing; raises what `up` does before that."""
     begun = time.monotonic()
     lab = source.topology.name
     with machine.journal(lab) as journal:

@@ -97,7 +97,7 @@ def _unpublished(
 
 
 def refuse_foreign(lab: str, snapshot: Snapshot) -> None:
-    """Refuse to take along what others put into a namespace of the lab."""
+    """Raise `Unavailable` if the lab would take along what others put into a namespace of it."""
     found = [
         f"{name}:{link}"
         for name in _members(snapshot)

@@ -18,7 +18,10 @@ from netloom.topology.uplink import moved as way_moved
 
 
 def verify(lab: str, machine: Machine | None = None) -> Plan | None:
-    """Return what `up` would have to do so that all is as it was applied; None if it is not up."""
+    """Return what `up` would have to do so that all is as it was applied; None if it is not up.
+
+    Raises `Unavailable` if the first `up` was interrupted.
+    """
     machine = machine or ThisMachine()
     journal = Journal(lab)
     record = journal.record()

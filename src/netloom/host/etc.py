@@ -91,7 +91,7 @@ class Etc:
         self._first: dict[str, str] = {}
 
     def set_etc(self, netns: str, digest: str) -> None:
-        """Let a namespace see the folder with this digest."""
+        """Let a namespace see the folder with this digest; raises `KernelError`."""
         target = f"{files_dir(self.lab)}/{digest}"
         try:
             self._link(target, netns)

@@ -199,7 +199,7 @@ class Journal:
         self._write("pending", msgspec.json.encode(pending))
 
     def begin(self, pending: Pending, folders: Mapping[str, Mapping[str, str]]) -> None:
-        """Put on disk the folders that will be needed, and last what is about to be made."""
+        """Put on disk what folders will be needed, and last what is made; raises `Unavailable`."""
         files = f"{self.dir}/files"
         new = [digest for digest in folders if not os.path.exists(f"{files}/{digest}")]
         try:

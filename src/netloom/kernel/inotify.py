@@ -44,7 +44,7 @@ class Inotify(Closing):
         return self._fd
 
     def watch(self, path: str, mask: int) -> int:
-        """Be told of what `mask` names at a path; return the number of the watch."""
+        """Be told of what `mask` names at a path, by a number; raises `KernelError`."""
         number: int = _libc.inotify_add_watch(self._fd, os.fsencode(path), mask)
         if number < 0:
             raise KernelError(ctypes.get_errno(), f"inotifywait {path}")

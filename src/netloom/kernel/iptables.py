@@ -89,7 +89,7 @@ def tables_among(there: list[Table], family: Family) -> frozenset[str]:
 
 
 def restore(text: str, family: Family, kind: Flavour) -> None:
-    """Make a text of `iptables-save` all that there is; `IptablesError` if it is refused.
+    """Make a text of `iptables-save` all that there is; raises `IptablesError` if it is refused.
 
     Each of its tables is replaced at once, one after the other.
     """
@@ -103,7 +103,7 @@ def restore(text: str, family: Family, kind: Flavour) -> None:
 
 
 def save(family: Family, kind: Flavour) -> str:
-    """Return what `iptables-save` says, in its canonical form."""
+    """Return what `iptables-save` says, in its canonical form; raises `IptablesError`."""
     program = _program(family, kind, "save")
     done = _ran(program, "")
     if done.returncode:

@@ -11,7 +11,7 @@ _IFF_UP = 1
 
 
 def set_lo_up() -> None:
-    """Set `lo` up in the namespace of the calling thread (netdevice(7)).
+    """Set `lo` up in the namespace of the calling thread (netdevice(7)); raises `KernelError`.
 
     Should: be called in a namespace that was just made.
     Mustn't: be called in one of the machine's, where somebody may have set it down on purpose.

@@ -126,7 +126,7 @@ class Rtnetlink(Closing):
         ]
 
     def dump(self, request: Message) -> list[bytes]:
-        """Return the payloads of a dump; begin anew where something changed meanwhile."""
+        """Return the payloads of a dump, begun anew where things changed; raises `KernelError`."""
         for _ in range(DUMP_ATTEMPTS):
             payloads, refusals, interrupted = self._exchange((request,))
             if refusals and refusals[0].errno == EBUSY:
@@ -148,7 +148,10 @@ class Rtnetlink(Closing):
         return answer
 
     def ask_each(self, requests: Sequence[Message]) -> list[bytes | KernelError]:
-        """Return the answer to each of many questions, a `KernelError` for one that is refused."""
+        """Return the answer to each of many questions, a `KernelError` for one that is refused.
+
+        Raises `KernelError` (EIO) if there are not as many answers as questions.
+        """
         answers: list[bytes | KernelError] = []
         for begin in range(0, len(requests), ASK_LIMIT):
             asked = requests[begin : begin + ASK_LIMIT]

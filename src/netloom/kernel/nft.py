@@ -118,7 +118,7 @@ class Nft(Closing):
                 self._lib.nft_ctx_free(context)
 
     def run(self, text: str) -> str:
-        """Carry out a text in one transaction and return what it prints; `NftError` if refused.
+        """Carry out a text in one transaction and return what it says; raises `NftError`.
 
         It is read from a file in memory: of a text in a buffer, the library tells no lines.
         """

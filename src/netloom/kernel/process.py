@@ -132,7 +132,7 @@ def send(pid: int, start: int, *numbers: int) -> None:
 
 
 def become_subreaper(name: str) -> None:
-    """Inherit the orphans among our descendants, instead of process 1 (PR_SET_CHILD_SUBREAPER(2)).
+    """Inherit the orphans among our descendants, instead of process 1; raises `KernelError`.
 
     `name`, of 15 bytes at most, is what `ps` shows from now on. Neither goes to children of ours.
 

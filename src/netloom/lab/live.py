@@ -221,7 +221,7 @@ class Lab(Building, Closing):
         return name in self._fabric.members
 
     def members(self, name: str) -> tuple[Netns, ...]:
-        """Return the namespaces of a network, or of a `count` group, in the file's order."""
+        """Return the namespaces of a network or a `count` group in order; raises `KeyError`."""
         fabric = self._fabric
         if name in fabric.groups:
             return tuple(Netns(self, each) for each in fabric.groups[name])

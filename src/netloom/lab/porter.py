@@ -21,7 +21,7 @@ _SERVING = (
 
 
 def start(place: Place) -> "subprocess.Popen[bytes]":
-    """Start one for the lab in a place, and return when it listens."""
+    """Start one for the lab in a place, and return when it listens; raises `Unavailable`."""
     path = path_of(identity(place.net).inode)
     with place.beside() as beside:
         process = companion.start(beside, _SERVING, path, stdout=subprocess.PIPE)

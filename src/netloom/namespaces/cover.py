@@ -26,7 +26,7 @@ def refused(path: str, error: OSError) -> Unavailable:
 
 
 def make_run_writable() -> None:
-    """Lay a /run of our own over the real one, if that is needed and may be."""
+    """Lay a /run of our own over the real one if that is needed; raises `Unavailable`."""
     inside = procfs.in_user_namespace()
     if all(_writable(f"{_RUN}/{name}") for name in _FRESH) and not (inside and _is_machines()):
         return
@@ -37,7 +37,7 @@ def make_run_writable() -> None:
 
 
 def cover_run() -> None:
-    """Lay a /run of our own over the real one.
+    """Lay a /run of our own over the real one; raises `Unavailable`.
 
     Should: run in a user namespace that owns its mount namespace.
     Mustn't: run in the mount namespace of the machine.

@@ -59,7 +59,7 @@ class Handle(Closing):
 
 
 def path_of(name: str) -> str:
-    """Return the file of a name, which must be one that `ip netns` takes."""
+    """Return the file of a name, which must be one that `ip netns` takes; raises `NoSuchNetns`."""
     if name in {"", ".", ".."} or "/" in name or "\0" in name or len(os.fsencode(name)) > _NAME_MAX:
         msg = f"`{name}` is no name of a namespace"
         raise NoSuchNetns(name, msg, "a name has 1 to 255 bytes and no `/`, and is not `.` or `..`")
@@ -67,7 +67,7 @@ def path_of(name: str) -> str:
 
 
 def open_name(name: str) -> Handle:
-    """Open the namespace of a name in /run/netns."""
+    """Open the namespace of a name in /run/netns; raises `NoSuchNetns`, `Stale` for a bare file."""
     fd = _opened(path_of(name), name, f"no namespace `{name}`")
     if fd is None:
         msg = f"`{name}` is only a file in {NETNS_DIR}: no namespace is mounted on it"
@@ -76,7 +76,7 @@ def open_name(name: str) -> Handle:
 
 
 def open_path(path: str) -> Handle:
-    """Open the namespace that is mounted on a path, or that a link below /proc leads to."""
+    """Open the namespace that a path leads to; raises `NoSuchNetns`."""
     fd = _opened(path, path, f"no file `{path}`")
     if fd is None:
         raise NoSuchNetns(path, f"`{path}` leads to no network namespace")
@@ -84,7 +84,7 @@ def open_path(path: str) -> Handle:
 
 
 def open_pid(pid: int) -> Handle:
-    """Open the namespace that a process lives in."""
+    """Open the namespace that a process lives in; raises `NoSuchNetns`."""
     fd = _opened(f"/proc/{pid}/ns/net", str(pid), f"no process {pid}")
     if fd is None:
         raise NoSuchNetns(str(pid), f"process {pid} is in no network namespace")

@@ -30,7 +30,9 @@ def run_isolated(argv: "Sequence[str]") -> "NoReturn":
 
 
 def isolate() -> None:
-    """Move this process into a new network, with mounts of its own, a fresh /sys and `lo` up.
+    """Move this process into a new network with mounts of its own; raises `Unavailable`.
+
+    It has a fresh /sys, and `lo` is up.
 
     Nobody outside looks names up for it any more.
     """

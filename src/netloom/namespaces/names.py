@@ -28,7 +28,7 @@ _OWN = "/proc/thread-self/ns/net"
 
 
 def prepare() -> None:
-    """Make /run/netns a directory whose mounts are seen by everybody who should; twice is no harm.
+    """Make /run/netns a directory whose mounts are seen by all who should; raises `Unavailable`.
 
     Should: be called once before names are made.
     Mustn't: touch a /run/netns that is already as it should be (others are mounted below it).
@@ -112,7 +112,9 @@ def _create(name: str) -> None:
 
 
 def remove(name: str) -> None:
-    """Take a name away, stale or not; the namespace itself lives as long as anybody uses it.
+    """Take a name away, stale or not; raises `NoSuchNetns`, or `Unavailable` if it may not.
+
+    The namespace itself lives as long as anybody uses it.
 
     Should: be given a name that is ours to remove.
     Mustn't: be taken as proof that the namespace is gone: the kernel tidies up later.
@@ -151,7 +153,7 @@ def private() -> bool:
 
 
 def check_lasting() -> None:
-    """Refuse to make names that nobody could see, since our mount namespace ends with this process.
+    """Raise `Unavailable` if names would be seen by nobody: our mounts end with this process.
 
     That is so under `ip netns exec NAME netloom …`: each command there has mounts of its own.
     """

@@ -82,7 +82,10 @@ class Scratch:
         }
 
     def shake(self, dev: str, version: int, step: Step) -> None:
-        """Drop the routes of one IP version out of a link that stays and can carry them no more."""
+        """Drop the routes of one IP version out of a link that stays and can carry them no more.
+
+        Raises `Illegal` for one that has other ways, too.
+        """
         for route in [route for route in self.routes if route.family == version]:
             devs = {hop.dev for hop in route.nexthops}
             if devs == {dev}:

@@ -45,7 +45,7 @@ def _shown(line: str) -> str:
 
 
 def decode(data: bytes, file: str) -> str:
-    """Return the text of a file, which must be UTF-8."""
+    """Return the text of a file, which must be UTF-8; raises `TopologyError`."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as broken:

@@ -60,7 +60,7 @@ class Naming:
         """Return the address and own interface by which `viewer` reaches a neighbour directly.
 
         `text` is `NAME` or `NS:IF`. None where the two share no subnet in that family, or, if
-        `onlink`, no segment.
+        `onlink`, no segment. Raises `ValueError` for a name that means none, or several.
         """
         name, _, link = text.partition(":")
         if name not in self.fabric.members and name not in self.ports:
@@ -105,7 +105,7 @@ class Naming:
         return owners
 
     def destination(self, text: str, version: Family) -> list[str]:
-        """Return the prefixes in one family that the destination of a route means."""
+        """Return what prefixes of a family a destination means; raises `ValueError`."""
         if text == "default":
             return ["0.0.0.0/0" if version == 4 else "::/0"]
         if text in self.networks:

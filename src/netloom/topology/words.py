@@ -38,7 +38,7 @@ _PROTOCOLS = ("tcp", "udp")
 
 
 def free_name(text: str) -> str:
-    """Return `text` as a name that is free to be given: no word of the language."""
+    """Return `text` as a name, but for words of the language; raises `ValueError`."""
     if text in RESERVED:
         msg = f"`{text}` is a word of the language, nothing may be named so"
         raise ValueError(msg)
@@ -56,7 +56,7 @@ def outside_name(text: str) -> str:
 
 
 def interface(text: str) -> End:
-    """Return an interface from `web:eth0`."""
+    """Return an interface from `web:eth0`; raises `ValueError`."""
     netns, colon, link = text.partition(":")
     if not colon:
         msg = f"`{text}` names no interface, such as `{text}:eth0`"
@@ -109,7 +109,7 @@ def _like_ip(text: str) -> bool:
 
 
 def port(text: str) -> str:
-    """Return a PORT in canonical form: `tcp/80`, `udp/53` or `icmp`; `tcp:80` is read too."""
+    """Return a PORT as `tcp/80`, `udp/53` or `icmp`; `tcp:80` is read too; raises `ValueError`."""
     if text == "icmp":
         return text
     protocol, separator, number = text.replace(":", "/", 1).partition("/")
@@ -127,7 +127,10 @@ def port(text: str) -> str:
 
 
 def flow(text: str) -> Flow:
-    """Return an expectation from `SRC[,SRC…] ARROW DST[,DST…] [PORT] [ip4|ip6]`."""
+    """Return an expectation; raises `ValueError`.
+
+    It is written `SRC[,SRC…] ARROW DST[,DST…] [PORT] [ip4|ip6]`.
+    """
     parts = _FLOW.fullmatch(_COMMA.sub(",", " ".join(text.split())))
     if not parts:
         msg = f"`{text}` has no arrow, such as `web -> db tcp/5432` (also `<->` and `-/>`)"
@@ -165,7 +168,7 @@ def _places(text: str, role: str) -> tuple[str, ...]:
 
 
 def truth(text: str) -> bool:
-    """Return a boolean from `true`, `yes`, `on`, `false`, `no` or `off`."""
+    """Return a boolean from a word of `TRUTH`; raises `ValueError`."""
     if text not in TRUTH:
         msg = f"`{text}` is neither `true` nor `false`"
         raise ValueError(msg)
@@ -173,7 +176,7 @@ def truth(text: str) -> bool:
 
 
 def count(text: str) -> int:
-    """Return how many namespaces are meant, 1 to 10,000."""
+    """Return how many namespaces are meant, 1 to 10,000; raises `ValueError`."""
     if not _NUMBER.fullmatch(text) or not 1 <= int(text) <= MAX_COUNT:
         msg = f"`{text}` is no count: 1 to {MAX_COUNT}"
         raise ValueError(msg)
@@ -181,7 +184,7 @@ def count(text: str) -> int:
 
 
 def route(text: str) -> str:
-    """Return what follows `ip route add` or `ip rule add`, one space between its words."""
+    """Return what follows `ip route add` or `ip rule add`; raises `ValueError`."""
     words = text.split()
     if words[:2] in (["ip", "route"], ["ip", "rule"]):
         msg = f"`{text}` begins too early: only what follows `add` is written"
@@ -193,7 +196,7 @@ def route(text: str) -> str:
 
 
 def sysctl(text: str) -> str:
-    """Return the name of a sysctl that belongs to a network namespace: `net.ipv4.ip_forward`."""
+    """Return the name of a sysctl of a network namespace; raises `ValueError`."""
     if not _SYSCTL.fullmatch(text):
         msg = f"`{text}` is no setting of a network namespace, such as `net.ipv4.ip_forward`"
         raise ValueError(msg)
@@ -201,7 +204,7 @@ def sysctl(text: str) -> str:
 
 
 def setting(text: str) -> str:
-    """Return the value of a sysctl, one line of text."""
+    """Return the value of a sysctl, one line of text; raises `ValueError`."""
     if "\n" in text:
         msg = "the value of a sysctl is one line"
         raise ValueError(msg)
@@ -209,7 +212,7 @@ def setting(text: str) -> str:
 
 
 def quantity(text: str, units: tuple[str, ...]) -> str:
-    """Return a number with one of `units`, `10ms`; a number alone means nothing."""
+    """Return a number with one of `units`, `10ms`; raises `ValueError`, without a unit too."""
     parts = _QUANTITY.fullmatch(text)
     if not parts:
         msg = f"`{text}` is no number with a unit, such as `10{units[0]}`"
@@ -239,7 +242,7 @@ def share(text: str) -> str:
 
 
 def etc_path(text: str) -> str:
-    """Return a path below /etc."""
+    """Return a path below /etc; raises `ValueError`."""
     parts = text.removeprefix("/etc/").split("/")
     if any(part in {"", ".", ".."} for part in parts) or "\0" in text:
         msg = f"`{text}` is no path below /etc, such as `motd` or `nginx/nginx.conf`"
@@ -248,7 +251,7 @@ def etc_path(text: str) -> str:
 
 
 def segment(text: str) -> str:
-    """Return an existing segment: a bridge of the host, `docker:NETWORK`, or `LAB/NETWORK`."""
+    """Return a segment: a bridge, `docker:NETWORK` or `LAB/NETWORK`; raises `ValueError`."""
     lab, slash, network = text.partition("/")
     if slash:
         return f"{name(lab)}/{free_name(network)}"

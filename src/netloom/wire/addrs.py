@@ -75,7 +75,7 @@ def dump_addrs() -> Message:
 
 
 def read_addrs(payloads: Iterable[bytes]) -> list[SeenAddr]:
-    """Return the addresses in the answers to `dump_addrs`."""
+    """Return the addresses in the answers to `dump_addrs`; raises `Malformed`."""
     found: list[SeenAddr] = []
     for data in payloads:
         if len(data) < 8:

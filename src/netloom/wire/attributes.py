@@ -54,7 +54,7 @@ def nested(kind: int, *attributes: bytes) -> bytes:
 
 
 def offsets(data: bytes, start: int, end: int) -> dict[int, int]:
-    """Return, for each kind of attribute between `start` and `end`, where its header lies."""
+    """Return where each kind of attribute between `start` and `end` lies; raises `Malformed`."""
     at: dict[int, int] = {}
     last = end - 4
     while start <= last:
@@ -69,7 +69,7 @@ def offsets(data: bytes, start: int, end: int) -> dict[int, int]:
 
 
 def each(data: bytes, start: int, end: int) -> list[tuple[int, int]]:
-    """Return kind and place of each attribute between `start` and `end`, in order."""
+    """Return kind and place of each attribute in order; raises `Malformed`."""
     found: list[tuple[int, int]] = []
     while end - start >= 4:
         length, kind = _header(data, start)
@@ -93,7 +93,7 @@ def end_of(data: bytes, place: int) -> int:
 
 
 def byte(data: bytes, at: dict[int, int], kind: int, absent: int = 0) -> int:
-    """Return the byte that the attribute `kind` holds."""
+    """Return the byte that the attribute `kind` holds; raises `Malformed`."""
     place = at.get(kind)
     if place is None:
         return absent
@@ -103,7 +103,7 @@ def byte(data: bytes, at: dict[int, int], kind: int, absent: int = 0) -> int:
 
 
 def number(data: bytes, at: dict[int, int], kind: int, absent: int = 0) -> int:
-    """Return the 32-bit number that the attribute `kind` holds."""
+    """Return the 32-bit number that the attribute `kind` holds; raises `Malformed`."""
     place = at.get(kind)
     if place is None:
         return absent
@@ -132,7 +132,7 @@ def string_at(data: bytes, place: int) -> str:
 
 
 def address(data: bytes, at: dict[int, int], kind: int, family: int) -> str:
-    """Return the IP address that the attribute `kind` holds, empty where it is absent."""
+    """Return the address that `kind` holds, empty where it is absent; raises `Malformed`."""
     place = at.get(kind)
     if place is None:
         return ""

@@ -103,7 +103,7 @@ class Exchange:
         self.answer = Answer([], [], interrupted=False)
 
     def feed(self, data: bytes) -> Answer | Waiting:
-        """Take what arrived, whole messages; return the answer once it is complete."""
+        """Take whole messages; return the answer once it is complete; raises `Malformed`."""
         start, end = 0, len(data)
         over = False
         keep = self.answer.payloads.append

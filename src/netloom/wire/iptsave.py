@@ -181,7 +181,7 @@ def _value(key: str, word: str) -> str:
 def prefix_of(word: str) -> str:
     """Return an address or prefix in canonical form, 10.0.0.1 as 10.0.0.1/32.
 
-    A mask such as 255.0.255.0 is refused.
+    A mask such as 255.0.255.0 is refused: raises `ValueError`.
     """
     address, _, length = word.partition("/")
     canonical = ip(address)

@@ -213,7 +213,7 @@ def dump_neighbours() -> Message:
 
 
 def neighbour_again(neighbour: bytes, old: int, index: int) -> tuple[str, Message] | None:
-    """Return address and message for a neighbour that somebody set on the link `old`."""
+    """Return address and message for a neighbour that was set on `old`; raises `Malformed`."""
     _check(neighbour, _NDMSG, "neighbour")
     family, where, state, flags, kind = _NDMSG.unpack_from(neighbour)
     if family not in _FAMILIES or where != old or not state & _NUD_PERMANENT:

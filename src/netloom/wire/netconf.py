@@ -27,7 +27,7 @@ def netconf_get(family: int) -> Message:
 
 
 def read_forwarding(payload: bytes) -> str:
-    """Return whether packets are forwarded, as the sysctl has it: `0` or `1`."""
+    """Return whether packets are forwarded, `0` or `1` as in the sysctl; raises `Malformed`."""
     at = offsets(payload, 4, len(payload))
     if _NETCONFA_FORWARDING not in at:
         msg = "no forwarding in the answer"

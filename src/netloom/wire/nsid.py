@@ -14,7 +14,7 @@ def nsid_get(fd: int) -> Message:
 
 
 def read_nsid(payload: bytes) -> int | None:
-    """Return the id in an answer to `nsid_get`, None where there is none yet."""
+    """Return the id in an answer, None where there is none yet; raises `Malformed`."""
     at = offsets(payload, 4, len(payload))
     if NETNSA_NSID not in at:
         msg = "no namespace id in the answer"

@@ -161,7 +161,7 @@ def read_routes(
     names: Mapping[int, str],
     protocols: frozenset[int] | None = ASKED_FOR,
 ) -> list[Route]:
-    """Return the routes that somebody asked for, from the answers to `dump_routes`.
+    """Return the routes that somebody asked for, from answers; raises `Malformed`.
 
     `names` tells the name of a link by its index. The kernel's own routes, cached ones, and the
     table `local` are left out; `protocols` None means all but those of `local`.

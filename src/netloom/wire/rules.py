@@ -127,7 +127,7 @@ def _selectors(parts: list[bytes], rule: Rule) -> None:
 
 
 def read_rules(payloads: Iterable[bytes]) -> list[Rule]:
-    """Return the rules in the answers to `dump_rules`, except those of a newborn namespace."""
+    """Return the rules in answers, but for a newborn namespace's; raises `Malformed`."""
     found: list[Rule] = []
     for data in payloads:
         if len(data) < 12:

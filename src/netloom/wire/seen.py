@@ -77,7 +77,7 @@ class SeenLink(Value, frozen=True, gc=False):
 
 
 def read_links(payloads: Iterable[bytes]) -> list[SeenLink]:
-    """Return the links in the answers to `dump_links` or `get_link`."""
+    """Return the links in the answers to `dump_links` or `get_link`; raises `Malformed`."""
     found: list[SeenLink] = []
     for data in payloads:
         if len(data) < 16:

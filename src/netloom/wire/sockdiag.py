@@ -91,7 +91,7 @@ def _listener(kind: str, payload: bytes) -> Listener:
 
 
 def read_unix_listeners(payloads: list[bytes]) -> list[UnixListener]:
-    """Return the Unix sockets that listen, from the answers to `dump_unix_listeners`.
+    """Return the Unix sockets that listen, from the answers; raises `Malformed`.
 
     A stream that is bound and does not listen yet is none; a datagram socket listens once bound.
     """

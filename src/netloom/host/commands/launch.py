@@ -60,7 +60,9 @@ def check(commands: Sequence[Command]) -> None:
 
 
 def start(lab: str, commands: Sequence[tuple[Command, str]]) -> None:
-    """Start commands, each with the digest it shall be told by; return when all are under way.
+    """Start commands, each with the digest it is told by, until all are under way.
+
+    Raises `Unavailable` if the disk is full, or one does not start.
 
     Should: be preceded by `check`, and by `ending.stop` where one of that name is left.
     Mustn't: be called without the lab's lock. One that could not become its command has `ended`.
