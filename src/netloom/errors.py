@@ -10,6 +10,7 @@
 `OSError`, and becomes `Refused` when a step was being applied.
 """
 
+import errno
 import os
 
 
@@ -148,10 +149,33 @@ class KernelError(OSError):
         self.extack = extack
         self.index = index
 
+    @property
+    def words(self) -> str:
+        """What the kernel answered: its own words first, and the errno where there is one."""
+        if not self.extack:
+            return str(self.strerror)
+        return f"{self.extack} ({self.strerror})" if self.errno else self.extack
+
     def __str__(self) -> str:
-        """Return what was asked and what the kernel answered, its own words first."""
-        words = f"{self.extack} ({self.strerror})" if self.extack else self.strerror
-        return f"{self.asked}: {words}" if self.asked else str(words)
+        """Return what was asked and what the kernel answered."""
+        return f"{self.asked}: {self.words}" if self.asked else self.words
+
+
+FAILURES = (OSError, MemoryError, ImportError)
+"""What any call may raise at any moment: a limit, no memory, a disk or a module that breaks."""
+
+
+def failure(error: BaseException) -> KernelError:
+    """Return one of `FAILURES` as what the kernel answered."""
+    if isinstance(error, KernelError):
+        return error
+    if isinstance(error, OSError):
+        file = error.filename if isinstance(error.filename, str) else ""
+        number = error.errno or 0
+        return KernelError(number, "", file if number else str(error))
+    if isinstance(error, MemoryError):
+        return KernelError(errno.ENOMEM, "")
+    return KernelError(errno.EIO, "", str(error))
 
 
 class Refused(NetloomError):
@@ -184,9 +208,7 @@ class Refused(NetloomError):
 
     def __str__(self) -> str:
         """Return the step, the kernel's answer, what became of the rest, and what to do."""
-        lines = [f"`{self.step}` was refused: {self.cause.extack or self.cause.strerror}"]
-        if self.cause.extack:
-            lines[0] += f" ({self.cause.strerror})"
+        lines = [f"`{self.step}` was refused: {self.cause.words}"]
         if self.asked:
             lines.append(f"  as a command: {self.asked}")
         if self.undone and not self.left:

@@ -12,6 +12,7 @@ import click
 
 from netloom import __version__
 from netloom.cli.suggest import meant
+from netloom.errors import FAILURES, failure
 
 VERBS: dict[str, dict[str, tuple[str, str]]] = {
     "Labs": {
@@ -129,8 +130,8 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
-    except OSError as error:
-        _say(f"the machine refused: {error}")
+    except FAILURES as error:
+        _say(f"the machine refused: {failure(error)}")
         sys.exit(1)
     except Exception as error:
         if os.environ.get("NETLOOM_TRACEBACK"):

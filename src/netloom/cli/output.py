@@ -5,7 +5,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -152,9 +152,13 @@ class _Bar:
         if now - self.begun > _PATIENCE and now - self.shown > _PATIENCE / 4:
             self.shown = now
             part = done / total if total else 1
-            line = f"{self.verb} {'█' * int(part * 30):30} {done} of {total} steps"
-            click.echo(f"\r{line}", nl=False, err=True)
+            self._show(f"{self.verb} {'█' * int(part * 30):30} {done} of {total} steps")
 
     def close(self) -> None:
         if self.shown:
-            click.echo("\r\x1b[K", nl=False, err=True)
+            self._show("\x1b[K")
+
+    def _show(self, line: str) -> None:
+        """Write over the line; a terminal that is gone is no reason to stop."""
+        with suppress(OSError):
+            click.echo(f"\r{line}", nl=False, err=True)

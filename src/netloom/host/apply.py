@@ -1,6 +1,8 @@
 """Doing: a plan, carried out on this machine by one throwaway thread.
 
 Rule 1: no decisions. What to do is `plan/diff.py`, what becomes of a refusal is the caller's.
+Rule 2: whatever a step meets (no memory, a limit, a broken disk) is a refusal of that step, as the
+kernel's own are: the caller undoes one as the other.
 
 Should: run after the journal is on disk.
 Mustn't: be called twice at once for one lab.
@@ -10,10 +12,12 @@ import errno
 import os
 import resource
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from itertools import groupby
 from typing import Any
 
-from netloom.errors import KernelError, Refused, Unavailable
+from netloom.errors import FAILURES, KernelError, Refused, Unavailable, failure
 from netloom.host import etc
 from netloom.host.carry import carry, delete_together, start_together, stop_together
 from netloom.host.machine import Orders
@@ -64,9 +68,7 @@ def _carry_or_note(together: tuple[Step, ...], worker: Worker) -> None:
             _AT_ONCE.get(type(first), _carry_each)(together, worker)
         else:
             carry(first, worker)
-    except KernelError as error:
-        worker.note(first, error)
-    except Unavailable as error:
+    except (Unavailable, *FAILURES) as error:
         worker.note(first, _as_kernel_error(error))
 
 
@@ -92,34 +94,58 @@ def _company(step: Step) -> tuple[type[Step], str]:
 
 def apply(plan: Plan, orders: Orders) -> list[Refused]:
     """Carry out a plan; return what was refused, at most one unless told to go on."""
-    first = next((step for step in plan if isinstance(step, steps.NetnsAdd)), None)
-    if first:
-        try:
+    refused = _refusals(plan, orders) if plan else []
+    if refused and not orders.go_on:
+        return refused
+    return refused + list(_tidied(orders))
+
+
+def _refusals(plan: Plan, orders: Orders) -> list[Refused]:
+    """Carry out the steps; where none can be begun, the first is refused, or all if told so."""
+    try:
+        if any(isinstance(step, steps.NetnsAdd) for step in plan):
             registry.prepare()
-        except Unavailable as error:
-            if orders.nursery:
-                orders.nursery.close()
-            return [Refused(line(first), _as_kernel_error(error), asked=command(first))]
-    _raise_limit()
-    refused = roam(_work, plan, orders)
+        _raise_limit()
+        return roam(_work, plan, orders)
+    except (Unavailable, *FAILURES) as error:
+        if orders.nursery:
+            orders.nursery.close()
+        cause = _as_kernel_error(error)
+        those = plan if orders.go_on else plan[:1]
+        return [Refused(line(step), cause, asked=command(step)) for step in those]
+
+
+def _tidied(orders: Orders) -> Iterator[Refused]:
+    """Forget and remove what no step names; yield what is left of it."""
+    what: list[tuple[str, str, Callable[[], None]]] = [
+        ("- /etc/netns", "rmdir /etc/netns", etc.tidy),
+        ("- claims", f"rmdir {claims.CLAIMS_DIR}", claims.tidy),
+    ]
     if orders.inside:
-        flows.forget(orders.inside)
-    etc.tidy()
-    claims.tidy()
-    return refused
+        those = " ".join(sorted(orders.inside))
+        forget = partial(flows.forget, orders.inside)
+        what.insert(0, (f"- connections {those}", f"conntrack -D -s {those}", forget))
+    for step, asked, tidy in what:
+        try:
+            tidy()
+        except FAILURES as error:
+            yield Refused(step, failure(error), asked=asked)
 
 
-def _as_kernel_error(error: Unavailable) -> KernelError:
-    """Return what was behind a refusal; with none behind it, it was a name that is taken."""
-    cause = error.__cause__
+def _as_kernel_error(error: BaseException) -> KernelError:
+    """Return what was behind a refusal; a sentence may have nothing behind it."""
+    if not isinstance(error, Unavailable):
+        return failure(error)
     if isinstance(error, NoSuchNetns):
         return KernelError(errno.ENOENT, "", error.reason)
-    number = cause.errno if isinstance(cause, OSError) and cause.errno else errno.EEXIST
-    return KernelError(number, "", error.reason.removesuffix(f": {os.strerror(number)}"))
+    cause = error.__cause__
+    number = failure(cause).errno if isinstance(cause, FAILURES) else 0
+    return KernelError(number or 0, "", error.reason.removesuffix(f": {os.strerror(number or 0)}"))
 
 
 def _raise_limit() -> None:
     """Raise the soft limit of open files as far as the hard one allows (getrlimit(2))."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard and soft < 4 * OPEN:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4 * OPEN), hard))
+        with suppress(OSError, ValueError):  # then there are fewer, and a step may say so
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4 * OPEN), hard))

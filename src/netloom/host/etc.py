@@ -20,6 +20,7 @@ from netloom.errors import KernelError
 from netloom.host.journal import files_dir
 from netloom.host.rundir import RUN_DIR
 from netloom.kernel import modes
+from netloom.kernel.files import exists, is_dir, is_link, lexists
 from netloom.model.objects import Desired
 
 ETC_DIR = "/etc/netns"
@@ -29,7 +30,9 @@ _MADE = f"{RUN_DIR}/made-etc-netns"
 _MARK = f"{ETC_DIR}/.netloom"
 """Says the same where it is not forgotten in a reboot: a link to that, which then leads nowhere."""
 
+_NO_LINK = {errno.EINVAL, errno.ENOENT, errno.ENOTDIR, errno.EACCES}
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
+_OF_ROOT = {errno.EACCES, errno.EROFS}
 
 
 def etc_of(lab: str, netns: str) -> str:
@@ -43,23 +46,30 @@ def etc_of(lab: str, netns: str) -> str:
 
 def _places(path: str) -> list[str]:
     """Return where links of ours may be: a namespace's own place, or, if it is a folder, in it."""
-    if os.path.islink(path) or not os.path.isdir(path):
+    if is_link(path) or not is_dir(path):
         return [path]
     return [f"{path}/{entry}" for entry in sorted(os.listdir(path))]
 
 
 def is_taken(netns: str) -> bool:
     """Whether a hosts file stands where a namespace's would, whoever put it there."""
-    return os.path.lexists(f"{ETC_DIR}/{netns}/hosts")
+    return lexists(f"{ETC_DIR}/{netns}/hosts")
 
 
 def _digest_at(path: str, lab: str) -> str:
-    try:
-        target = os.readlink(path)
-    except OSError:
-        return ""
+    target = _target(path)
     start = files_dir(lab) + "/"
     return target.removeprefix(start).partition("/")[0] if target.startswith(start) else ""
+
+
+def _target(path: str) -> str:
+    """Return where a link leads, empty where there is none."""
+    try:
+        return os.readlink(path)
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        return ""
 
 
 def notes(desired: Desired) -> Iterator[str]:
@@ -71,7 +81,7 @@ def notes(desired: Desired) -> Iterator[str]:
     lacking = {}
     for path, names in seen.items():
         entry, slash, _ = path.partition("/")
-        if not os.path.lexists(f"/etc/{entry}"):
+        if not lexists(f"/etc/{entry}"):
             lacking["mkdir" if slash else "touch", entry] = names
     for (remedy, entry), names in lacking.items():
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
@@ -87,7 +97,7 @@ class Etc:
     def __init__(self, lab: str) -> None:
         """Remember which lab."""
         self.lab = lab
-        self.folder = OWN_ETC_DIR if os.path.isdir(OWN_ETC_DIR) else ETC_DIR
+        self.folder = OWN_ETC_DIR if is_dir(OWN_ETC_DIR) else ETC_DIR
         self._first: dict[str, str] = {}
 
     def set_etc(self, netns: str, digest: str) -> None:
@@ -114,7 +124,7 @@ class Etc:
             else:
                 os.symlink(target, path)
         except FileNotFoundError:
-            if first is None and os.path.isdir(self.folder):
+            if first is None and is_dir(self.folder):
                 raise
             if first is None:
                 _make_etc_dir()
@@ -136,7 +146,7 @@ class Etc:
         beside = f"{folder}/.{name}.netloom-new"
         if _digest_at(path, self.lab) or _is_dead(path):
             _replace(target, path, beside)
-        elif os.path.isdir(path):
+        elif is_dir(path):
             self._remove_from(path)
             for entry in os.listdir(target):
                 inner = f"{path}/{entry}"
@@ -161,10 +171,7 @@ class Etc:
 
 def _is_dead(path: str) -> bool:
     """Whether a link was left by a lab that went with a reboot: into our folder, to nothing."""
-    try:
-        return os.readlink(path).startswith(f"{RUN_DIR}/") and not os.path.exists(path)
-    except OSError:
-        return False
+    return _target(path).startswith(f"{RUN_DIR}/") and not exists(path)
 
 
 def _note_made() -> None:
@@ -185,7 +192,7 @@ def _make_etc_dir() -> None:
 
 
 def _mark() -> None:
-    with suppress(OSError):  # another netloom marked it, or removed it
+    with suppress(FileExistsError, FileNotFoundError):  # another netloom marked it, or removed it
         os.symlink(_MADE, _MARK)
 
 
@@ -198,25 +205,43 @@ def _replace(target: str, path: str, beside: str) -> None:
 
 def tidy() -> None:
     """Remove the folders that we made and that are empty."""
-    with suppress(OSError):
-        os.rmdir(OWN_ETC_DIR)
-    if (os.path.exists(_MADE) or os.path.islink(_MARK)) and _remove_etc_dir():
+    _rmdir(OWN_ETC_DIR)
+    if (exists(_MADE) or is_link(_MARK)) and _remove_etc_dir():
         with suppress(FileNotFoundError):
             os.unlink(_MADE)
+
+
+def _rmdir(folder: str) -> bool:
+    """Remove a folder; return whether it is gone, and not in use."""
+    try:
+        os.rmdir(folder)
+    except OSError as error:
+        if error.errno in {errno.ENOTEMPTY, errno.EBUSY}:
+            return False
+        if error.errno != errno.ENOENT:
+            raise
+    return True
 
 
 def _remove_etc_dir() -> bool:
     """Remove /etc/netns if nothing is in it but our mark; return whether it is gone."""
     try:
-        if set(os.listdir(ETC_DIR)) - {os.path.basename(_MARK)}:
-            return False
-        _note_made()  # a reboot may have taken it, and who is killed now must have left word
-        with suppress(FileNotFoundError):
-            os.unlink(_MARK)
-        os.rmdir(ETC_DIR)
+        there = os.listdir(ETC_DIR)
     except FileNotFoundError:
         return True
-    except OSError:
-        _mark()  # another netloom was quicker, and has put something into it
+    if set(there) - {os.path.basename(_MARK)}:
         return False
-    return True
+    _note_made()  # a reboot may have taken it, and who is killed now must have left word
+    try:
+        with suppress(FileNotFoundError):
+            os.unlink(_MARK)
+        gone = _rmdir(ETC_DIR)
+    except OSError as error:
+        if error.errno in _OF_ROOT:  # what root's lab made is not ours to remove
+            os.unlink(_MADE)
+            return False
+        _mark()
+        raise
+    if not gone:
+        _mark()  # another netloom was quicker, and has put something into it
+    return gone

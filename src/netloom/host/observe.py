@@ -15,7 +15,7 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
-from netloom.errors import KernelError, Unavailable
+from netloom.errors import FAILURES, KernelError, Unavailable, failure
 from netloom.host import etc, newborn, sysctl
 from netloom.host.dumps import Look, asked_addrs
 from netloom.host.journal import has_runs
@@ -368,12 +368,19 @@ def observe(scope: Scope, *, empty: bool = False, bare: bool = False) -> Snapsho
     observer = _Observer(scope, bare=bare)
     try:
         return observer.look_at_nothing() if empty and not scope.walls else roam(observer.look)
-    except KernelError as error:
-        raise _unavailable(error) from error
+    except FAILURES as error:
+        raise _unavailable(failure(error)) from error
+
+
+_MOVES = ("unshare", "nsenter")
 
 
 def _unavailable(error: KernelError) -> Unavailable:
-    """Say why even a nameless namespace could not be made or entered."""
+    """Say why even a nameless namespace could not be made or entered, or what else failed."""
+    if not error.asked.startswith(_MOVES):
+        return Unavailable(
+            f"cannot look: {error}", "is the machine out of memory or of open files?"
+        )
     if error.errno == errno.EPERM:
         return Unavailable(f"needs root: {error.asked}: {error.strerror}", REMEDY)
     if error.errno == errno.ENOSPC:
@@ -384,6 +391,10 @@ def _unavailable(error: KernelError) -> Unavailable:
     if error.errno in {errno.EINVAL, errno.ENOSYS}:
         reason = f"this kernel has no network namespaces (CONFIG_NET_NS): {error}"
         return Unavailable(reason, "boot a kernel that has them")
+    return _cannot_look(error)
+
+
+def _cannot_look(error: KernelError) -> Unavailable:
     return Unavailable(f"cannot look: {error}", "is the machine out of memory or of open files?")
 
 

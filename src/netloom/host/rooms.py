@@ -13,11 +13,11 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Semaphore, Thread
 
-from netloom.errors import Unavailable
+from netloom.errors import FAILURES, KernelError
 from netloom.kernel import syscalls
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.objects import HOST
-from netloom.namespaces.enter import hop
+from netloom.namespaces.enter import Kept, begin, hop
 from netloom.namespaces.handle import Handle, open_name, open_self
 
 OPEN = 480
@@ -38,9 +38,21 @@ class Room:
         self.rt = rt
 
     def close(self) -> None:
-        """Let go of the namespace."""
-        self.rt.close()
-        self.handle.close()
+        """Let go of the namespace; that is so whatever the kernel answers."""
+        with suppress(*FAILURES):
+            self.rt.close()
+        with suppress(*FAILURES):
+            self.handle.close()
+
+
+def _room(handle: Handle) -> Room:
+    """Move the calling thread into a namespace, and return that as one that is open."""
+    try:
+        hop(handle)
+        return Room(handle, Rtnetlink())
+    except FAILURES:
+        handle.close()
+        raise
 
 
 class Nursery:
@@ -54,22 +66,22 @@ class Nursery:
         """Begin to make `number` namespaces."""
         self.number = number
         self._free = Semaphore(_AHEAD)
-        self._born: SimpleQueue[Room | OSError | Unavailable] = SimpleQueue()
+        self._born: SimpleQueue[Room | BaseException] = SimpleQueue()
         self._closed = False
         self._thread = Thread(target=self._bear, args=(number,), name="netloom-nursery")
         self._thread.daemon = True
-        self._thread.start()
+        begin(self._thread)
 
     def _bear(self, number: int) -> None:
         for _ in range(number):
             self._free.acquire()
             if self._closed:
                 return
-            try:
+            with Kept() as kept:
                 syscalls.unshare(syscalls.CLONE_NEWNET)
-                self._born.put(Room(open_self(), Rtnetlink()))
-            except (OSError, Unavailable) as error:
-                self._born.put(error)
+                self._born.put(_room(open_self()))
+            if kept.error:
+                self._born.put(kept.error)
 
     def next(self) -> Room:
         """Return a new namespace, or raise what the kernel said instead."""
@@ -96,9 +108,13 @@ class Rooms:
 
     def __init__(self, newborn: int = 0, nursery: Nursery | None = None) -> None:
         """Open `host`; `newborn` namespaces will be asked for, perhaps of a nursery begun early."""
-        self._home = Room(open_self(), Rtnetlink())
+        self._home = _room(open_self())
         self._open: OrderedDict[str, Room] = OrderedDict()
-        self._nursery = nursery or (Nursery(newborn) if newborn else None)
+        try:
+            self._nursery = nursery or (Nursery(newborn) if newborn else None)
+        except KernelError:
+            self._home.close()
+            raise
 
     def __getitem__(self, name: str) -> Room:
         """Return an open namespace, opening it if need be."""
@@ -106,9 +122,7 @@ class Rooms:
             return self._home
         room = self._open.get(name)
         if room is None:
-            handle = open_name(name)
-            hop(handle)
-            return self._keep(name, Room(handle, Rtnetlink()))
+            return self._keep(name, _room(open_name(name)))
         self._open.move_to_end(name)
         return room
 

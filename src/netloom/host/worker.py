@@ -10,10 +10,11 @@ of the steps of that batch: whoever undoes must look again, and does.
 """
 
 import errno
+from contextlib import suppress
 from itertools import count  # noqa: TC003 - what a worker holds, told where it is made
 from typing import TYPE_CHECKING, assert_never
 
-from netloom.errors import KernelError, Refused
+from netloom.errors import FAILURES, KernelError, Refused, failure
 from netloom.host import etc
 from netloom.host.machine import Orders
 from netloom.host.rooms import Rooms
@@ -90,9 +91,10 @@ class Worker:
         return self._rulesets
 
     def close(self) -> None:
-        """Let go of all that is open."""
-        if self._rulesets:
-            self._rulesets.close()
+        """Let go of all that is open; what is refused of that changes nothing."""
+        with suppress(*FAILURES):
+            if self._rulesets:
+                self._rulesets.close()
         self.rooms.close()
 
     def note_up(self, end: End) -> None:
@@ -109,11 +111,12 @@ class Worker:
         with (linkwatch_do_dev), which else a worker of the kernel does in its own time: whoever
         asks for a neighbour in between asks again after a second. To be asked for the link makes
         the kernel do it now (rtnl_getlink, Linux 6.14). Namespaces that are closed again by now
-        have had the time.
+        have had the time. Where that is refused, the kernel does it in its own time.
         """
-        for name, indexes in self.unsettled.items():
-            if room := self.rooms.opened(name):
-                room.rt.ask_each([get_link(index=each) for each in indexes])
+        with suppress(*FAILURES):
+            for name, indexes in self.unsettled.items():
+                if room := self.rooms.opened(name):
+                    room.rt.ask_each([get_link(index=each) for each in indexes])
 
     def note(self, step: Step, error: KernelError) -> None:
         """Note a refusal; that what shall go is gone already is none.
@@ -127,13 +130,20 @@ class Worker:
             self.refused.append(Refused(line(step), error, asked=command(step)))
 
     def flush_or_note(self) -> None:
-        """Send what has been gathered; note what is refused."""
+        """Send what has been gathered; note what is refused.
+
+        Where the answers are lost, nothing is known of any: the first is noted.
+        """
         batch, self.batch = self.batch, []
         self.steps_in_batch = 0
-        if batch:
+        if not batch:
+            return
+        try:
             rt = self.rooms[self.where].rt
             for error in rt.batch_all([message for _, message in batch]):
                 self.note(batch[error.index][0], error)
+        except FAILURES as error:
+            self.note(batch[0][0], failure(error))
 
     # ── batches and indexes ───────────────────────────────────────────────────────────────────
 

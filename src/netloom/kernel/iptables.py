@@ -76,7 +76,7 @@ def tables(family: Family, kind: Flavour) -> frozenset[str]:
             return tables_among(nft.tables(), family)
     try:
         path = f"/proc/thread-self/net/{_WORDS[family][1]}_tables_names"
-        with open(path, encoding="ascii") as file:
+        with open(path, encoding="utf-8") as file:
             return frozenset(file.read().split())
     except FileNotFoundError:  # the module is not loaded
         return frozenset()

@@ -99,13 +99,13 @@ def shares_mounts_with_parent() -> bool:
 
 def in_user_namespace() -> bool:
     """Whether this process lives in a user namespace other than the machine's first one."""
-    with open("/proc/self/uid_map", encoding="ascii") as file:
+    with open("/proc/self/uid_map", encoding="utf-8") as file:
         return file.read().split() != _WHOLE_UID_RANGE
 
 
 def mapped(kind: str) -> list[range]:
     """Return the users (`uid`) or groups (`gid`) that exist in our user namespace."""
-    with open(f"/proc/self/{kind}_map", encoding="ascii") as file:
+    with open(f"/proc/self/{kind}_map", encoding="utf-8") as file:
         lines = [[int(word) for word in line.split()] for line in file]
     return [range(first, first + count) for first, _, count in lines]
 

@@ -11,11 +11,13 @@ Rule 2: no `typing`, `socket` or `subprocess` here: `netloom exec` starts throug
 import ctypes
 import os
 import sys
+from errno import EINTR
 
 from netloom.errors import KernelError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn
 
 CLONE_FS = 0x200
@@ -67,10 +69,19 @@ _KINDS = {CLONE_NEWNET: "net", CLONE_NEWNS: "mount", CLONE_NEWUSER: "user", CLON
 _PROPAGATION = {MS_PRIVATE: "private", MS_SLAVE: "slave", MS_SHARED: "shared"}
 
 
-def _checked(answer: int, asked: str) -> int:
-    if answer < 0:
-        raise KernelError(ctypes.get_errno(), asked)
-    return answer
+_AGAIN = 100
+"""How often a call that a signal interrupted is made again, as Python does by itself (PEP 475)."""
+
+
+def _called(asked: str, call: "Callable[..., int]", *args: object) -> int:
+    """Return what a call answers; raises `KernelError` where it is refused."""
+    for _ in range(_AGAIN):
+        answer = call(*args)
+        if answer >= 0:
+            return answer
+        if ctypes.get_errno() != EINTR:
+            break
+    raise KernelError(ctypes.get_errno(), asked)
 
 
 def setns(fd: int, kind: int = CLONE_NEWNET) -> None:
@@ -79,7 +90,7 @@ def setns(fd: int, kind: int = CLONE_NEWNET) -> None:
     Should: run on a thread that may stay there or die there.
     Mustn't: run on a thread of a pool, nor enter a user namespace beside other threads (EINVAL).
     """
-    _checked(_libc.setns(fd, kind), f"nsenter --{_KINDS[kind]}")
+    _called(f"nsenter --{_KINDS[kind]}", _libc.setns, fd, kind)
 
 
 def unshare(kinds: int) -> None:
@@ -90,7 +101,7 @@ def unshare(kinds: int) -> None:
     Mustn't: ask for a user namespace in a process with threads (EINVAL).
     """
     words = [f"--{word}" for kind, word in _KINDS.items() if kinds & kind]
-    _checked(_libc.unshare(kinds), " ".join(["unshare", *words]))
+    _called(" ".join(["unshare", *words]), _libc.unshare, kinds)
 
 
 def mount(kind: str, source: str, target: str, *, flags: int = 0, data: str = "") -> None:
@@ -99,8 +110,8 @@ def mount(kind: str, source: str, target: str, *, flags: int = 0, data: str = ""
     Should: run in a mount namespace of our own.
     Mustn't: be given a `target` on which something of the machine would be hidden for others.
     """
-    answer = _mount(_path(source), _path(target), kind.encode(), flags, data.encode())
-    _checked(answer, f"mount -t {kind} {source} {target}")
+    asked = f"mount -t {kind} {source} {target}"
+    _called(asked, _mount, _path(source), _path(target), kind.encode(), flags, data.encode())
 
 
 def bind(source: str, target: str, *, recursive: bool = False) -> None:
@@ -111,8 +122,8 @@ def bind(source: str, target: str, *, recursive: bool = False) -> None:
     """
     flags = MS_BIND | MS_REC if recursive else MS_BIND
     word = "--rbind" if recursive else "--bind"
-    answer = _mount(_path(source), _path(target), b"none", flags, None)
-    _checked(answer, f"mount {word} {source} {target}")
+    asked = f"mount {word} {source} {target}"
+    _called(asked, _mount, _path(source), _path(target), b"none", flags, None)
 
 
 def propagation(target: str, kind: int, *, recursive: bool = False) -> None:
@@ -123,7 +134,7 @@ def propagation(target: str, kind: int, *, recursive: bool = False) -> None:
     """
     flags = kind | MS_REC if recursive else kind
     word = ("--make-r" if recursive else "--make-") + _PROPAGATION[kind]
-    _checked(_mount(b"", _path(target), b"none", flags, None), f"mount {word} {target}")
+    _called(f"mount {word} {target}", _mount, b"", _path(target), b"none", flags, None)
 
 
 def unmount(target: str) -> None:
@@ -132,7 +143,8 @@ def unmount(target: str) -> None:
     Should: name one mount that we know to be ours (or that lies in a mount namespace of our own).
     Mustn't: be taken as proof that what was mounted is gone.
     """
-    _checked(_libc.umount2(_path(target), _MNT_DETACH | _UMOUNT_NOFOLLOW), f"umount -l {target}")
+    flags = _MNT_DETACH | _UMOUNT_NOFOLLOW
+    _called(f"umount -l {target}", _libc.umount2, _path(target), flags)
 
 
 def clone_tree(path: str) -> int:
@@ -142,8 +154,8 @@ def clone_tree(path: str) -> int:
     Mustn't: be needed where an older kernel (ENOSYS) must do too.
     """
     flags = _OPEN_TREE_CLONE | _AT_RECURSIVE | os.O_CLOEXEC
-    answer = _syscall(_long(_SYS_OPEN_TREE), _long(_AT_FDCWD), _path(path), _long(flags))
-    return _checked(answer, f"open_tree {path}")
+    number, folder = _long(_SYS_OPEN_TREE), _long(_AT_FDCWD)
+    return _called(f"open_tree {path}", _syscall, number, folder, _path(path), _long(flags))
 
 
 def attach_tree(tree: int, target: str) -> None:
@@ -153,9 +165,9 @@ def attach_tree(tree: int, target: str) -> None:
     Mustn't: be given a tree twice.
     """
     flags = _long(_MOVE_MOUNT_F_EMPTY_PATH)
-    number = _long(_SYS_MOVE_MOUNT)
-    answer = _syscall(number, _long(tree), b"", _long(_AT_FDCWD), _path(target), flags)
-    _checked(answer, f"move_mount to {target}")
+    number, folder = _long(_SYS_MOVE_MOUNT), _long(_AT_FDCWD)
+    asked = f"move_mount to {target}"
+    _called(asked, _syscall, number, _long(tree), b"", folder, _path(target), flags)
 
 
 def end_with_parent(parent: int) -> bool:

@@ -8,12 +8,16 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from errno import EAGAIN
 from types import TracebackType
 from typing import Generic, ParamSpec, Self, TypeVar, cast
 
+from netloom.errors import KernelError
 from netloom.kernel import syscalls
 from netloom.kernel.netlink import netlink_socket, netns_cookie
 from netloom.namespaces.handle import Handle, open_self
+
+_TRIES = 3
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -41,6 +45,16 @@ class Kept:
         return True
 
 
+def begin(thread: threading.Thread) -> None:
+    """Start a thread; raises `KernelError` where the machine allows no more (clone(2))."""
+    try:
+        thread.start()
+    except RuntimeError as error:
+        if "start new thread" not in str(error):  # a program's very end is no refusal
+            raise
+        raise KernelError(EAGAIN, "clone", "no thread can be started") from error
+
+
 class _Errand(threading.Thread, Generic[_T]):
     """A thread that makes one call, and keeps its result or what it raised."""
 
@@ -55,7 +69,7 @@ class _Errand(threading.Thread, Generic[_T]):
             self._result = self._call()
 
     def outcome(self) -> _T:
-        self.start()
+        begin(self)
         self.join()
         if self._kept.error is not None:
             raise self._kept.error
@@ -84,7 +98,19 @@ def roam(call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
         try:
             return call(*args, **keys)
         finally:
+            _come_back(home)
+
+
+def _come_back(home: Handle) -> None:
+    """Move the calling thread to where it was: setns(2) has no reason of its own to refuse that.
+
+    It may lack memory for a moment, and whoever stayed elsewhere would take that for the host.
+    """
+    for _ in range(_TRIES):
+        with suppress(KernelError):
             hop(home)
+            return
+    hop(home)
 
 
 def enter(netns: Handle | int, call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:

@@ -18,7 +18,7 @@ def is_needed() -> bool:
     """Whether this process has not the rights for namespaces, and would have them inside."""
     if os.geteuid() == 0:
         return False
-    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+    with open("/proc/self/status", encoding="utf-8", errors="replace") as file:
         caps = next((line for line in file if line.startswith("CapEff:")), "CapEff: 0")
     return not int(caps.split()[1], 16) & _CAP_SYS_ADMIN
 
@@ -41,7 +41,7 @@ def mark() -> None:
 def lasts(process: int | str = "thread-self") -> bool:
     """Whether names made in the mounts of a process last, because a holder keeps these mounts."""
     try:
-        with open(f"/proc/{process}/root{MARK}", encoding="ascii") as file:
+        with open(f"/proc/{process}/root{MARK}", encoding="utf-8") as file:
             return file.read() == str(os.stat(f"/proc/{process}/ns/mnt").st_ino)
     except OSError:
         return False

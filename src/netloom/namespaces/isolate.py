@@ -81,7 +81,7 @@ def become_root(mapping: "Callable[[], None] | None" = None) -> None:
 
 def _write(path: str, text: str) -> None:
     try:
-        with open(path, "w", encoding="ascii") as file:
+        with open(path, "w", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
         raise KernelError(error.errno or errno.EIO, f"echo {text} > {path}") from error

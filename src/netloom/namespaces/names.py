@@ -93,9 +93,9 @@ def _make_file(path: str, name: str) -> None:
     flags = os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
         os.close(os.open(path, flags, 0))
-    except FileExistsError:
+    except FileExistsError as error:
         reason = f"the name `{name}` is taken"
-        raise Unavailable(reason, f"netloom del {name}") from None
+        raise Unavailable(reason, f"netloom del {name}") from error
     except OSError as error:
         raise refused(path, error) from error
 
@@ -120,14 +120,21 @@ def remove(name: str) -> None:
     Mustn't: be taken as proof that the namespace is gone: the kernel tidies up later.
     """
     path = path_of(name)
-    with suppress(KernelError):  # EINVAL: nothing mounted; as `ip netns del`, unlink decides
-        syscalls.unmount(path)
     try:
+        _unmount(path)
         os.unlink(path)
     except FileNotFoundError:
         raise NoSuchNetns(name, f"no namespace `{name}`") from None
     except OSError as error:
         raise refused(path, error) from error
+
+
+def _unmount(path: str) -> None:
+    try:
+        syscalls.unmount(path)
+    except KernelError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOENT}:
+            raise  # else nothing is mounted: as in `ip netns del`, unlink decides
 
 
 def names() -> list[str]:

@@ -133,7 +133,7 @@ def _why_not(link: SeenLink) -> str:
         return "every namespace has a `lo` of its own"
     phy = f"/sys/class/net/{link.name}/phy80211/name"
     if not link.kind and os.path.exists(phy):
-        with open(phy, encoding="ascii") as file:
+        with open(phy, encoding="utf-8") as file:
             radio = file.read().strip()
         return f"a Wi-Fi card moves as a whole: iw phy {radio} set netns PID, or name NAME"
     kind = f"a {link.kind}" if link.kind else "such a device"

@@ -23,7 +23,7 @@ import signal
 import sys
 from contextlib import suppress
 
-from netloom.errors import KernelError, NetloomError
+from netloom.errors import FAILURES, KernelError, NetloomError, failure
 from netloom.kernel import modes, process, procfs, syscalls
 from netloom.namespaces import handle, run, view
 
@@ -62,6 +62,20 @@ def launch() -> None:
     Stdout and stderr are a pipe on which the one who spawned us reads trouble: its end is there
     when every command has been started, or has failed.
     """
+    try:
+        _fork_each()
+    except FAILURES as error:
+        _complain(error)
+
+
+def _complain(error: BaseException) -> "NoReturn":
+    """Tell the one who waits for us what was refused, its errno first, and end."""
+    refused = failure(error)
+    os.write(2, f"{refused.errno or 0} {refused}\n".encode(errors="surrogateescape"))
+    os._exit(run.TROUBLE)
+
+
+def _fork_each() -> None:
     orders: list[Order] = marshal.loads(sys.stdin.buffer.read())  # noqa: S302 - a pipe of our own
     os.closerange(3, _LAST_FD)  # what those who started netloom left open for it
     nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
@@ -73,6 +87,16 @@ def launch() -> None:
 
 def _keep(order: "Order", nothing: int) -> "NoReturn":
     """Start a command, and live as long as anything of it does."""
+    try:
+        output, log, main = _begin(order, nothing)
+    except FAILURES as error:
+        _complain(error)
+    _watch(_Log(output, log), order, main)
+    os._exit(0)
+
+
+def _begin(order: "Order", nothing: int) -> tuple[int, int, int]:
+    """Start a command; return what it prints into, its log, and its number."""
     os.setsid()
     os.chdir("/")
     process.become_subreaper(KEEPER)
@@ -95,8 +119,7 @@ def _keep(order: "Order", nothing: int) -> "NoReturn":
         for fd in (1, 2):
             os.dup2(nothing, fd)
     os.close(begun)
-    _watch(_Log(output, log), order, main)
-    os._exit(0)
+    return output, log, main
 
 
 def _passing_on(main: int) -> "Callable[[int, FrameType | None], None]":
@@ -158,13 +181,19 @@ def _reap(log: _Log, order: "Order", main: int) -> bool:
             pid, code = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
             log.copy()
-            _write(order, "over", "{}")
+            _last(order, "over", "{}")
             return False
         if pid == 0:
             return True
         if pid == main:
             log.copy()  # its last words stand in the log before its end is noted
-            _write(order, "ended", f'{{"status":{os.waitstatus_to_exitcode(code)}}}')
+            _last(order, "ended", f'{{"status":{os.waitstatus_to_exitcode(code)}}}')
+
+
+def _last(order: "Order", name: str, text: str) -> None:
+    """Write a note about an end; without room for it, whoever is left must still be kept."""
+    with suppress(*FAILURES):
+        _write(order, name, text)
 
 
 def _start(order: "Order", output: int, told: int) -> "NoReturn":
@@ -183,7 +212,7 @@ def _start(order: "Order", output: int, told: int) -> "NoReturn":
     try:
         _enter(order)
         status = _become(order["argv"])
-    except (NetloomError, OSError) as error:
+    except (NetloomError, *FAILURES) as error:
         _tell(str(error))
     os.write(told, b"!")
     os._exit(status)

@@ -81,7 +81,16 @@ def start(lab: str, commands: Sequence[tuple[Command, str]]) -> None:
     here = [order for order in orders if order not in beyond]
     for those, begin in ((here, _spawn), (beyond, porter.spawn)):
         if those and (trouble := _launch(lab, marshal.dumps(those), begin)):
-            raise Unavailable(f"cannot start commands: {trouble.splitlines()[-1]}")
+            raise _refusal(trouble)
+
+
+def _refusal(trouble: str) -> KernelError:
+    """Return the refusal that the launcher or a keeper told: an errno, and what it was about."""
+    number, _, words = trouble.splitlines()[-1].partition(" ")
+    if not number.isdecimal():
+        return KernelError(0, "", f"cannot start commands: {trouble.splitlines()[-1]}")
+    reason = words.removesuffix(f": {os.strerror(int(number))}")
+    return KernelError(int(number), "", f"cannot start commands: {reason}")
 
 
 def _order(lab: str, command: Command, digest: str, boot: str) -> "Order":

@@ -221,7 +221,7 @@ def _is_own(folder: str) -> bool:
 def _noted(folder: str) -> list[_Noted]:
     """Return the two that are noted in a folder, nothing if none are."""
     try:
-        with open(f"{folder}/holder", encoding="ascii") as file:
+        with open(f"{folder}/holder", encoding="utf-8") as file:
             pid, start, other, later = map(int, file.read().split())
     except (OSError, ValueError):
         return []

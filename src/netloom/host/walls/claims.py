@@ -12,6 +12,7 @@ Rule 1: the file is written before the setting, and goes after it is restored.
 Rule 2: all of it happens under one lock, the folder's; no lab waits long for another.
 """
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ from netloom.host import sysctl
 from netloom.host.journal import boot_id
 from netloom.host.rundir import RUN_DIR
 from netloom.kernel import modes
+from netloom.kernel.files import is_dir
 
 CLAIMS_DIR = f"{RUN_DIR}/claims"
 _FORWARD = "net.ipv4.ip_forward"
@@ -102,13 +104,15 @@ def remove(lab: str, key: str) -> None:
 
 def tidy() -> None:
     """Remove what somebody was killed over, and the folder where nothing is held."""
-    if not os.path.isdir(CLAIMS_DIR):
+    if not is_dir(CLAIMS_DIR):
         return
-    with _locked(), suppress(OSError):
-        for name in os.listdir(CLAIMS_DIR):
-            if name.endswith(_UNFINISHED):
-                os.unlink(f"{CLAIMS_DIR}/{name}")
-        os.rmdir(CLAIMS_DIR)
+    with _locked():
+        there = os.listdir(CLAIMS_DIR)
+        held = [name for name in there if not name.endswith(_UNFINISHED)]
+        for name in set(there).difference(held):
+            os.unlink(f"{CLAIMS_DIR}/{name}")
+        if not held:
+            os.rmdir(CLAIMS_DIR)
 
 
 def _beside(key: str, found: str) -> dict[str, str]:
@@ -125,11 +129,12 @@ def _beside(key: str, found: str) -> dict[str, str]:
 def _restore(claim: Claim) -> None:
     rewritten = {key: old for key, old in claim.beside.items() if key != _FORWARD}
     kept = sysctl.read(rewritten)
-    with suppress(KernelError):  # the interface went meanwhile
-        sysctl.write(claim.key, claim.found)
-    for key in kept:
-        with suppress(KernelError):
-            sysctl.write(key, rewritten[key])
+    for key, value in {claim.key: claim.found, **{key: rewritten[key] for key in kept}}.items():
+        try:
+            sysctl.write(key, value)
+        except KernelError as error:
+            if error.errno != errno.ENOENT:
+                raise  # else the interface went meanwhile
 
 
 @contextmanager
@@ -141,15 +146,21 @@ def _locked() -> Iterator[None]:
             folder = os.open(CLAIMS_DIR, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:  # another lab has just tidied up
             continue
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        with suppress(FileNotFoundError):
-            if os.stat(CLAIMS_DIR).st_ino == os.fstat(folder).st_ino:
-                break
-        os.close(folder)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            if _is_still(folder):
+                yield
+                return
+        finally:
+            os.close(folder)
+
+
+def _is_still(folder: int) -> bool:
+    """Whether it is the folder that was opened which stands there."""
     try:
-        yield
-    finally:
-        os.close(folder)
+        return os.stat(CLAIMS_DIR).st_ino == os.fstat(folder).st_ino
+    except FileNotFoundError:
+        return False
 
 
 def _path(key: str) -> str:

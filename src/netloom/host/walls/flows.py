@@ -4,16 +4,19 @@ A connection outlives the lab by up to five days (nf_conntrack_tcp_timeout_estab
 with the same addresses would meet the old one's.
 """
 
+import errno
 import socket
 from collections.abc import Iterable
 
-from netloom.errors import KernelError
 from netloom.kernel.netlink import Rtnetlink, prepared
 from netloom.model.objects import HOST, Desired
 from netloom.values import contains, family, network_of
 from netloom.wire.conntrack import Flow, dump_flows, flow_del, read_flow
 
 _NETLINK_NETFILTER = 12
+
+_LACKING = {errno.EPROTONOSUPPORT, errno.EINVAL, errno.EOPNOTSUPP}
+"""What a kernel says that has no conntrack, or has not loaded it: then it remembers nothing."""
 
 
 def left(states: Iterable[Desired], wanted: Desired) -> frozenset[str]:
@@ -37,18 +40,25 @@ def _inside(state: Desired) -> frozenset[str]:
 
 
 def forget(prefixes: Iterable[str]) -> None:
-    """Forget the connections from and to some prefixes, in the calling thread's namespace."""
-    wanted = list(prefixes)
+    """Forget the connections from and to some prefixes, in the calling thread's namespace.
+
+    Raises `OSError` where one of them may still be remembered.
+    """
     try:
         sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
-    except OSError:  # a kernel without conntrack remembers nothing
-        return
-    with Rtnetlink(prepared(sock)) as ct:
-        try:
-            flows = [flow for data in ct.dump(dump_flows()) if (flow := read_flow(data))]
-        except KernelError:
-            return
-        ct.batch_all([flow_del(flow) for flow in flows if _concerns(flow, wanted)])
+        with Rtnetlink(prepared(sock)) as ct:
+            _forget(ct, list(prefixes))
+    except OSError as error:
+        if error.errno not in _LACKING:
+            raise
+
+
+def _forget(ct: Rtnetlink, wanted: list[str]) -> None:
+    flows = [flow for data in ct.dump(dump_flows()) if (flow := read_flow(data))]
+    refused = ct.batch_all([flow_del(flow) for flow in flows if _concerns(flow, wanted)])
+    for error in refused:
+        if error.errno != errno.ENOENT:  # it was over by then
+            raise error
 
 
 def _concerns(flow: Flow, prefixes: list[str]) -> bool:

@@ -182,7 +182,7 @@ def _saved(command: Command, tool: Tool, family: Family) -> tuple[WallTable, ...
 
 def _has_legacy(word: str) -> bool:
     try:
-        with open(f"/proc/thread-self/net/{word}_tables_names", encoding="ascii") as file:
+        with open(f"/proc/thread-self/net/{word}_tables_names", encoding="utf-8") as file:
             return not _TABLES.isdisjoint(file.read().split())
     except (FileNotFoundError, PermissionError):  # the module is not loaded, or a user's namespace
         return False

@@ -1,0 +1,44 @@
+"""Whether something stands at a path; a question that was not answered is not a no.
+
+`os.path.exists` takes any error for an absence: a machine without memory for a moment would have no
+IPv6, and a lab no files. Here only what says so is one.
+
+Rule: no `typing` here: `netloom exec` starts through this file.
+"""
+
+import os
+import stat
+from errno import EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR
+
+_ABSENT = {ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG}
+"""What says that nothing stands there, or nothing that is there for us."""
+
+
+def exists(path: str) -> bool:
+    """Whether a path leads to anything; raises `OSError` where that cannot be said."""
+    return _mode(path) != 0
+
+
+def is_dir(path: str) -> bool:
+    """Whether a path leads to a folder; raises `OSError` where that cannot be said."""
+    return stat.S_ISDIR(_mode(path))
+
+
+def is_link(path: str) -> bool:
+    """Whether a symbolic link stands there; raises `OSError` where that cannot be said."""
+    return stat.S_ISLNK(_mode(path, follow=False))
+
+
+def lexists(path: str) -> bool:
+    """Whether anything stands there, a link that leads nowhere too; raises `OSError`."""
+    return _mode(path, follow=False) != 0
+
+
+def _mode(path: str, *, follow: bool = True) -> int:
+    """Return type and mode of what stands at a path, 0 for nothing."""
+    try:
+        return os.stat(path, follow_symlinks=follow).st_mode
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return 0
+        raise
