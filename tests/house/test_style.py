@@ -100,6 +100,20 @@ def test_only_the_command_line_catches_everything() -> None:
     assert [f"{name(path)}:{h.lineno}" for path, h in broad] == []
 
 
+def test_a_question_that_failed_is_not_a_no() -> None:
+    """Whoever speaks to the machine asks by `kernel/files.py`: os.path takes any error for a no."""
+    asks = re.compile(r"os\.path\.(exists|lexists|isdir|isfile|islink)\(|encoding=\"ascii\"")
+    floors = ("kernel", "namespaces", "host")
+    found = {
+        f"{name(path)}: {hit[0]}"
+        for path in SRC
+        if path.relative_to(ROOT).parts[2] in floors
+        for hit in asks.finditer(path.read_text())
+    }
+
+    assert found == set()
+
+
 def names_in(node: ast.AST) -> set[str]:
     """Return the names that an expression uses."""
     return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}

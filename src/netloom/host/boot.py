@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from netloom.errors import Unavailable
 from netloom.kernel import modes
+from netloom.kernel.files import is_dir, is_link
 
 UNITS = "/etc/systemd/system"
 TEMPLATE = f"{UNITS}/netloom@.service"
@@ -152,7 +153,7 @@ def enable(path: str, argv: Sequence[str]) -> Told:
     if before is not None and not before.startswith(_MARK):
         reason = f"`{TEMPLATE}` is not netloom's own"
         raise Unavailable(reason, "move it away; netloom writes one by this name")
-    if before == text and os.path.islink(link):
+    if before == text and is_link(link):
         return Told(changed=False)
     try:
         _write(text)
@@ -176,7 +177,7 @@ def disable(path: str) -> Told:
     """
     unit = unit_of(path)
     link = f"{WANTS}/{unit}"
-    if not os.path.islink(link):
+    if not is_link(link):
         return Told(changed=False)
     note = _systemctl("disable", unit)
     try:
@@ -213,7 +214,7 @@ def _write(text: str) -> None:
 def _linked(unit: str, link: str) -> str:
     """Make the link by systemctl, or else by hand; return why it was by hand."""
     note = _systemctl("enable", unit)
-    if not os.path.islink(link):
+    if not is_link(link):
         modes.make_dirs(WANTS, modes.PUBLIC_DIR)
         os.symlink(TEMPLATE, link)
     return note
@@ -221,7 +222,7 @@ def _linked(unit: str, link: str) -> str:
 
 def _systemctl(verb: str, unit: str) -> str:
     """Run systemctl; return why it could not do it, empty if it did."""
-    if not os.path.isdir(_BOOTED):
+    if not is_dir(_BOOTED):
         return "systemd does not run here"
     program = shutil.which("systemctl")
     if program is None:

@@ -29,6 +29,7 @@ from msgspec import Struct
 from netloom.errors import Unavailable
 from netloom.host.rundir import LABS_DIR, RUN_DIR, check_own, lab_dir, make_lab_dir
 from netloom.kernel import modes
+from netloom.kernel.files import exists, is_dir
 from netloom.model.objects import NOTHING, Desired, Netns
 from netloom.model.walls import Across, Through
 from netloom.namespaces.cover import make_run_writable
@@ -118,7 +119,7 @@ def files_dir(lab: str) -> str:
 
 def has_runs(lab: str) -> bool:
     """Whether anything is remembered of a lab's commands."""
-    return os.path.isdir(f"{lab_dir(lab)}/run")
+    return is_dir(f"{lab_dir(lab)}/run")
 
 
 class Journal:
@@ -201,7 +202,7 @@ class Journal:
     def begin(self, pending: Pending, folders: Mapping[str, Mapping[str, str]]) -> None:
         """Put on disk what folders will be needed, and last what is made; raises `Unavailable`."""
         files = f"{self.dir}/files"
-        new = [digest for digest in folders if not os.path.exists(f"{files}/{digest}")]
+        new = [digest for digest in folders if not exists(f"{files}/{digest}")]
         try:
             if new:
                 make_lab_dir(self.lab, "files")

@@ -8,15 +8,15 @@ Rule: looking changes nothing. (To learn how a new namespace begins, one is made
 is gone when its thread is.)
 """
 
-import errno
 from collections.abc import Iterable
 from socket import if_nameindex
 from typing import assert_never
 
 from msgspec.structs import replace
 
-from netloom.errors import FAILURES, KernelError, Unavailable, failure
+from netloom.errors import FAILURES, KernelError
 from netloom.host import etc, newborn, sysctl
+from netloom.host.cannot_look import cannot_look
 from netloom.host.dumps import Look, asked_addrs
 from netloom.host.journal import has_runs
 from netloom.host.scope import Scope
@@ -42,7 +42,6 @@ from netloom.model.objects import (
 from netloom.model.snapshot import Foreign, GivenLink, Snapshot
 from netloom.model.walls import Passage, Walls  # noqa: TC001 - what an observer holds
 from netloom.namespaces import names as registry
-from netloom.namespaces.cover import REMEDY
 from netloom.namespaces.enter import aside, hop, roam
 from netloom.namespaces.handle import Handle, NoSuchNetns, Stale, open_name
 from netloom.plan.sysctls import NO_IPV6, link_of
@@ -360,7 +359,7 @@ def _forwarding(rt: Rtnetlink, keys: Iterable[str]) -> dict[str, str]:
 
 
 def observe(scope: Scope, *, empty: bool = False, bare: bool = False) -> Snapshot:
-    """Return what is there within a scope; raises `Unavailable` where looking is not allowed.
+    """Return what is there within a scope; raises `Unavailable` where that cannot be looked at.
 
     `empty`: the machine is known to be newborn, with nothing in it; `bare`: its namespace `host` is
     known to have no interfaces but those of its birth.
@@ -369,33 +368,7 @@ def observe(scope: Scope, *, empty: bool = False, bare: bool = False) -> Snapsho
     try:
         return observer.look_at_nothing() if empty and not scope.walls else roam(observer.look)
     except FAILURES as error:
-        raise _unavailable(failure(error)) from error
-
-
-_MOVES = ("unshare", "nsenter")
-
-
-def _unavailable(error: KernelError) -> Unavailable:
-    """Say why even a nameless namespace could not be made or entered, or what else failed."""
-    if not error.asked.startswith(_MOVES):
-        return Unavailable(
-            f"cannot look: {error}", "is the machine out of memory or of open files?"
-        )
-    if error.errno == errno.EPERM:
-        return Unavailable(f"needs root: {error.asked}: {error.strerror}", REMEDY)
-    if error.errno == errno.ENOSPC:
-        reason = (
-            "no more network namespaces are allowed (user.max_net_namespaces, user_namespaces(7))"
-        )
-        return Unavailable(reason, "sysctl -w user.max_net_namespaces=…, or take labs down")
-    if error.errno in {errno.EINVAL, errno.ENOSYS}:
-        reason = f"this kernel has no network namespaces (CONFIG_NET_NS): {error}"
-        return Unavailable(reason, "boot a kernel that has them")
-    return _cannot_look(error)
-
-
-def _cannot_look(error: KernelError) -> Unavailable:
-    return Unavailable(f"cannot look: {error}", "is the machine out of memory or of open files?")
+        raise cannot_look(error) from error
 
 
 def _is_leaving(seen: SeenLink) -> bool:

@@ -13,6 +13,7 @@ from netloom.host.commands.ending import members
 from netloom.host.journal import Journal, boot_id, labs
 from netloom.host.rootless import porter
 from netloom.host.walls.claims import Claim, claims
+from netloom.kernel.files import exists
 from netloom.kernel.netlink import Rtnetlink
 from netloom.kernel.sockets import diag_socket, listeners
 from netloom.model.marks import lab_of
@@ -97,7 +98,7 @@ def _found(program: str) -> str:
 
 def _no_tun() -> str:
     """Return why nobody like us can make a tap, empty if one can."""
-    if not os.path.exists(_TUN):
+    if not exists(_TUN):
         return os.strerror(errno.ENOENT)
     return "" if os.access(_TUN, os.R_OK | os.W_OK) else os.strerror(errno.EACCES)
 

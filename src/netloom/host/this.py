@@ -11,6 +11,7 @@ from netloom.host.journal import Journal, boot_id
 from netloom.host.machine import Holders, Orders
 from netloom.host.scope import Scope
 from netloom.host.subnets import host_subnets
+from netloom.kernel.files import exists
 from netloom.model.objects import HOST, Desired
 from netloom.model.snapshot import Snapshot
 from netloom.model.walls import Walls
@@ -37,7 +38,7 @@ class ThisMachine:
     @property
     def ipv6(self) -> bool:
         """Whether the kernel has IPv6."""
-        return os.path.exists("/proc/sys/net/ipv6")
+        return exists("/proc/sys/net/ipv6")
 
     @property
     def hostname(self) -> str:

@@ -12,6 +12,8 @@ import os
 import stat
 from contextlib import suppress
 
+from netloom.kernel.files import is_dir
+
 PRIVATE = 0o600
 PRIVATE_DIR = 0o700
 PUBLIC = 0o644
@@ -35,7 +37,7 @@ def make_dirs(path: str, mode: int) -> None:
         make_dirs(os.path.dirname(path), mode)
         make_dirs(path, mode)
     except FileExistsError:
-        if not os.path.isdir(path):
+        if not is_dir(path):
             raise
 
 

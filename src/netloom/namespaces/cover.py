@@ -12,6 +12,7 @@ import os
 
 from netloom.errors import KernelError, Unavailable
 from netloom.kernel import modes, procfs, syscalls
+from netloom.kernel.files import is_dir
 from netloom.namespaces.enter import aside
 
 REMEDY = "run it as root, or inside `unshare -Urnm`"
@@ -68,7 +69,7 @@ def _is_machines() -> bool:
 
 
 def _writable(path: str) -> bool:
-    return os.access(path if os.path.isdir(path) else _RUN, os.W_OK)
+    return os.access(path if is_dir(path) else _RUN, os.W_OK)
 
 
 def _cover() -> None:

@@ -16,6 +16,7 @@ from typing import ParamSpec, TypeVar
 from netloom.errors import KernelError, Unavailable
 from netloom.kernel import modes, syscalls
 from netloom.kernel.closing import Closing
+from netloom.kernel.files import is_dir
 from netloom.kernel.loopback import set_lo_up
 from netloom.namespaces import cover, isolate, view
 from netloom.namespaces.away import Portable, away
@@ -123,7 +124,7 @@ def _outer() -> Place:
     syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET)
     syscalls.propagation("/", syscalls.MS_PRIVATE, recursive=True)
     cover.lay_run()
-    if os.path.isdir(_OF_OTHERS):  # names there are those of the machine's namespaces
+    if is_dir(_OF_OTHERS):  # names there are those of the machine's namespaces
         syscalls.mount("tmpfs", "netloom", _OF_OTHERS, data="mode=755")
     kept = f"{view.ETC_DIRS[1]}/.kept"
     modes.make_dirs(kept, modes.PUBLIC_DIR)  # what namespaces see in /etc shall be there

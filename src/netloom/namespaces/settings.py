@@ -12,6 +12,7 @@ import os
 
 from netloom.errors import KernelError
 from netloom.kernel import syscalls
+from netloom.kernel.files import exists
 
 APPARMOR = "kernel.apparmor_restrict_unprivileged_userns"
 """Ubuntu's own rule, there since 23.10 and on since 24.04."""
@@ -135,9 +136,9 @@ def _mounts(pid: str) -> list[tuple[str, str]]:
 
 def _container() -> str:
     """Return which manager says that this is a container of its own, empty if none does."""
-    if os.path.exists("/run/.containerenv"):
+    if exists("/run/.containerenv"):
         return "podman"
-    if os.path.exists("/.dockerenv"):
+    if exists("/.dockerenv"):
         return "docker"
     if "KUBERNETES_SERVICE_HOST" in os.environ:
         return "kubernetes"

@@ -20,6 +20,7 @@ from typing import NamedTuple, Self
 import msgspec
 
 from netloom.errors import KernelError, Unavailable
+from netloom.kernel.files import lexists
 from netloom.kernel.process import process
 from netloom.model.objects import HOST
 from netloom.namespaces import handle
@@ -84,7 +85,7 @@ def open_target(text: str) -> Target:
     lab, slash, name = text.rpartition("/")
     if slash:
         return _of_lab(text, lab, name)
-    if text.isascii() and text.isdigit() and not os.path.lexists(handle.path_of(text)):
+    if text.isascii() and text.isdigit() and not lexists(handle.path_of(text)):
         return _process(f"pid:{text}", text)
     return Target(text, text, f"ip -n {text}", handle.open_name(text))
 

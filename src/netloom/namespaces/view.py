@@ -16,6 +16,7 @@ from contextlib import suppress
 
 from netloom.errors import KernelError
 from netloom.kernel import modes, procfs, syscalls
+from netloom.kernel.files import exists, is_dir, is_link, lexists
 
 ETC_DIRS = ("/etc/netns", "/run/netloom/etc")
 """Where a namespace's own files for /etc are, those that win first."""
@@ -143,7 +144,7 @@ def _files_of(name: str) -> dict[str, str]:
     for directory in reversed(ETC_DIRS):
         for entry in _entries(f"{directory}/{name}"):
             path = f"{directory}/{name}/{entry}"
-            if entry not in wanted or os.path.exists(path):  # one that leads nowhere never wins
+            if entry not in wanted or exists(path):  # one that leads nowhere never wins
                 wanted[entry] = path
     return wanted
 
@@ -157,7 +158,7 @@ def _entries(directory: str) -> list[str]:
 
 def _bind(source: str, target: str) -> str:
     try:
-        if os.path.islink(target):
+        if is_link(target):
             _cover_link(source, target)
         else:
             syscalls.bind(source, target)
@@ -204,7 +205,7 @@ def lay_texts(label: str, texts: dict[str, str]) -> list[str]:
 
 
 def _lay_text(name: str, text: str) -> str:
-    if not os.path.lexists(f"/etc/{name}"):
+    if not lexists(f"/etc/{name}"):
         return f"there is no /etc/{name} that another could lie over"
     path = f"{_RUN}/{name}"
     modes.write(path, text.encode(errors="surrogateescape"), modes.PUBLIC)
@@ -220,8 +221,8 @@ def hide_resolvers(label: str) -> None:
     Should: come after `own_mounts`.
     Mustn't: take away what /etc/resolv.conf says where that leads into such a folder.
     """
-    there = [folder for folder in _RESOLVERS if os.path.isdir(folder)]
-    if any("nscd" not in folder for folder in there) and os.path.isdir(_BUS):
+    there = [folder for folder in _RESOLVERS if is_dir(folder)]
+    if any("nscd" not in folder for folder in there) and is_dir(_BUS):
         there.append(_BUS)
     for folder in dict.fromkeys(map(os.path.realpath, there)):  # /var/run is /run mostly
         _lay_nothing(label, folder)

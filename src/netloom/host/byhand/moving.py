@@ -11,7 +11,6 @@ Rule 2: undoing is the same move, backwards, with the same list.
 """
 
 import errno
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
@@ -19,6 +18,7 @@ from typing import NamedTuple
 from netloom.errors import Interrupted, KernelError, Refused, Unavailable
 from netloom.host.brake import brake
 from netloom.host.byhand.wiring import conversation, is_taken
+from netloom.kernel.files import exists
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.marks import lab_of
 from netloom.namespaces.handle import open_self
@@ -132,7 +132,7 @@ def _why_not(link: SeenLink) -> str:
     if link.name == "lo":
         return "every namespace has a `lo` of its own"
     phy = f"/sys/class/net/{link.name}/phy80211/name"
-    if not link.kind and os.path.exists(phy):
+    if not link.kind and exists(phy):
         with open(phy, encoding="utf-8") as file:
             radio = file.read().strip()
         return f"a Wi-Fi card moves as a whole: iw phy {radio} set netns PID, or name NAME"

@@ -27,6 +27,7 @@ from netloom.host.journal import boot_id
 from netloom.host.rootless import porter
 from netloom.host.rundir import make_lab_dir
 from netloom.kernel import modes, procfs
+from netloom.kernel.files import is_dir
 from netloom.model.objects import HOST
 from netloom.values import NAME_MAX
 
@@ -54,7 +55,7 @@ def check(commands: Sequence[Command]) -> None:
             raise Unavailable(f"{label} has no command that could be run")
         if len(os.fsencode(f"{command.netns}:{command.name}.log")) > NAME_MAX:
             raise Unavailable(f"{label} has too long a name", "call it by another `name:`")
-        if not os.path.isdir(command.cwd):
+        if not is_dir(command.cwd):
             raise Unavailable(f"{label}: no folder `{command.cwd}`", "name another as its `cwd`")
         _identity(command.user)
 

@@ -25,6 +25,7 @@ from msgspec import Struct
 from netloom.host.journal import boot_id
 from netloom.host.rundir import lab_dir
 from netloom.kernel import process
+from netloom.kernel.files import exists
 from netloom.model import objects
 from netloom.namespaces import view
 
@@ -170,7 +171,7 @@ def read_run(folder: str) -> Run:
     for name, decoder in _DECODE.items():
         note = _read(f"{folder}/{name}")
         found[name] = decoder.decode(note) if note else None
-    return Run(folder, asked, **found, over=os.path.exists(f"{folder}/over"))
+    return Run(folder, asked, **found, over=exists(f"{folder}/over"))
 
 
 def _read(path: str) -> bytes:

@@ -17,6 +17,7 @@ from netloom.errors import KernelError, NotReady, Unavailable
 from netloom.host.commands.processes import Command, Run, alive, log_path, read_run, runs, tail
 from netloom.host.journal import boot_id
 from netloom.kernel import inotify
+from netloom.kernel.files import exists
 from netloom.kernel.netlink import Rtnetlink
 from netloom.kernel.process import age, descendants, open_pidfd, processes
 from netloom.kernel.sockets import (
@@ -201,7 +202,7 @@ class _Vigil:
         self.events[self.queue.watch(watch.run.folder, inotify.MOVED_IN)] = watch
         if watch.asks:
             watch.diag = self.stack.enter_context(_diag(watch.command.netns))
-        elif watch.wanted and os.path.exists(watch.log):
+        elif watch.wanted and exists(watch.log):
             self.events[self.queue.watch(watch.log, inotify.MODIFIED)] = watch
         # A file for each: only where the end of a keeper must wake us.
         noted = watch.run.keeper if watch.wanted else None

@@ -25,6 +25,7 @@ from contextlib import ExitStack, suppress
 
 from netloom.errors import Unavailable
 from netloom.kernel import modes, process, syscalls
+from netloom.kernel.files import is_dir
 from netloom.namespaces.enter import same_folder
 from netloom.namespaces.holder import is_used
 
@@ -66,7 +67,7 @@ class Holder:
 
         Raises `Unavailable` where the folder is somebody else's, or the machine refuses.
         """
-        if not start and not os.path.isdir(self.folder):
+        if not start and not is_dir(self.folder):
             return 0
         gate = self._through_the_gate()
         pid = 0
@@ -199,7 +200,7 @@ def _folders() -> Iterator[str]:
     """Yield where the holder may be noted, the best first."""
     uid = os.geteuid()
     for runtime in (os.environ.get("XDG_RUNTIME_DIR", ""), f"/run/user/{uid}"):
-        if runtime and os.path.isdir(runtime) and os.stat(runtime).st_uid == uid:
+        if runtime and is_dir(runtime) and os.stat(runtime).st_uid == uid:
             yield f"{runtime}/netloom"
     yield f"/tmp/netloom-{uid}"  # noqa: S108 - looked at before it is trusted
 

@@ -26,6 +26,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 
 from netloom.errors import Unavailable
+from netloom.kernel.files import exists
 from netloom.namespaces.handle import open_self
 
 TYPE_CHECKING = False
@@ -45,7 +46,7 @@ def path_of(netns: int) -> str:
 
 def is_here() -> bool:
     """Whether the network of the calling thread has a porter: then the machine is outside."""
-    return os.path.exists(_path())
+    return exists(_path())
 
 
 def _path() -> str:

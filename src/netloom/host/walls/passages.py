@@ -22,6 +22,7 @@ from msgspec import structs
 
 from netloom.errors import KernelError, Unavailable
 from netloom.host import sysctl
+from netloom.kernel.files import exists
 from netloom.kernel.nft import Nft
 from netloom.model.walls import Noted, Passage, Tool, WallRule, Walls, WallTable
 from netloom.plan.openings import Command, closing, opening, program
@@ -248,7 +249,7 @@ def _change(command: Command) -> None:
 
 def _environment() -> dict[str, str]:
     env = {**os.environ, "LC_ALL": "C"}
-    if not os.path.exists(_LOCK):  # nobody else takes it, and iptables-legacy would leave it there
+    if not exists(_LOCK):  # nobody else takes it, and iptables-legacy would leave it there
         env["XTABLES_LOCKFILE"] = "/dev/null"
     return env
 
