@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netloom import engine
+from netloom.engine.transaction import known
 from netloom.host.journal import Journal, Pending
 from netloom.host.machine import Orders
 from netloom.model.objects import Desired
@@ -41,10 +42,10 @@ def apply(plan: Plan, snapshot: Snapshot) -> None:
 def interrupted(change: Change, steps: int) -> tuple[engine.Draft, Plan]:
     """Begin to lead a lab to its second world, and stop after some steps, as if killed."""
     with Journal(LAB) as journal:
-        draft = engine.draft(source(change.topologies[1]), journal, MACHINE)
+        draft = engine.draft(source(change.topologies[1]), known(journal), MACHINE)
         names = frozenset(step.netns for step in draft.plan if isinstance(step, NetnsAdd))
         desired = draft.lowered.desired
-        pending = Pending(LAB, MACHINE.boot, draft.record, names, desired)
+        pending = Pending(LAB, MACHINE.boot, names, desired)
         journal.begin(pending, desired.folders)
         begun = draft.plan[: steps % (len(draft.plan) + 1)]
         apply(begun, draft.snapshot)

@@ -141,12 +141,13 @@ def _every(lab: str, stack: ExitStack) -> "list[Source]":
     """Return all interfaces of a lab, those on the host too, or of all names."""
     from netloom.engine import lab_name
     from netloom.host.byhand.packets import Source, links_of
+    from netloom.host.this import ThisMachine
     from netloom.model.marks import lab_of
     from netloom.model.objects import HOST
     from netloom.namespaces import names
     from netloom.topology.lower import switch_of
 
-    lab = lab_name(lab) if lab else ""
+    lab = lab_name(lab, ThisMachine()) if lab else ""
     found = []
     for row in rows(names.names()):
         if row.stale or (lab and row.lab != lab) or (row.lab and row.name == switch_of(row.lab)):

@@ -10,6 +10,7 @@ import click
 from netloom import engine as front
 from netloom.cli.output import REFUSED, Stop, answer, refusals, tell
 from netloom.host import boot
+from netloom.host.this import ThisMachine
 from netloom.topology.suggest import did_you_mean
 
 
@@ -88,7 +89,7 @@ def _by_lab() -> dict[str, list[str]]:
     """Return the files that start at boot by the name of the lab that each makes."""
     found: dict[str, list[str]] = {}
     for path in boot.enabled():
-        found.setdefault(front.lab_name(path), []).append(path)
+        found.setdefault(front.lab_name(path, ThisMachine()), []).append(path)
     return found
 
 

@@ -11,7 +11,6 @@ import click
 
 from netloom import engine as front
 from netloom.cli.output import NO, REFUSED, TRIED, Stop, answer, progress, refusals, tell
-from netloom.host.journal import labs as remembered
 from netloom.host.this import ThisMachine
 from netloom.model.objects import (
     HOST,
@@ -44,7 +43,7 @@ def _labs(
     incomplete: str,
 ) -> list[str]:
     """Return the labs that a word may become."""
-    return [name for name in remembered() if name.startswith(incomplete)]
+    return [name for name in ThisMachine().labs() if name.startswith(incomplete)]
 
 
 _LAB = click.argument("lab", default="", required=False, shell_complete=_labs)
@@ -189,7 +188,7 @@ def _attempt(lab: str, desired: Desired) -> str:
 def down_command(lab: str, *, every: bool, force: bool, quiet: bool) -> None:
     """Take a lab down, and leave nothing."""
     with refusals():
-        names = front.guests_first(remembered()) if every else [_lab(lab)]
+        names = front.dependents_first(ThisMachine()) if every else [_lab(lab)]
     troubles = []
     for name in names:
         try:
@@ -218,11 +217,13 @@ def _tell_down(name: str, report: front.Report | None) -> None:
 
 def _lab(text: str) -> str:
     """Return the lab that LAB means; a name or a file that nobody knows is a mistake."""
-    name = front.lab_name(text or f"./{front.DEFAULT_FILE}")
-    if name in remembered() or ThisMachine().marked(name):
+    machine = ThisMachine()
+    name = front.lab_name(text or f"./{front.DEFAULT_FILE}", machine)
+    remembered = machine.labs()
+    if name in remembered or machine.marked(name):
         return name
     if name == text:
-        hint = did_you_mean(name, remembered())
+        hint = did_you_mean(name, remembered)
         reason = f"no lab `{name}`" + (f": {hint}" if hint else "")
         message = f"{reason} (netloom labs)"
         raise Stop(message, REFUSED)
@@ -273,7 +274,7 @@ def verify_command(lab: str, *, as_json: bool) -> None:
         name = _lab(lab)
         steps = front.verify(name)
         elsewhere = front.moved(name)
-        bare = front.uncovered(name) if steps else ()
+        bare = ThisMachine().uncovered(name) if steps else ()
     if steps is None:
         message = f"{name} is not up"
         raise Stop(message, NO)
@@ -309,6 +310,8 @@ def undo_command(lab: str, *, listed: bool) -> None:
         message = f"{name}: there is nothing to undo"
         raise Stop(message, REFUSED)
     answer(plan_text(report.plan))
+    for note in report.notes:
+        tell(f"note: {note}")
 
 
 @click.command("labs")

@@ -73,18 +73,23 @@ def refusals() -> Iterator[None]:
     except TopologyError as error:
         raise Stop(_mistakes(error), REFUSED) from error
     except Refused as error:
-        raise Stop(str(error), TRIED) from error
+        raise Stop(_with_notes(error), TRIED) from error
     except NotReady as error:
         message = f"{error}\nthe lab stays up, as it is"
         raise Stop(message, TRIED) from error
     except Interrupted as error:
-        raise Stop(str(error), 130) from error
+        raise Stop(_with_notes(error), 130) from error
     except Unavailable as error:
         message = f"{error.reason}{_remedy(error)}\nnothing was touched"
         raise Stop(message, REFUSED) from error
     except NetloomError as error:
         message = f"{error}\nnothing was touched"
         raise Stop(message, REFUSED) from error
+
+
+def _with_notes(error: NetloomError) -> str:
+    """Return what is said of an error, and what was noted with it."""
+    return "\n".join([str(error), *(f"note: {note}" for note in getattr(error, "__notes__", ()))])
 
 
 def _remedy(error: Unavailable) -> str:

@@ -3,15 +3,17 @@
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
-from netloom.engine.draft import states
+from netloom.engine.transaction import known
 from netloom.errors import Unavailable
-from netloom.host.journal import Journal, labs
+from netloom.host.machine import Machine
 from netloom.model.objects import Desired, End, Link
 from netloom.model.snapshot import Snapshot
 from netloom.plan.steps import LinkDel, NetnsDel, Plan
 
 
-def refuse_to_cut_off(lab: str, plan: Plan, snapshot: Snapshot, remedy: str = "") -> None:
+def refuse_to_cut_off(
+    lab: str, plan: Plan, snapshot: Snapshot, machine: Machine, remedy: str = ""
+) -> None:
     """Raise `Unavailable` if a plan takes a bridge or a namespace that other labs have ports on."""
     doomed = {step.netns for step in plan if isinstance(step, NetnsDel)}
     gone = {
@@ -21,9 +23,9 @@ def refuse_to_cut_off(lab: str, plan: Plan, snapshot: Snapshot, remedy: str = ""
         return  # no other lab's memory need be read
     found = [
         other
-        for other in labs()
+        for other in machine.labs()
         if other != lab
-        for name, link_name, link in _ports(_states_of(other))
+        for name, link_name, link in _ports(_states_of(other, machine))
         if name in doomed or End(name, link.master) in gone
         if link_name in snapshot.foreign.links.get(name, ())
     ]
@@ -38,10 +40,10 @@ def _is_bridge(end: End, snapshot: Snapshot) -> bool:
     return link is not None and link.kind.takes_ports
 
 
-def guests_first(names: Iterable[str]) -> list[str]:
-    """Return labs in an order in which they can be taken down: who has joined another before it."""
-    every = list(names)
-    joined = {name for name in every if any(_borrows(state) for state in _states_of(name))}
+def dependents_first(machine: Machine) -> list[str]:
+    """Return all labs in an order in which they can be taken down: who has joined another first."""
+    every = machine.labs()
+    joined = {name for name in every if any(_borrows(state) for state in _states_of(name, machine))}
     return sorted(every, key=lambda name: name not in joined)
 
 
@@ -49,11 +51,10 @@ def _borrows(state: Desired) -> bool:
     return any(netns.borrowed for netns in state.netns.values())
 
 
-def _states_of(lab: str) -> list[Desired]:
-    """Return what a lab may have; one whose memory cannot be read says nothing."""
+def _states_of(lab: str, machine: Machine) -> list[Desired]:
+    """Return what a lab may have, as far as its notes can be read."""
     with suppress(Unavailable):
-        journal = Journal(lab)
-        return states(journal.record(), journal.pending())
+        return known(machine.journal(lab)).states
     return []
 
 

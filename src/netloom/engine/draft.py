@@ -6,11 +6,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netloom.engine.files import absolute, read_files
+from netloom.engine.transaction import Known, known
 from netloom.errors import Problem, TopologyError, Unavailable
 from netloom.host import etc, limits
-from netloom.host.journal import Journal, Pending, Record
 from netloom.host.machine import Machine
-from netloom.host.scope import scope_of
 from netloom.host.this import ThisMachine
 from netloom.model.objects import HOST, Borrowed, Desired, Netns, is_kept
 from netloom.model.snapshot import Snapshot
@@ -32,8 +31,6 @@ class Draft(Struct, frozen=True):
     lowered: Lowered
     snapshot: Snapshot
     plan: Plan
-    record: Record | None
-    pending: Pending | None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -46,27 +43,29 @@ class Draft(Struct, frozen=True):
 
 def plan(source: Source, machine: Machine | None = None) -> Draft:
     """Return what `up` would change, and change nothing."""
-    return draft(source, Journal(source.topology.name), machine or ThisMachine())
+    machine = machine or ThisMachine()
+    there = known(machine.journal(source.topology.name))
+    there.row("up")  # raises where `up` would be refused
+    return draft(source, there, machine)
 
 
-def draft(source: Source, memory_of: Journal, machine: Machine) -> Draft:
+def draft(source: Source, there: Known, machine: Machine) -> Draft:
     """Find out what `up` would do; raises `TopologyError`, `Unavailable`, touches nothing."""
-    record, pending = memory_of.record(), memory_of.pending()
-    held = record.held if record else Held()
-    lowered, snapshot = _look(source, held, machine, record, pending)
+    held = there.record.held if there.record else Held()
+    lowered, snapshot = _look(source, held, machine, there)
     surprises = {
         key for key, value in BASELINE.items() if snapshot.newborn.get(key, value) != value
     }
     if not surprises <= {*lowered.held.baseline, *FORWARDING}:
         # A new namespace would begin otherwise than the kernel's defaults: they are asked for, too.
         held = replace(held, baseline=tuple(sorted({*held.baseline, *surprises})))
-        lowered, snapshot = _look(source, held, machine, record, pending)
+        lowered, snapshot = _look(source, held, machine, there)
     host = lowered.desired.netns.get(HOST)
     trusted = {p.flow.iif for p in host.passages if p.opens_all} if host else set[str]()
     if not trusted <= set(lowered.held.guarded):
         # firewalld's only zone that forwards opens all of the host, too: that we keep closed.
         held = replace(held, guarded=tuple(sorted({*held.guarded, *trusted})))
-        lowered, snapshot = _look(source, held, machine, record, pending)
+        lowered, snapshot = _look(source, held, machine, there)
     problems = list(_collisions(lowered, snapshot))
     if problems:
         raise source.error(problems)
@@ -75,8 +74,6 @@ def draft(source: Source, memory_of: Journal, machine: Machine) -> Draft:
         lowered=lowered,
         snapshot=snapshot,
         plan=diff(lowered.desired, snapshot),
-        record=record,
-        pending=pending,
     )
 
 
@@ -84,12 +81,10 @@ def _look(
     source: Source,
     held: Held,
     machine: Machine,
-    record: Record | None,
-    pending: Pending | None,
+    there: Known,
 ) -> tuple[Lowered, Snapshot]:
     """Return what is desired, and what is there."""
-    lab = source.topology.name
-    around = replace(_around(source, held, machine), borrowed=_borrowed(states(record, pending)))
+    around = replace(_around(source, held, machine), borrowed=_borrowed(there.states))
     try:
         lowered = lower(source.topology, around)
     except TopologyError as error:
@@ -98,12 +93,11 @@ def _look(
         from netloom.engine.firewalls import foretold
 
         lowered = foretold(source, lowered, machine)
-    unpublished = pending.names if pending else frozenset[str]()
-    scope = scope_of(lab, states(record, pending), making=lowered.desired, unpublished=unpublished)
+    scope = there.scope(making=lowered.desired)
     walls = scope.walls or bool(lowered.through)
     scope = replace(scope, fresh=(*scope.fresh, *BASELINE), walls=walls)
-    if machine.is_own and record and not pending:
-        scope = replace(scope, trusted=dict(_unchanged(record.desired, lowered.desired)))
+    if machine.is_own and there.record and not there.pending:
+        scope = replace(scope, trusted=dict(_unchanged(there.record.desired, lowered.desired)))
     snapshot = machine.observe(scope)
     desired = with_passages(lowered.desired, lowered.through, snapshot)
     machine.check(desired, snapshot.walls)
@@ -190,12 +184,6 @@ def _joined(source: Source, machine: Machine) -> dict[str, Joined]:
     if problems:
         raise source.error(problems)
     return found
-
-
-def states(record: Record | None, pending: Pending | None) -> list[Desired]:
-    """Return all that may be there: what was applied, and what changes not finished led to."""
-    found = [record.desired] if record else []
-    return [*found, *pending.earlier, pending.desired] if pending else found
 
 
 def _collisions(lowered: Lowered, snapshot: Snapshot) -> Iterable[Problem]:

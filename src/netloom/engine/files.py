@@ -4,10 +4,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from netloom.engine.transaction import known
 from netloom.errors import Path as ProblemPath
 from netloom.errors import Problem, TopologyError, Unavailable
-from netloom.host import journal as memory
-from netloom.host.journal import Journal
+from netloom.host.machine import Machine
 from netloom.topology.etc import Files
 from netloom.topology.parse import Source, parse
 from netloom.topology.topology import Text
@@ -43,7 +43,7 @@ def default_name(file: Path) -> str:
     return absolute.parent.name if file.name == DEFAULT_FILE else absolute.stem
 
 
-def lab_name(text: str) -> str:
+def lab_name(text: str, machine: Machine) -> str:
     """Return the lab that LAB means: a name, or a FILE (with `/`, `.yaml`, `.yml`, `.json`).
 
     A file means the lab that was made from it, even if it says another name by now, or has
@@ -52,8 +52,8 @@ def lab_name(text: str) -> str:
     if "/" not in text and not text.endswith((".yaml", ".yml", ".json")):
         return text
     path = Path(text).absolute()
-    for name in memory.labs():
-        record = Journal(name).record()
+    for name in machine.labs():
+        record = known(machine.journal(name)).record
         if record is not None and record.source == str(path):
             return name
     try:

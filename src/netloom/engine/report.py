@@ -27,7 +27,10 @@ class Past(NamedTuple):
 
 
 class Running(Struct, frozen=True):
-    """A lab that is remembered. `state`: `up`, `interrupted`, or `gone` with a reboot."""
+    """A lab that is remembered.
+
+    `state`: `up`, `interrupted`, `gone` with a reboot, or `unreadable`.
+    """
 
     lab: str
     state: str

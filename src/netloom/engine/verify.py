@@ -1,14 +1,14 @@
-"""What there is: `verify`, `labs`, and the states that `undo` can go back to."""
+"""What became of a lab: `verify`, `labs`, and the states that `undo` can go back to."""
+
+from collections.abc import Iterator
 
 from msgspec.structs import replace
 
 from netloom.engine.draft import with_passages
 from netloom.engine.report import Past, Running
+from netloom.engine.transaction import Known, State, known
 from netloom.errors import Unavailable
-from netloom.host import journal as memory
-from netloom.host.journal import Journal
 from netloom.host.machine import Machine
-from netloom.host.scope import scope_of
 from netloom.host.this import ThisMachine
 from netloom.model.objects import Netns
 from netloom.plan.diff import diff
@@ -20,68 +20,63 @@ from netloom.topology.uplink import moved as way_moved
 def verify(lab: str, machine: Machine | None = None) -> Plan | None:
     """Return what `up` would have to do so that all is as it was applied; None if it is not up.
 
-    Raises `Unavailable` if the first `up` was interrupted.
+    Raises `Unavailable` where that cannot be told: its first `up` was interrupted, or what is
+    remembered of it cannot be read.
     """
     machine = machine or ThisMachine()
-    journal = Journal(lab)
-    record = journal.record()
-    if record is None and journal.pending() is not None:
+    there = known(machine.journal(lab))
+    there.row("up")  # raises where nothing can be told
+    if there.state is State.BEGUN:
         reason = f"the first `up` of `{lab}` was interrupted"
         raise Unavailable(reason, f"netloom up finishes it, netloom down {lab} removes it")
+    record = there.record
     if record is None:
         return None
-    scope = scope_of(lab, [record.desired], making=record.desired)
+    scope = there.scope(making=record.desired)
     scope = replace(scope, walls=scope.walls or bool(record.through))
     snapshot = machine.observe(scope)
     return diff(with_passages(record.desired, record.through, snapshot), snapshot)
 
 
-def uncovered(lab: str) -> list[str]:
-    """Return why commands that run shall be started anew: files in /etc that were replaced."""
-    from netloom.host.commands import processes
-
-    return [
-        f"`{name}` in `{netns}` sees the host's {', '.join(paths)}, which was replaced: what lay "
-        "over it is gone"
-        for (netns, name), run in processes.running(lab).items()
-        if (paths := processes.uncovered(netns, run))
-    ]
-
-
 def moved(lab: str, machine: Machine | None = None) -> str:
     """Return what is to say if the way out of a lab is another by now, else nothing."""
-    record = Journal(lab).record()
+    machine = machine or ThisMachine()
+    record = known(machine.journal(lab)).record
     if record is None or not record.held.closed:
         return ""
     topology = parse(record.text, file=record.source, name=lab).topology
-    return way_moved(topology, record.held.closed, (machine or ThisMachine()).outside(lab))
+    return way_moved(topology, record.held.closed, machine.outside(lab))
 
 
-def pasts(lab: str) -> list[Past]:
+def pasts(lab: str, machine: Machine | None = None) -> list[Past]:
     """Return the states that `undo` can go back to, newest first."""
     return [
         Past(number, past.command or "nothing", max(0, len(past.desired.netns) - 1))
-        for number, past in Journal(lab).pasts()
+        for number, past in (machine or ThisMachine()).journal(lab).pasts()
     ]
 
 
 def labs(machine: Machine | None = None) -> list[Running]:
-    """Return all labs that something is remembered of."""
-    boot = (machine or ThisMachine()).boot
-    found = []
-    for name in memory.labs():
-        journal = Journal(name)
-        record, pending = journal.record(), journal.pending()
-        known = record or pending
-        if known is None:
-            continue
-        state = "interrupted" if pending else "up"
-        if known.boot != boot:
-            state = "gone"
-        source = record.source if record else ""
-        inside = sum(_is_member(netns) for netns in known.desired.netns.values())
-        found.append(Running(lab=name, state=state, source=source, namespaces=inside))
-    return found
+    """Return all labs that something is remembered of, also where that cannot be read."""
+    machine = machine or ThisMachine()
+    return [row for name in machine.labs() for row in _rows(known(machine.journal(name)), machine)]
+
+
+def _rows(there: Known, machine: Machine) -> Iterator[Running]:
+    notes = there.record or there.pending
+    if notes is None and there.trouble is None:
+        return  # another netloom is about to make it, or to forget it
+    source = there.record.source if there.record else ""
+    inside = sum(_is_member(netns) for netns in notes.desired.netns.values()) if notes else 0
+    yield Running(there.lab, _state(there, machine.boot), source, inside)
+
+
+def _state(there: Known, boot: str) -> str:
+    if there.trouble:
+        return "unreadable"
+    if any(note and note.boot != boot for note in (there.record, there.pending)):
+        return "gone"
+    return "up" if there.state is State.UP else "interrupted"
 
 
 def _is_member(netns: Netns) -> bool:

@@ -41,9 +41,6 @@ _KEPT = 10
 """How many earlier states `undo` can go back to."""
 
 
-_T = TypeVar("_T")
-
-
 class Record(Struct, frozen=True):
     """What was applied last. `source` is the file it came from, `text` what stood there.
 
@@ -61,6 +58,10 @@ class Record(Struct, frozen=True):
     through: tuple[Across | Through, ...] = ()
 
 
+class Unreadable(Unavailable):
+    """A note of a lab is there and cannot be read: cut, of a newer version, another lab's."""
+
+
 class Pending(Struct, frozen=True):
     """A change that has begun, towards `desired`: names and MAC addresses of all that it will make.
 
@@ -71,16 +72,16 @@ class Pending(Struct, frozen=True):
 
     lab: str
     boot: str
-    before: Record | None
     names: frozenset[str] = frozenset()
     desired: Desired = NOTHING
     earlier: tuple[Desired, ...] = ()
     version: int = VERSION
 
 
-def change(
-    steps: Plan, before: Record | None, wanted: Record, unfinished: Pending | None
-) -> Pending:
+_Note = TypeVar("_Note", Record, Pending)
+
+
+def change(steps: Plan, wanted: Record, unfinished: Pending | None) -> Pending:
     """Return what to remember while `steps` lead to what is wanted, after a change not finished."""
     names = {step.netns for step in steps if isinstance(step, NetnsAdd | NetnsDel | NameDel)}
     earlier: tuple[Desired, ...] = ()
@@ -90,7 +91,6 @@ def change(
     return Pending(
         lab=wanted.lab,
         boot=wanted.boot,
-        before=before,
         names=frozenset(names),
         desired=wanted.desired,
         earlier=tuple(state for state in earlier if state not in (NOTHING, wanted.desired)),
@@ -102,6 +102,10 @@ def boot_id() -> str:
     """Return the kernel's name for this boot (random(4))."""
     with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
         return file.read().strip()
+
+
+class _Versioned(Struct):
+    version: int = 0
 
 
 def labs() -> list[str]:
@@ -183,18 +187,29 @@ class Journal:
         """Return the change that was begun and not finished, None if there is none."""
         return self._read("pending", Pending)
 
-    def _read(self, name: str, kind: type[_T]) -> _T | None:
+    def _read(self, name: str, kind: type[_Note]) -> _Note | None:
+        """Return a note, None if there is none.
+
+        Raises `Unreadable`, and `Unavailable` where somebody else might read it.
+        """
         check_own(self.lab)
+        path = f"{self.dir}/{name}"
         try:
-            with open(f"{self.dir}/{name}", "rb") as file:
-                return msgspec.json.decode(file.read(), type=kind)
+            with open(path, "rb") as file:
+                note = msgspec.json.decode(file.read(), type=kind)
         except FileNotFoundError:
             return None
-        except msgspec.DecodeError as error:
-            reason = f"{self.dir}/{name} cannot be read: {error}"
-            raise Unavailable(reason, "was it written by another version of netloom?") from error
         except PermissionError as error:
-            raise Unavailable(f"may not read {self.dir}/{name}", "run it as root") from error
+            raise Unavailable(f"may not read {path}", "run it as root") from error
+        except OSError as error:
+            raise Unreadable(f"{path} cannot be read: {error.strerror}") from error
+        except msgspec.DecodeError as error:
+            raise Unreadable(f"{path} cannot be read: {_written_by(path) or error}") from error
+        if note.version > VERSION:
+            raise Unreadable(f"{path} cannot be read: {_written_by(path)}")
+        if note.lab != self.lab:
+            raise Unreadable(f"{path} cannot be read: it is of the lab `{note.lab}`")
+        return note
 
     def _note(self, pending: Pending) -> None:
         self._write("pending", msgspec.json.encode(pending))
@@ -227,15 +242,16 @@ class Journal:
         if record is None:
             self.forget()
         else:
-            self._forget("pending")
-            self._drop_folders(record.desired)
+            self.commit(record)
 
     def forget(self) -> None:
         """Forget the lab: nothing of it is left on the machine; nor of a file half written.
 
+        The record goes first: who is killed in between leaves a change that was begun.
+
         What stands below `run` by now was never begun: a start is noted before anything is forked.
         """
-        for name in ("pending", "record", "pending.new", "record.new"):
+        for name in ("record", "pending", "pending.new", "record.new"):
             self._forget(name)
         for folder in ("files", "undo", "logs", "run"):
             _rmtree(f"{self.dir}/{folder}")
@@ -273,7 +289,8 @@ class Journal:
         nothing = Record(lab=self.lab, boot="", command="")
         self._write(f"undo/{number:06}", msgspec.json.encode(past or nothing))
         for old in numbers[: -_KEPT + 1]:
-            self._forget(f"undo/{old:06}")
+            with suppress(OSError):  # it goes with the next
+                self._forget(f"undo/{old:06}")
         return number
 
     def pasts(self) -> Iterator[tuple[int, Record]]:
@@ -348,6 +365,14 @@ class Memory(Journal):
     def push(self, past: Record | None) -> int:  # noqa: ARG002 - the shape of a journal
         """Keep nothing: a program that wants to go back says so."""
         return 0
+
+
+def _written_by(path: str) -> str:
+    """Return whose a note is that this netloom has no words for, empty if nothing tells."""
+    with suppress(OSError, msgspec.DecodeError), open(path, "rb") as file:
+        version = msgspec.json.decode(file.read(), type=_Versioned).version
+        return "" if version <= VERSION else f"a newer netloom wrote it (version {version})"
+    return ""
 
 
 def _rmtree(top: str) -> None:

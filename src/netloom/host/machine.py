@@ -65,6 +65,9 @@ class Machine(Protocol):
     def journal(self, lab: str) -> "Journal":
         """Return the memory of a lab."""
 
+    def labs(self) -> list[str]:
+        """Return the names of the labs that something is remembered of."""
+
     @property
     def is_own(self) -> bool:
         """Whether nobody but this program comes into the namespaces that are made here."""
@@ -105,6 +108,12 @@ class Machine(Protocol):
 
     def apply(self, plan: Plan, orders: Orders) -> list[Refused]:
         """Carry out a plan; return what was refused, at most one unless told to go on."""
+
+    def uncovered(self, lab: str) -> list[str]:
+        """Return why commands that run shall be started anew: files in /etc that were replaced."""
+
+    def let_go_of_lost(self) -> list[str]:
+        """Forget shared settings whose notes cannot be read, and return them: they stay as set."""
 
     def marked(self, lab: str) -> frozenset[str]:
         """Return the names of all namespaces that bear the mark of a lab, wherever it was noted."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from netloom.errors import Refused
 from netloom.host import apply as doing
 from netloom.host import observe as looking
-from netloom.host.journal import Journal, boot_id
+from netloom.host.journal import Journal, boot_id, labs
 from netloom.host.machine import Holders, Orders
 from netloom.host.scope import Scope
 from netloom.host.subnets import host_subnets
@@ -48,6 +48,10 @@ class ThisMachine:
     def journal(self, lab: str) -> Journal:
         """Return the memory of a lab, on disk."""
         return Journal(lab)
+
+    def labs(self) -> list[str]:
+        """Return the names of the labs that something is remembered of."""
+        return labs()
 
     @property
     def is_own(self) -> bool:
@@ -115,6 +119,23 @@ class ThisMachine:
     def apply(self, plan: Plan, orders: Orders) -> list[Refused]:
         """Carry out a plan; return what was refused, at most one unless told to go on."""
         return doing.apply(plan, orders)
+
+    def uncovered(self, lab: str) -> list[str]:
+        """Return why commands that run shall be started anew: files in /etc that were replaced."""
+        from netloom.host.commands import processes
+
+        return [
+            f"`{name}` in `{netns}` sees the host's {', '.join(paths)}, which was replaced: what "
+            "lay over it is gone"
+            for (netns, name), run in processes.running(lab).items()
+            if (paths := processes.uncovered(netns, run))
+        ]
+
+    def let_go_of_lost(self) -> list[str]:
+        """Forget shared settings whose notes cannot be read, and return them: they stay as set."""
+        from netloom.host.walls import claims
+
+        return claims.let_go_of_lost()
 
     def marked(self, lab: str) -> frozenset[str]:
         """Return the names of all namespaces that bear the mark of a lab."""

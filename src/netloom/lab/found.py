@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from subprocess import Popen
 from typing import Any, ParamSpec, TypeVar
 
-from netloom.engine.change import TIMEOUT
+from netloom.engine.up import TIMEOUT
 from netloom.errors import KernelError, Unavailable
 from netloom.host.rootless.holder import Holder
 from netloom.host.survey import around, survey

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from msgspec.structs import replace
 
-from netloom.engine.change import TIMEOUT, make
 from netloom.engine.files import load
+from netloom.engine.up import TIMEOUT, make
 from netloom.errors import NetloomError, Unavailable
 from netloom.host.brake import held_back
 from netloom.host.scope import scope_of

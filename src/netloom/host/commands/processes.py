@@ -150,12 +150,16 @@ def log_path(lab: str, netns: str, name: str) -> str:
 
 
 def runs(lab: str) -> list[Run]:
-    """Return all starts that something is remembered of, in no order."""
+    """Return all starts that something is remembered of, in no order; of others' files nothing."""
     try:
         entries = os.listdir(runs_dir(lab))
     except FileNotFoundError:
         return []
-    return [read_run(f"{runs_dir(lab)}/{entry}") for entry in entries]
+    found = []
+    for entry in entries:
+        with suppress(NotADirectoryError, msgspec.DecodeError):
+            found.append(read_run(f"{runs_dir(lab)}/{entry}"))
+    return found
 
 
 _NOTES = {"keeper": Noted, "command": Noted, "ended": Ended}

@@ -102,6 +102,26 @@ def remove(lab: str, key: str) -> None:
         os.unlink(path)
 
 
+def let_go_of_lost() -> list[str]:
+    """Remove files that cannot be read, and return their settings: what was found is not known."""
+    lost = []
+    with suppress(FileNotFoundError):
+        for name in os.listdir(CLAIMS_DIR):
+            if not name.endswith(_UNFINISHED) and _is_lost(f"{CLAIMS_DIR}/{name}"):
+                os.unlink(f"{CLAIMS_DIR}/{name}")
+                lost.append(name.replace("%", "/"))
+    return sorted(lost)
+
+
+def _is_lost(path: str) -> bool:
+    with open(path, "rb") as file:
+        try:
+            msgspec.json.decode(file.read(), type=Claim)
+        except msgspec.DecodeError:
+            return True
+    return False
+
+
 def tidy() -> None:
     """Remove what somebody was killed over, and the folder where nothing is held."""
     if not is_dir(CLAIMS_DIR):

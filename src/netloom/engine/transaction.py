@@ -1,0 +1,435 @@
+"""One change of a lab: look → plan → refuse → journal → apply → cut → commit, or lead back.
+
+Two notes say what is known of a lab (`host/journal.py`): its record, which is what was applied
+last, and a pending change, which was begun and did not come to its end. Together they are its
+state, and what a verb does follows from that and from nothing else. Per cell: where to, and where
+back to if that is refused or interrupted.
+
+    state         record  pending   up               undo             down
+    ABSENT        -       -         FILE, NOTHING    (none to undo)   NOTHING, by the marks
+    UP            yes     -         FILE, SEEN       PAST, SEEN       NOTHING
+    BEGUN         -       yes       FILE, NOTHING    NOTHING          NOTHING
+    CHANGING      yes     yes       FILE, RECORD     RECORD           NOTHING
+    UNREADABLE    one cannot be     (refused)        (refused)        NOTHING, by the marks
+
+A crash leaves BEGUN or CHANGING: any verb that comes next is the way on. `down` never leads back:
+it goes on over what is refused, tells all of it, and leaves the state for the next `down`.
+
+Everything that affects these states is in this module; a verb says what it wants, and no more.
+"""
+
+import errno
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from enum import Enum, auto
+from typing import Literal, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from netloom.errors import Interrupted, KernelError, NetloomError, Refused, Unavailable
+from netloom.host import journal as memory
+from netloom.host.brake import Brake
+from netloom.host.journal import Journal, Pending, Record, Unreadable
+from netloom.host.machine import Holders, Machine, Orders
+from netloom.host.scope import Scope, scope_of
+from netloom.host.walls import flows
+from netloom.model.objects import NOTHING, Desired, End, Link, Netns, is_kept
+from netloom.model.snapshot import Snapshot
+from netloom.plan.diff import diff
+from netloom.plan.steps import LinkDel, NetnsDel, Plan, RunStop
+
+Progress = Callable[[int, int], None]
+"""Is told how many steps of how many are done."""
+
+# ── the table ─────────────────────────────────────────────────────────────────────────────
+
+
+class State(Enum):
+    """What is known of a lab when a verb comes to it."""
+
+    ABSENT = auto()
+    UP = auto()
+    BEGUN = auto()
+    CHANGING = auto()
+    UNREADABLE = auto()
+
+
+class Goal(Enum):
+    """Where a change leads: to what a file says, to an earlier state, or to what is recorded."""
+
+    FILE = auto()
+    PAST = auto()
+    RECORD = auto()
+    NOTHING = auto()
+
+
+class Back(Enum):
+    """Where a refusal leads: to what was seen before, to what is recorded, to nothing.
+
+    Or nowhere (`ON`): the change goes on, and what was refused is told at its end.
+    """
+
+    SEEN = auto()
+    RECORD = auto()
+    NOTHING = auto()
+    ON = auto()
+
+
+Verb = Literal["up", "undo", "down"]
+
+
+class Row(NamedTuple):
+    """What follows when a verb comes to a state."""
+
+    goal: Goal
+    back: Back
+
+
+TABLE: Mapping[tuple[State, Verb], Row | None] = {
+    (State.ABSENT, "up"): Row(Goal.FILE, Back.NOTHING),
+    (State.UP, "up"): Row(Goal.FILE, Back.SEEN),
+    (State.BEGUN, "up"): Row(Goal.FILE, Back.NOTHING),
+    (State.CHANGING, "up"): Row(Goal.FILE, Back.RECORD),
+    (State.UNREADABLE, "up"): None,
+    (State.ABSENT, "undo"): None,
+    (State.UP, "undo"): Row(Goal.PAST, Back.SEEN),
+    (State.BEGUN, "undo"): Row(Goal.NOTHING, Back.NOTHING),
+    (State.CHANGING, "undo"): Row(Goal.RECORD, Back.RECORD),
+    (State.UNREADABLE, "undo"): None,
+    (State.ABSENT, "down"): Row(Goal.NOTHING, Back.ON),
+    (State.UP, "down"): Row(Goal.NOTHING, Back.ON),
+    (State.BEGUN, "down"): Row(Goal.NOTHING, Back.ON),
+    (State.CHANGING, "down"): Row(Goal.NOTHING, Back.ON),
+    (State.UNREADABLE, "down"): Row(Goal.NOTHING, Back.ON),
+}
+"""What follows; None: there is nothing to do, or (UNREADABLE) nothing that may be done."""
+
+
+# ── what is known ─────────────────────────────────────────────────────────────────────────
+
+
+class Known(Struct, frozen=True):
+    """The two notes of a lab, as far as they can be read; `trouble` says why one cannot."""
+
+    lab: str
+    record: Record | None = None
+    pending: Pending | None = None
+    trouble: Unreadable | None = None
+
+    @property
+    def state(self) -> State:
+        """The state that the two notes are.
+
+        A change whose record is in place has come to its end, whether its note is gone or not.
+        """
+        if self.trouble:
+            return State.UNREADABLE
+        if self.pending is None:
+            return State.UP if self.record else State.ABSENT
+        if self.record is None:
+            return State.BEGUN
+        return State.UP if self.record.desired == self.pending.desired else State.CHANGING
+
+    @property
+    def states(self) -> list[Desired]:
+        """All that may be there: what was applied, and what changes not finished led to."""
+        found = [self.record.desired] if self.record else []
+        if self.pending:
+            found += [*self.pending.earlier, self.pending.desired]
+        return found
+
+    @property
+    def unpublished(self) -> frozenset[str]:
+        """Names that a killed change may have left as files with nothing mounted on them."""
+        return self.pending.names if self.pending else frozenset()
+
+    def scope(self, *more: Desired, making: Desired | None = None) -> Scope:
+        """Return the scope that covers all that may be there, and what more is led to."""
+        states = [*self.states, *more]
+        return scope_of(self.lab, states, making=making, unpublished=self.unpublished)
+
+    def row(self, verb: Verb) -> Row | None:
+        """Return what follows when a verb comes; raises `Unavailable` where nothing may."""
+        if self.trouble and TABLE[self.state, verb] is None:
+            reason = self.trouble.reason
+            remedy = f"netloom down {self.lab} removes what bears its marks, then netloom up"
+            raise Unavailable(reason, remedy) from self.trouble
+        return TABLE[self.state, verb]
+
+
+def known(journal: Journal) -> Known:
+    """Return what is known of a lab; raises `Unavailable` where it may not be read."""
+    notes: dict[str, Record | Pending | None] = {}
+    trouble = None
+    for name, read in (("record", journal.record), ("pending", journal.pending)):
+        try:
+            notes[name] = read()
+        except Unreadable as error:
+            trouble = trouble or error
+    return Known(journal.lab, trouble=trouble, **notes)  # type: ignore[arg-type] # by their names
+
+
+# ── the change ────────────────────────────────────────────────────────────────────────────
+
+
+class Change(Struct, frozen=True):
+    """What a verb wants of a lab, after it has looked, planned, and refused what may not be.
+
+    `goal` is what will be on record (nothing desired: the lab is forgotten); `keep`: what was there
+    before is a state that `undo` can lead back to; `undone` is the number of the state that this
+    change is the undoing of, which is forgotten with it.
+    """
+
+    known: Known
+    row: Row
+    snapshot: Snapshot
+    plan: Plan
+    goal: Record
+    keep: bool = False
+    undone: int = 0
+
+
+def carry_out(
+    change: Change,
+    journal: Journal,
+    machine: Machine,
+    stop: Brake,
+    progress: Progress | None = None,
+) -> tuple[str, ...]:
+    """Carry out a change with the journal around it; return what the user should know besides.
+
+    Raises `Unavailable` before anything is touched; after that `Refused` or `Interrupted`, when all
+    that was done has been undone, or says what is left.
+    """
+    pending = memory.change(change.plan, change.goal, change.known.pending)
+    if change.row.back is Back.ON:
+        with suppress(Unavailable):  # without room on disk, too, what is there must go
+            journal.begin(pending, {})
+        return _go_on(change, journal, machine)
+    journal.begin(pending, change.goal.desired.folders)
+    orders = _orders(change, stop, progress)
+    applied = _apply(change.plan, orders, machine)
+    refused = applied.refused
+    if not refused and not stop.pulled:
+        refused = _commit(change, journal)
+        if not refused:
+            return applied.notes
+    left, notes = _lead_back(change, pending, journal, machine)
+    told = _told(refused, left, change.known.lab)
+    for note in notes:
+        told.add_note(note)
+    raise told
+
+
+def _orders(change: Change, stop: Brake, progress: Progress | None) -> Orders:
+    """Return orders to stop at the first refusal, or when somebody asks to."""
+    orders = Orders(
+        lab=change.known.lab,
+        snapshot=change.snapshot,
+        stopped=lambda: stop.pulled,
+        inside=flows.left(change.known.states, change.goal.desired),
+    )
+    if progress is None:
+        return orders
+    told, total = progress, len(change.plan)
+    return replace(orders, progress=lambda done: told(done, total))
+
+
+def _go_on(change: Change, journal: Journal, machine: Machine) -> tuple[str, ...]:
+    """Carry out a change over all refusals, and tell them."""
+    lab = change.known.lab
+    inside = flows.left(change.known.states, change.goal.desired)
+    orders = Orders(lab=lab, snapshot=change.snapshot, go_on=True, inside=inside)
+    applied = _apply(change.plan, orders, machine)
+    refused = applied.refused or _commit(change, journal)
+    if not refused:
+        return applied.notes
+    remedy = refused[0].remedy or f"netloom down {lab}"
+    raise _with(refused[0], remedy, tuple(error.step for error in refused))
+
+
+def _commit(change: Change, journal: Journal) -> list[Refused]:
+    """Put on disk what is there now, and what was before; return what was refused."""
+    number = 0
+    try:
+        if memory.empty(change.goal.desired):
+            journal.forget()
+            return []
+        if change.keep:
+            record = change.known.record
+            number = journal.push(record and replace(record, desired=_before(change)))
+        journal.commit(change.goal)
+    except OSError as error:
+        if number:
+            journal.pop(number)
+        cause = KernelError(error.errno or 0, f"write {journal.dir}")
+        return [Refused("remember what was done", cause, remedy=f"make room for {journal.dir}")]
+    if change.undone:
+        with suppress(OSError):  # it stays in the list: to go there again is no change
+            journal.pop(change.undone)
+    return []
+
+
+# ── leading back ──────────────────────────────────────────────────────────────────────────
+
+
+def _lead_back(
+    change: Change, pending: Pending, journal: Journal, machine: Machine
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Lead the machine back to where a change began, from whatever is there.
+
+    Return what is left, and what the user should know besides.
+
+    The note of the change goes when nothing is left; until then the next verb finds it.
+    """
+    before = _before(change)
+    wholes = [*change.known.states, pending.desired]
+    scope = scope_of(pending.lab, [*wholes, before], making=before, unpublished=pending.names)
+    try:
+        snapshot = machine.observe(scope)
+        inside = flows.left(wholes, before)
+        orders = Orders(lab=pending.lab, snapshot=snapshot, go_on=True, inside=inside)
+        applied = _apply(diff(before, snapshot), orders, machine)
+        if not applied.refused:
+            journal.abort(change.known.record)
+        return tuple(error.step for error in applied.refused), applied.notes
+    except (NetloomError, OSError, MemoryError, RuntimeError) as error:
+        return (f"what was done before it, since leading back met: {_cause(error)}",), ()
+
+
+def _before(change: Change) -> Desired:
+    """Return what a change is led back to."""
+    record = change.known.record
+    match change.row.back:
+        case Back.SEEN:
+            return as_seen(change.snapshot, record)
+        case Back.RECORD if record:
+            return record.desired
+        case _:
+            return NOTHING
+
+
+def as_seen(snapshot: Snapshot, record: Record | None) -> Desired:
+    """Return what there is, to go back to; it need not be what was applied.
+
+    A wire whose far end is lost cannot be made again, and is left out; so is what was borrowed and
+    has been taken from its bridge.
+    """
+    seen = snapshot.asked_by(record.desired) if record else snapshot.asked
+    whole = {
+        name: replace(netns, links={n: k for n, k in netns.links.items() if _is_whole(k, snapshot)})
+        for name, netns in seen.netns.items()
+    }
+    return replace(seen, netns=whole)
+
+
+def _is_whole(link: Link, snapshot: Snapshot) -> bool:
+    if link.borrowed:
+        return bool(link.master)
+    peer = link.peer
+    if peer is None:
+        return True
+    return peer.netns in snapshot.netns and peer.link in snapshot.netns[peer.netns].links
+
+
+def _told(refused: list[Refused], left: tuple[str, ...], lab: str) -> Refused | Interrupted:
+    """Return what to tell of a change that was refused, or interrupted, and led back."""
+    if not refused:
+        what = "interrupted; all that was done has been undone"
+        if left:
+            what = f"interrupted; left behind: {', '.join(left)} (netloom down {lab})"
+        return Interrupted(what)
+    first = refused[0]
+    remedy = first.remedy or (f"netloom down {lab}" if left else "")
+    return _with(first, remedy, left)
+
+
+def _with(first: Refused, remedy: str, left: tuple[str, ...]) -> Refused:
+    """Return a refusal with what became of the rest."""
+    told = Refused(
+        first.step, first.cause, asked=first.asked, remedy=remedy, undone=not left, left=left
+    )
+    told.__cause__ = first.cause
+    return told
+
+
+# ── applying, and what processes keep ─────────────────────────────────────────────────────
+
+
+class _Applied(NamedTuple):
+    """What became of a plan: what was refused, and who keeps namespaces that lost their names."""
+
+    refused: list[Refused]
+    kept: Holders
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(
+            f"`{command}` (pid {pid}) still runs in what was `{name}`, nameless from now on"
+            for name, processes in self.kept.items()
+            for pid, command in processes
+        )
+
+
+def _apply(plan: Plan, orders: Orders, machine: Machine) -> _Applied:
+    """Carry out a plan; a namespace that a process keeps alive loses its wires with its name.
+
+    The kernel takes a namespace apart when nobody is in it any more: until then its wires would go
+    on carrying packets. The lab's own commands are ended before anybody is looked for.
+    """
+    doomed = [step.netns for step in plan if isinstance(step, NetnsDel)]
+    kept: Holders = {}
+    refused: list[Refused] = []
+    try:
+        if not doomed:
+            return _Applied(machine.apply(plan, orders), kept)
+        stops = tuple(step for step in plan if isinstance(step, RunStop))
+        if stops:  # flows are forgotten once, at the end
+            refused += machine.apply(stops, replace(orders, inside=frozenset()))
+        if refused and not orders.go_on:
+            return _Applied(refused, kept)
+        kept = machine.holders(doomed)
+        rest = tuple(step for step in plan if not isinstance(step, RunStop))
+        refused += machine.apply(_cutting(kept, orders.snapshot, rest), orders)
+    except (Unavailable, OSError, MemoryError, RuntimeError) as error:
+        refused.append(Refused("carry it out", _cause(error)))
+    return _Applied(refused, kept)
+
+
+def _cause(error: Exception) -> KernelError:
+    """Return what a call was refused with; without an errno of its own it was want of something."""
+    if isinstance(error, KernelError):
+        return error
+    wanting = errno.ENOMEM if isinstance(error, MemoryError) else errno.EAGAIN
+    number = error.errno if isinstance(error, OSError) else None
+    return KernelError(number or wanting, "", "" if number else str(error))
+
+
+def _cutting(kept: Iterable[str], snapshot: Snapshot, plan: Plan) -> Plan:
+    """Return a plan that deletes the wires of kept namespaces before the first name goes."""
+    cut = tuple(_cuts(kept, snapshot, plan))
+    at = next((i for i, step in enumerate(plan) if isinstance(step, NetnsDel)), len(plan))
+    return (*plan[:at], *cut, *plan[at:])
+
+
+def _cuts(kept: Iterable[str], snapshot: Snapshot, plan: Plan) -> Iterator[LinkDel]:
+    gone: set[End] = set()
+    for end in (step.end for step in plan if isinstance(step, LinkDel)):
+        gone |= {end, *_peer(end, snapshot)}
+    for name in kept:
+        for link in snapshot.netns[name].links:
+            end = End(name, link)
+            if end not in gone and (far := _peer(end, snapshot)):
+                yield LinkDel(end)
+                gone |= {end, *far}
+
+
+def _peer(end: End, snapshot: Snapshot) -> tuple[End, ...]:
+    link = snapshot.netns.get(end.netns, Netns()).links.get(end.link)
+    return (link.peer,) if link and link.peer else ()
+
+
+def members(snapshot: Snapshot) -> list[str]:
+    """Return the namespaces of a snapshot that are the lab's."""
+    return [name for name, one in snapshot.netns.items() if not is_kept(name, one)]

@@ -1,0 +1,82 @@
+"""`undo`: lead a lab back to before netloom's last change to it."""
+
+import time
+
+from msgspec.structs import replace
+
+from netloom.engine.dependents import refuse_to_cut_off
+from netloom.engine.down import refuse_foreign
+from netloom.engine.draft import with_passages
+from netloom.engine.report import Report
+from netloom.engine.transaction import Change, Goal, Known, carry_out, known
+from netloom.errors import Unavailable
+from netloom.host import journal as memory
+from netloom.host.brake import brake
+from netloom.host.journal import Journal, Record
+from netloom.host.machine import Machine
+from netloom.host.this import ThisMachine
+from netloom.model.objects import HOST, Borrowed, Desired, Netns
+from netloom.model.snapshot import Snapshot
+from netloom.plan.diff import diff
+from netloom.topology.lend import hindrances
+
+
+def undo(lab: str, machine: Machine | None = None) -> Report | None:
+    """Lead a lab back to before netloom's last change to it; None if there is none.
+
+    Raises `Unavailable` before anything is touched, `Refused` or `Interrupted` after all that had
+    been done was undone.
+    """
+    machine = machine or ThisMachine()
+    begun = time.monotonic()
+    with brake() as stop, machine.journal(lab) as journal:
+        there = known(journal)
+        row = there.row("undo")
+        number, goal = _goal(row.goal, there, journal) if row else (0, None)
+        if row is None or goal is None:
+            return None
+        scope = there.scope(making=goal.desired)
+        scope = replace(scope, walls=scope.walls or bool(goal.through))
+        snapshot = machine.observe(scope)
+        wanted = _borrowed_anew(goal.desired, snapshot, machine)
+        desired = with_passages(wanted, goal.through, snapshot)
+        goal = replace(goal, desired=desired, boot=machine.boot)
+        steps = diff(desired, snapshot)
+        if memory.empty(desired):
+            refuse_foreign(lab, snapshot)
+        refuse_to_cut_off(lab, steps, snapshot, machine)
+        change = Change(there, row, snapshot, steps, goal=goal, undone=number)
+        notes = carry_out(change, journal, machine, stop)
+        return Report(lab, steps, desired, time.monotonic() - begun, notes)
+
+
+def _goal(goal: Goal, there: Known, journal: Journal) -> tuple[int, Record | None]:
+    """Return the state to lead back to, and its number in the list of earlier ones."""
+    match goal:
+        case Goal.PAST:
+            return next(journal.pasts(), (0, None))
+        case Goal.RECORD:
+            return 0, there.record
+        case _:
+            return 0, Record(lab=there.lab, boot="", command="")
+
+
+def _borrowed_anew(desired: Desired, snapshot: Snapshot, machine: Machine) -> Desired:
+    """Return a state with interfaces that would be borrowed again as they are found now.
+
+    Raises `Unavailable` for one that cannot be: meanwhile somebody may have come to need it.
+    """
+    host = desired.netns.get(HOST, Netns())
+    there = snapshot.netns[HOST].links if HOST in snapshot.netns else {}
+    lent = [name for name, link in host.links.items() if link.borrowed]
+    found = dict(host.links)
+    wanted = [name for name in lent if name not in there]
+    nics = machine.nics() if wanted else {}
+    for name in wanted:
+        nic = nics.get(name)
+        if nic is None:
+            raise Unavailable(f"the host has no interface `{name}` any more")
+        for message, hint in hindrances(name, nic):
+            raise Unavailable(message, hint)
+        found[name] = replace(found[name], kind=Borrowed(up=nic.up, alias=nic.alias))
+    return replace(desired, netns={**desired.netns, HOST: replace(host, links=found)})

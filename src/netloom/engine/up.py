@@ -1,0 +1,85 @@
+"""`up`: make a lab as its topology says."""
+
+import time
+
+from msgspec.structs import replace
+
+from netloom.engine.dependents import refuse_to_cut_off
+from netloom.engine.draft import draft
+from netloom.engine.files import absolute
+from netloom.engine.report import Report
+from netloom.engine.transaction import Change, Progress, carry_out, known
+from netloom.errors import Interrupted
+from netloom.host.brake import Brake, brake
+from netloom.host.journal import Record
+from netloom.host.machine import Machine
+from netloom.host.this import ThisMachine
+from netloom.topology.parse import Source
+
+TIMEOUT = 30.0
+"""Seconds that commands may take to become ready."""
+
+
+def up(
+    source: Source,
+    machine: Machine | None = None,
+    *,
+    progress: Progress | None = None,
+    command: str = "up",
+    timeout: float = TIMEOUT,
+) -> Report:
+    """Make a lab as its topology says, and wait until it is ready; twice does nothing.
+
+    Raises `TopologyError` or `Unavailable` before anything is touched, `Refused` or `Interrupted`
+    after all that had been done was undone; and `NotReady` after `timeout` seconds, or
+    `Interrupted` before that: then the lab stays as it is.
+    """
+    machine = machine or ThisMachine()
+    machine.check_lasting()
+    with brake() as stop:
+        report = make(source, machine, stop, progress=progress, command=command)
+    lab, desired = report.lab, report.desired
+    begun = time.monotonic()
+    try:
+        machine.wait_ready(lab, desired, timeout)
+    except KeyboardInterrupt:
+        left = f"`{lab}` stays up, with commands that are not ready yet"
+        where = next((name for name, one in desired.netns.items() if one.commands), "NS")
+        raise Interrupted(f"interrupted; {left} (netloom logs {where})") from None
+    return replace(report, seconds=report.seconds + time.monotonic() - begun)
+
+
+def make(
+    source: Source,
+    machine: Machine,
+    stop: Brake,
+    *,
+    progress: Progress | None = None,
+    command: str = "up",
+) -> Report:
+    """Make a lab as its topology says, and wait for nothing; `up` tells what is raised."""
+    begun = time.monotonic()
+    lab = source.topology.name
+    with machine.journal(lab) as journal:
+        there = known(journal)
+        row = there.row("up")
+        assert row is not None
+        found = draft(source, there, machine)
+        record = Record(
+            lab=lab,
+            boot=machine.boot,
+            desired=found.lowered.desired,
+            held=found.lowered.held,
+            source=absolute(source.file),
+            text=source.text if journal.lasts else "",
+            command=command,
+            through=found.lowered.through,
+        )
+        notes: tuple[str, ...] = ()
+        if found.plan or there.pending or there.record != record:
+            refuse_to_cut_off(lab, found.plan, found.snapshot, machine)
+            keep = bool(found.plan)
+            change = Change(there, row, found.snapshot, found.plan, goal=record, keep=keep)
+            notes = carry_out(change, journal, machine, stop, progress)
+    seconds = time.monotonic() - begun
+    return Report(lab, found.plan, record.desired, seconds, (*found.notes, *notes))
