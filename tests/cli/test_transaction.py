@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from netloom.host.journal import RUN_DIR
+from netloom.host.rundir import RUN_DIR
 from tests.cli.host import Warm, ended, living, netloom, no_trace, on_a_host, write
 
 PAIR = "links: [[red 10.0.0.1/24, blue 10.0.0.2/24]]\n"
