@@ -1,4 +1,4 @@
-"""What follows when a verb comes to a lab: the table of `engine/transaction.py`, on the kernel."""
+"""What follows when a verb comes to a lab: the table of `engine/state.py`, on the kernel."""
 
 import json
 import subprocess

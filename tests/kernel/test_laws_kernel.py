@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netloom import engine
-from netloom.engine.transaction import known
+from netloom.engine.state import known
 from netloom.host.journal import Journal, Pending
 from netloom.host.machine import Orders
 from netloom.model.objects import Desired

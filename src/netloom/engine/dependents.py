@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
-from netloom.engine.transaction import known
+from netloom.engine.state import known
 from netloom.errors import Unavailable
 from netloom.host.machine import Machine
 from netloom.model.objects import Desired, End, Link

@@ -6,7 +6,8 @@ from msgspec.structs import replace
 
 from netloom.engine.dependents import refuse_to_cut_off
 from netloom.engine.report import Report
-from netloom.engine.transaction import Change, Known, State, carry_out, known, members
+from netloom.engine.state import Known, State, known
+from netloom.engine.transaction import Change, carry_out, members
 from netloom.errors import Unavailable
 from netloom.host.brake import brake
 from netloom.host.journal import Record

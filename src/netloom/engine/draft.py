@@ -6,7 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netloom.engine.files import absolute, read_files
-from netloom.engine.transaction import Known, known
+from netloom.engine.state import Known, known
 from netloom.errors import Problem, TopologyError, Unavailable
 from netloom.host import etc, limits
 from netloom.host.machine import Machine

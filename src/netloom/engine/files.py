@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from netloom.engine.transaction import known
+from netloom.engine.state import known
 from netloom.errors import Path as ProblemPath
 from netloom.errors import Problem, TopologyError, Unavailable
 from netloom.host.machine import Machine

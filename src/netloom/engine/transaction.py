@@ -1,38 +1,24 @@
 """One change of a lab: look → plan → refuse → journal → apply → cut → commit, or lead back.
 
-Two notes say what is known of a lab (`host/journal.py`): its record, which is what was applied
-last, and a pending change, which was begun and did not come to its end. Together they are its
-state, and what a verb does follows from that and from nothing else. Per cell: where to, and where
-back to if that is refused or interrupted.
-
-    state         record  pending   up               undo             down
-    ABSENT        -       -         FILE, NOTHING    (none to undo)   NOTHING, by the marks
-    UP            yes     -         FILE, SEEN       PAST, SEEN       NOTHING
-    BEGUN         -       yes       FILE, NOTHING    NOTHING          NOTHING
-    CHANGING      yes     yes       FILE, RECORD     RECORD           NOTHING
-    UNREADABLE    one cannot be     (refused)        (refused)        NOTHING, by the marks
-
-A crash leaves BEGUN or CHANGING: any verb that comes next is the way on. `down` never leads back:
-it goes on over what is refused, tells all of it, and leaves the state for the next `down`.
-
-Everything that affects these states is in this module; a verb says what it wants, and no more.
+`state.py` has the table of what follows when a verb comes to a lab. A verb looks, plans and
+refuses; from the journal on all of them are the same code, which stands here.
 """
 
 import errno
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from enum import Enum, auto
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from netloom.engine.state import Back, Known, Row
 from netloom.errors import Interrupted, KernelError, NetloomError, Refused, Unavailable
 from netloom.host import journal as memory
 from netloom.host.brake import Brake
-from netloom.host.journal import Journal, Pending, Record, Unreadable
+from netloom.host.journal import Journal, Pending, Record
 from netloom.host.machine import Holders, Machine, Orders
-from netloom.host.scope import Scope, scope_of
+from netloom.host.scope import scope_of
 from netloom.host.walls import flows
 from netloom.model.objects import NOTHING, Desired, End, Link, Netns, is_kept
 from netloom.model.snapshot import Snapshot
@@ -41,134 +27,6 @@ from netloom.plan.steps import LinkDel, NetnsDel, Plan, RunStop
 
 Progress = Callable[[int, int], None]
 """Is told how many steps of how many are done."""
-
-# ── the table ─────────────────────────────────────────────────────────────────────────────
-
-
-class State(Enum):
-    """What is known of a lab when a verb comes to it."""
-
-    ABSENT = auto()
-    UP = auto()
-    BEGUN = auto()
-    CHANGING = auto()
-    UNREADABLE = auto()
-
-
-class Goal(Enum):
-    """Where a change leads: to what a file says, to an earlier state, or to what is recorded."""
-
-    FILE = auto()
-    PAST = auto()
-    RECORD = auto()
-    NOTHING = auto()
-
-
-class Back(Enum):
-    """Where a refusal leads: to what was seen before, to what is recorded, to nothing.
-
-    Or nowhere (`ON`): the change goes on, and what was refused is told at its end.
-    """
-
-    SEEN = auto()
-    RECORD = auto()
-    NOTHING = auto()
-    ON = auto()
-
-
-Verb = Literal["up", "undo", "down"]
-
-
-class Row(NamedTuple):
-    """What follows when a verb comes to a state."""
-
-    goal: Goal
-    back: Back
-
-
-TABLE: Mapping[tuple[State, Verb], Row | None] = {
-    (State.ABSENT, "up"): Row(Goal.FILE, Back.NOTHING),
-    (State.UP, "up"): Row(Goal.FILE, Back.SEEN),
-    (State.BEGUN, "up"): Row(Goal.FILE, Back.NOTHING),
-    (State.CHANGING, "up"): Row(Goal.FILE, Back.RECORD),
-    (State.UNREADABLE, "up"): None,
-    (State.ABSENT, "undo"): None,
-    (State.UP, "undo"): Row(Goal.PAST, Back.SEEN),
-    (State.BEGUN, "undo"): Row(Goal.NOTHING, Back.NOTHING),
-    (State.CHANGING, "undo"): Row(Goal.RECORD, Back.RECORD),
-    (State.UNREADABLE, "undo"): None,
-    (State.ABSENT, "down"): Row(Goal.NOTHING, Back.ON),
-    (State.UP, "down"): Row(Goal.NOTHING, Back.ON),
-    (State.BEGUN, "down"): Row(Goal.NOTHING, Back.ON),
-    (State.CHANGING, "down"): Row(Goal.NOTHING, Back.ON),
-    (State.UNREADABLE, "down"): Row(Goal.NOTHING, Back.ON),
-}
-"""What follows; None: there is nothing to do, or (UNREADABLE) nothing that may be done."""
-
-
-# ── what is known ─────────────────────────────────────────────────────────────────────────
-
-
-class Known(Struct, frozen=True):
-    """The two notes of a lab, as far as they can be read; `trouble` says why one cannot."""
-
-    lab: str
-    record: Record | None = None
-    pending: Pending | None = None
-    trouble: Unreadable | None = None
-
-    @property
-    def state(self) -> State:
-        """The state that the two notes are.
-
-        A change whose record is in place has come to its end, whether its note is gone or not.
-        """
-        if self.trouble:
-            return State.UNREADABLE
-        if self.pending is None:
-            return State.UP if self.record else State.ABSENT
-        if self.record is None:
-            return State.BEGUN
-        return State.UP if self.record.desired == self.pending.desired else State.CHANGING
-
-    @property
-    def states(self) -> list[Desired]:
-        """All that may be there: what was applied, and what changes not finished led to."""
-        found = [self.record.desired] if self.record else []
-        if self.pending:
-            found += [*self.pending.earlier, self.pending.desired]
-        return found
-
-    @property
-    def unpublished(self) -> frozenset[str]:
-        """Names that a killed change may have left as files with nothing mounted on them."""
-        return self.pending.names if self.pending else frozenset()
-
-    def scope(self, *more: Desired, making: Desired | None = None) -> Scope:
-        """Return the scope that covers all that may be there, and what more is led to."""
-        states = [*self.states, *more]
-        return scope_of(self.lab, states, making=making, unpublished=self.unpublished)
-
-    def row(self, verb: Verb) -> Row | None:
-        """Return what follows when a verb comes; raises `Unavailable` where nothing may."""
-        if self.trouble and TABLE[self.state, verb] is None:
-            reason = self.trouble.reason
-            remedy = f"netloom down {self.lab} removes what bears its marks, then netloom up"
-            raise Unavailable(reason, remedy) from self.trouble
-        return TABLE[self.state, verb]
-
-
-def known(journal: Journal) -> Known:
-    """Return what is known of a lab; raises `Unavailable` where it may not be read."""
-    notes: dict[str, Record | Pending | None] = {}
-    trouble = None
-    for name, read in (("record", journal.record), ("pending", journal.pending)):
-        try:
-            notes[name] = read()
-        except Unreadable as error:
-            trouble = trouble or error
-    return Known(journal.lab, trouble=trouble, **notes)  # type: ignore[arg-type] # by their names
-
 
 # ── the change ────────────────────────────────────────────────────────────────────────────
 

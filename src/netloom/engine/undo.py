@@ -8,7 +8,8 @@ from netloom.engine.dependents import refuse_to_cut_off
 from netloom.engine.down import refuse_foreign
 from netloom.engine.draft import with_passages
 from netloom.engine.report import Report
-from netloom.engine.transaction import Change, Goal, Known, carry_out, known
+from netloom.engine.state import Goal, Known, known
+from netloom.engine.transaction import Change, carry_out
 from netloom.errors import Unavailable
 from netloom.host import journal as memory
 from netloom.host.brake import brake

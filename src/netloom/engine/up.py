@@ -8,7 +8,8 @@ from netloom.engine.dependents import refuse_to_cut_off
 from netloom.engine.draft import draft
 from netloom.engine.files import absolute
 from netloom.engine.report import Report
-from netloom.engine.transaction import Change, Progress, carry_out, known
+from netloom.engine.state import known
+from netloom.engine.transaction import Change, Progress, carry_out
 from netloom.errors import Interrupted
 from netloom.host.brake import Brake, brake
 from netloom.host.journal import Record

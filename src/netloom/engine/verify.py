@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from netloom.engine.draft import with_passages
 from netloom.engine.report import Past, Running
-from netloom.engine.transaction import Known, State, known
+from netloom.engine.state import Known, State, known
 from netloom.errors import Unavailable
 from netloom.host.machine import Machine
 from netloom.host.this import ThisMachine

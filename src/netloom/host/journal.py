@@ -27,7 +27,7 @@ import msgspec
 from msgspec import Struct
 
 from netloom.errors import Unavailable
-from netloom.host.rundir import LABS_DIR, RUN_DIR, check_own, lab_dir, make_lab_dir
+from netloom.host.rundir import LABS_DIR, RUN_DIR, check_own, lab_dir, make_lab_dir, remove_tree
 from netloom.kernel import modes
 from netloom.kernel.files import exists, is_dir
 from netloom.model.objects import NOTHING, Desired, Netns
@@ -226,8 +226,8 @@ class Journal:
             self._note(pending)
         except OSError as error:
             for digest in new:
-                _rmtree(f"{files}/{digest}")
-                _rmtree(f"{files}/{digest}.new")
+                remove_tree(f"{files}/{digest}")
+                remove_tree(f"{files}/{digest}.new")
             reason = f"cannot write below {self.dir}: {error.strerror}"
             raise Unavailable(reason, "a change begins on disk: make room there") from error
 
@@ -254,7 +254,7 @@ class Journal:
         for name in ("record", "pending", "pending.new", "record.new"):
             self._forget(name)
         for folder in ("files", "undo", "logs", "run"):
-            _rmtree(f"{self.dir}/{folder}")
+            remove_tree(f"{self.dir}/{folder}")
 
     def _forget(self, name: str) -> None:
         with suppress(FileNotFoundError):
@@ -265,11 +265,11 @@ class Journal:
         with suppress(FileNotFoundError):
             for digest in os.listdir(f"{self.dir}/files"):
                 if digest not in used:
-                    _rmtree(f"{self.dir}/files/{digest}")
+                    remove_tree(f"{self.dir}/files/{digest}")
 
     def _write_folder(self, name: str, texts: Mapping[str, str]) -> None:
         beside = f"{self.dir}/{name}.new"
-        _rmtree(beside)
+        remove_tree(beside)
         for path, text in texts.items():
             modes.make_dirs(os.path.dirname(f"{beside}/{path}"), modes.PUBLIC_DIR)
             data = text.encode(errors="surrogateescape")
@@ -313,75 +313,12 @@ class Journal:
             return []
 
 
-class Memory(Journal):
-    """The memory of a lab that nobody but its program knows, and that ends with it.
-
-    On disk are the files that namespaces see in /etc, no more.
-
-    Mustn't: be used where changes are made in children (`away.py`): theirs is lost with them.
-    """
-
-    lasts = False
-
-    def __init__(self, lab: str) -> None:
-        """Remember nothing yet."""
-        super().__init__(lab)
-        self._applied: Record | None = None
-        self._begun: Pending | None = None
-
-    def __enter__(self) -> Self:
-        """Lock nothing: the lab's own lock is for all of its threads."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Leave all as it is."""
-
-    def record(self) -> Record | None:
-        """Return what was applied last, None if nothing is."""
-        return self._applied
-
-    def pending(self) -> Pending | None:
-        """Return the change that was begun and could not be undone, None if there is none."""
-        return self._begun
-
-    def _note(self, pending: Pending) -> None:
-        self._begun = pending
-
-    def commit(self, record: Record) -> None:
-        """Remember what is applied now; the change is over."""
-        self._applied, self._begun = record, None
-        self._drop_folders(record.desired)
-
-    def abort(self, record: Record | None) -> None:
-        """Note that the change has been undone."""
-        self.commit(record) if record else self.forget()
-
-    def forget(self) -> None:
-        """Remember nothing any more."""
-        self._applied = self._begun = None
-        for folder in ("files", "logs", "run"):
-            _rmtree(f"{self.dir}/{folder}")
-
-    def push(self, past: Record | None) -> int:  # noqa: ARG002 - the shape of a journal
-        """Keep nothing: a program that wants to go back says so."""
-        return 0
-
-
 def _written_by(path: str) -> str:
     """Return whose a note is that this netloom has no words for, empty if nothing tells."""
     with suppress(OSError, msgspec.DecodeError), open(path, "rb") as file:
         version = msgspec.json.decode(file.read(), type=_Versioned).version
         return "" if version <= VERSION else f"a newer netloom wrote it (version {version})"
     return ""
-
-
-def _rmtree(top: str) -> None:
-    """Remove a folder of ours with all in it, as far as it goes (`shutil` takes 2 ms to load)."""
-    for folder, _, files in os.walk(top, topdown=False):
-        with suppress(OSError):
-            for file in files:
-                os.unlink(f"{folder}/{file}")
-            os.rmdir(folder)
 
 
 def _opened_dir(lab: str) -> int:

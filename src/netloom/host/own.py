@@ -10,8 +10,9 @@ from msgspec.structs import replace
 
 from netloom.errors import Refused
 from netloom.host import observe as looking
-from netloom.host.journal import Journal, Memory
+from netloom.host.journal import Journal
 from netloom.host.machine import Orders
+from netloom.host.memory import Memory
 from netloom.host.rooms import Nursery
 from netloom.host.scope import Scope
 from netloom.host.this import ThisMachine

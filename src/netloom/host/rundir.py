@@ -6,6 +6,7 @@ whoever could write there would be obeyed by the next `undo`.
 """
 
 import os
+from contextlib import suppress
 
 from netloom.errors import Unavailable
 from netloom.kernel import modes
@@ -31,3 +32,12 @@ def check_own(lab: str) -> None:
         if why := modes.why_untrusted(folder):
             remedy = "see what is in it, and remove it" if os.geteuid() == 0 else "run it as root"
             raise Unavailable(f"cannot trust what is remembered of labs: {why}", remedy)
+
+
+def remove_tree(top: str) -> None:
+    """Remove a folder of ours with all in it, as far as it goes (`shutil` takes 2 ms to load)."""
+    for folder, _, files in os.walk(top, topdown=False):
+        with suppress(OSError):
+            for file in files:
+                os.unlink(f"{folder}/{file}")
+            os.rmdir(folder)
