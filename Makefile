@@ -14,7 +14,7 @@ ENGINES := ufw firewalld dbus docker.io libvirt-daemon-system libvirt-clients dn
 	nginx-light tinyproxy-bin radvd tshark systemd
 BENCH_TOOLS := $(TEST_TOOLS) mininet bridge-utils iperf3
 
-WALKS := $(addprefix tests/cli/test_,no_trace.py uplink_walk.py ports.py run_walk.py) \
+WALKS := $(addprefix tests/cli/test_,no_trace.py uplink_walk.py ports.py run_walk.py interrupted.py descriptors.py) \
 	tests/api/test_many.py
 
 help:      ## this list
@@ -41,7 +41,7 @@ long: venv ## the tests that `test` leaves out since they take seconds each
 mutate: venv ## what share of 100 one-line mutations of the pure floors their tests find
 	$(BIN)/python -m tests.house.mutate $(MUTATE_ARGS)
 
-walk: venv ## the walks of the tests, whole: killed at each of their calls, where `test` takes samples
+walk: venv ## the walks of the tests, whole: at each of their calls or moments, where `test` takes samples
 	NETLOOM_WALK=whole $(BIN)/pytest -n $(WORKERS) --dist worksteal $(WALKS)
 
 pythons: venv ## the tests of the API, and the pure ones, by every other Python that is here

@@ -4,13 +4,18 @@ They end with 2 before anything is touched, with 1 after undoing.
 """
 
 from collections.abc import Iterable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import click
 
 from netloom.cli.named import namespaces, or_stop, reason, rows
-from netloom.cli.output import REFUSED, TRIED, Stop, printable, tell
+from netloom.cli.output import INTERRUPTED, REFUSED, TRIED, Stop, printable, tell
 from netloom.errors import KernelError, NetloomError
 from netloom.namespaces.handle import NoSuchNetns, path_of
+
+if TYPE_CHECKING:
+    from netloom.host.brake import Brake
 
 _WORDS = ("add", "attach", "delete", "exec", "help", "identify", "list", "list-id", "monitor")
 
@@ -39,22 +44,33 @@ def ls_command(as_json: bool) -> None:
 @click.argument("wanted", metavar="NAME...", nargs=-1, required=True)
 def add_command(wanted: tuple[str, ...]) -> None:
     """Make namespaces as `ip netns add` does, but with `lo` up."""
+    from netloom.host.brake import brake
     from netloom.namespaces import names
 
     for name in wanted:
         _check_free(name, wanted)
-    or_stop(names.prepare, REFUSED)
-    made: list[str] = []
-    for name in wanted:
-        try:
-            names.create(name)
-        except (NetloomError, KernelError) as error:
-            for done in made:
-                names.remove(done)
-            message = f"cannot make namespace `{name}`: {error}"
-            raise Stop(message, TRIED) from error
-        made.append(name)
+    with brake() as stop:
+        or_stop(names.prepare, REFUSED)
+        _make(wanted, stop)
     _tell_private()
+
+
+def _make(wanted: Iterable[str], stop: "Brake") -> None:
+    """Make all namespaces, or none."""
+    from netloom.namespaces import names
+
+    with ExitStack() as undo:
+        for name in wanted:
+            try:
+                names.create(name)
+            except (NetloomError, KernelError) as error:
+                message = f"cannot make namespace `{name}`: {error}"
+                raise Stop(message, TRIED) from error
+            undo.callback(names.remove, name)
+            if stop.pulled:
+                message = "interrupted; all that was done has been undone"
+                raise Stop(message, INTERRUPTED)
+        undo.pop_all()
 
 
 @click.command("attach")
@@ -63,6 +79,7 @@ def add_command(wanted: tuple[str, ...]) -> None:
 def attach_command(name: str, what: str) -> None:
     """Give the namespace of a process, or one at a path, a name that stays when they go."""
     from netloom.cli.who import opened
+    from netloom.host.brake import held_back
     from netloom.namespaces import names
     from netloom.namespaces.links import trap
 
@@ -71,7 +88,7 @@ def attach_command(name: str, what: str) -> None:
         message = "\nhint: ".join(found)
         raise Stop(message, REFUSED)
     _check_free(name, (name,))
-    with opened(what) as netns:
+    with opened(what) as netns, held_back(deadly=True):
         or_stop(names.prepare, REFUSED)
         try:
             names.attach(name, f"/proc/thread-self/fd/{netns.fd}")

@@ -4,7 +4,6 @@ Ctrl-C, SIGTERM, a number of packets, a number of seconds: whatever ends it, the
 """
 
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -62,6 +61,7 @@ def capture_command(  # noqa: PLR0913 - an option each
     Without NS:IF it is every interface of the lab, or of all named namespaces; a lab's switch is
     left out, since its members see the same packets. It ends by Ctrl-C, too.
     """
+    from netloom.host.brake import brake
     from netloom.host.byhand.packets import Ears, Ending
 
     if not packets:
@@ -73,10 +73,11 @@ def capture_command(  # noqa: PLR0913 - an option each
     with refusals(), ExitStack() as stack:
         sources = _named(wanted, stack) if wanted else _every(lab, stack)
         ears = stack.enter_context(Ears(sources))
-        stop = stack.enter_context(_signals())
-        out = stack.enter_context(_opened(output))
+        pipe = stack.enter_context(_opened(output)) if _is_pipe(output) else None
+        stop = stack.enter_context(brake())
+        out = pipe or stack.enter_context(_opened(output))
         tell(f"capturing on {_shown(sources)}")
-        done = ears.write(out, Ending(stop, count, seconds), _application(), _note)
+        done = ears.write(out, Ending(stop.fileno(), count, seconds), _application(), _note)
     _tell_done(done, len(sources), output)
 
 
@@ -167,6 +168,11 @@ def _every(lab: str, stack: ExitStack) -> "list[Source]":
 # ── where it goes, and when it ends ───────────────────────────────────────────────────────
 
 
+def _is_pipe(output: str) -> bool:
+    """Whether opening it waits for a reader, which a signal must be able to end."""
+    return Path(output).is_fifo()
+
+
 @contextmanager
 def _opened(output: str) -> Iterator[BinaryIO]:
     """Open the file; one that nobody named is not written over."""
@@ -194,23 +200,6 @@ def _opened(output: str) -> Iterator[BinaryIO]:
     except OSError as error:
         message = f"cannot write `{path}`: {error.strerror}"
         raise Stop(message, TRIED) from error
-
-
-@contextmanager
-def _signals() -> Iterator[int]:
-    """Return what can be read once a signal asks for the end; it interrupts nothing."""
-    heard, told = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    before = signal.set_wakeup_fd(told)
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    handlers = {number: signal.signal(number, lambda *_: None) for number in numbers}
-    try:
-        yield heard
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(before)
-        os.close(heard)
-        os.close(told)
 
 
 COMMANDS: tuple[click.Command, ...] = (capture_command,)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from netloom.cli.named import reason
 from netloom.cli.output import REFUSED, TRIED, Stop, tell
 from netloom.errors import NetloomError
+from netloom.host.brake import held_back
 from netloom.namespaces import names
 from netloom.namespaces.belonging import named
 from netloom.namespaces.handle import NETNS_DIR, Handle, open_name, open_self
@@ -67,7 +68,8 @@ def _make_room(number: int) -> None:
 def _remove(wanted: tuple[str, ...]) -> None:
     for name in wanted:
         try:
-            names.remove(name)
+            with held_back(deadly=True):
+                names.remove(name)
         except NetloomError as error:
             raise Stop(reason(error), TRIED) from error
 

@@ -10,6 +10,7 @@ import click
 from netloom import engine as front
 from netloom.cli.output import REFUSED, Stop, answer, refusals, tell
 from netloom.host import boot
+from netloom.host.brake import held_back
 from netloom.host.this import ThisMachine
 from netloom.topology.suggest import did_you_mean
 
@@ -31,7 +32,8 @@ def enable_command(file: str) -> None:
         source = front.load(file)
         front.plan(source)
         path = str(Path(file).absolute())
-        told = boot.enable(os.path.normpath(path), _own_words())
+        with held_back(deadly=True):
+            told = boot.enable(os.path.normpath(path), _own_words())
     name = source.topology.name
     if not told.changed:
         answer(f"{name}  starts at boot already")
@@ -57,7 +59,8 @@ def disable_command(lab: str) -> None:
     """Have LAB, a name or a FILE, started at boot no more; it stays up if it is."""
     with refusals():
         path = _path(lab)
-        told = boot.disable(path)
+        with held_back(deadly=True):
+            told = boot.disable(path)
         if not told.changed:
             message = f"`{lab}` does not start at boot"
             raise Stop(message, REFUSED)

@@ -11,6 +11,7 @@ import click
 
 from netloom import engine as front
 from netloom.cli.output import NO, REFUSED, TRIED, Stop, answer, progress, refusals, tell
+from netloom.host.brake import held_back
 from netloom.host.this import ThisMachine
 from netloom.model.objects import (
     HOST,
@@ -365,7 +366,7 @@ def init_command(file: str) -> None:
     """Write a commented starter file."""
     path = Path(file)
     try:
-        with path.open("x", encoding="utf-8") as out:
+        with held_back(deadly=True), path.open("x", encoding="utf-8") as out:
             out.write(_STARTER.format(name=front.default_name(path)))
     except FileExistsError:
         message = f"`{file}` exists; nothing was touched"

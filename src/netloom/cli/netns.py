@@ -80,8 +80,6 @@ def main(arguments: "Sequence[str]", *, named: bool = True) -> int:
             return _ended(list(arguments), named=named)
         finally:
             flush()
-    except KeyboardInterrupt:
-        return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141

@@ -7,11 +7,12 @@ Should: import lazily; only `list`, `list-id` and `set` need a socket (20 ms of 
 Mustn't: go through netloom's own checks: what `ip netns` lets pass, passes.
 """
 
+import _signal  # type: ignore[import-not-found] # all of `signal` costs 4 ms
 import errno
 import fcntl
 import os
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 from netloom.cli.netns_words import Asked, End, complain, entries, flush, say, small_number, usage
 from netloom.errors import KernelError, Unavailable
@@ -20,8 +21,9 @@ from netloom.namespaces.handle import NETNS_DIR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+_STOPS = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)
 _OWN = "/proc/self/ns/net"
 
 
@@ -48,8 +50,21 @@ def _attach(asked: Asked, words: "Sequence[str]") -> int:  # noqa: ARG001
 
 def _publish(name: str, source: str) -> int:
     """Make the file of a name, and mount a namespace on it: last, so that it can be watched for."""
-    if not _prepare():
-        return 1
+    with _undivided():
+        return _published(name, source) if _prepare() else 1
+
+
+@contextmanager
+def _undivided() -> "Iterator[None]":
+    """Hold back the signals that ask to stop: they come before a change or after it."""
+    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, _STOPS)
+    try:
+        yield
+    finally:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
+
+
+def _published(name: str, source: str) -> int:
     path = f"{NETNS_DIR}/{name}"
     flags = os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
@@ -127,13 +142,14 @@ def _delete(asked: Asked, words: "Sequence[str]") -> int:
 
 def _removed(name: str) -> bool:
     path = f"{NETNS_DIR}/{name}"
-    with suppress(KernelError):  # not mounted: unlink decides
-        syscalls.unmount(path)
-    try:
-        os.unlink(path)  # noqa: PTH108
-    except OSError as error:
-        complain(f'Cannot remove namespace file "{path}": {error.strerror}')
-        return False
+    with _undivided():
+        with suppress(KernelError):  # not mounted: unlink decides
+            syscalls.unmount(path)
+        try:
+            os.unlink(path)  # noqa: PTH108
+        except OSError as error:
+            complain(f'Cannot remove namespace file "{path}": {error.strerror}')
+            return False
     return True
 
 

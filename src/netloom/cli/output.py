@@ -33,6 +33,9 @@ REFUSED = 2
 NO = 3
 """Exit status: the answer is no."""
 
+INTERRUPTED = 130
+"""Exit status: a signal asked to stop; a shell gives it to what one has ended, too."""
+
 _PATIENCE = 0.2
 """Seconds before progress is shown."""
 
@@ -78,7 +81,7 @@ def refusals() -> Iterator[None]:
         message = f"{error}\nthe lab stays up, as it is"
         raise Stop(message, TRIED) from error
     except Interrupted as error:
-        raise Stop(_with_notes(error), 130) from error
+        raise Stop(_with_notes(error), INTERRUPTED) from error
     except Unavailable as error:
         message = f"{error.reason}{_remedy(error)}\nnothing was touched"
         raise Stop(message, REFUSED) from error

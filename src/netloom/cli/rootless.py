@@ -1,22 +1,60 @@
-"""The command line of a plain user: carried out in namespaces of that user's own."""
+"""The command line of a plain user: carried out in namespaces of that user's own.
 
+They are made for the first command, and end with the last that has left nothing in them, be it
+by a signal: whoever is interrupted in there tidies up and then dies of it.
+"""
+
+import os
+import signal
 import sys
+from collections.abc import Callable
+from types import FrameType
 
 from netloom.errors import Unavailable
+from netloom.host.brake import SIGNALS, held_back
 from netloom.host.rootless.holder import Holder
 from netloom.namespaces.holder import is_needed
 
 
-def enter(*, start: bool) -> Holder | None:
-    """Move into the user's namespaces, made first if told; None where that is not needed."""
+def enter(*, start: bool) -> Callable[[], None] | None:
+    """Move into the user's namespaces, made first if told; None where that is not needed.
+
+    What is returned ends them, if nothing is left there.
+    """
     if not is_needed():
         return None
     try:
         holder = Holder()
-        return holder if holder.enter(start=start) else None
+        _tidy_on_signals(holder)
+        with held_back(deadly=True):
+            entered = holder.enter(start=start)
     except Unavailable as error:
         why = str(error)
     except OSError as error:
         why = f"cannot keep namespaces of your own: {error}"
+    else:
+        return (lambda: _tidy(holder)) if entered else None
     print(f"{why}\nnothing was touched", file=sys.stderr)  # noqa: T201
     sys.exit(2)
+
+
+def _tidy(holder: Holder) -> None:
+    with held_back(deadly=True):
+        holder.tidy()
+
+
+def _tidy_on_signals(holder: Holder) -> None:
+    """Have a signal that asks to stop end the namespaces, too, if nothing is left there."""
+    own = os.getpid()
+
+    def die(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a handler's shape
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
+        if os.getpid() == own:  # not in a child that has become no command yet
+            holder.tidy()
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+
+    for number in SIGNALS:
+        if signal.getsignal(number) is signal.SIG_DFL:  # else it is ignored
+            signal.signal(number, die)

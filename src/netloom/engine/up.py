@@ -39,14 +39,14 @@ def up(
     machine.check_lasting()
     with brake() as stop:
         report = make(source, machine, stop, progress=progress, command=command)
-    lab, desired = report.lab, report.desired
-    begun = time.monotonic()
-    try:
-        machine.wait_ready(lab, desired, timeout)
-    except KeyboardInterrupt:
-        left = f"`{lab}` stays up, with commands that are not ready yet"
-        where = next((name for name, one in desired.netns.items() if one.commands), "NS")
-        raise Interrupted(f"interrupted; {left} (netloom logs {where})") from None
+        lab, desired = report.lab, report.desired
+        begun = time.monotonic()
+        try:
+            machine.wait_ready(lab, desired, timeout, stop)
+        except Interrupted:
+            left = f"`{lab}` stays up, with commands that are not ready yet"
+            where = next((name for name, one in desired.netns.items() if one.commands), "NS")
+            raise Interrupted(f"interrupted; {left} (netloom logs {where})") from None
     return replace(report, seconds=report.seconds + time.monotonic() - begun)
 
 

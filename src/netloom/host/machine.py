@@ -20,6 +20,7 @@ from netloom.topology.lend import Nic
 from netloom.topology.uplink import Outside
 
 if TYPE_CHECKING:
+    from netloom.host.brake import Brake
     from netloom.host.journal import Journal
     from netloom.host.rooms import Nursery
     from netloom.host.walls.rulesets import Foretellings, Text
@@ -100,8 +101,13 @@ class Machine(Protocol):
     def check(self, desired: Desired, walls: Walls | None) -> None:
         """Raise `Unavailable` for what could not be started, or not be opened, here."""
 
-    def wait_ready(self, lab: str, desired: Desired, timeout: float) -> None:
-        """Return when all commands are ready; raise `NotReady` after `timeout` seconds."""
+    def wait_ready(
+        self, lab: str, desired: Desired, timeout: float, stop: "Brake | None" = None
+    ) -> None:
+        """Return when all commands are ready.
+
+        Raises `NotReady` after `timeout` seconds, `Interrupted` when asked to `stop`.
+        """
 
     def observe(self, scope: Scope) -> Snapshot:
         """Return what is there within a scope."""

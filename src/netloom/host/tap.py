@@ -8,24 +8,33 @@ import select
 import socket
 import time
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
-from netloom.errors import NotReady
+from netloom.errors import Interrupted, NotReady
 from netloom.kernel.netlink import NETLINK_ROUTE, Rtnetlink
 from netloom.namespaces.enter import enter
 from netloom.namespaces.handle import open_name
 from netloom.wire.rtnetlink import dump_links, dump_routes, read_links, read_routes
+
+if TYPE_CHECKING:
+    from netloom.host.brake import Brake
 
 _RTMGRP_IPV4_ROUTE = 0x40  # linux/rtnetlink.h
 _RTMGRP_IPV6_ROUTE = 0x400
 _DEFAULTS = ("0.0.0.0/0", "::/0")
 
 
-def wait_way_out(netns: str, timeout: float) -> None:
-    """Return when a namespace has a default route; raises `NotReady` after `timeout` seconds."""
+def wait_way_out(netns: str, timeout: float, stop: "Brake | None" = None) -> None:
+    """Return when a namespace has a default route.
+
+    Raises `NotReady` after `timeout` seconds, `Interrupted` when asked to `stop`.
+    """
     with open_name(netns) as handle:
         events, rt = enter(handle, conversation)
     with events, rt:
-        if not leads_out(events, rt, timeout=timeout):
+        if not leads_out(events, rt, timeout=timeout, end=stop):
+            if stop and stop.pulled:
+                raise Interrupted
             msg = f"`{netns}` has no default route: its program has not made one"
             raise NotReady(msg, timeout)
 
@@ -36,14 +45,14 @@ def leads_out(
     *,
     timeout: float,
     wanted: Collection[str] = (),
-    end: socket.socket | None = None,
+    end: "socket.socket | Brake | None" = None,
 ) -> bool:
     """Whether a default route is there within `timeout` seconds, and before `end` is readable.
 
     `wanted` are those that must all be there, if it is not enough that there is one.
     """
     deadline = time.monotonic() + timeout
-    heard = [events, end] if end else [events]
+    heard = [events, end] if end is not None else [events]
     while not (found := defaults(rt)) or not found >= set(wanted):
         left = deadline - time.monotonic()
         if left <= 0 or events not in select.select(heard, [], [], left)[0]:

@@ -23,6 +23,7 @@ from netloom.topology.lend import Nic
 from netloom.topology.uplink import Outside
 
 if TYPE_CHECKING:
+    from netloom.host.brake import Brake
     from netloom.host.commands.processes import Command
     from netloom.host.walls.rulesets import Foretellings, Text
 
@@ -101,16 +102,21 @@ class ThisMachine:
 
             passages.check(walls, desired.netns[HOST].passages)
 
-    def wait_ready(self, lab: str, desired: Desired, timeout: float) -> None:
-        """Return when all commands are ready; raise `NotReady` after `timeout` seconds."""
+    def wait_ready(
+        self, lab: str, desired: Desired, timeout: float, stop: "Brake | None" = None
+    ) -> None:
+        """Return when all commands are ready.
+
+        Raises `NotReady` after `timeout` seconds, `Interrupted` when asked to `stop`.
+        """
         if desired.commands:
             from netloom.host.commands import ready
 
-            ready.wait_ready(lab, list(_commands(desired)), timeout)
+            ready.wait_ready(lab, list(_commands(desired)), timeout, stop)
         if out_of(lab) in desired.netns:
             from netloom.host import tap
 
-            tap.wait_way_out(out_of(lab), timeout)
+            tap.wait_way_out(out_of(lab), timeout, stop)
 
     def observe(self, scope: Scope) -> Snapshot:
         """Return what is there within a scope."""

@@ -11,9 +11,9 @@ import select
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from netloom.errors import KernelError, NotReady, Unavailable
+from netloom.errors import Interrupted, KernelError, NotReady, Unavailable
 from netloom.host.commands.processes import Command, Run, alive, log_path, read_run, runs, tail
 from netloom.host.journal import boot_id
 from netloom.kernel import inotify
@@ -31,6 +31,9 @@ from netloom.model.objects import HOST
 from netloom.model.ready import Ready, ready
 from netloom.namespaces.enter import enter
 from netloom.namespaces.handle import open_name
+
+if TYPE_CHECKING:
+    from netloom.host.brake import Brake
 
 FIRST = 0.001
 LONGEST = 0.05
@@ -51,17 +54,20 @@ _KINDS = ("tcp", "udp")
 _SIGNALLED = "was ended by signal {}"
 
 
-def wait_ready(lab: str, commands: Sequence[Command], timeout: float) -> None:
+def wait_ready(
+    lab: str, commands: Sequence[Command], timeout: float, stop: "Brake | None" = None
+) -> None:
     """Return when all are ready; raise `NotReady` for the first that ends before, or for all late.
 
     `timeout` is in seconds. A command without `ready` is ready when it has run for `SETTLING`, or
-    has ended with 0; one that fails while others are waited for is told, too.
+    has ended with 0; one that fails while others are waited for is told, too. Raises `Interrupted`
+    as soon as it is asked to `stop`.
 
     Should: come after `launch.start`.
     Mustn't: end anything: who looks for the reason finds everything as it is.
     """
     began = time.monotonic()
-    with _Vigil(lab, commands) as vigil:
+    with _Vigil(lab, commands, stop) as vigil:
         reasons = [_told(lab, watch) for watch in vigil.until(began + timeout)]
     if reasons:
         raise NotReady("\n".join(reasons), round(time.monotonic() - began, 2))
@@ -173,7 +179,8 @@ class _Watch:
 class _Vigil:
     """All that is watched, and what wakes it."""
 
-    def __init__(self, lab: str, commands: Sequence[Command]) -> None:
+    def __init__(self, lab: str, commands: Sequence[Command], stop: "Brake | None") -> None:
+        self.stop = stop
         started = {run.key: run for run in sorted(runs(lab), key=lambda run: run.asked.since)}
         self.boot = boot_id()
         self.watches = [
@@ -188,6 +195,8 @@ class _Vigil:
         with self.stack:
             self.queue = self.stack.enter_context(inotify.Inotify())
             self.poll.register(self.queue, select.POLLIN)
+            if self.stop:
+                self.poll.register(self.stop, select.POLLIN)
             for watch in self.watches:
                 self._prepare(watch)
             self.stack = self.stack.pop_all()
@@ -216,6 +225,8 @@ class _Vigil:
         """Return who is not ready: the first that never will be, or all at the deadline."""
         waiting = list(self.watches)
         while True:
+            if self.stop and self.stop.pulled:
+                raise Interrupted
             now = time.monotonic()
             for watch in [each for each in waiting if each.again <= now]:
                 if watch.is_ready(self.boot):
