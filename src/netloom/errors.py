@@ -14,6 +14,22 @@ import errno
 import os
 
 
+def printable(text: str) -> str:
+    r"""Return a name that somebody else chose as it may stand in a sentence.
+
+    It stays on one line, and no terminal obeys it: what cannot be printed is shown as Python
+    writes it, `\x1b`; so is each byte of a file's name that is no UTF-8.
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else _escaped(one) for one in text)
+
+
+def _escaped(one: str) -> str:
+    byte = ord(one) - 0xDC00  # as os.fsdecode has it
+    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else ascii(one)[1:-1]
+
+
 class Mark:
     """A place in a text: `line` and `column` from 1, `length` in characters, the whole line."""
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from netloom.cli.named import namespaces, or_stop, reason, rows
-from netloom.cli.output import INTERRUPTED, REFUSED, TRIED, Stop, printable, tell
-from netloom.errors import KernelError, NetloomError
+from netloom.cli.output import INTERRUPTED, REFUSED, TRIED, Stop, answer, tell
+from netloom.errors import KernelError, NetloomError, printable
 from netloom.namespaces.handle import NoSuchNetns, path_of
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ def ls_command(as_json: bool) -> None:
     else:
         width = max((len(printable(row.name)) for row in found), default=0)
         for name, lab, stale in found:
-            note = "stale" if stale else lab or ""
-            click.echo(f"{printable(name):{width}}  {note}".rstrip())
+            note = "stale" if stale else printable(lab or "")
+            answer(f"{printable(name):{width}}  {note}".rstrip())
     tell_traps([row.name for row in found])
 
 

@@ -153,4 +153,6 @@ def _usage(error: click.UsageError) -> str:
 
 
 def _say(text: str) -> None:
-    click.echo(text, err=True)
+    from netloom.cli.output import tell
+
+    tell(text)

@@ -18,7 +18,7 @@ def namespaces(
     """Return the names that a word may become."""
     from netloom.namespaces import names
 
-    return [name for name in names.names() if name.startswith(incomplete)]
+    return [name for name in names.names() if name.startswith(incomplete) and name.isprintable()]
 
 
 def reason(error: NetloomError) -> str:

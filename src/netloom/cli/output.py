@@ -19,6 +19,7 @@ from netloom.errors import (
     Refused,
     TopologyError,
     Unavailable,
+    printable,
 )
 
 if TYPE_CHECKING:
@@ -55,17 +56,23 @@ class Stop(click.ClickException):
 
 def tell(line: str) -> None:
     """Print talk, on standard error."""
-    click.echo(printable(line), err=True)
+    click.echo(_harmless(line), err=True)
 
 
 def answer(text: str) -> None:
     """Print an answer, on standard output."""
-    click.echo(printable(text))
+    click.echo(_harmless(text))
 
 
-def printable(text: str) -> str:
-    """Return a text with what is no UTF-8 in a file's name shown as the escapes of its bytes."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+def _harmless(text: str) -> str:
+    """Return a text of lines of which no terminal obeys any.
+
+    Names that may hold a line's end went through `printable` before they became part of it.
+    """
+    if text.isprintable():
+        return text
+    lines = ("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))
+    return "\n".join(lines)
 
 
 @contextmanager

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from netloom.cli.named import namespaces, reason
-from netloom.cli.output import NO, REFUSED, Stop, answer, printable, tell
-from netloom.errors import NetloomError
+from netloom.cli.output import NO, REFUSED, Stop, answer, tell
+from netloom.errors import NetloomError, printable
 from netloom.namespaces.handle import NETNS_DIR, Handle, open_name, open_path, open_pid
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def identify_command(what: str, as_json: bool) -> None:
         facts = {"names": names, "inode": wanted.inode, "owner": _facts(whose)}
         click.echo(json.dumps(facts, indent=2))
     for name in [] if as_json else names:
-        answer(f"{name}  {_words(whose)}")
+        answer(f"{printable(name)}  {_words(whose)}")
     tell_traps(names)
     if not names:
         what = what or "this"
@@ -74,7 +74,7 @@ def identify_command(what: str, as_json: bool) -> None:
 def _words(whose: "Owner") -> str:
     match whose.kind:
         case "lab":
-            return f"lab {whose.lab}"
+            return f"lab {printable(whose.lab)}"
         case "host":
             return "where netloom runs"
         case "process" | "holder":
@@ -111,7 +111,7 @@ def pids_command(ns: str, threads: bool, fds: bool, sockets: bool, as_json: bool
         click.echo(json.dumps([_row(holder, asked) for holder in found], indent=2))
         return
     for holder in found:
-        click.echo(printable(_line(holder)) if asked else str(holder.pid))
+        answer(_line(holder) if asked else str(holder.pid))
 
 
 def _row(holder: "Holder", asked: list[str]) -> dict[str, object]:

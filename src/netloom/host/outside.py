@@ -18,6 +18,7 @@ from netloom.kernel.netlink import Rtnetlink
 from netloom.kernel.sockets import diag_socket, listeners
 from netloom.model.marks import lab_of
 from netloom.model.objects import HOST, MAIN_TABLE, Desired, Route
+from netloom.namespaces.holding import command_of
 from netloom.topology.allocate import HostSubnet
 from netloom.topology.parse import parse
 from netloom.topology.uplink import Exit, Outside, Taken
@@ -251,6 +252,5 @@ def _process_of(inode: int) -> tuple[int, str]:
         with suppress(OSError):
             for fd in os.listdir(f"/proc/{pid}/fd"):
                 if os.readlink(f"/proc/{pid}/fd/{fd}") == wanted:
-                    with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
-                        return int(pid), f"`{file.read().strip()}` (pid {pid})"
+                    return int(pid), f"`{command_of(int(pid))}` (pid {pid})"
     return 0, "somebody"

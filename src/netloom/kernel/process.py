@@ -13,7 +13,7 @@ import os
 import signal
 import time
 
-from netloom.errors import KernelError
+from netloom.errors import KernelError, printable
 
 _PR_SET_DUMPABLE = 4
 _PR_SET_NAME = 15
@@ -38,7 +38,7 @@ class Process:
         pid, _, command = head.partition(b" (")
         words = tail.split()
         self.pid = int(pid)
-        self.command = command.decode("utf-8", "replace")
+        self.command = printable(command.decode("utf-8", "replace"))
         self.parent = int(words[1])
         self.dead = words[0] in _DEAD and int(words[17]) <= 1
         self.start = int(words[19])

@@ -17,6 +17,7 @@ from contextlib import suppress
 from ctypes import CDLL, c_long
 from typing import NamedTuple
 
+from netloom.errors import printable
 from netloom.kernel import procfs
 
 _SIOCGSKNS = 0x894C  # linux/sockios.h; of sockets, and of /dev/net/tun
@@ -73,7 +74,7 @@ class Mounted(NamedTuple):
 
     def __str__(self) -> str:
         """Return it in words."""
-        return f"a mount on {self.path}, seen by process {self.pid} ({self.command})"
+        return f"a mount on {printable(self.path)}, seen by process {self.pid} ({self.command})"
 
 
 def identity(fd: int) -> Identity:
@@ -136,10 +137,10 @@ def mounts(wanted: Collection[Identity]) -> Iterator[Mounted]:
 
 
 def command_of(pid: int) -> str:
-    """Return the name of a process's command, `?` where it is gone."""
+    """Return the name of a process's command, which it chose itself; `?` where it is gone."""
     try:
         with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
-            return file.read().strip()
+            return printable(file.read().strip())
     except OSError:
         return "?"
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from netloom.errors import printable
+
 _LONGEST = 64
 """Nobody mistypes a word longer than this; comparing such words costs their lengths' product."""
 
@@ -19,7 +21,7 @@ def closest(word: str, candidates: Iterable[str]) -> str:
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """Return "did you mean `x`?" for the candidate most like `word`, or an empty text."""
     found = closest(word, candidates)
-    return f"did you mean `{found}`?" if found else ""
+    return f"did you mean `{printable(found)}`?" if found else ""
 
 
 def _may_be(word: str, known: str) -> bool:
