@@ -8,7 +8,8 @@ import subprocess
 from itertools import cycle
 from pathlib import Path
 
-from tests.cli.host import command, on_a_host, write
+from tests.hosts.host import on_a_host
+from tests.hosts.netloom import command, write
 
 WHOLE = os.environ.get("NETLOOM_WALK") == "whole"
 CLOSED = ("<&-", ">&-", "2>&-", "<&- >&- 2>&-")

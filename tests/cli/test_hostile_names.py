@@ -7,8 +7,9 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.cli.host import Ended, ended, netloom, on_a_host, write
-from tests.kernel.machines import python, says
+from tests.hosts.host import on_a_host
+from tests.hosts.netloom import Ended, ended, netloom, write
+from tests.hosts.programs import python, says
 
 EVIL = "a\x1b[2Jb\nfake x"
 SHOWN = r"a\x1b[2Jb\nfake x"

@@ -17,9 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.host import MAIN, Ended, Warm, ended, netloom, no_trace, on_a_host, write
-from tests.cli.plain import Plain, plain_user
-from tests.kernel.machines import plainly, python
+from tests.hosts.host import on_a_host
+from tests.hosts.netloom import Ended, Warm, ended, netloom, write
+from tests.hosts.plain import Plain, plain_user
+from tests.hosts.programs import MAIN, plainly, python
+from tests.hosts.witness import no_trace
 
 MOMENTS = 40 if os.environ.get("NETLOOM_WALK") == "whole" else 1
 """How many moments of each verb are tried; `make walk` tries more."""

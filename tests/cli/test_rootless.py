@@ -14,7 +14,7 @@ import pytest
 from netloom.kernel import syscalls
 from tests.hosts.machine import on_a_machine
 from tests.hosts.plain import USER, Plain, kill_and_wait, pids, plain_user, wait_for_ends
-from tests.hosts.programs import FORBIDDEN, MAIN, SRC, plainly, python, ran
+from tests.hosts.programs import FORBIDDEN, MAIN, SRC, plainly, python, ran, says
 
 pytestmark = pytest.mark.needs("netns", "veth", "bridge", "ip")
 
@@ -306,3 +306,24 @@ def test_without_them_it_is_refused(plain: Plain) -> None:
     assert "may not become user `daemon` here, where there is no such id" in refused.stderr
     assert "/etc/subuid and /etc/subgid" in refused.stderr
     assert os.listdir(plain.folder / "run") == []
+
+
+@on_a_machine
+def test_what_root_has_is_no_lab_of_a_plain_user() -> None:
+    """A namespace that may not be entered bears nobody's mark; root's lab is told as root's."""
+    says("ip", "netns", "add", "inet")
+    Path("/run/r.yaml").write_text("namespaces: [rr]\n")
+    ran(*python(MAIN, "up", "-q", "/run/r.yaml"))
+    with tempfile.TemporaryDirectory() as name, plain_user(Path(name)) as user:
+        (user.folder / "other.yaml").write_text(OTHER)
+        for verb in ("down", "verify", "undo"):
+            done = user(verb, "w")
+            assert (done.returncode, done.stderr) == (2, "no lab `w` (netloom labs)\n"), verb
+            done = user(verb, "r")
+            assert done.returncode == 2, verb
+            assert "root" in done.stderr or "sudo" in done.stderr or verb == "undo", done
+        assert user("down").stderr.startswith("no netloom.yaml here, and no lab")
+        assert user.says("down", "other.yaml") == "other is not up\n"
+        done = user("verify", "other.yaml")
+        assert (done.returncode, done.stderr) == (3, "other is not up\n")
+        assert user.says("ls") == "inet\nrr\n"

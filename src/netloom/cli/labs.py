@@ -25,6 +25,7 @@ from netloom.model.objects import (
     Veth,
     is_kept,
 )
+from netloom.namespaces.holder import is_needed
 from netloom.plan.steps import NetnsAdd, Plan
 from netloom.render.shell import script
 from netloom.render.text import counted, plan_text, told, touches_host
@@ -194,7 +195,7 @@ def down_command(lab: str, *, every: bool, force: bool, quiet: bool) -> None:
     for name in names:
         try:
             with refusals():
-                report = front.down(name, force=force)
+                report = None if _is_down(name) else front.down(name, force=force)
         except Stop as stop:
             if not every:
                 raise
@@ -205,6 +206,11 @@ def down_command(lab: str, *, every: bool, force: bool, quiet: bool) -> None:
     if troubles:
         message = "\n".join(stop.message for stop in troubles)
         raise Stop(message, max(stop.exit_code for stop in troubles))
+
+
+def _is_down(name: str) -> bool:
+    """Whether nothing need be looked for: a plain user without namespaces has made no lab."""
+    return is_needed() and name not in ThisMachine().labs()
 
 
 def _tell_down(name: str, report: front.Report | None) -> None:
@@ -273,8 +279,8 @@ def verify_command(lab: str, *, as_json: bool) -> None:
     """Ask whether it is still what was applied."""
     with refusals():
         name = _lab(lab)
-        steps = front.verify(name)
-        elsewhere = front.moved(name)
+        steps = None if _is_down(name) else front.verify(name)
+        elsewhere = "" if steps is None else front.moved(name)
         bare = ThisMachine().uncovered(name) if steps else ()
     if steps is None:
         message = f"{name} is not up"

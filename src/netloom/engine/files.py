@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from netloom.engine.state import known
@@ -53,9 +54,10 @@ def lab_name(text: str, machine: Machine) -> str:
         return text
     path = Path(text).absolute()
     for name in machine.labs():
-        record = known(machine.journal(name)).record
-        if record is not None and record.source == str(path):
-            return name
+        with suppress(Unavailable):  # one of another user's is not meant
+            record = known(machine.journal(name)).record
+            if record is not None and record.source == str(path):
+                return name
     try:
         return load(text).topology.name
     except (TopologyError, Unavailable):

@@ -1,6 +1,8 @@
 """Whose namespaces the names in /run/netns are: by the mark on `lo` inside each."""
 
-from netloom.errors import Unavailable
+import errno
+
+from netloom.errors import KernelError, Unavailable
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.marks import lab_of
 from netloom.namespaces import names as registry
@@ -28,7 +30,13 @@ def _owners() -> dict[str, str]:
             found[name] = ""
             continue
         with handle:
-            hop(handle)
+            try:
+                hop(handle)
+            except KernelError as error:
+                if error.errno != errno.EPERM:
+                    raise
+                found[name] = ""  # one that may not be entered is somebody else's
+                continue
             with Rtnetlink() as rt:
                 links = read_links(rt.dump(dump_links()))
         found[name] = next((lab_of(link.alias) for link in links if link.index == 1), "")
