@@ -64,7 +64,7 @@ def printed(name: str = "it", netns: str = "web") -> list[str]:
     return processes.tail(LAB, netns, name, lines=1000)
 
 
-def run_whole(text: str, **keys: str) -> list[str]:
+def run_whole(text: str, **keys: object) -> list[str]:
     """Return what a command printed from its start to its end."""
     begin(command(f"{text}\necho done", ready="log/done\n", **keys))  # type: ignore[arg-type]
     return printed()[:-1]

@@ -3,6 +3,7 @@
 import json
 import marshal
 import os
+import pwd
 import signal
 import subprocess
 import time
@@ -160,6 +161,37 @@ def test_a_command_becomes_another_user() -> None:
     found = run_whole("id -u; id -g; id -G; echo $HOME $USER; echo x >/dev/stderr", user="daemon")
 
     assert found == ["1", "1", " ".join(groups), "/usr/sbin daemon", "x"]
+
+
+@in_a_lab
+@pytest.mark.parametrize("user", ["daemon", "root"])
+def test_a_command_with_a_user_has_that_users_environment(
+    user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing that whoever ran netloom had in theirs, but for PATH and what text is written in."""
+    if procfs.in_user_namespace():
+        pytest.skip("needs the machine's root")
+    monkeypatch.setenv("SECRET_TOKEN", "hunter2")
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/run/agent")
+    monkeypatch.setenv("LC_TIME", "C")
+    monkeypatch.delenv("LANG", raising=False)
+    lines = run_whole("tr '\\0' '\\n' < /proc/$$/environ", user=user, env={"COLOUR": "blue"})
+    found = dict(line.partition("=")[::2] for line in lines)
+
+    who = pwd.getpwnam(user)
+    assert found.pop("NETLOOM_RUN")
+    assert found == {
+        "HOME": who.pw_dir,
+        "USER": user,
+        "LOGNAME": user,
+        "SHELL": who.pw_shell,
+        "PATH": os.environ["PATH"],
+        "LC_TIME": "C",
+        "COLOUR": "blue",
+        "NETLOOM_LAB": LAB,
+        "NETLOOM_NAME": "web",
+        "PWD": "/",
+    }
 
 
 @in_a_lab

@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     class Order(TypedDict):
         """What a keeper is told; of plain types, for it comes through a pipe.
 
-        `netns` is empty for a command that stays where netloom is; `user` is its number, its
-        group's and those of all its groups, None to stay who we are.
+        `netns` is empty for a command that stays where netloom is; `bare`: it has nothing of our
+        environment, but `env` alone; `user` is its number, its group's and those of all its groups,
+        None to stay who we are.
         """
 
         folder: str
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         netns: str
         argv: list[str]
         env: dict[str, str]
+        bare: bool
         user: tuple[int, int, list[int]] | None
         cwd: str
 
@@ -206,7 +208,9 @@ def _start(order: "Order", output: int, told: int) -> "NoReturn":
         os.dup2(output, fd)
     status = run.TROUBLE
     # Not by `run.become`: that looks into /proc/self, which is root's for one who became a user.
-    if b"LC_CTYPE" not in procfs.initial_environment():
+    if order["bare"]:
+        os.environ.clear()
+    elif b"LC_CTYPE" not in procfs.initial_environment():
         os.environ.pop("LC_CTYPE", None)
     os.environ.update(order["env"])
     try:

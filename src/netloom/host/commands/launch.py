@@ -46,6 +46,9 @@ _PROGRAM = (
 _SOURCE = str(Path(__file__).parents[3])
 """Where the package lies: the launcher starts without site-packages."""
 
+_KEPT = ("PATH", "LANG", "LANGUAGE", "TZ")
+"""What a command of another user has of our environment, besides LC_*."""
+
 
 def check(commands: Sequence[Command]) -> None:
     """Raise `Unavailable` for the first command that could not be started; change nothing."""
@@ -109,20 +112,26 @@ def _order(lab: str, command: Command, digest: str, boot: str) -> "Order":
         "netns": "" if command.netns == HOST else command.netns,
         "argv": list(command.argv),
         "env": whose | names | dict(command.env) | {MARK: mark},
+        "bare": bool(command.user),
         "user": user,
         "cwd": command.cwd,
     }
 
 
 def _identity(user: str) -> tuple[tuple[int, int, list[int]] | None, dict[str, str]]:
-    """Return the numbers of a user and what their environment says, none for who we are."""
+    """Return the numbers of a user, none for who we are, and the environment that they have.
+
+    Nothing of ours is in it but where programs are and how text is written, as sudo(8) has it.
+    """
     if not user:
         return None, {}
     try:
         who = pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
     except (KeyError, OverflowError):
         raise Unavailable(f"no user `{user}` here", "name one that /etc/passwd has") from None
-    whose = {"HOME": who.pw_dir, "USER": who.pw_name, "LOGNAME": who.pw_name}
+    shell = who.pw_shell or "/bin/sh"
+    whose = {"HOME": who.pw_dir, "USER": who.pw_name, "LOGNAME": who.pw_name, "SHELL": shell}
+    whose |= {key: text for key, text in _own().items() if key in _KEPT or key[:3] == "LC_"}
     if who.pw_uid == os.geteuid():
         return None, whose
     groups = os.getgrouplist(who.pw_name, who.pw_gid)
@@ -164,11 +173,17 @@ def _launch(lab: str, orders: bytes, begin: "Begin") -> str:
     return trouble.decode(errors="replace").strip() or killed
 
 
+def _own() -> dict[str, str]:
+    """Return the environment that we were started with; Python's own LC_CTYPE is not (PEP 538)."""
+    env = dict(os.environ)
+    if b"LC_CTYPE" not in procfs.initial_environment():
+        env.pop("LC_CTYPE", None)
+    return env
+
+
 def _spawn(argv: list[str], streams: Sequence[int]) -> "Callable[[], int]":
     """Start a program with these streams; what is returned waits for its status."""
-    env = dict(os.environ)
-    if b"LC_CTYPE" not in procfs.initial_environment():  # Python's own (PEP 538)
-        env.pop("LC_CTYPE", None)
+    env = _own()
     places = [(os.POSIX_SPAWN_DUP2, fd, at) for at, fd in enumerate(streams)]
     try:
         pid = os.posix_spawn(argv[0], argv, env, file_actions=places, setsid=True, setsigmask=())
