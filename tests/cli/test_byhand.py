@@ -215,11 +215,11 @@ HEX = "0123456789ab" + "c" * 52
             "/user.slice/user-1000.slice/user@1000.service/app.slice/x.service",
             "systemd unit x.service",
         ),
-        ("/", ""),
-        ("/user.slice", ""),
+        ("/", None),
+        ("/user.slice", None),
     ],
 )
-def test_control_groups_name_the_container_or_the_unit(path: str, group: str) -> None:
+def test_control_groups_name_the_container_or_the_unit(path: str, group: str | None) -> None:
     """In the one tree of today, and in the many of old."""
     assert group_of(f"0::{path}\n") == group
     assert group_of(f"12:cpuset:/\n1:name=systemd:{path}\n0::/\n") == group

@@ -20,7 +20,7 @@ WRONG_ON_PURPOSE = {"wrong.yaml", "mistakes.yaml"}
 
 AROUND = Around(
     outside=Outside(
-        links={"eth0": "", "virbr0": ""}, exits=(Exit("eth0", 4),), program="/usr/bin/pasta"
+        links={"eth0": None, "virbr0": None}, exits=(Exit("eth0", 4),), program="/usr/bin/pasta"
     ),
     joined={
         "virbr0": Joined("virbr0", ("192.168.122.0/24",)),

@@ -455,7 +455,7 @@ def test_a_keeper_that_comes_late_starts_nothing() -> None:
 
     trouble = launch._launch(LAB, marshal.dumps([order]), launch._spawn)
 
-    assert trouble == ""
+    assert trouble is None
     assert not os.path.exists("/run/started")
 
 

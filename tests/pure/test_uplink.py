@@ -16,7 +16,7 @@ networks:
 namespaces: {web: {networks: [lan], publish: "8080:80"}}
 """
 EXITS = (Exit("eth0", 4), Exit("eth0", 6))
-LINKS = {"lo": "", "eth0": "", "docker0": "", "floor": ""}
+LINKS = dict.fromkeys(("lo", "eth0", "docker0", "floor"))
 HOME = Outside(links=LINKS, of_labs=frozenset({"floor"}), exits=EXITS)
 """A host with a card, Docker's bridge, and another lab's network."""
 
@@ -55,7 +55,7 @@ def test_what_is_closed_is_remembered() -> None:
     """Interfaces that come later are somebody's wish: the rules do not change under a lab."""
     topology = parse(SHOP).topology
     first = lower(topology, Around(outside=HOME))
-    later = Outside({**LINKS, "docker1": ""}, of_labs=HOME.of_labs, exits=EXITS)
+    later = Outside({**LINKS, "docker1": None}, of_labs=HOME.of_labs, exits=EXITS)
     again = lower(topology, Around(outside=later, held=first.held))
     assert again.desired == first.desired
 
@@ -93,7 +93,7 @@ def test_a_lab_without_a_way_out_asks_nothing_of_the_host() -> None:
 def test_without_a_default_route_that_alone_is_the_mistake() -> None:
     """What is published leads nowhere for the same reason."""
     with pytest.raises(TopologyError) as caught:
-        asked(Outside({"lo": "", "eth0": ""}))
+        asked(Outside({"lo": None, "eth0": None}))
     assert [problem.message for problem in caught.value.problems] == [
         "the host has no default route, so no way out"
     ]
@@ -102,18 +102,17 @@ def test_without_a_default_route_that_alone_is_the_mistake() -> None:
 @pytest.mark.parametrize(
     ("exits", "uplink", "said"),
     [
-        (EXITS, "nat", ""),
+        (EXITS, "nat", None),
         ((Exit("eth1", 4),), "nat", "leads out of `eth1` by now, not `eth0`"),
         ((), "nat", "no default route any more; it led out of `eth0`"),
-        ((Exit("eth1", 4),), "{mode: nat, via: eth0}", ""),
+        ((Exit("eth1", 4),), "{mode: nat, via: eth0}", None),
     ],
 )
 def test_a_default_route_that_moved_is_told(
-    exits: tuple[Exit, ...], uplink: str, said: str
+    exits: tuple[Exit, ...], uplink: str, said: str | None
 ) -> None:
     """Unless the file says the way itself."""
     topology = parse(SHOP.replace("nat", uplink)).topology
     before = lower(topology, Around(outside=HOME)).held.closed
     told = moved(topology, before, Outside(LINKS, exits=exits))
-    assert said in told
-    assert bool(told) is bool(said)
+    assert told == said or (told and said and said in told)

@@ -169,8 +169,8 @@ def _is_port(end: End, desired: Desired) -> bool:
     return bool(link and link.master)
 
 
-def _attempt(lab: str, desired: Desired) -> str:
-    """Return a command to try: a ping from one namespace to another's address."""
+def _attempt(lab: str, desired: Desired) -> str | None:
+    """Return a command to try, a ping from one namespace to another; None without any."""
     own = _own(lab, desired)
     inside = [(name, n) for name, n in desired.netns.items() if name not in own]
     for name, _ in inside:
@@ -179,7 +179,7 @@ def _attempt(lab: str, desired: Desired) -> str:
             if other != name and addrs:
                 target = other if other != HOST else addrs[0].ip
                 return f"netloom exec {name} ping -c1 {target}"
-    return f"netloom shell {inside[0][0]}" if inside else ""
+    return f"netloom shell {inside[0][0]}" if inside else None
 
 
 @click.command("down")

@@ -69,4 +69,4 @@ def _row(name: str) -> Row:
         return Row(name, "", stale=bool(link_of(path_of(name))))
     except (Unavailable, KernelError):
         return Row(name, None, stale=False)
-    return Row(name, lab_here(), stale=False)
+    return Row(name, lab_here() or "", stale=False)

@@ -128,8 +128,8 @@ def _end(asked: _Asked, here: "Target", there: "Target") -> "WireEnd":
     return WireEnd(here, link, longer, addrs)
 
 
-def _lab(target: "Target") -> str:
-    """Return the lab that a namespace belongs to, empty for none."""
+def _lab(target: "Target") -> str | None:
+    """Return the lab that a namespace belongs to, None for nobody's."""
     from netloom.namespaces.belonging import lab_here
     from netloom.namespaces.enter import enter
 

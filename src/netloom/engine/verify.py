@@ -38,12 +38,12 @@ def verify(lab: str, machine: Machine | None = None) -> Plan | None:
     return diff(with_passages(record.desired, record.through, snapshot), snapshot)
 
 
-def moved(lab: str, machine: Machine | None = None) -> str:
-    """Return what is to say if the way out of a lab is another by now, else nothing."""
+def moved(lab: str, machine: Machine | None = None) -> str | None:
+    """Return what is to say if the way out of a lab is another by now, else None."""
     machine = machine or ThisMachine()
     record = known(machine.journal(lab)).record
     if record is None or not record.held.closed:
-        return ""
+        return None
     topology = parse(record.text, file=record.source, name=lab).topology
     return way_moved(topology, record.held.closed, machine.outside(lab))
 

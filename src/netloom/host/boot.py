@@ -60,7 +60,7 @@ class Told(NamedTuple):
     """Whether something was changed, and in a sentence why systemctl had no part in it."""
 
     changed: bool
-    note: str = ""
+    note: str | None = None
 
 
 # ── names ─────────────────────────────────────────────────────────────────────────────────
@@ -211,8 +211,8 @@ def _write(text: str) -> None:
     modes.replace(TEMPLATE, text.encode(errors="surrogateescape"), modes.PUBLIC)
 
 
-def _linked(unit: str, link: str) -> str:
-    """Make the link by systemctl, or else by hand; return why it was by hand."""
+def _linked(unit: str, link: str) -> str | None:
+    """Make the link by systemctl, or else by hand; return why it was by hand, if it was."""
     note = _systemctl("enable", unit)
     if not is_link(link):
         modes.make_dirs(WANTS, modes.PUBLIC_DIR)
@@ -220,8 +220,8 @@ def _linked(unit: str, link: str) -> str:
     return note
 
 
-def _systemctl(verb: str, unit: str) -> str:
-    """Run systemctl; return why it could not do it, empty if it did."""
+def _systemctl(verb: str, unit: str) -> str | None:
+    """Run systemctl; return why it could not do it, None if it did."""
     if not is_dir(_BOOTED):
         return "systemd does not run here"
     program = shutil.which("systemctl")
@@ -239,4 +239,4 @@ def _systemctl(verb: str, unit: str) -> str:
     except subprocess.TimeoutExpired:
         return f"systemctl {verb} did not end in {_PATIENCE} s"
     said = done.stderr.strip().splitlines()
-    return f"systemctl {verb}: {said[-1] if said else done.returncode}" if done.returncode else ""
+    return f"systemctl {verb}: {said[-1] if said else done.returncode}" if done.returncode else None

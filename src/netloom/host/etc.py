@@ -35,13 +35,13 @@ _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 _OF_ROOT = {errno.EACCES, errno.EROFS}
 
 
-def etc_of(lab: str, netns: str) -> str:
-    """Return the digest of the folder that a namespace has from a lab, empty if it has none."""
+def etc_of(lab: str, netns: str) -> str | None:
+    """Return the digest of the folder that a namespace has from a lab, None if it has none."""
     for folder in (ETC_DIR, OWN_ETC_DIR):
         for path in _places(f"{folder}/{netns}"):
             if digest := _digest_at(path, lab):
                 return digest
-    return ""
+    return None
 
 
 def _places(path: str) -> list[str]:
@@ -56,20 +56,21 @@ def is_taken(netns: str) -> bool:
     return lexists(f"{ETC_DIR}/{netns}/hosts")
 
 
-def _digest_at(path: str, lab: str) -> str:
-    target = _target(path)
-    start = files_dir(lab) + "/"
-    return target.removeprefix(start).partition("/")[0] if target.startswith(start) else ""
+def _digest_at(path: str, lab: str) -> str | None:
+    target, start = _target(path), f"{files_dir(lab)}/"
+    if target is None or not target.startswith(start):
+        return None
+    return target.removeprefix(start).partition("/")[0]
 
 
-def _target(path: str) -> str:
-    """Return where a link leads, empty where there is none."""
+def _target(path: str) -> str | None:
+    """Return where a link leads, None where there is none."""
     try:
         return os.readlink(path)
     except OSError as error:
         if error.errno not in _NO_LINK:
             raise
-        return ""
+        return None
 
 
 def notes(desired: Desired) -> Iterator[str]:
@@ -171,7 +172,8 @@ class Etc:
 
 def _is_dead(path: str) -> bool:
     """Whether a link was left by a lab that went with a reboot: into our folder, to nothing."""
-    return _target(path).startswith(f"{RUN_DIR}/") and not exists(path)
+    target = _target(path)
+    return target is not None and target.startswith(f"{RUN_DIR}/") and not exists(path)
 
 
 def _note_made() -> None:

@@ -206,9 +206,10 @@ class _Observer:
 
     def etc(self, name: str) -> str:
         """Return the files of a namespace in /etc; somebody else's stand in the place of ours."""
-        found = etc.etc_of(self.scope.lab, name)
+        if found := etc.etc_of(self.scope.lab, name):
+            return found
         wanted = self.scope.etc.get(name, "")
-        return wanted if wanted and not found and etc.is_taken(name) else found
+        return wanted if wanted and etc.is_taken(name) else ""
 
     def take(self, name: str, look: Look, *, marked: bool) -> None:
         """Take what is ours of one namespace's links, and the names of the others."""

@@ -85,36 +85,36 @@ def look_around(lab: str, ports: Collection[tuple[str, int]] = ()) -> Outside:
         forwards_ipv6=forwarding.of_ipv6(),
         learners=frozenset(_learners(free, routes, addrs, names, held)),
         taken=tuple(_taken(lab, ports)) if ports else (),
-        program=next((path for name in _PROGRAMS if (path := _found(name))), ""),
+        program=next((path for name in _PROGRAMS if (path := _found(name))), None),
         no_tun=_no_tun(),
         subnets=tuple(_beside(exits, addrs, names)),
     )
 
 
-def _found(program: str) -> str:
-    """Return where a program is, empty if it is not installed."""
+def _found(program: str) -> str | None:
+    """Return where a program is, None if it is not installed."""
     places = (f"{folder}/{program}" for folder in os.get_exec_path())
-    return next((path for path in places if os.access(path, os.X_OK)), "")
+    return next((path for path in places if os.access(path, os.X_OK)), None)
 
 
-def _no_tun() -> str:
-    """Return why nobody like us can make a tap, empty if one can."""
+def _no_tun() -> str | None:
+    """Return why nobody like us can make a tap, None if one can."""
     if not exists(_TUN):
         return os.strerror(errno.ENOENT)
-    return "" if os.access(_TUN, os.R_OK | os.W_OK) else os.strerror(errno.EACCES)
+    return None if os.access(_TUN, os.R_OK | os.W_OK) else os.strerror(errno.EACCES)
 
 
-def _trouble(link: SeenLink) -> str:
+def _trouble(link: SeenLink) -> str | None:
     if not link.up:
         return "is down"
-    return "" if link.carrier else "has no carrier"
+    return None if link.carrier else "has no carrier"
 
 
 # ── resolvers ─────────────────────────────────────────────────────────────────────────────
 
 
-def resolvers() -> str:
-    """Return a resolv.conf that is of use in another namespace, empty if none is to be had.
+def resolvers() -> str | None:
+    """Return a resolv.conf that is of use in another namespace, None if none is to be had.
 
     A resolver on the machine's loopback (systemd-resolved, dnsmasq) is out of reach there: what it
     asks itself stands in a file of its own. resolv.conf(5)
@@ -128,7 +128,7 @@ def resolvers() -> str:
                 others = [words for words in lines if words[:1] in (["search"], ["options"])]
                 said = [*(["nameserver", server] for server in useful), *others]
                 return "".join(f"{' '.join(words)}\n" for words in said)
-    return ""
+    return None
 
 
 def _is_here(server: str) -> bool:

@@ -16,18 +16,18 @@ def marked(lab: str) -> frozenset[str]:
     return frozenset(name for name, owner in owners().items() if owner == lab)
 
 
-def owners() -> dict[str, str]:
-    """Return every name in /run/netns with the lab whose namespace it is, empty for nobody's."""
+def owners() -> dict[str, str | None]:
+    """Return every name in /run/netns with the lab whose namespace it is, None for nobody's."""
     return aside(_owners)
 
 
-def _owners() -> dict[str, str]:
-    found = {}
+def _owners() -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
     for name in registry.names():
         try:
             handle = open_name(name)
         except (NoSuchNetns, Unavailable):
-            found[name] = ""
+            found[name] = None
             continue
         with handle:
             try:
@@ -39,5 +39,5 @@ def _owners() -> dict[str, str]:
                 continue
             with Rtnetlink() as rt:
                 links = read_links(rt.dump(dump_links()))
-        found[name] = next((lab_of(link.alias) for link in links if link.index == 1), "")
+        found[name] = next((lab_of(link.alias) for link in links if link.index == 1), None)
     return found

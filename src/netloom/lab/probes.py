@@ -53,7 +53,7 @@ def probe(words: str, address: str, protocol: Protocol, port: int, within: float
         cause = kinds[protocol](address, port, began + within)
     except OSError as error:
         cause = _why(error, protocol, port)
-    return Journey(words, cause, round(time.monotonic() - began, 4))
+    return Journey(words, cause or "", round(time.monotonic() - began, 4))
 
 
 def _why(error: OSError, protocol: Protocol, port: int) -> str:
@@ -72,21 +72,21 @@ def _left(deadline: float) -> float:
     return max(0.001, deadline - time.monotonic())
 
 
-def _tcp(address: str, port: int, deadline: float) -> str:
+def _tcp(address: str, port: int, deadline: float) -> str | None:
     with socket.create_connection((address, port), _left(deadline)):
-        return ""
+        return None
 
 
-def _udp(address: str, port: int, deadline: float) -> str:
+def _udp(address: str, port: int, deadline: float) -> str | None:
     with socket.socket(_family(address), socket.SOCK_DGRAM) as sock:
         sock.settimeout(_left(deadline))
         sock.connect((address, port))
         sock.send(b"")
         sock.recv(1)
-        return ""
+        return None
 
 
-def _ping(address: str, port: int, deadline: float) -> str:  # noqa: ARG001 - the shape of a probe
+def _ping(address: str, port: int, deadline: float) -> str | None:  # noqa: ARG001 - the shape of a probe
     family = _family(address)
     request, reply, protocol = _ECHO[family]
     is_ipv4 = family == socket.AF_INET
@@ -103,7 +103,7 @@ def _ping(address: str, port: int, deadline: float) -> str:  # noqa: ARG001 - th
                 data = sock.recv(2048)
                 head = (data[0] & 15) * 4 if is_ipv4 else 0  # raw IPv4 sockets see the header, too
                 if data[head] == reply and data[head + 4 : head + 6] == mark:
-                    return ""
+                    return None
     return "no answer"
 
 

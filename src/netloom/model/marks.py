@@ -40,10 +40,10 @@ def is_port(alias: str) -> bool:
     return bool(lab_of(alias)) and _PORT in alias
 
 
-def lab_of(alias: str) -> str:
-    """Return the lab whose mark an alias is, empty if it is none; no name of a lab has a blank."""
+def lab_of(alias: str) -> str | None:
+    """Return the lab whose mark an alias is, None if it is none; no name of a lab has a blank."""
     if not alias.startswith(_PREFIX):
-        return ""
+        return None
     return alias.removeprefix(_PREFIX).partition(" ")[0].partition("/")[0]
 
 

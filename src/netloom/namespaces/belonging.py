@@ -34,14 +34,14 @@ class Owner(NamedTuple):
 
     `kind` is `lab`, `host` (the one that netloom runs in), `process` (one that lives there),
     `holder` (one that lives elsewhere, and `how` it holds it), or `nobody`. `group` is the
-    container or the unit that a process belongs to.
+    container or the unit that a process belongs to, None if it is in none.
     """
 
     kind: str
     lab: str = ""
     pid: int = 0
     command: str = ""
-    group: str = ""
+    group: str | None = None
     how: str = ""
 
 
@@ -71,7 +71,7 @@ def owner(netns: handle.Handle) -> Owner:
     try:
         lab = enter(netns, lab_here)
     except KernelError:  # not ours to enter
-        lab = ""
+        lab = None
     if lab:
         return Owner("lab", lab=lab)
     return _eldest(residents({wanted})) or _eldest(holders({wanted})) or Owner("nobody")
@@ -85,21 +85,21 @@ def _eldest(found: Iterable[Holder]) -> Owner | None:
     return None
 
 
-def lab_here() -> str:
-    """Return the lab whose mark the namespace of the calling thread bears, empty for none."""
+def lab_here() -> str | None:
+    """Return the lab whose mark the namespace of the calling thread bears, None for nobody's."""
     with Rtnetlink() as route:
         return lab_of(read_links([route.ask(get_link("lo"))])[0].alias)
 
 
-def group_of(text: str) -> str:
-    """Return the container or systemd unit that /proc/PID/cgroup speaks of, empty for none."""
+def group_of(text: str) -> str | None:
+    """Return the container or systemd unit that /proc/PID/cgroup speaks of, None for none."""
     paths = [line.split(":", 2)[2] for line in text.splitlines() if line.count(":") >= 2]
     for kind, pattern in _GROUPS:
         for path in paths:
             if found := pattern.search(path):
                 name = found[1]
                 return f"{kind} {name[:_SHORT] if len(name) == 64 else name}"
-    return ""
+    return None
 
 
 def _groups(pid: int) -> str:

@@ -13,12 +13,12 @@ from netloom.namespaces.handle import is_netns
 _OF_A_PROCESS = re.compile(r"/proc/(\d+|self|thread-self)/(?:task/\d+/)?ns/net")
 
 
-def link_of(path: str) -> str:
-    """Return where a symbolic link leads, as it is written; empty if `path` is none."""
+def link_of(path: str) -> str | None:
+    """Return where a symbolic link leads, as it is written; None if `path` is none."""
     try:
         return os.readlink(path)
     except OSError:
-        return ""
+        return None
 
 
 def trap(name: str, path: str) -> tuple[str, str] | None:

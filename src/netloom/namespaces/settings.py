@@ -57,7 +57,7 @@ class Settings:
         chrooted: bool = False,
         unmapped: bool = False,
         nested: bool = False,
-        container: str = "",
+        container: str | None = None,
         program: str = "python3",
     ) -> None:
         """Keep the facts; unless said, nothing forbids anything."""
@@ -134,15 +134,15 @@ def _mounts(pid: str) -> list[tuple[str, str]]:
     return [(words[0], words[4]) for words in lines]
 
 
-def _container() -> str:
-    """Return which manager says that this is a container of its own, empty if none does."""
+def _container() -> str | None:
+    """Return which manager says that this is a container of its own, None if none does."""
     if exists("/run/.containerenv"):
         return "podman"
     if exists("/.dockerenv"):
         return "docker"
     if "KUBERNETES_SERVICE_HOST" in os.environ:
         return "kubernetes"
-    return _text("/run/host/container-manager") or _text("/run/systemd/container")
+    return _text("/run/host/container-manager") or _text("/run/systemd/container") or None
 
 
 def _text(path: str) -> str:

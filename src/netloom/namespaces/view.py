@@ -156,7 +156,7 @@ def _entries(directory: str) -> list[str]:
         return []
 
 
-def _bind(source: str, target: str) -> str:
+def _bind(source: str, target: str) -> str | None:
     try:
         if is_link(target):
             _cover_link(source, target)
@@ -164,7 +164,7 @@ def _bind(source: str, target: str) -> str:
             syscalls.bind(source, target)
     except KernelError as error:
         return f"Bind {source} -> {target} failed: {error.strerror}"
-    return ""
+    return None
 
 
 def _cover_link(source: str, target: str) -> None:
@@ -204,7 +204,7 @@ def lay_texts(label: str, texts: dict[str, str]) -> list[str]:
         syscalls.unmount(_RUN)
 
 
-def _lay_text(name: str, text: str) -> str:
+def _lay_text(name: str, text: str) -> str | None:
     if not lexists(f"/etc/{name}"):
         return f"there is no /etc/{name} that another could lie over"
     path = f"{_RUN}/{name}"

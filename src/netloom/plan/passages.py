@@ -221,18 +221,18 @@ def _commented(walls: Walls, comment: str) -> Iterator[Passage]:
                     yield Passage(table.tool, table.name, name, flow, comment, behind)
 
 
-def zone_of(walls: Walls, table: WallTable, rule: WallRule) -> str:
-    """Return the zone that a rule of firewalld gives an interface to, if it is one that we choose.
+def zone_of(walls: Walls, table: WallTable, rule: WallRule) -> str | None:
+    """Return the zone that a rule of firewalld gives an interface to, None if we choose no such.
 
     One of its lasting configuration is not ours.
     """
     if not rule.target or len(rule.matches) != 1 or not is_firewalld(table):
-        return ""
+        return None
     match = rule.matches[0]
     if match.key != "iif" or len(match.values) != 1 or match.values[0] in walls.bound:
-        return ""
+        return None
     zone = rule.target.rpartition("_")[2]
-    return zone if zone in ZONES and rule.target.startswith(("filter_", "FWD", "IN_")) else ""
+    return zone if zone in ZONES and rule.target.startswith(("filter_", "FWD", "IN_")) else None
 
 
 def flow_of(rule: WallRule, family: int) -> Flow:

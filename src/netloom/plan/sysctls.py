@@ -11,15 +11,15 @@ _PARTS = 5
 NO_IPV6 = "net.ipv6.conf.default.disable_ipv6"
 
 
-def link_of(key: str) -> str:
-    """Return the interface that a sysctl belongs to, empty if to none, `all` or `default`."""
+def link_of(key: str) -> str | None:
+    """Return the interface that a sysctl belongs to, None if to none, `all` or `default`."""
     parts = key.split(".")
     if (
         len(parts) != _PARTS
         or parts[2] not in {"conf", "neigh"}
         or parts[3] in {"all", "default", "lo"}
     ):
-        return ""
+        return None
     return parts[3].replace("/", ".")
 
 

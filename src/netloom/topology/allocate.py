@@ -130,8 +130,8 @@ def _fits(segment: Segment, prefix: str) -> bool:
     return last - first - 2 >= len(segment.ports) or segment.network is None
 
 
-def _cut(segment: Segment, block: str, cursors: dict[str, int], blocked: "_Blocked") -> str:
-    """Return the next free prefix of a block of the pool, empty if there is none."""
+def _cut(segment: Segment, block: str, cursors: dict[str, int], blocked: "_Blocked") -> str | None:
+    """Return the next free prefix of a block of the pool, None if there is none."""
     first, last = bounds(block)
     length = _length(segment, block)
     size = 1 << (width(block.partition("/")[0]) - length)
@@ -139,7 +139,7 @@ def _cut(segment: Segment, block: str, cursors: dict[str, int], blocked: "_Block
     while True:
         start = -(-start // size) * size
         if start + size - 1 > last:
-            return ""
+            return None
         jump = blocked.end_of(family(block), start, start + size - 1)
         if jump is None:
             cursors[block] = start + size
@@ -175,9 +175,10 @@ def _take_given(fabric: Fabric, segment: Segment) -> None:
     owners: dict[str, Port] = {}
     for port in segment.ports:
         for text in port.asked or ():
-            address, length = _with_length(fabric, segment, port, text)
-            if not address:
+            complete = _with_length(fabric, segment, port, text)
+            if complete is None:
                 continue
+            address, length = complete
             if address in owners:
                 other = owners[address].end
                 message = f"{address} of `{port.end}` is also `{other}`'s, on the same segment"
@@ -186,26 +187,27 @@ def _take_given(fabric: Fabric, segment: Segment) -> None:
             port.addresses.append(f"{address}/{length}")
 
 
-def _with_length(fabric: Fabric, segment: Segment, port: Port, text: str) -> tuple[str, int]:
+def _with_length(fabric: Fabric, segment: Segment, port: Port, text: str) -> tuple[str, int] | None:
+    """Return an address and its length, None if it is a mistake, which is said."""
     address, slash, _ = text.partition("/")
     inside = [prefix for prefix in segment.subnets if contains(prefix, address)]
     if segment.subnets and not inside:
         where = " · ".join(segment.subnets)
         kind = f"network `{segment.key}`" if segment.network else "the link"
         fabric.say(port.path, f"{address} is outside {where} of {kind}")
-        return "", 0
+        return None
     if slash:
         address, length = ip_and_length(text)
     elif inside:
         length = int(inside[0].partition("/")[2])
     else:
         fabric.say(port.path, f"`{text}` has no prefix length", f"write `{text}/24`")
-        return "", 0
+        return None
     if not _is_host(address, length):
         fabric.say(
             port.path, f"{address} is the address of {address}/{length} itself, not of a host"
         )
-        return "", 0
+        return None
     return address, length
 
 
@@ -247,12 +249,12 @@ def _fill(fabric: Fabric, segment: Segment, prefix: str, held: Held) -> None:
         port.addresses.append(f"{from_int(number, prefix)}/{length}")
 
 
-def _gateway_address(segment: Segment) -> str:
-    """Return the gateway of a network where it is given as an address, else nothing."""
+def _gateway_address(segment: Segment) -> str | None:
+    """Return the gateway of a network where it is given as an address, else None."""
     try:
-        return ip(segment.network.gateway) if segment.network else ""
+        return ip(segment.network.gateway) if segment.network else None
     except ValueError:
-        return ""
+        return None
 
 
 def _held_in(prefix: str, held: tuple[str, ...]) -> int:

@@ -83,13 +83,13 @@ class EtcFolders:
             self.fabric.say(path, message, hint)
         return address
 
-    def _network_without(self, address: str) -> str:
-        """Return the network in whose subnet an address lies that nobody has, else nothing."""
+    def _network_without(self, address: str) -> str | None:
+        """Return the network in whose subnet an address lies that nobody has, else None."""
         if address in self._known:
-            return ""
+            return None
         own = (each for each in self.fabric.segments if _is_whole(each))
         found = (s.key for s in own if any(contains(net, address) for net in s.subnets))
-        return next(found, "")
+        return next(found, None)
 
     @cached_property
     def _known(self) -> frozenset[str]:

@@ -44,7 +44,7 @@ class Way(Struct, frozen=True):
     families: frozenset[Family]
     routed: bool = False
     netns: str = HOST
-    branch: str = ""
+    branch: str | None = None
 
     def gateways(self) -> Iterator[str]:
         """Yield the gate's addresses on the network that members can leave by, one a family."""

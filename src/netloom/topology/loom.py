@@ -102,15 +102,15 @@ class Loom:
             addrs=_addrs(port.addresses),
         )
 
-    def why_no_ipv6(self, end: End, mtu: int = 0) -> str:
-        """Return why a link, made or of this MTU, can have no IPv6; empty if it can."""
+    def why_no_ipv6(self, end: End, mtu: int = 0) -> str | None:
+        """Return why a link, made or of this MTU, can have no IPv6; None if it can."""
         made = self.links.get(end.netns, {}).get(end.link)  # none, if a mistake was found in it
         mtu = mtu or (made.mtu if made else _LO_MTU)
         if mtu < _IPV6_MIN_MTU:
             return f"which needs an MTU of {_IPV6_MIN_MTU} bytes"
         member = self.fabric.members.get(end.netns)
-        key = ipv6_off(member.said.sysctls, end.link) if member else ""
-        return f"which the setting `{key}` forbids" if key else ""
+        key = ipv6_off(member.said.sysctls, end.link) if member else None
+        return f"which the setting `{key}` forbids" if key else None
 
     def across(self) -> Iterator[Across]:
         """Yield what of the lab crosses bridges of the host."""

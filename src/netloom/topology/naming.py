@@ -80,19 +80,19 @@ class Naming:
             if port is not None:
                 yield f"`{port.end}` ({address})"
 
-    def device_towards(self, viewer: str, address: str) -> str:
-        """Return the interface of `viewer` whose subnet an address is in, empty if none is."""
+    def device_towards(self, viewer: str, address: str) -> str | None:
+        """Return the interface of `viewer` whose subnet an address is in, None if none is."""
         for _, port in self.ports.get(viewer, ()):
             if is_near(port, address):
                 return port.end.link
-        return ""
+        return None
 
-    def owner(self, viewer: str, address: str) -> str:
-        """Return the namespace that bears an address on a segment of `viewer`'s, or nothing."""
+    def owner(self, viewer: str, address: str) -> str | None:
+        """Return the namespace that bears an address on a segment of `viewer`'s, or None."""
         for segment, _ in self.ports.get(viewer, ()):
             if netns := self._owners(segment).get(address):
                 return netns
-        return ""
+        return None
 
     def _owners(self, segment: Segment) -> dict[str, str]:
         owners = self._by_address.get(id(segment))

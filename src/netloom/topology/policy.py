@@ -26,14 +26,14 @@ _FIRST_RULE = 32765
 class Policy:
     """Finds the routes and rules of every namespace; mistakes are noted in the fabric.
 
-    `why_no_ipv6` tells of a link why it has no IPv6, empty where it has.
+    `why_no_ipv6` tells of a link why it has no IPv6, None where it has.
     """
 
     def __init__(
         self,
         topology: Topology,
         naming: Naming,
-        why_no_ipv6: Callable[[End], str],
+        why_no_ipv6: Callable[[End], str | None],
         ways: Iterable[Way] = (),
     ) -> None:
         """Keep what the routes speak of."""
@@ -68,7 +68,7 @@ class Policy:
             return
         for route in found:
             for hop in route.nexthops:
-                off = self.why_no_ipv6(End(name, hop.dev)) if route.family == 6 else ""
+                off = self.why_no_ipv6(End(name, hop.dev)) if route.family == 6 else None
                 if off:
                     self.fabric.say(path, f"an IPv6 route leads out of `{name}:{hop.dev}`, {off}")
             yield replace(route, protocol=HOST_PROTOCOL) if name == HOST else route
@@ -108,7 +108,7 @@ class Policy:
     def note_forwarding(self, name: str, route: Route, forwards: dict[str, bool]) -> None:
         """Let a namespace that a route leads through forward, unless the file says otherwise."""
         for hop in route.nexthops:
-            owner = self.naming.owner(name, hop.via) if hop.via else ""
+            owner = self.naming.owner(name, hop.via) if hop.via else None
             if owner and owner != HOST:
                 forwards.setdefault(owner, True)
 

@@ -39,8 +39,8 @@ class _Words:
             raise ValueError(msg)
         return self.left.pop()
 
-    def peek(self) -> str:
-        return self.left[-1] if self.left else ""
+    def peek(self) -> str | None:
+        return self.left[-1] if self.left else None
 
     def number(self, after: str, top: int = 2**32 - 1, base: int = 0) -> int:
         word = self.next(after)
@@ -246,12 +246,12 @@ def _gateway(hop: _Hop, version: Family, netns: str, naming: Naming) -> tuple[st
         raise ValueError(msg)
     if (hop.dev or dev) and (hop.onlink or via.startswith("fe80:")):
         return via, hop.dev or dev
-    dev = naming.device_towards(netns, via)
-    if not dev or (hop.dev and hop.dev != dev):
+    towards = naming.device_towards(netns, via)
+    if towards is None or (hop.dev and hop.dev != towards):
         where = f"{netns}:{hop.dev}" if hop.dev else netns
         msg = f"the gateway {via} is on no subnet of `{where}`"
         raise ValueError(msg)
-    return via, dev
+    return via, towards
 
 
 # ── rules ─────────────────────────────────────────────────────────────────────────────────────────

@@ -104,8 +104,8 @@ def contradictions(said: Mapping[str, str], links: Container[str]) -> Iterator[t
         yield key, f"`{_FORWARD_ALL}` and `{_FORWARD}` are one setting, with two values"
 
 
-def _no_value(key: str, value: str) -> str:
-    """Return why a value is none that the kernel takes whole, empty where that is for it to say."""
+def _no_value(key: str, value: str) -> str | None:
+    """Return why a value is none that the kernel takes whole, None where that is for it to say."""
     if not value:
         return f"`{key}` has no value: leave it out, and it is as in a new namespace"
     if value in TRUTH and not key.endswith(_TEXTS):
@@ -113,25 +113,25 @@ def _no_value(key: str, value: str) -> str:
     numbers, wanted = len(value.split(" ")), _LENGTHS.get(key, 0)
     if wanted and numbers != wanted:
         return f"`{key}` is {wanted} numbers, and here {'is' if numbers == 1 else 'are'} {numbers}"
-    return ""
+    return None
 
 
-def link_of(key: str) -> str:
-    """Return the interface whose setting a key is, empty if it is no interface's own."""
+def link_of(key: str) -> str | None:
+    """Return the interface whose setting a key is, None if it is no interface's own."""
     parts = key.split(".")
     if len(parts) != _PARTS or parts[2] not in {"conf", "neigh"} or parts[3] in _NO_LINKS:
-        return ""
+        return None
     return parts[3].replace("/", ".")
 
 
-def ipv6_off(said: Mapping[str, str], link: str) -> str:
-    """Return the setting by which a file takes IPv6 from a link, empty if none does."""
+def ipv6_off(said: Mapping[str, str], link: str) -> str | None:
+    """Return the setting by which a file takes IPv6 from a link, None if none does."""
     values = settings(said)
     for which in ("all", "default", link.replace(".", "/")):
         key = f"net.ipv6.conf.{which}.disable_ipv6"
         if values.get(key, "0") != "0":
             return key
-    return ""
+    return None
 
 
 def _dotted(key: str) -> str:

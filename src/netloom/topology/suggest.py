@@ -9,17 +9,17 @@ _LONGEST = 64
 """Nobody mistypes a word longer than this; comparing such words costs their lengths' product."""
 
 
-def closest(word: str, candidates: Iterable[str]) -> str:
-    """Return the candidate most like `word`, or an empty text if none is like it."""
+def closest(word: str, candidates: Iterable[str]) -> str | None:
+    """Return the candidate most like `word`, None if none is like it."""
     if not word or len(word) > _LONGEST:
-        return ""
+        return None
     near = [known for known in candidates if _may_be(word, known)]
     found = get_close_matches(word.lower(), near, n=1, cutoff=0.6)
-    return found[0] if found else ""
+    return found[0] if found else None
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
-    """Return "did you mean `x`?" for the candidate most like `word`, or an empty text."""
+    """Return "did you mean `x`?" for the candidate most like `word`, a hint; else none."""
     found = closest(word, candidates)
     return f"did you mean `{printable(found)}`?" if found else ""
 

@@ -11,7 +11,7 @@ told before to go on listening (`accept_ra` 2).
 Everything else that a host may have in the way is not known here, but where the machine is.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from msgspec import Struct, field
 
@@ -61,27 +61,27 @@ class Taken(Struct, frozen=True):
 class Outside(Struct, frozen=True):
     """What lies around the namespace `host`.
 
-    `links` are its interfaces, each with what keeps packets from it (`is down`), empty for nothing;
-    `of_labs` those that other labs made, `bridges` those that are bridges. `exits` are the ways out
-    by default routes. `forwards` are interfaces that forward IPv4 without any lab, `forwards_ipv6`
-    whether all of them do IPv6, and `learners` those that have learned something from router
-    advertisements. `resolvers` is the text of a resolv.conf with the resolvers behind the machine's
-    own, `taken` ports that are in use, `program` the path of one for user-mode networking, `no_tun`
-    why that could make no tap, `subnets` those beside the exits. `is_apart`: the namespace `host`
-    is none of all that, and nobody may change anything of it.
+    `links` are its interfaces, each with what keeps packets from it (`is down`), if anything;
+    `of_labs` those of other labs, `bridges` those that are bridges. `exits` are the ways out by
+    default routes. `forwards` are interfaces that forward IPv4 without any lab, `forwards_ipv6`
+    whether all do IPv6, `learners` those that have learned from router advertisements. `resolvers`
+    is a resolv.conf with the resolvers behind the machine's own, `taken` ports that are in use,
+    `program` the path of one for user-mode networking, `no_tun` why that could make no tap,
+    `subnets` those beside the exits. `is_apart`: the namespace `host` is none of all that, and
+    nobody may change anything of it.
     """
 
-    links: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, str | None] = field(default_factory=dict)
     of_labs: frozenset[str] = frozenset()
     bridges: frozenset[str] = frozenset()
-    resolvers: str = ""
+    resolvers: str | None = None
     exits: tuple[Exit, ...] = ()
     forwards: frozenset[str] = frozenset()
     forwards_ipv6: bool = False
     learners: frozenset[str] = frozenset()
     taken: tuple[Taken, ...] = ()
-    program: str = ""
-    no_tun: str = ""
+    program: str | None = None
+    no_tun: str | None = None
     subnets: tuple[HostSubnet, ...] = ()
     is_apart: bool = False
 
@@ -106,19 +106,19 @@ def host_names(topology: Topology, held: Mapping[str, str], outside: Outside) ->
     return names
 
 
-def moved(topology: Topology, closed: Mapping[str, tuple[str, ...]], outside: Outside) -> str:
-    """Return what is to say if the host's default route leads elsewhere by now, else nothing.
+def moved(topology: Topology, closed: Collection[str], outside: Outside) -> str | None:
+    """Return what is to say if the host's default route leads elsewhere by now, else None.
 
-    `closed` is what a lab that is up remembers of its ways out.
+    `closed` are the ways out that a lab that is up remembers.
     """
     uplinks = [network.uplink for network in topology.networks.values() if network.uplink]
     if all(uplink.via or uplink.mode == "user" for uplink in uplinks):
-        return ""
+        return None
     said = {link for uplink in uplinks for link in uplink.via}
-    was = closed.keys() - {ALL_IPV6} - said
+    was = set(closed) - {ALL_IPV6} - said
     now = {exit_.link for exit_ in outside.exits} - said
     if was == now:
-        return ""
+        return None
     if not now:
         return f"the host has no default route any more; it led out of {_listed(was)}"
     return f"the host's default route leads out of {_listed(now)} by now, not {_listed(was)}"
@@ -198,17 +198,16 @@ class Uplinks:
             self.fabric.say(path, message, hint)
         return frozenset(families)
 
-    def _branch(self, segment: Segment) -> str:
+    def _branch(self, segment: Segment) -> str | None:
         """Return the bridge on the host that a network hangs its borrowed ports on, if any."""
         own = segment.network and segment.network.bridge
-        return branch_of(self.topology.name, segment.key) if segment.lent and not own else ""
+        return branch_of(self.topology.name, segment.key) if segment.lent and not own else None
 
     def _check(self, link: str, path: Path) -> None:
-        trouble = self.outside.links.get(link)
-        if trouble is None:
+        if link not in self.outside.links:
             hint = did_you_mean(link, self.outside.links)
             self.fabric.say(path, f"the host has no interface `{link}`", hint)
-        elif trouble:
+        elif trouble := self.outside.links[link]:
             hint = f"ip link set {link} up" if "down" in trouble else "is the cable plugged in?"
             self.fabric.say(path, f"`{link}` of the host {trouble}", hint)
 
@@ -321,11 +320,12 @@ class Uplinks:
 
     def user_command(self) -> Command | None:
         """Return the program that leads out of it, if there is such a way."""
-        if not self.by_user:
+        program = self.outside.program
+        if not program or not self.by_user:
             return None
         via = [link for way in self.by_user if (u := _uplink(way)) for link in u.via]
         ports = [one.port for one in self.inward if one.way.netns != HOST]
-        return user_program(self.outside.program, out_of(self.topology.name), ports, via)
+        return user_program(program, out_of(self.topology.name), ports, via)
 
     # ── ports that lead inwards ───────────────────────────────────────────────────────────────
 
@@ -348,7 +348,7 @@ class Uplinks:
                     message = f"port {port.port} of the host is taken: {other.owner}"
                     self.fabric.say(one.path, message, "publish another port")
                     break
-            if one.way.netns != HOST and self.outside.program.endswith("slirp4netns"):
+            if one.way.netns != HOST and (self.outside.program or "").endswith("slirp4netns"):
                 message = "slirp4netns leads out, and opens no ports of the host"
                 self.fabric.say(one.path, message, "apt-get install passt")
             if port.address == "::1":

@@ -27,10 +27,10 @@ def _by_user(network: Network) -> Network:
     return replace(network, uplink=replace(network.uplink, mode="user"))
 
 
-def hindrances(program: str, no_tun: str) -> Iterator[tuple[str, str]]:
+def hindrances(program: str | None, no_tun: str | None) -> Iterator[tuple[str, str]]:
     """Yield why no program can lead out, and what would help.
 
-    `program` is the path of one, `no_tun` why it could make no tap, each empty if there is none.
+    `program` is the path of one, `no_tun` why it could make no tap, each None if there is none.
     """
     if not program:
         yield (

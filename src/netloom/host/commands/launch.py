@@ -148,8 +148,8 @@ def _exist(kind: str, numbers: Iterable[int]) -> bool:
     return all(any(number in some for some in there) for number in numbers)
 
 
-def _launch(lab: str, orders: bytes, begin: "Begin") -> str:
-    """Spawn the launcher, and return what it and its keepers complain about, empty if nothing."""
+def _launch(lab: str, orders: bytes, begin: "Begin") -> str | None:
+    """Spawn the launcher, and return what it and its keepers complain about, None if nothing."""
     argv = [sys.executable, "-I", "-S", "-c", _PROGRAM, _SOURCE, lab]
     reading, writing = pipe()
     report, told = pipe()
@@ -169,7 +169,7 @@ def _launch(lab: str, orders: bytes, begin: "Begin") -> str:
         os.close(report)
         if writing >= 0:
             os.close(writing)
-    killed = f"the launcher ended with {status}" if status else ""
+    killed = f"the launcher ended with {status}" if status else None
     return trouble.decode(errors="replace").strip() or killed
 
 

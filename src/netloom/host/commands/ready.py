@@ -99,7 +99,7 @@ class _Watch:
         self.log = log_path(lab, command.netns, command.name)
         self.read = run.keeper.log if run and run.keeper else 0
         self.kept = b""
-        self.reason = ""
+        self.reason: str | None = None
         self.again = 0.0
         self.pause = FIRST
         self.settled = time.monotonic() + SETTLING if self._is_young() else 0.0
@@ -130,7 +130,7 @@ class _Watch:
         )  # before the look: what was ready before it ended was ready
         if self.wanted is None:
             over = ended == _over(0)
-            self.reason = "" if over else ended
+            self.reason = None if over else ended
             return over
         if self._seen(self.wanted):
             return True
@@ -144,13 +144,13 @@ class _Watch:
             return now + pause
         return self.settled if self.wanted is None and now < self.settled else deadline
 
-    def _ended(self, run: Run, boot: str) -> str:
-        """Return how it ended, empty while it runs, be it in the background."""
+    def _ended(self, run: Run, boot: str) -> str | None:
+        """Return how it ended, None while it runs, be it in the background."""
         self.run = run = read_run(run.folder)
         if run.ended and (run.ended.status or run.over):
             return _over(run.ended.status)
         if alive(run.keeper, boot, run.asked):
-            return ""
+            return None
         run = read_run(run.folder)  # it may have written its last note in between
         if run.ended:
             return _over(run.ended.status)

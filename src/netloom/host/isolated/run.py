@@ -95,8 +95,8 @@ def _enter(place: Inside | Seat, said: str) -> None:
 def _files(asked: Asked, etc: Mapping[str, str]) -> dict[str, str]:
     """Return what the command shall see in files of /etc; `etc` is what belongs to a place."""
     found = dict(etc)
-    servers = "".join(f"nameserver {address}\n" for address in asked.dns)
-    if servers or (asked.uplink and (servers := resolvers())):
+    own = "".join(f"nameserver {address}\n" for address in asked.dns)
+    if servers := own or (resolvers() if asked.uplink else None):
         found["resolv.conf"] = servers
     if asked.hosts:
         lines = "".join(f"{ip}\t{name}\n" for name, ip in asked.hosts)

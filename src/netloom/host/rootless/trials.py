@@ -80,11 +80,11 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
 class Trial(NamedTuple):
     """Something to try: what it is called, the attempt, what needs it, and what must come first.
 
-    An attempt returns what is worth saying; `remedy` is one if nothing better is known.
+    An attempt returns what is worth saying, if anything is; `remedy` is one if no better is known.
     """
 
     name: str
-    attempt: Callable[[], str]
+    attempt: Callable[[], str | None]
     serves: str = ""
     after: str = ""
     remedy: str = ""
@@ -164,7 +164,7 @@ def _outcome(trial: Trial, who: Who) -> Outcome:
     who.become()
     before = settings()
     try:
-        return Outcome(trial.name, "ok", trial.attempt(), serves=trial.serves)
+        return Outcome(trial.name, "ok", trial.attempt() or "", serves=trial.serves)
     except Unavailable as error:
         result = "note" if trial.serves == SEVERAL else "no"
         hints = tuple(error.remedy.splitlines())
@@ -185,45 +185,39 @@ def _refused(trial: Trial, error: OSError, before: Settings) -> Outcome:
 # ── what is tried ─────────────────────────────────────────────────────────────────────────
 
 
-def _userns() -> str:
+def _userns() -> None:
     syscalls.unshare(syscalls.CLONE_NEWUSER)
-    return ""
 
 
-def _maps() -> str:
+def _maps() -> None:
     isolate.become_root()
-    return ""
 
 
-def _namespaces() -> str:
+def _namespaces() -> None:
     isolate.become_root()
     syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET)
     set_lo_up()
-    return ""
 
 
-def _mounts() -> str:
+def _mounts() -> None:
     """Lay a /run over the old one, as a lab has it."""
     _namespaces()
     syscalls.propagation("/", syscalls.MS_SLAVE, recursive=True)
     cover.lay_run()
-    return ""
 
 
-def _link(word: Word) -> str:
+def _link(word: Word) -> None:
     _namespaces()
     newborn.look((), (word,))
-    return ""
 
 
-def _nft() -> str:
+def _nft() -> None:
     _namespaces()
     with Nft() as nft:
         nft.run("add table inet netloom")
-    return ""
 
 
-def _tun() -> str:
+def _tun() -> None:
     """Make a tap, as a program that leads out does."""
     _namespaces()
     try:
@@ -236,7 +230,6 @@ def _tun() -> str:
         raise KernelError(error.errno or errno.EIO, "ip tuntap add netloom0 mode tap") from error
     finally:
         os.close(file)
-    return ""
 
 
 def tun_lacking(error: OSError, mode: int | None, *, nodev: bool) -> Unavailable:
@@ -280,7 +273,7 @@ def _program() -> str:
     raise Unavailable(says, "apt-get install passt (or slirp4netns)")
 
 
-def _subids() -> str:
+def _subids() -> None:
     """Look for the programs that give a user more numbers, and for the numbers (subuid(5))."""
     for name in ("newuidmap", "newgidmap"):
         if not _found(name):
@@ -293,12 +286,11 @@ def _subids() -> str:
             raise Unavailable(
                 says, f"have root run `usermod --add-sub{word} 100000-165535 {own.name}`"
             )
-    return ""
 
 
-def _found(program: str) -> str:
+def _found(program: str) -> str | None:
     places = (f"{folder}/{program}" for folder in os.get_exec_path())
-    return next((path for path in places if os.access(path, os.X_OK)), "")
+    return next((path for path in places if os.access(path, os.X_OK)), None)
 
 
 def _first_words(path: str) -> set[str]:
