@@ -206,7 +206,7 @@ class Journal:
         except msgspec.DecodeError as error:
             raise Unreadable(f"{path} cannot be read: {_written_by(path) or error}") from error
         if note.version > VERSION:
-            raise Unreadable(f"{path} cannot be read: {_written_by(path)}")
+            raise Unreadable(f"{path} cannot be read: {_newer(note.version)}")
         if note.lab != self.lab:
             raise Unreadable(f"{path} cannot be read: it is of the lab `{note.lab}`")
         return note
@@ -313,12 +313,16 @@ class Journal:
             return []
 
 
-def _written_by(path: str) -> str:
-    """Return whose a note is that this netloom has no words for, empty if nothing tells."""
+def _written_by(path: str) -> str | None:
+    """Return whose a note is that this netloom has no words for, None if nothing tells."""
     with suppress(OSError, msgspec.DecodeError), open(path, "rb") as file:
         version = msgspec.json.decode(file.read(), type=_Versioned).version
-        return "" if version <= VERSION else f"a newer netloom wrote it (version {version})"
-    return ""
+        return None if version <= VERSION else _newer(version)
+    return None
+
+
+def _newer(version: int) -> str:
+    return f"a newer netloom wrote it (version {version})"
 
 
 def _opened_dir(lab: str) -> int:
