@@ -8,7 +8,6 @@ from msgspec.structs import replace
 from netloom.engine.files import absolute, read_files
 from netloom.engine.state import Known, known
 from netloom.errors import Problem, TopologyError, Unavailable
-from netloom.host import etc, limits
 from netloom.host.machine import Machine
 from netloom.host.this import ThisMachine
 from netloom.model.objects import HOST, Borrowed, Desired, Netns, is_kept
@@ -25,20 +24,16 @@ from netloom.topology.uplink import Outside, published_ports
 
 
 class Draft(Struct, frozen=True):
-    """What `up` would do: the desired state, what is there, and the plan between them."""
+    """What `up` would do: the desired state, what is there, and the plan between them.
+
+    `notes` are what the user should know besides, where anything is to be done at all.
+    """
 
     source: Source
     lowered: Lowered
     snapshot: Snapshot
     plan: Plan
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What the user should know besides, where anything is to be done at all."""
-        desired = self.lowered.desired
-        if not self.plan:
-            return ()
-        return (*self.lowered.notes, *limits.notes(desired), *etc.notes(desired))
+    notes: tuple[str, ...] = ()
 
 
 def plan(source: Source, machine: Machine | None = None) -> Draft:
@@ -69,12 +64,9 @@ def draft(source: Source, there: Known, machine: Machine) -> Draft:
     problems = list(_collisions(lowered, snapshot))
     if problems:
         raise source.error(problems)
-    return Draft(
-        source=source,
-        lowered=lowered,
-        snapshot=snapshot,
-        plan=diff(lowered.desired, snapshot),
-    )
+    steps = diff(lowered.desired, snapshot)
+    notes = (*lowered.notes, *machine.notes(lowered.desired)) if steps else ()
+    return Draft(source, lowered, snapshot, steps, notes)
 
 
 def _look(

@@ -196,20 +196,29 @@ class Journal:
         path = f"{self.dir}/{name}"
         try:
             with open(path, "rb") as file:
-                note = msgspec.json.decode(file.read(), type=kind)
+                data = file.read()
         except FileNotFoundError:
             return None
         except PermissionError as error:
             raise Unavailable(f"may not read {path}", "run it as root") from error
         except OSError as error:
             raise Unreadable(f"{path} cannot be read: {error.strerror}") from error
+        return self.decoded(name, data, kind)
+
+    def decoded(self, name: str, data: bytes, kind: type[_Note]) -> _Note:
+        """Return the note that some bytes are; raises `Unreadable` where they are none of ours."""
+        try:
+            note = msgspec.json.decode(data, type=kind)
         except msgspec.DecodeError as error:
-            raise Unreadable(f"{path} cannot be read: {_written_by(path) or error}") from error
+            raise self._unreadable(name, _written_by(data) or str(error)) from error
         if note.version > VERSION:
-            raise Unreadable(f"{path} cannot be read: {_newer(note.version)}")
+            raise self._unreadable(name, _newer(note.version))
         if note.lab != self.lab:
-            raise Unreadable(f"{path} cannot be read: it is of the lab `{note.lab}`")
+            raise self._unreadable(name, f"it is of the lab `{note.lab}`")
         return note
+
+    def _unreadable(self, name: str, why: str) -> Unreadable:
+        return Unreadable(f"{self.dir}/{name} cannot be read: {why}")
 
     def _note(self, pending: Pending) -> None:
         self._write("pending", msgspec.json.encode(pending))
@@ -313,10 +322,10 @@ class Journal:
             return []
 
 
-def _written_by(path: str) -> str | None:
+def _written_by(data: bytes) -> str | None:
     """Return whose a note is that this netloom has no words for, None if nothing tells."""
-    with suppress(OSError, msgspec.DecodeError), open(path, "rb") as file:
-        version = msgspec.json.decode(file.read(), type=_Versioned).version
+    with suppress(msgspec.DecodeError):
+        version = msgspec.json.decode(data, type=_Versioned).version
         return None if version <= VERSION else _newer(version)
     return None
 

@@ -1,6 +1,6 @@
 """The seam: all that the verbs of a lab need of a machine.
 
-`ThisMachine` (`this.py`) is the real one.
+`ThisMachine` (`this.py`) is the real one, `netloom.testing.FakeMachine` one without a kernel.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -48,8 +48,8 @@ Holders = dict[str, list[tuple[int, str]]]
 """The processes that live in a namespace, (pid, command), by its name."""
 
 
-class Machine(Protocol):
-    """A machine with network namespaces."""
+class Facts(Protocol):
+    """What a machine is, and what lies around the namespace `host`; to ask changes nothing."""
 
     @property
     def boot(self) -> str:
@@ -62,12 +62,6 @@ class Machine(Protocol):
     @property
     def hostname(self) -> str:
         """What the machine calls itself (gethostname(2))."""
-
-    def journal(self, lab: str) -> "Journal":
-        """Return the memory of a lab."""
-
-    def labs(self) -> list[str]:
-        """Return the names of the labs that something is remembered of."""
 
     @property
     def is_own(self) -> bool:
@@ -85,6 +79,12 @@ class Machine(Protocol):
         `ports` are protocols and ports of which it shall be known whether they are taken.
         """
 
+    def joined(self, segment: str) -> Joined:
+        """Return what is known of a segment that is not a lab's; raises `Unavailable`."""
+
+    def nics(self) -> Mapping[str, Nic]:
+        """Return the interfaces of the namespace `host`, as those that could be a port."""
+
     def foretell(self, lab: str, texts: "Iterable[Text]", links: Iterable[str]) -> "Foretellings":
         """Return, for each text of firewall rules, how it will be listed, or its mistakes.
 
@@ -92,14 +92,34 @@ class Machine(Protocol):
         machine has no nftables.
         """
 
-    def joined(self, segment: str) -> Joined:
-        """Return what is known of a segment that is not a lab's; raises `Unavailable`."""
-
-    def nics(self) -> Mapping[str, Nic]:
-        """Return the interfaces of the namespace `host`, as those that could be a port."""
-
     def check(self, desired: Desired, walls: Walls | None) -> None:
         """Raise `Unavailable` for what could not be started, or not be opened, here."""
+
+    def notes(self, desired: Desired) -> tuple[str, ...]:
+        """Return what a lab may run into on this machine."""
+
+
+class Observer(Protocol):
+    """Looks at what is there; that changes nothing."""
+
+    def observe(self, scope: Scope) -> Snapshot:
+        """Return what is there within a scope; raises `Unavailable` where that may not be seen."""
+
+    def marked(self, lab: str) -> frozenset[str]:
+        """Return the names of all namespaces that bear the mark of a lab, wherever it was noted."""
+
+    def holders(self, names: Iterable[str]) -> Holders:
+        """Return the processes that live in namespaces of these names."""
+
+    def uncovered(self, lab: str) -> list[str]:
+        """Return why commands that run shall be started anew: files in /etc that were replaced."""
+
+
+class Applier(Protocol):
+    """Changes what is there."""
+
+    def apply(self, plan: Plan, orders: Orders) -> list[Refused]:
+        """Carry out a plan; return what was refused, at most one unless told to go on."""
 
     def wait_ready(
         self, lab: str, desired: Desired, timeout: float, stop: "Brake | None" = None
@@ -109,20 +129,19 @@ class Machine(Protocol):
         Raises `NotReady` after `timeout` seconds, `Interrupted` when asked to `stop`.
         """
 
-    def observe(self, scope: Scope) -> Snapshot:
-        """Return what is there within a scope."""
-
-    def apply(self, plan: Plan, orders: Orders) -> list[Refused]:
-        """Carry out a plan; return what was refused, at most one unless told to go on."""
-
-    def uncovered(self, lab: str) -> list[str]:
-        """Return why commands that run shall be started anew: files in /etc that were replaced."""
-
     def let_go_of_lost(self) -> list[str]:
         """Forget shared settings whose notes cannot be read, and return them: they stay as set."""
 
-    def marked(self, lab: str) -> frozenset[str]:
-        """Return the names of all namespaces that bear the mark of a lab, wherever it was noted."""
 
-    def holders(self, names: Iterable[str]) -> Holders:
-        """Return the processes that live in namespaces of these names."""
+class Store(Protocol):
+    """Remembers what was applied, and what is being changed."""
+
+    def journal(self, lab: str) -> "Journal":
+        """Return the memory of a lab."""
+
+    def labs(self) -> list[str]:
+        """Return the names of the labs that something is remembered of."""
+
+
+class Machine(Facts, Observer, Applier, Store, Protocol):
+    """A machine with network namespaces."""

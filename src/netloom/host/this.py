@@ -102,6 +102,12 @@ class ThisMachine:
 
             passages.check(walls, desired.netns[HOST].passages)
 
+    def notes(self, desired: Desired) -> tuple[str, ...]:
+        """Return what a lab may run into on this machine."""
+        from netloom.host import etc, limits
+
+        return (*limits.notes(desired), *etc.notes(desired))
+
     def wait_ready(
         self, lab: str, desired: Desired, timeout: float, stop: "Brake | None" = None
     ) -> None:

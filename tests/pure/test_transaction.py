@@ -1,0 +1,283 @@
+"""The table of `engine/state.py`: every cell, every refusal, every death, on a fake machine."""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netloom.engine import Report
+from netloom.engine.state import TABLE, Back, Goal, State, Verb, known
+from netloom.errors import Refused, Unavailable
+from netloom.model.objects import Netns
+from netloom.testing import Died, FakeMachine
+
+PAIR = "links: [[red 10.0.0.1/24, blue 10.0.0.2/24]]\n"
+TRIO = """
+networks: {lan: {subnet: 10.1.0.0/24, uplink: nat}}
+namespaces:
+  red: {networks: [lan], run: {command: serve, name: s}}
+  blue: {networks: [lan], sysctls: {net.ipv4.tcp_ecn: 1}}
+  green:
+links: [[red 10.0.0.1/24, blue 10.0.0.2/24], [green 10.2.0.1/24, host 10.2.0.2/24]]
+"""
+OTHER = "name: other\nnetworks: {wan: {uplink: nat}}\nnamespaces: {web: {networks: [wan]}}\n"
+CELLS = sorted(TABLE, key=lambda cell: (cell[0].value, cell[1]))
+
+STRIDE = 1 if os.environ.get("NETLOOM_WALK") == "whole" else 4
+"""How far apart the steps are at which something happens: else the shelf would take a minute."""
+
+World = Mapping[str, Netns]
+
+
+class Before(NamedTuple):
+    """A lab in a state: what is there, and what is remembered as applied."""
+
+    there: World
+    record: World
+
+
+def brought_to(state: State, machine: FakeMachine) -> None:
+    """Bring the lab into a state, as its life would."""
+    match state:
+        case State.ABSENT:
+            pass
+        case State.UP:
+            machine.up(PAIR)
+        case State.BEGUN:
+            dies(machine, 7, lambda: machine.up(PAIR))
+        case State.CHANGING:
+            machine.up(PAIR)
+            dies(machine, 9, lambda: machine.up(TRIO))
+        case State.UNREADABLE:
+            machine.up(PAIR)
+            machine.write("lab", "record", b"")
+    machine.forget_events()
+    assert known(machine.journal("lab")).state is state
+
+
+def dies(machine: FakeMachine, at: int, act: Callable[[], object]) -> bool:
+    """Do something of which the process dies before an event; return whether it came to that."""
+    machine.forget_events()
+    machine.dies_at = at
+    try:
+        act()
+    except Died:
+        return True
+    finally:
+        machine.dies_at = 0
+    return False
+
+
+def refusal(act: Callable[[], object]) -> Refused | None:
+    """Return how an act was refused, None if it was not."""
+    try:
+        act()
+    except Refused as error:
+        return error
+    return None
+
+
+def verbs(machine: FakeMachine) -> dict[Verb, Callable[[], object]]:
+    """Return what each verb does here: `up` makes a larger lab than was there."""
+    return {"up": lambda: machine.up(TRIO), "undo": machine.undo, "down": machine.down}
+
+
+def made(text: str) -> World:
+    """Return what a topology comes to on a machine of its own."""
+    machine = FakeMachine()
+    machine.up(OTHER)
+    machine.up(text)
+    return machine.netns()
+
+
+def led_to(goal: Goal, before: Before) -> World:
+    """Return what there shall be when a verb has come to its end."""
+    match goal:
+        case Goal.FILE:
+            return made(TRIO)
+        case Goal.RECORD:
+            return before.record
+        case Goal.PAST | Goal.NOTHING:
+            return {}
+
+
+def back_to(back: Back, before: Before) -> World:
+    """Return what there shall be when a verb was refused."""
+    match back:
+        case Back.SEEN:
+            return before.there
+        case Back.RECORD:
+            return before.record
+        case Back.NOTHING | Back.ON:
+            return {}
+
+
+def prepared(state: State) -> tuple[FakeMachine, Before, World]:
+    """Return a machine with a lab in a state, what that is, and what another lab there is."""
+    machine = FakeMachine()
+    machine.up(OTHER)
+    other = dict(machine.netns("other"))
+    brought_to(state, machine)
+    record = made(PAIR) if state in {State.UP, State.CHANGING} else {}
+    return machine, Before(dict(machine.netns()), record), other
+
+
+def test_the_table_has_a_cell_for_each_state_and_verb() -> None:
+    """Nothing can be forgotten in it."""
+    assert set(TABLE) == {(state, verb) for state in State for verb in get_args(Verb)}
+
+
+@pytest.mark.parametrize(("state", "verb"), CELLS)
+def test_a_verb_leads_where_the_table_says(state: State, verb: Verb) -> None:
+    """And no further: another lab is as it was, and what follows is a lab that is up or absent."""
+    machine, before, other = prepared(state)
+    row = TABLE[state, verb]
+
+    if row is None and state is State.UNREADABLE:
+        with pytest.raises(Unavailable, match="netloom down lab"):
+            verbs(machine)[verb]()
+    else:
+        verbs(machine)[verb]()
+
+    assert machine.netns() == (led_to(row.goal, before) if row else before.there)
+    assert machine.netns("other") == other
+    if row:
+        after = known(machine.journal("lab")).state
+        assert after is (State.UP if machine.netns() else State.ABSENT)
+
+
+@pytest.mark.parametrize(("state", "verb"), CELLS)
+def test_a_refusal_at_any_step_leads_back_to_where_the_table_says(state: State, verb: Verb) -> None:
+    """Whichever step is refused: all that was done before it is undone, and so it is told."""
+    row = TABLE[state, verb]
+    at = 1 - STRIDE
+    while row:
+        at += STRIDE
+        machine, before, other = prepared(state)
+        machine.refuses_at = at
+        refused = refusal(verbs(machine)[verb])
+        if refused:
+            assert refused.left if row.back is Back.ON else refused.undone
+            if row.back is Back.ON:
+                machine.forget_events()
+                machine.down()
+            assert machine.netns() == back_to(row.back, before), machine.events
+            assert machine.netns("other") == other
+            recorded = row.back is not Back.ON and bool(before.record)
+            assert known(machine.journal("lab")).state is (State.UP if recorded else State.ABSENT)
+        if at >= len(machine.events):
+            break
+
+
+@pytest.mark.parametrize("then", get_args(Verb))
+@pytest.mark.parametrize(("state", "verb"), CELLS)
+def test_a_death_at_any_step_is_a_state_of_the_table(state: State, verb: Verb, then: Verb) -> None:
+    """Before any step or write the process may die: the next verb leads where its cell says."""
+    at = 1 - STRIDE + CELLS.index((state, verb)) % STRIDE
+    while TABLE[state, verb]:
+        at += STRIDE
+        machine, before, other = prepared(state)
+        if not dies(machine, at, verbs(machine)[verb]):
+            break
+        left = known(machine.journal("lab"))
+        row = TABLE[left.state, then]
+        record = dict(left.record.desired.netns) if left.record else {}
+        machine.forget_events()
+        if left.state is State.UNREADABLE and then != "down":
+            with pytest.raises(Unavailable):
+                verbs(machine)[then]()
+            continue
+        verbs(machine)[then]()
+        if row and row.goal is Goal.PAST:  # nothing, the pair, or whatever was there
+            assert machine.verify() in {(), None}
+        elif row:
+            goal = led_to(row.goal, Before(before.there, {}))
+            if row.goal is Goal.RECORD:
+                assert machine.verify() == ()
+                assert set(machine.netns()) == {n for n, one in record.items() if one != Netns()}
+            else:
+                assert machine.netns() == goal
+        assert machine.netns("other") == other
+
+
+# ── any life ──────────────────────────────────────────────────────────────────────────────
+
+ACTS = st.sampled_from(["up", "up again", "undo", "down", "other up", "other down"])
+LIVES = st.lists(st.tuples(ACTS, st.none() | st.integers(1, 40), st.booleans()), max_size=8)
+
+
+@given(LIVES)
+def test_any_life_of_a_lab_goes_by_the_table(life: list[tuple[str, int | None, bool]]) -> None:
+    """After each act, refused, killed or not, a lab is what its notes say; others untouched."""
+    machine = FakeMachine()
+    acts: dict[str, Callable[[], object]] = {
+        "up": lambda: machine.up(PAIR),
+        "up again": lambda: machine.up(TRIO),
+        "undo": machine.undo,
+        "down": machine.down,
+        "other up": lambda: machine.up(OTHER),
+        "other down": lambda: machine.down("other"),
+    }
+    for act, at, kills in life:
+        mine = "other" if act.startswith("other") else "lab"
+        others = "lab" if mine == "other" else "other"
+        untouched, notes = dict(machine.netns(others)), known(machine.journal(others))
+        machine.forget_events()
+        if kills:
+            dies(machine, at or 0, acts[act])
+        else:
+            machine.refuses_at = at or 0
+            refused = refusal(acts[act])
+            assert refused is None or refused.undone or "down" in act
+        assert machine.netns(others) == untouched
+        assert known(machine.journal(others)) == notes
+        match known(machine.journal(mine)).state:
+            case State.UP:
+                assert machine.verify(mine) == () or (kills and at)
+            case State.ABSENT:
+                assert machine.netns(mine) == {}
+            case state:
+                assert kills or "down" in act or mine == "other", state
+    for lab in ("lab", "other"):
+        machine.forget_events()
+        machine.down(lab)
+        assert machine.netns(lab) == {}
+    assert machine.labs() == []
+
+
+RESIDENTS = {"red": [(7, "sleep")], "blue": [(8, "sleep")]}
+
+
+@pytest.mark.parametrize("verb", get_args(Verb))
+def test_a_wire_between_two_kept_namespaces_is_cut(verb: Verb) -> None:
+    """Whatever takes their names away, and it is told who keeps them."""
+    machine = FakeMachine()
+    machine.up(PAIR)
+    machine.residents = RESIDENTS
+    acts = verbs(machine) | {"up": lambda: machine.up("namespaces: [green]\n")}
+    report = acts[verb]()
+
+    assert isinstance(report, Report)
+    assert machine.wires_kept == []
+    assert [note for note in report.notes if "(pid 7) still runs in what was `red`" in note]
+
+
+def test_what_leads_back_cuts_it_too() -> None:
+    """Also where somebody has entered two namespaces of an `up` that is refused at its end."""
+    machine = FakeMachine()
+    machine.residents = RESIDENTS
+    machine.up(PAIR)
+    last = max(n for n, event in enumerate(machine.events, 1) if event[0] in "+~")
+    machine = FakeMachine()
+    machine.residents = RESIDENTS
+    machine.refuses_at = last
+
+    with pytest.raises(Refused, match="has been undone") as caught:
+        machine.up(PAIR)
+
+    assert machine.netns() == {}
+    assert machine.wires_kept == []
+    assert "(pid 8) still runs in what was `blue`" in "".join(caught.value.__notes__)
