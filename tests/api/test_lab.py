@@ -17,7 +17,7 @@ import pytest
 
 import netloom
 from netloom import Lab, NotReady, TopologyError, Unavailable
-from tests.hosts.programs import LIBRARIES, SRC
+from tests.hosts.programs import LIBRARIES, SRC, pids
 
 pytestmark = pytest.mark.needs("userns", "veth", "bridge")
 
@@ -330,11 +330,9 @@ def counted() -> tuple[int, int, int]:
     return threading.active_count(), len(os.listdir("/proc/self/fd")), mounts
 
 
-def living(*names: str) -> str:
-    """Return the processes of such names."""
-    return subprocess.run(
-        ["pgrep", "-ax", *names], capture_output=True, text=True, check=False
-    ).stdout
+def asleep(*numbers: int) -> list[int]:
+    """Return those of these seconds for which a process of ours sleeps."""
+    return [number for number in numbers if pids(f"^sleep {number}$")]
 
 
 def test_whatever_it_forked_ends_with_the_lab() -> None:
@@ -346,7 +344,7 @@ def test_whatever_it_forked_ends_with_the_lab() -> None:
         process = a.popen(["sh", "-c", text])
         a.run(["sh", "-c", "sleep 4713 & "])
     assert process.wait(10) == -signal.SIGKILL
-    assert [n for n in (4711, 4712, 4713) if f"sleep {n}" in living("sleep")] == []
+    assert asleep(4711, 4712, 4713) == []
     assert counted() == before
 
 
@@ -357,7 +355,7 @@ def test_what_lives_in_a_namespace_goes_with_it() -> None:
         process = a.popen(["sh", "-c", "(setsid sleep 4722 &) ; exec sleep 4723"], ready=None)
         lab.remove(a)
         assert process.wait(10) == -signal.SIGTERM
-        assert [n for n in (4722, 4723) if f"sleep {n}" in living("sleep")] == []
+        assert asleep(4722, 4723) == []
 
 
 def test_a_name_without_a_namespace_spares_nobody() -> None:
@@ -379,7 +377,7 @@ def test_an_error_in_the_block_leaves_nothing() -> None:
 
     with pytest.raises(RuntimeError, match="mine"), Lab() as lab:
         wrong(lab)
-    assert "sleep 4714" not in living("sleep")
+    assert not asleep(4714)
     assert counted() == before
 
 
@@ -398,10 +396,10 @@ def test_commands_that_are_not_ready_leave_a_lab_to_look_at() -> None:
     with Lab(timeout=0.1) as lab:
         with pytest.raises(NotReady, match="nothing listens on tcp/80"):
             lab.netns("a", run={"command": "exec sleep 4724", "ready": "tcp/80"})
-        assert "sleep 4724" in living("sleep")
+        assert asleep(4724)
         lab.remove(lab["a"])
         assert "a" not in lab
-        assert "sleep 4724" not in living("sleep")
+        assert not asleep(4724)
 
 
 def test_a_lab_that_nobody_closes_is_told() -> None:
@@ -414,7 +412,7 @@ def test_a_lab_that_nobody_closes_is_told() -> None:
     with pytest.warns(ResourceWarning, match="unclosed <Lab lab: a>"):
         gc.collect()
     assert counted() == before
-    assert "sleep 4725" not in living("sleep")
+    assert not asleep(4725)
 
 
 def test_a_cancelled_coroutine_leaves_nothing(tmp_path: Path) -> None:
@@ -432,7 +430,7 @@ def test_a_cancelled_coroutine_leaves_nothing(tmp_path: Path) -> None:
     for number in range(8):
         asyncio.run(cancelled(number * 0.01))
     assert counted() == before
-    assert "sleep 4726" not in living("sleep")
+    assert not asleep(4726)
 
 
 INTERRUPTED = """
@@ -460,7 +458,7 @@ def test_ctrl_c_at_any_moment_leaves_nothing(after: float) -> None:
     """It comes as `KeyboardInterrupt`, and what was begun is over by then."""
     paths = [str(SRC), *LIBRARIES]
     code = f"import sys; sys.path[:0] = {paths}\n{INTERRUPTED}"
-    sleeps = [f"472{n}{int(after * 100):02}" for n in (7, 8, 9)]  # no other run's
+    sleeps = [f"472{n}{int(after * 100):02}" for n in (7, 8, 9)]
     done = subprocess.run(
         [sys.executable, "-c", code, str(after), *sleeps],
         stderr=subprocess.PIPE,
@@ -469,7 +467,7 @@ def test_ctrl_c_at_any_moment_leaves_nothing(after: float) -> None:
         timeout=30,
     )
     assert done.returncode == 7, done.stderr
-    assert [n for n in sleeps if f"sleep {n}" in living("sleep")] == []
+    assert asleep(*map(int, sleeps)) == []
 
 
 FORKING = """
@@ -501,11 +499,10 @@ def test_a_fork_in_the_middle() -> None:
     ) as program:
         assert program.stdout
         assert program.stdout.readline() == "forked\n"
-        (line,) = [one for one in living("sleep").splitlines() if one.endswith("sleep 4730")]
-        pid = int(line.split()[0])
+        (pid,) = pids("^sleep 4730$")
         with suppress(ProcessLookupError):
             end = os.pidfd_open(pid)
-            assert _ended(end), living("sleep")
+            assert _ended(end)
             os.close(end)
 
 
@@ -518,12 +515,11 @@ def test_at_the_very_end_of_a_program_it_is_closed() -> None:
     argv = [sys.executable, "-c", f"import sys; sys.path[:0] = {[str(SRC), *LIBRARIES]}\n{code}"]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)
     assert (done.returncode, done.stderr) == (0, "")
-    for line in living("sleep").splitlines():
-        if line.endswith("sleep 4731"):
-            with suppress(ProcessLookupError):
-                end = os.pidfd_open(int(line.split()[0]))
-                assert _ended(end)
-                os.close(end)
+    for pid in pids("^sleep 4731$"):
+        with suppress(ProcessLookupError):
+            end = os.pidfd_open(pid)
+            assert _ended(end)
+            os.close(end)
 
 
 def test_many_labs_one_after_the_other_and_at_once() -> None:
@@ -571,14 +567,12 @@ def test_a_program_that_is_killed_leaves_nothing() -> None:
     program = subprocess.Popen(argv, stdin=pipe, stdout=pipe, text=True)
     assert program.stdout
     assert program.stdout.readline().startswith("net:[")
-    found = living("sleep")
-    assert all(f"sleep {number}" in found for number in (4715, 4716, 4717))
-    pids = [int(line.split()[0]) for line in found.splitlines() if " 471" in line]
-    ends = [os.pidfd_open(pid) for pid in pids]
+    assert asleep(4715, 4716, 4717) == [4715, 4716, 4717]
+    ends = [os.pidfd_open(pid) for pid in pids("^sleep 471[567]$")]
     program.kill()
     program.communicate()
     for end in ends:
-        assert _ended(end), living("sleep")
+        assert _ended(end)
         os.close(end)
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from netloom.kernel import syscalls
 from tests.hosts.machine import on_a_machine
-from tests.hosts.plain import USER, Plain, kill_and_wait, pids, plain_user, wait_for_ends
-from tests.hosts.programs import FORBIDDEN, MAIN, SRC, plainly, python, ran, says
+from tests.hosts.plain import USER, Plain, kill_and_wait, plain_user, wait_for_ends
+from tests.hosts.programs import FORBIDDEN, MAIN, SRC, pids, plainly, python, ran, says
 
 pytestmark = pytest.mark.needs("netns", "veth", "bridge", "ip")
 
@@ -36,6 +36,7 @@ def plain() -> Iterator[Plain]:
         yield user
 
 
+@on_a_machine
 def test_a_lab_of_a_plain_user(plain: Plain) -> None:
     """Made, found again by later commands, attached to, and gone with `down`."""
     assert plain.says("labs") == ""
@@ -50,9 +51,10 @@ def test_a_lab_of_a_plain_user(plain: Plain) -> None:
     assert len(plain.says("pids", "a").split()) == 2
     assert not ran("ip", "netns", "list").stdout
     assert plain.says("down", "lab").startswith("lab  down:")
-    assert "sleep 4721" not in ran("pgrep", "-ax", "sleep", check=False).stdout
+    assert pids("sleep 472[1]") == []
 
 
+@on_a_machine
 def test_several_labs_and_names(plain: Plain) -> None:
     """The last that goes takes the holder with it."""
     plain.says("up", "-q", "lab.yaml")
@@ -104,6 +106,7 @@ def test_a_program_that_has_let_go_stands_in_nobody_s_way(plain: Plain) -> None:
         program.stdin.close()
 
 
+@on_a_machine
 def test_commands_at_once(plain: Plain) -> None:
     """One of them starts the holder, the others find it; none ends it under another."""
     for number in range(6):
@@ -131,6 +134,7 @@ def test_what_is_refused_leaves_no_holder(plain: Plain) -> None:
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["holder", "porter"])
+@on_a_machine
 def test_who_is_killed_takes_the_labs_along(plain: Plain, which: int) -> None:
     """The other ends what runs in them, a daemon too, and goes; then it begins anew."""
     plain.says("up", "-q", "lab.yaml")
@@ -176,6 +180,7 @@ launch.start = start
 """
 
 
+@on_a_machine
 def test_both_are_killed_while_a_lab_comes_up(plain: Plain) -> None:
     """What is started after that is ended by who has started it."""
     assert plain("up", "lab.yaml", before=KILLING).returncode == 0

@@ -21,8 +21,8 @@ from tests.hosts.internet import (
     swallow,
     upload,
 )
-from tests.hosts.plain import Plain, kill_and_wait, may_make_a_tap, pids, plain_user
-from tests.hosts.programs import says
+from tests.hosts.plain import Plain, kill_and_wait, may_make_a_tap, plain_user
+from tests.hosts.programs import pids, says
 from tests.hosts.witness import no_trace
 
 pytestmark = pytest.mark.needs("pasta")
@@ -38,8 +38,7 @@ namespaces: {{web: {{networks: [lan], publish: ["8080:80"]}}, db: {{networks: [l
 @contextmanager
 def plain_on_the_internet(*, tun: bool = True) -> Iterator[Plain]:
     """Make the folder a plain user's who may make a tap; a file with a way out is there."""
-    if tun:
-        may_make_a_tap()
+    may_make_a_tap(may=tun)
     folder = Path("/run/here/plain")
     folder.mkdir()
     (folder / "shop.yaml").write_text(SHOP)

@@ -10,8 +10,8 @@ import pytest
 
 from netloom import Lab, TopologyError
 from tests.hosts.internet import HOST4, HOST6, WEB4, WEB6, on_the_internet, server, upload
-from tests.hosts.plain import may_make_a_tap, pids, wait_for_ends
-from tests.hosts.programs import plainly, python
+from tests.hosts.plain import may_make_a_tap, wait_for_ends
+from tests.hosts.programs import pids, plainly, python
 from tests.hosts.witness import no_trace
 
 pytestmark = pytest.mark.needs("pasta")

@@ -77,17 +77,11 @@ def plain_user(folder: Path) -> Iterator[Plain]:
             kill_and_wait(*user.both())
 
 
-def pids(pattern: str, *words: str) -> list[int]:
-    """Return the processes whose command line matches, as pgrep(1) finds them."""
-    done = ran("pgrep", *words, "-f", "--", pattern, check=False)
-    return [int(word) for word in done.stdout.split()]
-
-
-def may_make_a_tap() -> None:
-    """Let everybody on the calling thread's machine make a tap."""
+def may_make_a_tap(*, may: bool = True) -> None:
+    """Let everybody on the calling thread's machine make a tap, or root alone."""
     Path("/run/tun").mkdir()
     syscalls.mount("tmpfs", "tun", "/run/tun")
-    ran("mknod", "-m666", "/run/tun/tun", "c", "10", "200")
+    ran("mknod", "-m666" if may else "-m600", "/run/tun/tun", "c", "10", "200")
     syscalls.bind("/run/tun/tun", "/dev/net/tun")
 
 

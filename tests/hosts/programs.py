@@ -13,6 +13,10 @@ import pytest
 from tests.abilities import NOBODY
 
 SRC = Path(__file__).parents[2] / "src"
+TESTER = "NETLOOM_TESTED_BY"
+"""Of the environment: which process tests. What other runs of tests start is none of ours."""
+os.environ[TESTER] = str(os.getpid())
+
 LIBRARIES = [path for path in sys.path if path.endswith("-packages")]
 MAIN = "from netloom.__main__ import main; main()"
 """What `netloom` comes to, as a program of Python."""
@@ -109,3 +113,18 @@ def in_own_root(argv: Sequence[str]) -> list[str]:
     """Return the command that runs another as root of a user namespace with mounts and network."""
     at = argv.index("--clear-groups") + 1 if "--clear-groups" in argv else 0
     return [*argv[:at], "unshare", "-Urnm", *argv[at:]]
+
+
+def pids(pattern: str, *words: str) -> list[int]:
+    """Return the processes of this run of tests whose command line matches, as pgrep(1) has it."""
+    found = ran("pgrep", *words, "-f", "--", pattern, check=False).stdout.split()
+    return [pid for pid in map(int, found) if _is_ours(pid)]
+
+
+def _is_ours(pid: int) -> bool:
+    """Whether what a process has from its forebears says that this one is among them."""
+    try:
+        environ = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return False
+    return f"{TESTER}={os.getpid()}".encode() in environ.split(b"\0")
