@@ -155,9 +155,9 @@ def _answer(match: Match, probe: Probe) -> bool | None:
 
 
 def _protocol(values: Values, probe: Probe) -> bool | None:
-    if not probe.flow.proto:
-        return True if "all" in values else None
-    return probe.flow.proto in values
+    if "all" in values:
+        return True
+    return probe.flow.proto in values if probe.flow.proto else None
 
 
 def _state(values: Values, probe: Probe) -> bool:

@@ -1,0 +1,80 @@
+"""What files come to, whole: as the script that would make them, with what is told besides.
+
+    python -m tests.pure.test_lowered     writes the scripts anew; look at the difference
+
+The files are the examples, and those in `lowered/`, which say what no example says. The host is one
+that has something of everything.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from netloom.errors import TopologyError
+from netloom.model.snapshot import Snapshot
+from netloom.plan.diff import diff
+from netloom.render.shell import script
+from netloom.topology.allocate import HostSubnet
+from netloom.topology.expand import Joined
+from netloom.topology.lend import Nic
+from netloom.topology.lower import Around, lower
+from netloom.topology.parse import parse
+from netloom.topology.uplink import Exit, Outside, Taken
+
+HERE = Path(__file__).parent / "lowered"
+FILES = sorted((*HERE.glob("*.yaml"), *(HERE.parents[2] / "examples").glob("*.yaml")))
+
+AROUND = Around(
+    host=(HostSubnet("10.64.0.0/24", "eth0"),),
+    hostname="house",
+    folder="/srv",
+    outside=Outside(
+        links=dict.fromkeys(("lo", "eth0", "wlan0.7", "docker0", "virbr0", "shop"), ""),
+        of_labs=frozenset({"shop"}),
+        bridges=frozenset({"docker0", "virbr0", "br-nat"}),
+        resolvers="nameserver 192.0.2.53\n",
+        exits=(Exit("eth0", 4), Exit("eth0", 6)),
+        forwards=frozenset({"docker0"}),
+        learners=frozenset({"eth0", "wlan0.7"}),
+        taken=(Taken("tcp", "127.0.0.1", 22, "sshd"),),
+        program="/usr/bin/pasta",
+        subnets=(HostSubnet("192.0.2.0/24", "eth0"),),
+    ),
+    joined={
+        "virbr0": Joined("virbr0", ("192.168.122.0/24",)),
+        "office/lan": Joined("lan", ("10.80.0.0/24",), netns="office.switch"),
+    },
+    nics={"eth2": Nic("02:00:00:00:00:01"), "eth3": Nic("")},
+)
+
+
+def told(path: Path) -> str:
+    """Return what a file comes to, or what is wrong with it."""
+    try:
+        return "".join(f"{line}\n" for line in _made(path))
+    except TopologyError as error:
+        return "".join(f"{problem}\n\n" for problem in error.problems)
+
+
+def _made(path: Path) -> Iterator[str]:
+    lowered = lower(parse(path.read_text(), name=path.stem).topology, AROUND)
+    yield script(diff(lowered.desired, Snapshot()), lowered.desired.folders)
+    yield from (f"# note: {note}" for note in lowered.notes)
+    yield from (f"# passes: {through}" for through in lowered.through)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_file_comes_to_its_script(path: Path) -> None:
+    """Every link, address, route, rule and setting of it, every line of its firewalls and files."""
+    assert told(path) == (HERE / f"{path.stem}.sh").read_text()
+
+
+def main() -> None:
+    """Write what each file comes to."""
+    for path in FILES:
+        (HERE / f"{path.stem}.sh").write_text(told(path))
+
+
+if __name__ == "__main__":
+    main()
