@@ -133,6 +133,113 @@ def test_a_command_of_another_user_reads_hosts_whatever_the_umask(mask: int) -> 
         netloom("down", "-q", "reader").status(0)
 
 
+SECRETS = """\
+name: keys
+namespaces:
+  sa: {etc: {secret.key: {file: k}, conf: {file: conf}, plain: here}}
+"""
+
+
+def keys_of_root() -> None:
+    """Have a key of root's, a folder with what is not for all, and places for both in /etc."""
+    os.umask(0o022)
+    write("k", "topsecret\n").chmod(0o600)
+    Path("conf/private").mkdir(parents=True)
+    for name, mode, uid, gid in (
+        ("conf/key", 0o640, 0, 1),
+        ("conf/own", 0o400, 65534, 65534),
+        ("conf/private/open", 0o644, 0, 0),
+        ("conf/private", 0o700, 0, 0),
+        ("conf", 0o751, 2, 2),
+    ):
+        if Path(name).parent != Path() and not Path(name).is_dir():
+            write(name, "topsecret\n")
+        os.chown(name, uid, gid)
+        os.chmod(name, mode)
+    Path("/etc/conf").mkdir()
+    for name in ("secret.key", "plain"):
+        Path("/etc", name).touch()
+
+
+def seen_by_root(folder: str) -> list[str]:
+    """Return modes and owners of what the lab sees, as root sees them inside."""
+    script = f"cd {folder}; find . | sort | xargs stat -c '%n %a %u %g'"
+    return says("ip", "netns", "exec", "sa", "sh", "-c", script).splitlines()
+
+
+@needs_root
+@on_a_host
+def test_a_copied_file_keeps_the_mode_and_the_owner_of_its_source() -> None:
+    """Of a folder, too; a text in the topology is for all."""
+    keys_of_root()
+    with no_trace():
+        netloom("up", "-q", str(write("keys.yaml", SECRETS))).status(0)
+
+        theirs = says("sh", "-c", "cd conf; find . | sort | xargs stat -c '%n %a %u %g'")
+        assert seen_by_root("/etc/conf") == theirs.splitlines()
+        stats = says(
+            "ip", "netns", "exec", "sa", "stat", "-c", "%a", "/etc/secret.key", "/etc/plain"
+        )
+        assert stats == "600\n644\n"
+        netloom("down", "-q", "keys").status(0)
+
+
+@needs_root
+@on_a_host
+def test_a_key_of_root_stays_roots_key() -> None:
+    """Nobody else reads it: not in the namespace, nor what is remembered of it, by any name."""
+    keys_of_root()
+    with no_trace():
+        netloom("up", "-q", str(write("keys.yaml", SECRETS))).status(0)
+        inside = ("ip", "netns", "exec", "sa", *NOBODY)
+
+        assert ended("exec", "sa", "cat", "/etc/secret.key").stdout == "topsecret\n"
+        for path in ("secret.key", "conf/key", "conf/private/open"):
+            done = ran(*inside, "cat", f"/etc/{path}", check=False)
+            assert "Permission denied" in done.stderr, path
+        assert says(*inside, "cat", "/etc/plain", "/etc/conf/own") == "here\ntopsecret\n"
+        for place in ("/run/netloom", "/etc/netns"):
+            assert "topsecret" not in as_nobody("grep", "-rs", "topsecret", place)
+        netloom("down", "-q", "keys").status(0)
+
+
+@needs_root
+@on_a_host
+def test_another_mode_is_a_difference_and_undone() -> None:
+    """As another text is."""
+    keys_of_root()
+    nobody = ("ip", "netns", "exec", "sa", *NOBODY, "cat", "/etc/secret.key")
+    with no_trace():
+        netloom("up", "-q", str(write("keys.yaml", SECRETS))).status(0)
+        netloom("up", "keys.yaml").stdout("keys  is up; nothing to do\n").status(0)
+        Path("k").chmod(0o644)
+
+        netloom("up", "-q", "keys.yaml").status(0)
+        assert says(*nobody) == "topsecret\n"
+        assert ended("undo", "keys").returncode == 0
+        assert "Permission denied" in ran(*nobody, check=False).stderr
+        netloom("down", "-q", "keys").status(0)
+
+
+@needs_root
+@on_a_host
+def test_a_secret_cannot_be_guessed_by_the_name_of_its_folder() -> None:
+    """All may see where links in /etc/netns lead: with a text that is not for all, nothing told.
+
+    For the same text the name is another one in each life of a lab, and the same within one.
+    """
+    keys_of_root()
+    names = []
+    for _ in range(2):
+        netloom("up", "-q", str(write("keys.yaml", SECRETS))).status(0)
+        names.append(os.readlink("/etc/netns/sa"))
+        netloom("up", "-q", "keys.yaml").status(0)
+        assert os.readlink("/etc/netns/sa") == names[-1]
+        netloom("down", "-q", "keys").status(0)
+
+    assert names[0] != names[1]
+
+
 def owned_by_another(folder: Path) -> str:
     """Have a folder owned by somebody else."""
     os.chown(folder, 65534, 65534)

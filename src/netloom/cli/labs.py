@@ -1,7 +1,6 @@
 """The verbs of labs: `up down plan verify undo labs`, and what belongs to their files."""
 
 import os
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +30,7 @@ from netloom.render.shell import script
 from netloom.render.text import counted, plan_text, told, touches_host
 from netloom.topology.expand import out_of
 from netloom.topology.lower import switch_of
-from netloom.topology.parse import Source, parse
+from netloom.topology.parse import Source
 from netloom.topology.suggest import did_you_mean
 
 _FILE = click.argument(
@@ -53,7 +52,7 @@ _LAB = click.argument("lab", default="", required=False, shell_complete=_labs)
 
 def _load(file: str) -> Source:
     if file == "-":
-        return parse(sys.stdin.buffer.read(), file="<stdin>", name="stdin")
+        return front.load_stdin()
     return front.load(file)
 
 

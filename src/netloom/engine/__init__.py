@@ -9,7 +9,7 @@ One algorithm, and one transaction around it (`transaction.py`).
 from netloom.engine.dependents import dependents_first
 from netloom.engine.down import down
 from netloom.engine.draft import Draft, draft, plan
-from netloom.engine.files import DEFAULT_FILE, default_name, lab_name, load
+from netloom.engine.files import DEFAULT_FILE, default_name, lab_name, load, load_stdin
 from netloom.engine.report import Past, Report, Running
 from netloom.engine.transaction import Progress
 from netloom.engine.undo import undo
@@ -31,6 +31,7 @@ __all__ = [
     "lab_name",
     "labs",
     "load",
+    "load_stdin",
     "moved",
     "pasts",
     "plan",

@@ -1,5 +1,6 @@
 """What `up` would do: a topology, lowered and held against what is there."""
 
+import os
 from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
@@ -46,7 +47,7 @@ def plan(source: Source, machine: Machine | None = None) -> Draft:
 
 def draft(source: Source, there: Known, machine: Machine) -> Draft:
     """Find out what `up` would do; raises `TopologyError`, `Unavailable`, touches nothing."""
-    held = there.record.held if there.record else Held()
+    held = there.record.held if there.record else Held(secret=os.urandom(16).hex())
     lowered, snapshot = _look(source, held, machine, there)
     surprises = {
         key for key, value in BASELINE.items() if snapshot.newborn.get(key, value) != value

@@ -9,6 +9,8 @@ from netloom.engine.state import known
 from netloom.errors import Path as ProblemPath
 from netloom.errors import Problem, TopologyError, Unavailable
 from netloom.host.machine import Machine
+from netloom.host.sources import Sources
+from netloom.kernel import inputs
 from netloom.topology.etc import Files
 from netloom.topology.parse import Source, parse
 from netloom.topology.topology import Text
@@ -23,7 +25,7 @@ def load(path: str | Path) -> Source:
     """
     file = Path(path)
     try:
-        data = file.read_bytes()
+        data, _ = inputs.read(str(path))
     except FileNotFoundError:
         raise Unavailable(f"no file `{path}`", "`netloom up FILE` names another") from None
     except IsADirectoryError:
@@ -31,6 +33,15 @@ def load(path: str | Path) -> Source:
     except OSError as error:
         raise Unavailable(f"cannot read `{path}`: {error.strerror}") from error
     return parse(data, file=str(path), name=default_name(file))
+
+
+def load_stdin() -> Source:
+    """Read a topology from standard input; raises `TopologyError`, `Unavailable` if unreadable."""
+    try:
+        data = inputs.read_stdin()
+    except OSError as error:
+        raise Unavailable(f"cannot read standard input: {error.strerror}") from error
+    return parse(data, file="<stdin>", name="stdin")
 
 
 def absolute(file: str) -> str:
@@ -65,20 +76,21 @@ def lab_name(text: str, machine: Machine) -> str:
 
 
 def read_files(source: Source) -> Files:
-    """Return what stands in the files that a topology names, from the folder of its own file.
+    """Return the files that a topology names, from the folder of its own file.
 
-    Raises `TopologyError` with every file that cannot be read.
+    Raises `TopologyError` with every file that cannot be read, or that makes them too many.
     """
-    found: dict[str, str | dict[str, str]] = {}
+    found = {}
     problems = []
+    sources = Sources()
     for path, said in _named(source):
         if not said.file or said.file in found:
             continue
         try:
-            found[said.file] = _content(Path(source.file).parent / said.file)
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is no text"
-            problems.append(Problem(f"cannot read `{said.file}`: {reason}", path))
+            found[said.file] = sources.read(str(Path(source.file).parent / said.file))
+        except OSError as error:
+            which = said.file + str(error.filename).partition(said.file)[2]
+            problems.append(Problem(f"cannot read `{which}`: {error.strerror}", path))
     if problems:
         raise source.error(problems)
     return found
@@ -93,10 +105,3 @@ def _named(source: Source) -> Iterator[tuple[ProblemPath, Text]]:
                 yield (*start, key), said
         for path, said in namespace.etc.items():
             yield (*start, "etc", path), said
-
-
-def _content(path: Path) -> str | dict[str, str]:
-    if not path.is_dir():
-        return path.read_text(encoding="utf-8")
-    files = (file for file in sorted(path.rglob("*")) if file.is_file())
-    return {str(file.relative_to(path)): file.read_text(encoding="utf-8") for file in files}

@@ -30,7 +30,7 @@ from netloom.errors import Unavailable
 from netloom.host.rundir import LABS_DIR, RUN_DIR, check_own, lab_dir, make_lab_dir, remove_tree
 from netloom.kernel import modes
 from netloom.kernel.files import exists, is_dir
-from netloom.model.objects import NOTHING, Desired, Netns
+from netloom.model.objects import NOTHING, Desired, File, Netns
 from netloom.model.walls import Across, Through
 from netloom.namespaces.cover import make_run_writable
 from netloom.plan.steps import NameDel, NetnsAdd, NetnsDel, Plan
@@ -223,7 +223,7 @@ class Journal:
     def _note(self, pending: Pending) -> None:
         self._write("pending", msgspec.json.encode(pending))
 
-    def begin(self, pending: Pending, folders: Mapping[str, Mapping[str, str]]) -> None:
+    def begin(self, pending: Pending, folders: Mapping[str, Mapping[str, File]]) -> None:
         """Put on disk what folders will be needed, and last what is made; raises `Unavailable`."""
         files = f"{self.dir}/files"
         new = [digest for digest in folders if not exists(f"{files}/{digest}")]
@@ -276,13 +276,18 @@ class Journal:
                 if digest not in used:
                     remove_tree(f"{self.dir}/files/{digest}")
 
-    def _write_folder(self, name: str, texts: Mapping[str, str]) -> None:
+    def _write_folder(self, name: str, files: Mapping[str, File]) -> None:
         beside = f"{self.dir}/{name}.new"
         remove_tree(beside)
-        for path, text in texts.items():
+        for path, file in files.items():
             modes.make_dirs(os.path.dirname(f"{beside}/{path}"), modes.PUBLIC_DIR)
-            data = text.encode(errors="surrogateescape")
-            modes.write(f"{beside}/{path}", data, modes.PUBLIC)
+            if not path.endswith("/"):
+                data = file.text.encode(errors="surrogateescape")
+                modes.write(f"{beside}/{path}", data, file.mode)
+        for path, file in files.items():
+            if file != File(file.text):
+                os.chown(f"{beside}/{path}", *file.owner)
+                os.chmod(f"{beside}/{path}", file.mode)
         os.rename(beside, f"{self.dir}/{name}")
 
     def _write(self, name: str, data: bytes) -> None:

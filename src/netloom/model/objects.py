@@ -232,6 +232,22 @@ class Command(Struct, frozen=True):
     cwd: str = "/"
 
 
+class File(Struct, frozen=True, omit_defaults=True):
+    """A file for a namespace's /etc; `owner` are a user and a group, 0 for who runs netloom.
+
+    A folder has no text; its path ends with a `/`.
+    """
+
+    text: str = ""
+    mode: int = 0o644
+    owner: tuple[int, int] = (0, 0)
+
+    @property
+    def is_for_all(self) -> bool:
+        """Whether every user may read it."""
+        return bool(self.mode & 0o004)
+
+
 class Netns(Struct, frozen=True):
     """A network namespace and all that is asked of it.
 
@@ -262,12 +278,12 @@ class Desired(Struct, frozen=True):
     """What there shall be: every namespace of a lab, and its part of the namespace `host`.
 
     `netns` always holds `host`, empty if the lab has no part there. `folders` maps a
-    digest to files, each a path below /etc and a text, `texts` to the text of firewall rules;
+    digest to files, each by its path below /etc, `texts` to the text of firewall rules;
     what many have alike is kept once.
     """
 
     netns: Mapping[str, Netns] = field(default_factory=dict)
-    folders: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    folders: Mapping[str, Mapping[str, File]] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     commands: Mapping[str, Command] = field(default_factory=dict)
 

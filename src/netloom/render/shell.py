@@ -6,6 +6,7 @@ plan was made for, it leads to the state that netloom would lead to.
 
 import shlex
 from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from typing import assert_never
 
 from netloom.model.marks import IPTABLES, nft_text
@@ -14,6 +15,7 @@ from netloom.model.objects import (
     Borrowed,
     Bridge,
     End,
+    File,
     Link,
     Loopback,
     Other,
@@ -31,7 +33,7 @@ def command(step: Step) -> str:
     return "; ".join(commands(step))
 
 
-def script(plan: Plan, folders: Mapping[str, Mapping[str, str]]) -> str:
+def script(plan: Plan, folders: Mapping[str, Mapping[str, File]]) -> str:
     """Return a plan as a script for sh; `folders` are files for /etc, by digest."""
     lines = ["#!/bin/sh", "set -e"]
     for step in plan:
@@ -42,14 +44,24 @@ def script(plan: Plan, folders: Mapping[str, Mapping[str, str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _etc(step: steps.EtcSet, files: Mapping[str, str]) -> Iterator[str]:
+def _etc(step: steps.EtcSet, files: Mapping[str, File]) -> Iterator[str]:
     folder = shlex.quote(f"/etc/netns/{step.netns}")
     # What netloom put there is a link to a text that others share: it is not written through.
     yield f"[ ! -L {folder} ] || rm {folder}"
-    for path, text in sorted(files.items()):
-        file = shlex.quote(f"/etc/netns/{step.netns}/{path}")
-        yield f"mkdir -p $(dirname {file}); rm -f {file}"
-        yield f"cat >{file} <<'END-OF-FILE'\n{text}END-OF-FILE"
+    for path, file in sorted(files.items(), key=itemgetter(0)):
+        place = shlex.quote(f"/etc/netns/{step.netns}/{path}")
+        if path.endswith("/"):
+            yield f"install -d {_facts_of(file)} {place}"
+            continue
+        yield f"mkdir -p $(dirname {place}); rm -f {place}"
+        if file != File(file.text):
+            yield f"install {_facts_of(file)} /dev/null {place}"
+        yield f"cat >{place} <<'END-OF-FILE'\n{file.text}END-OF-FILE"
+
+
+def _facts_of(file: File) -> str:
+    user, group = file.owner
+    return f"-m {file.mode:o} -o {user} -g {group}"
 
 
 def commands(step: Step) -> Iterator[str]:

@@ -37,7 +37,8 @@ class Held(Struct, frozen=True):
     `baseline` are the inherited sysctls that had to be set, since a new namespace begins otherwise.
     `ways` are the host's interfaces on networks with an uplink, by the network; `closed` is what
     an exit must not newly forward to, by the exit.
-    `guarded` are interfaces of the host that its own firewall would let in anything by.
+    `guarded` are interfaces of the host that its own firewall would let in anything by. `secret` is
+    drawn at the beginning, in hexadecimal digits: what only the lab knows.
     """
 
     subnets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -46,6 +47,7 @@ class Held(Struct, frozen=True):
     ways: Mapping[str, str] = field(default_factory=dict)
     closed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     guarded: tuple[str, ...] = ()
+    secret: str = ""
 
 
 class HostSubnet(Struct, frozen=True):
@@ -79,7 +81,9 @@ def allocate(
     }
     _check_host(fabric, host)
     _check_overlaps(fabric)
-    return Held(subnets=derived_subnets, addresses=addresses, baseline=held.baseline)
+    return Held(
+        subnets=derived_subnets, addresses=addresses, baseline=held.baseline, secret=held.secret
+    )
 
 
 def _bare(segment: Segment) -> bool:

@@ -8,9 +8,10 @@ itself.
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from hashlib import blake2b
+from operator import itemgetter
 
 from netloom.errors import Path
-from netloom.model.objects import HOST
+from netloom.model.objects import HOST, File
 from netloom.topology.expand import Fabric, Member, Segment
 from netloom.topology.hosts import HostsFiles
 from netloom.topology.naming import Naming
@@ -18,8 +19,8 @@ from netloom.topology.topology import Text, Topology
 from netloom.topology.uplink import Uplinks
 from netloom.values import Family, contains, ip
 
-Files = Mapping[str, str | Mapping[str, str]]
-"""What stands in the files that a topology names: texts, or, of a folder, texts by path."""
+Files = Mapping[str, File | Mapping[str, File]]
+"""What the files are that a topology names; of a folder, all in it by their paths, `/` first."""
 
 _FAMILIES: tuple[Family, Family] = (4, 6)
 
@@ -41,15 +42,15 @@ class EtcFolders:
             HOST
         }
 
-    def folder(self, name: str, member: Member) -> dict[str, str]:
+    def folder(self, name: str, member: Member) -> dict[str, File]:
         """Return the files of a namespace by their paths below /etc."""
-        found = {"hosts": self.hosts.text(name, member.said.hosts)}
+        found = {"hosts": File(self.hosts.text(name, member.said.hosts))}
         resolvers = self._resolvers(name, member)
         if resolvers is not None:
-            found["resolv.conf"] = resolvers
+            found["resolv.conf"] = File(resolvers)
         for path, said in member.said.etc.items():
-            for below, text in contents(said, self.files):
-                found[f"{path}/{below}" if below else path] = text
+            for below, file in contents(said, self.files):
+                found[f"{path}{below}"] = file
         return found
 
     def _resolvers(self, name: str, member: Member) -> str | None:
@@ -119,21 +120,26 @@ def _is_whole(segment: Segment) -> bool:
     return network is not None and not (segment.joined or network.bridge or segment.lent)
 
 
-def contents(said: Text, files: Files) -> Iterator[tuple[str, str]]:
-    """Yield the texts that a text stands for: one, or those of a folder with their paths."""
+def contents(said: Text, files: Files) -> Iterator[tuple[str, File]]:
+    """Yield the files that a text stands for: one, or those of a folder with their paths."""
     if not said.file:
-        yield "", said.text if said.text.endswith("\n") else f"{said.text}\n"
+        yield "", File(said.text if said.text.endswith("\n") else f"{said.text}\n")
         return
-    found = files.get(said.file, "")
-    if isinstance(found, str):
+    found = files.get(said.file, File())
+    if isinstance(found, File):
         yield "", found
     else:
         yield from found.items()
 
 
-def digest_of(folder: Mapping[str, str]) -> str:
-    """Return by what a folder is known."""
-    hashed = blake2b(digest_size=12)
-    for path, text in sorted(folder.items()):
-        hashed.update(f"{len(path)} {len(text)} {path}{text}".encode(errors="surrogateescape"))
+def digest_of(folder: Mapping[str, File], secret: str) -> str:
+    """Return by what a folder is known: to all, since links in /etc lead there by that name.
+
+    So where not everybody may read all of it, a text cannot be guessed and tried without `secret`.
+    """
+    key = b"" if all(file.is_for_all for file in folder.values()) else bytes.fromhex(secret)
+    hashed = blake2b(digest_size=12, key=key)
+    for path, file in sorted(folder.items(), key=itemgetter(0)):
+        facts = f"{len(path)} {len(file.text)} {file.mode} {file.owner} {path}{file.text}"
+        hashed.update(facts.encode(errors="surrogateescape"))
     return hashed.hexdigest()

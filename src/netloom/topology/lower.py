@@ -23,6 +23,7 @@ from netloom.model.objects import (
     Borrowed,
     Command,
     Desired,
+    File,
     Netns,
     Route,
 )
@@ -164,6 +165,7 @@ class _Lowering:
         self.fabric = fabric
         self.naming = naming
         self.baseline = around.held.baseline
+        self.secret = around.held.secret
         self.ipv6 = around.ipv6
         borrowed = lent(fabric, topology.name, around.nics, around.borrowed)
         self.loom = Loom(topology.name, fabric, around.salt, borrowed)
@@ -175,7 +177,7 @@ class _Lowering:
         policy = Policy(self.topology, self.naming, loom.why_no_ipv6, self.uplinks.ways)
         forwarding, routes = policy.routes()
         texts: dict[str, str] = {}
-        folders: dict[str, Mapping[str, str]] = {}
+        folders: dict[str, Mapping[str, File]] = {}
         ran: dict[str, Command] = {}
         etc = EtcFolders(self.topology, self.naming, self.uplinks, self.files, self.hostname)
         netns = {HOST: self.host(routes.get(HOST, frozenset()), texts)}
@@ -195,7 +197,7 @@ class _Lowering:
             if name == HOST:
                 continue
             folder = etc.folder(name, member)
-            digest = digest_of(folder)
+            digest = digest_of(folder, self.secret)
             folders[digest] = folder
             netns[name] = Netns(
                 links={"lo": loom.lo(name), **loom.links[name]},
@@ -226,7 +228,7 @@ class _Lowering:
         kinds = ((table, said.firewall), ("iptables", said.iptables), ("ip6tables", said.ip6tables))
         for kind, text in kinds:
             if text is not None:
-                whole = "".join(part for _, part in contents(text, self.files))
+                whole = "".join(part.text for _, part in contents(text, self.files))
                 digest = found[kind] = _digest(whole)
                 texts[digest] = whole
         return found

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from netloom.errors import KernelError, Unavailable
 from netloom.host.byhand.wiring import conversation
-from netloom.host.journal import Journal, files_dir, labs
+from netloom.host.journal import Journal, labs
 from netloom.host.segments import joined
 from netloom.kernel import process
 from netloom.kernel.closing import Closing
@@ -63,7 +63,7 @@ class Seat(Closing):
         desired = record.desired if record else Desired()
         self.used = frozenset(_addresses())
         self.gateways = _gateways(desired, self.joined.subnets) if leads_out else {}
-        self.etc = _files(lab, desired, self.joined.subnets)
+        self.etc = _files(desired, self.joined.subnets)
         with open_target(self.joined.netns) as target:
             self.switch = conversation(target)
 
@@ -152,18 +152,14 @@ def _gateways(desired: Desired, subnets: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _files(lab: str, desired: Desired, subnets: Iterable[str]) -> dict[str, str]:
+def _files(desired: Desired, subnets: Iterable[str]) -> dict[str, str]:
     """Return what a member of the network sees in /etc/hosts and /etc/resolv.conf."""
     prefixes = list(subnets)
     for _, netns in sorted(desired.netns.items()):
         addrs = (addr.ip for link in netns.links.values() for addr in link.addrs)
         if netns.etc and any(contains(prefix, ip) for ip in addrs for prefix in prefixes):
-            folder = f"{files_dir(lab)}/{netns.etc}"
-            return {file: text for file in _SEEN if (text := _text(f"{folder}/{file}"))}
+            files = desired.folders.get(netns.etc, {})
+            return {
+                name: files[name].text for name in _SEEN if name in files and files[name].is_for_all
+            }
     return {}
-
-
-def _text(path: str) -> str:
-    with suppress(OSError), open(path, encoding="utf-8", errors="surrogateescape") as file:
-        return file.read()
-    return ""

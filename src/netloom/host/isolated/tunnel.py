@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 
 from netloom.errors import KernelError, Unavailable
+from netloom.kernel import inputs
 from netloom.kernel.closing import Closing
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.objects import Addr, Nexthop, Route
@@ -85,8 +86,7 @@ class Inside(Closing):
 def read(path: str) -> Tunnel:
     """Return the tunnel of a file; raises `Unavailable` if it cannot be read."""
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
+        text = inputs.read(path)[0].decode()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text"
         raise Unavailable(f"cannot read {path}: {why}") from error
