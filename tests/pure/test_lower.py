@@ -3,8 +3,9 @@
 import pytest
 
 from netloom.errors import TopologyError
-from netloom.model.objects import HOST, Addr, Bridge, Desired, Nexthop, Route
+from netloom.model.objects import HOST, Addr, Bridge, Desired, File, Nexthop, Route
 from netloom.topology.allocate import HostSubnet
+from netloom.topology.etc import digest_of
 from netloom.topology.lower import SHARD, Around, Lowered, lower
 from netloom.topology.parse import parse
 
@@ -304,3 +305,20 @@ def test_subnets_of_the_host_are_not_taken() -> None:
         "10.0.0.0/24 of link `host:a=a:host` overlaps 10.0.0.0/24 on host:eth0"
     ]
     assert lowered(WIRE, around).desired == desired(WIRE)
+
+
+def test_a_folder_is_known_by_texts_modes_and_owners() -> None:
+    """Each is a difference; what all may read is called alike everywhere."""
+    folder = {"a": File("text"), "b/": File(mode=0o755)}
+    others = (
+        {**folder, "a": File("other")},
+        {**folder, "a": File("text", 0o664)},
+        {**folder, "a": File("text", owner=(1, 0))},
+        {**folder, "b/": File(mode=0o775)},
+        {"a": File("text")},
+    )
+
+    assert len({digest_of(each, "00") for each in (folder, *others)}) == 6
+    assert digest_of(folder, "00") == digest_of(folder, "01")
+    private = {"a": File("text", 0o640)}
+    assert digest_of(private, "00") != digest_of(private, "01")

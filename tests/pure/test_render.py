@@ -1,6 +1,7 @@
 """What a plan looks like, to a person and to a shell."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from netloom.model.objects import (
     Bridge,
     Command,
     End,
+    File,
     Link,
     Nexthop,
     Route,
@@ -283,3 +285,21 @@ def test_a_script_is_one_that_a_shell_can_read() -> None:
         subprocess.run(("sh", "-n"), input=text, text=True, check=True, capture_output=True)
     assert up.startswith("#!/bin/sh\nset -e\n")
     assert "10.0.0.2\tcoke\n" in up
+
+
+def test_a_script_gives_files_for_etc_their_modes(tmp_path: Path) -> None:
+    """And their texts, however they end."""
+    files = {
+        "key": File("secret", 0o600),
+        "conf/": File(mode=0o750),
+        "conf/a": File("one\nEND-OF-FILE\ntwo\n", 0o440),
+        "hosts": File("::1 here\n"),
+    }
+    text = script((steps.EtcSet("a", "d"),), {"d": files})
+
+    subprocess.run(("sh",), input=text.replace("/etc/netns", str(tmp_path)), text=True, check=True)
+
+    for path, file in files.items():
+        written = tmp_path / "a" / path
+        assert written.stat().st_mode & 0o777 == file.mode
+        assert written.is_dir() or written.read_text() == file.text

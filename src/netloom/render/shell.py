@@ -27,6 +27,8 @@ from netloom.plan.openings import closing, opening
 from netloom.plan.steps import Plan, Step
 from netloom.render.text import route_words, rule_words
 
+_END = "END-OF-FILE"
+
 
 def command(step: Step) -> str:
     """Return the command, or the commands, that a step equals."""
@@ -56,12 +58,18 @@ def _etc(step: steps.EtcSet, files: Mapping[str, File]) -> Iterator[str]:
         yield f"mkdir -p $(dirname {place}); rm -f {place}"
         if file != File(file.text):
             yield f"install {_facts_of(file)} /dev/null {place}"
-        yield f"cat >{place} <<'END-OF-FILE'\n{file.text}END-OF-FILE"
+        yield _filled(place, file.text)
 
 
 def _facts_of(file: File) -> str:
     user, group = file.owner
-    return f"-m {file.mode:o} -o {user} -g {group}"
+    return f"-m {file.mode:o}" + (f" -o {user} -g {group}" if any(file.owner) else "")
+
+
+def _filled(place: str, text: str) -> str:
+    if _END in text or (text and not text.endswith("\n")):  # which no here-document can say
+        return f"printf %s {shlex.quote(text)} >{place}"
+    return f"cat >{place} <<'{_END}'\n{text}{_END}"
 
 
 def commands(step: Step) -> Iterator[str]:
