@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import NoReturn
 
 from netloom.kernel import inputs, procfs
+from netloom.kernel.files import is_dir, is_file, is_link
 from netloom.model.objects import File
 
 _TOO_LARGE = f"{inputs.TOO_LARGE}, all files of a topology together"
@@ -27,17 +28,17 @@ class Sources:
 
     def read(self, path: str) -> File | Mapping[str, File]:
         """Return a file, or all in a folder by their paths, `/` first; raises `OSError`."""
-        return self._folder(path) if os.path.isdir(path) else self._file(path)
+        return self._folder(path) if is_dir(path) else self._file(path)
 
     def _folder(self, top: str) -> Mapping[str, File]:
         found = {}
         for folder, folders, names in os.walk(top, onerror=_raise):
             below = folder.removeprefix(top)
             found[f"{below}/"] = self._with_mode("", os.stat(folder))
-            folders[:] = [name for name in folders if not os.path.islink(f"{folder}/{name}")]
+            folders[:] = [name for name in folders if not is_link(f"{folder}/{name}")]
             for name in names:
                 self._take(len(name), folder)
-                if os.path.isfile(f"{folder}/{name}"):
+                if is_file(f"{folder}/{name}"):
                     found[f"{below}/{name}"] = self._file(f"{folder}/{name}")
         return dict(sorted(found.items(), key=lambda item: item[0].split("/")))
 

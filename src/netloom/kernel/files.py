@@ -24,6 +24,11 @@ def is_dir(path: str) -> bool:
     return stat.S_ISDIR(_mode(path))
 
 
+def is_file(path: str) -> bool:
+    """Whether a path leads to a regular file; raises `OSError` where that cannot be said."""
+    return stat.S_ISREG(_mode(path))
+
+
 def is_link(path: str) -> bool:
     """Whether a symbolic link stands there; raises `OSError` where that cannot be said."""
     return stat.S_ISLNK(_mode(path, follow=False))

@@ -6,6 +6,7 @@ from typing import Self
 import msgspec
 
 from netloom.host.journal import Journal, Pending, Record
+from netloom.model.objects import File
 
 Event = Callable[[str], object]
 """Is told of each write before it is made; a process may die there."""
@@ -66,7 +67,7 @@ class FakeJournal(Journal):
         data = self._disk.read(self.lab, "pending")
         return None if data is None else self.decoded("pending", data, Pending)
 
-    def begin(self, pending: Pending, folders: Mapping[str, Mapping[str, str]]) -> None:  # noqa: ARG002 - nobody reads them here
+    def begin(self, pending: Pending, folders: Mapping[str, Mapping[str, File]]) -> None:  # noqa: ARG002 - nobody reads them here
         """Note a change before its first step."""
         self._disk.write(self.lab, "pending", msgspec.json.encode(pending))
 
