@@ -75,6 +75,13 @@ def test_a_function_fits_on_a_screen() -> None:
     assert {function: size for function, size in sizes.items() if size > 50} == {}
 
 
+def test_a_function_has_a_name() -> None:
+    """None is called `_`: a traceback and a profile tell it by its name."""
+    found = [f"{name(path)}:{f.lineno}" for path in SRC for f in functions(path) if f.name == "_"]
+
+    assert found == []
+
+
 def test_source_has_no_open_ends() -> None:
     """What is left to do is an issue, not a comment."""
     lines = (
