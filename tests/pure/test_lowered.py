@@ -19,7 +19,7 @@ from netloom.topology.allocate import HostSubnet
 from netloom.topology.expand import Joined
 from netloom.topology.lend import Nic
 from netloom.topology.lower import Around, lower
-from netloom.topology.parse import parse
+from netloom.topology.parse import Source, parse
 from netloom.topology.uplink import Exit, Outside, Taken
 
 HERE = Path(__file__).parent / "lowered"
@@ -52,13 +52,17 @@ AROUND = Around(
 def told(path: Path) -> str:
     """Return what a file comes to, or what is wrong with it."""
     try:
-        return "".join(f"{line}\n" for line in _made(path))
+        source = parse(path.read_text(), file=path.name, name=path.stem)
+        return "".join(f"{line}\n" for line in _made(source))
     except TopologyError as error:
         return "".join(f"{problem}\n\n" for problem in error.problems)
 
 
-def _made(path: Path) -> Iterator[str]:
-    lowered = lower(parse(path.read_text(), name=path.stem).topology, AROUND)
+def _made(source: Source) -> Iterator[str]:
+    try:
+        lowered = lower(source.topology, AROUND)
+    except TopologyError as error:
+        raise source.error(error.problems) from None
     yield script(diff(lowered.desired, Snapshot()), lowered.desired.folders)
     yield from (f"# note: {note}" for note in lowered.notes)
     yield from (f"# passes: {through}" for through in lowered.through)

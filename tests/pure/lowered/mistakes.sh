@@ -1,66 +1,112 @@
-links.0.ends.0: `a:lan` is made twice
-  hint: name one of them: `a:NAME`
+mistakes.yaml:4:57: `nobody` is neither an address nor a name here
+  4 |   lan: {subnets: [10.1.0.0/24, "fd00:1::/64"], gateway: nobody, mtu: 1400}
+    |                                                         ^^^^^^
 
-namespaces.a.interfaces.eth9: no link or network makes `a:eth9`
+mistakes.yaml:5:39: `b` is not on network `wan`
+  5 |   wan: {subnet: 10.2.0.0/24, gateway: b, uplink: {mode: nat, via: [eth7, eth0]}}
+    |                                       ^
 
-namespaces.a.networks.lan: 10.1.0.0 is the address of 10.1.0.0/24 itself, not of a host
+mistakes.yaml:5:68: the host has no interface `eth7`
+  5 |   wan: {subnet: 10.2.0.0/24, gateway: b, uplink: {mode: nat, via: [eth7, eth0]}}
+    |                                                                    ^^^^ did you mean `eth0`?
 
-namespaces.a.networks.lan: 10.1.0.255 is the address of 10.1.0.255/24 itself, not of a host
+mistakes.yaml:12:21: 10.1.0.0 is the address of 10.1.0.0/24 itself, not of a host
+  12 |     networks: {lan: [10.1.0.0, 10.1.0.255, 10.1.0.7], full: , wan: , own: }
+     |                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-namespaces.b.networks.lan: 10.1.0.7 of `b:lan` is also `a:lan`'s, on the same segment
+mistakes.yaml:13:18: no link or network makes `a:eth9`
+  13 |     interfaces: {eth9: {mtu: 1400}, lan: {mtu: 1500}}
+     |                  ^^^^
 
-namespaces.c.networks.full: no address is left in 10.3.0.0/30 for `c:full`
+mistakes.yaml:14:14: the gateway 10.9.9.9 is on no subnet of `a`
+  14 |     routes: [default via 10.9.9.9, default via c, 10.0.0.0/8 dev nope, 10.7.0.0/16 via 10.1.0.9 src …
+     |              ^^^^^^^^^^^^^^^^^^^^
 
-namespaces.mistakes.switch: `mistakes.switch` is the name of the lab's own switch namespace
+mistakes.yaml:14:36: `a` and `c` share no network or wire with addresses
+  14 | …  routes: [default via 10.9.9.9, default via c, 10.0.0.0/8 dev nope, 10.7.0.0/16 via 10.1.0.9 src 10…
+     |                                   ^^^^^^^^^^^^^
 
-namespaces.a.sysctls.net.ipv4.conf.eth8.rp_filter: no link or network makes an interface `eth8`
+mistakes.yaml:14:51: no interface `nope` in `a`
+  14 | …ult via 10.9.9.9, default via c, 10.0.0.0/8 dev nope, 10.7.0.0/16 via 10.1.0.9 src 10.1.0.8, "blackh…
+     |                                   ^^^^^^^^^^^^^^^^^^^
 
-namespaces.a.sysctls.net.ipv4.conf.all.forwarding: `net.ipv4.conf.all.forwarding` and `net.ipv4.ip_forward` are one setting, with two values
+mistakes.yaml:14:72: the source 10.1.0.8 is no address of `a`, or of an interface that is down
+  14 | …ault via c, 10.0.0.0/8 dev nope, 10.7.0.0/16 via 10.1.0.9 src 10.1.0.8, "blackhole default via b"]
+     |                                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-networks.wan.uplink.via.0: the host has no interface `eth7`
-  hint: did you mean `eth0`?
+mistakes.yaml:14:111: `a` and `b` share several segments: say which, `b:lan` (10.1.0.7) · `b:full` (10.3.0.2) · `b:x` (10.9.0.1) · `b:y` (10.4.0.1)
+  14 | ….0/16 via 10.1.0.9 src 10.1.0.8, "blackhole default via b"]
+     |                                   ^^^^^^^^^^^^^^^^^^^^^^^^^
 
-namespaces.a.publish.1: port 22 of the host is taken: sshd
-  hint: publish another port
+mistakes.yaml:15:42: `lookup` wants a value
+  15 | …s: [from 10.1.0.1/24 lookup 100, lookup, fwmark x lookup 1, priority 40000000000 lookup main]
+     |                                   ^^^^^^
 
-namespaces.a.publish.2: nothing leads from ::1 into another namespace: IPv6 has no such route
-  hint: `127.0.0.1:82:82`
+mistakes.yaml:15:50: `fwmark x`: write `1` or `0x1/0xff`
+  15 | … 10.1.0.1/24 lookup 100, lookup, fwmark x lookup 1, priority 40000000000 lookup main]
+     |                                   ^^^^^^^^^^^^^^^^^
 
-namespaces.b.publish: `b` is on no network with an uplink, so no port leads there
-  hint: give one of its networks `uplink: nat`
+mistakes.yaml:15:69: `priority 40000000000`: a number from 0 to 4294967295 is wanted
+  15 | … 100, lookup, fwmark x lookup 1, priority 40000000000 lookup main]
+     |                                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-namespaces.d.publish: `d` is on no network with an uplink, so no port leads there
-  hint: give one of its networks `uplink: nat`
+mistakes.yaml:16:39: `net.ipv4.conf.all.forwarding` and `net.ipv4.ip_forward` are one setting, with two values
+  16 | …ysctls: {net.ipv4.ip_forward: 0, net.ipv4.conf.all.forwarding: 1, net.ipv4.conf.eth8.rp_filter: 1, n…
+     |                                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-namespaces.host.interfaces.eth5: the host has no interface `eth5`
-  hint: did you mean `eth3`?
+mistakes.yaml:16:72: no link or network makes an interface `eth8`
+  16 | …net.ipv4.conf.all.forwarding: 1, net.ipv4.conf.eth8.rp_filter: 1, net.ipv6.conf.lan.disable_ipv6: 1}
+     |                                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-namespaces.host.interfaces.eth3: `eth3` carries no Ethernet frames, so it cannot be the port of a bridge
+mistakes.yaml:17:26: port 22 of the host is taken: sshd
+  17 |     publish: ["8080:80", "22:22", "[::1]:82:82"]
+     |                          ^^^^^^^ publish another port
 
-namespaces.mistakes.switch.networks.lan: `mistakes.switch:lan` is made twice
-  hint: give one of them another name
+mistakes.yaml:17:35: nothing leads from ::1 into another namespace: IPv6 has no such route
+  17 |     publish: ["8080:80", "22:22", "[::1]:82:82"]
+     |                                   ^^^^^^^^^^^^^ `127.0.0.1:82:82`
 
-namespaces.d.networks.thin: `d:thin` has an IPv6 address, which needs an MTU of 1280 bytes
+mistakes.yaml:18:23: 10.1.0.7 of `b:lan` is also `a:lan`'s, on the same segment
+  18 |   b: {networks: {lan: [10.1.0.7], full: }, publish: ["8080:81"]}
+     |                       ^^^^^^^^^^
 
-namespaces.a.routes.0: the gateway 10.9.9.9 is on no subnet of `a`
+mistakes.yaml:18:53: `b` is on no network with an uplink, so no port leads there
+  18 |   b: {networks: {lan: [10.1.0.7], full: }, publish: ["8080:81"]}
+     |                                                     ^^^^^^^^^^^ give one of its networks `uplink: nat`
 
-namespaces.a.routes.1: `a` and `c` share no network or wire with addresses
+mistakes.yaml:19:18: no address is left in 10.3.0.0/30 for `c:full`
+  19 |   c: {networks: {full: }, dns: nobody}
+     |                  ^^^^
 
-namespaces.a.routes.2: no interface `nope` in `a`
+mistakes.yaml:19:32: `nobody` is neither an address nor a name here with one
+  19 |   c: {networks: {full: }, dns: nobody}
+     |                                ^^^^^^
 
-namespaces.a.routes.3: the source 10.1.0.8 is no address of `a`, or of an interface that is down
+mistakes.yaml:20:18: `d:thin` has an IPv6 address, which needs an MTU of 1280 bytes
+  20 |   d: {networks: {thin: }, publish: "9:9", routes: 10.0.0.0/8 dev thin}
+     |                  ^^^^
 
-namespaces.a.routes.4: `a` and `b` share several segments: say which, `b:lan` (10.1.0.7) · `b:full` (10.3.0.2) · `b:x` (10.9.0.1) · `b:y` (10.4.0.1)
+mistakes.yaml:20:36: `d` is on no network with an uplink, so no port leads there
+  20 |   d: {networks: {thin: }, publish: "9:9", routes: 10.0.0.0/8 dev thin}
+     |                                    ^^^^^ give one of its networks `uplink: nat`
 
-networks.lan.gateway: `nobody` is neither an address nor a name here
+mistakes.yaml:21:20: `mistakes.switch` is the name of the lab's own switch namespace
+  21 |   mistakes.switch: {networks: [lan]}
+     |                    ^^^^^^^^^^^^^^^^^
 
-networks.wan.gateway: `b` is not on network `wan`
+mistakes.yaml:21:32: `mistakes.switch:lan` is made twice
+  21 |   mistakes.switch: {networks: [lan]}
+     |                                ^^^ give one of them another name
 
-namespaces.a.rules.1: `lookup` wants a value
+mistakes.yaml:22:23: `eth3` carries no Ethernet frames, so it cannot be the port of a bridge
+  22 |   host: {interfaces: {eth3: {network: own}, eth5: {network: lan}}, routes: [10.1.0.0/16 via a]}
+     |                       ^^^^
 
-namespaces.a.rules.2: `fwmark x`: write `1` or `0x1/0xff`
+mistakes.yaml:22:45: the host has no interface `eth5`
+  22 |   host: {interfaces: {eth3: {network: own}, eth5: {network: lan}}, routes: [10.1.0.0/16 via a]}
+     |                                             ^^^^ did you mean `eth3`?
 
-namespaces.a.rules.3: `priority 40000000000`: a number from 0 to 4294967295 is wanted
-
-namespaces.c.dns.0: `nobody` is neither an address nor a name here with one
+mistakes.yaml:24:6: `a:lan` is made twice
+  24 |   - ["a:lan 10.8.0.1/24", "b:x 10.9.0.1/24"]
+     |      ^^^^^^^^^^^^^^^^^^^ name one of them: `a:NAME`
 

@@ -106,6 +106,8 @@ ip -n r link set dev y alias 'netloom:policy to host:y'
 ip -n r -4 route add 10.21.0.0/16 dev eth0 table 100 metric 5 scope global
 ip -n r -4 route add blackhole 10.25.0.0/16
 ip -n r -4 route add throw 10.26.0.0/16 table 100
+ip -n r -4 route add 10.27.0.0/16 dev eth0 table local scope 254
+ip -n r -4 route add 10.28.0.0/16 dev eth0 table default scope 200
 ip -n r -6 route add unreachable fd09::/64
 ip -n r -6 route add prohibit fd0a::/64 metric 7
 ip -n r -4 route add default via 10.9.0.2 dev w
