@@ -1,6 +1,6 @@
 # Everything that a stranger needs: `make demo`, `make test`. Both do their own set-up.
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check mutate long walk pythons venv packages engines format bench clean
+.PHONY: help demo test quick check coverage mutate long walk pythons venv packages engines format bench clean
 .NOTPARALLEL:
 # Each test of the command line is a Python: none shall compile all of it anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -37,6 +37,12 @@ check: venv ## ruff, its format, mypy, pytest
 
 long: venv ## the tests that `test` leaves out since they take seconds each
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m long $(PYTEST_ARGS)
+
+coverage: venv ## which lines and branches `check` runs, those in programs that the tests start, too
+	$(BIN)/coverage erase
+	-$(BIN)/coverage run -m pytest -n $(WORKERS) --dist worksteal -m "not long" $(PYTEST_ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 mutate: venv ## what share of 100 one-line mutations of the pure floors their tests find
 	$(BIN)/python -m tests.house.mutate $(MUTATE_ARGS)

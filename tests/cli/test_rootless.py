@@ -92,6 +92,7 @@ sys.stdin.read()
 """
 
 
+@on_a_machine
 def test_a_program_that_has_let_go_stands_in_nobody_s_way(plain: Plain) -> None:
     """Two persistent labs, one after the other; then commands, while the program still runs."""
     env = {**os.environ, "XDG_RUNTIME_DIR": str(plain.folder / "run")}
@@ -119,6 +120,7 @@ def test_commands_at_once(plain: Plain) -> None:
         assert [(one.returncode, one.stderr) for one in downs] == [(0, "")] * 6
 
 
+@on_a_machine
 def test_what_is_refused_leaves_no_holder(plain: Plain) -> None:
     """A mistake in the file, a card that this host has not: its own host has `lo` alone."""
     (plain.folder / "bad.yaml").write_text("namespaces: {a: {networks: [lam]}}\n")
@@ -146,6 +148,7 @@ def test_who_is_killed_takes_the_labs_along(plain: Plain, which: int) -> None:
     plain.says("down", "-q", "other")
 
 
+@on_a_machine
 def test_both_are_killed(plain: Plain) -> None:
     """The next command of the user ends what they left, and nothing of a lab that is held."""
     plain.says("up", "-q", "lab.yaml")
@@ -202,6 +205,7 @@ os.posix_spawn = spawn_and_die
 """
 
 
+@on_a_machine
 def test_who_starts_them_is_killed_over_it(plain: Plain) -> None:
     """They come up all the same; the next command waits for that, and there are no others."""
     assert plain("up", "lab.yaml", before=STARTED).returncode == -signal.SIGKILL
@@ -239,6 +243,7 @@ def test_a_shell_that_is_told_less_finds_the_labs_all_the_same() -> None:
             assert os.listdir("/run/user/65534") == os.listdir("/run/elsewhere") == []
 
 
+@on_a_machine
 def test_all_words_for_namespaces_are_carried_out_there(plain: Plain) -> None:
     """`netloom netns`, in both its forms, and `connect`; who only looks starts nothing."""
     plain("netns", "list")
@@ -253,6 +258,7 @@ def test_all_words_for_namespaces_are_carried_out_there(plain: Plain) -> None:
     plain.says("-all", "netns", "delete")
 
 
+@on_a_machine
 def test_where_user_namespaces_are_refused(plain: Plain) -> None:
     """The reason, and what would mend it; nothing is left."""
     argv = python(FORBIDDEN, *plainly(MAIN, "up", "lab.yaml"))
@@ -270,6 +276,7 @@ def test_where_user_namespaces_are_refused(plain: Plain) -> None:
     ]
 
 
+@on_a_machine
 def test_a_folder_of_somebody_else_is_not_trusted(plain: Plain) -> None:
     """Who writes there could lead us anywhere."""
     (plain.folder / "run/netloom").mkdir()
@@ -279,9 +286,10 @@ def test_a_folder_of_somebody_else_is_not_trusted(plain: Plain) -> None:
     (plain.folder / "run/netloom").rmdir()
 
 
-DAEMON = """\
+NAP = f"sleep 4722.{os.getpid()}"  # it has not our environment, by which others are told
+DAEMON = f"""\
 namespaces:
-  a: {run: {command: "id -un; id -gn; exec sleep 4722", user: daemon, ready: log/daemon}}
+  a: {{run: {{command: "id -un; id -gn; exec {NAP}", user: daemon, ready: log/daemon}}}}
 """
 
 
@@ -296,13 +304,14 @@ def test_a_command_may_become_another_user_by_subordinate_ids() -> None:
         Path("/run/here/lab.yaml").write_text(DAEMON)
         plain.says("up", "-q", "lab.yaml")
         assert plain.says("logs", "a").split() == ["daemon", "daemon"]
-        (pid,) = pids("^sleep 4722")
+        (pid,) = ran("pgrep", "-f", NAP).stdout.split()
         daemon = ran("stat", "-c", "%u %g", f"/proc/{pid}").stdout
         assert daemon == f"{200_000} {300_000}\n"
         plain.says("down", "-q", "lab")
-        assert pids("^sleep 4722") == []
+        assert ran("pgrep", "-f", NAP, check=False).stdout == ""
 
 
+@on_a_machine
 def test_without_them_it_is_refused(plain: Plain) -> None:
     """With the files that would give them; nothing is left."""
     (plain.folder / "lab.yaml").write_text(DAEMON)
