@@ -3,8 +3,6 @@
 The names below are promised; each is imported when it is first used, so `import netloom` is cheap.
 """
 
-from importlib import import_module
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netloom.engine import load as load
@@ -59,6 +57,8 @@ if not TYPE_CHECKING:  # where a name that there is not shall be a mistake
 
     def __getattr__(name: str) -> object:
         """Import a promised name."""
+        from importlib import import_module
+
         try:
             module = import_module(_PLACES[name])
         except KeyError:

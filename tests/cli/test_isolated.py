@@ -150,7 +150,7 @@ def test_a_resolver_is_laid_over_a_link_to_systemd_resolved() -> None:
         (("--publish", "80"), "`80` is no pair of ports, such as "),
         (("--publish", "0:80"), "`0` is no port number: 1 to 65535\n"),
         (("--uplnk",), "no such option"),
-        (("--uplink=no",), "option '--uplink' does not take a value"),
+        (("--uplink=no",), "option `--uplink` takes no value"),
     ],
 )
 def test_what_is_asked_for_wrongly_is_trouble_of_our_own(words: tuple[str, ...], said: str) -> None:

@@ -5,7 +5,6 @@
 What stands between `<!-- table: NAME -->` and `<!-- end -->` is made here and nowhere else.
 """
 
-import inspect
 import re
 import sys
 import tempfile
@@ -13,10 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
-import click
-
-from netloom.cli.main import VERBS, cli
+from netloom.cli.help import text_of
 from netloom.cli.suggest import SYNONYMS
+from netloom.cli.verbs import VERBS, command
 from netloom.topology import keys, vocabulary
 from netloom.topology.shapes import Anything, Choice, Key, Many, Named, Record, Shape, Word
 from netloom.topology.topology import INTERNET, POOL
@@ -42,13 +40,6 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 # ── commands ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def verb(name: str) -> click.Command:
-    """Return the command of a verb."""
-    found = cli.get_command(click.Context(cli), name)
-    assert found is not None
-    return found
-
-
 def _commands() -> str:
     rows = [
         (group, f"[`{name}`](#netloom-{name})", text)
@@ -59,12 +50,9 @@ def _commands() -> str:
 
 
 def _command(name: str) -> str:
-    command = verb(name)
-    context = click.Context(command, info_name=f"netloom {name}")
-    usage = " ".join(command.collect_usage_pieces(context))
-    text = f"    netloom {name} {usage}\n\n{inspect.cleandoc(command.help or '')}\n"
-    told = (o.get_help_record(context) for o in command.params if isinstance(o, click.Option))
-    options = [(f"`{words}`", meaning) for words, meaning in filter(None, told)]
+    verb = command(name)
+    text = f"    netloom {name} {verb.usage}\n\n{text_of(verb)}\n"
+    options = [(f"`{option.words}`", option.says) for option in verb.options]
     return text + ("\n" + _table(("option", "meaning"), options) if options else "")
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from netloom.cli.main import VERBS
+from netloom.cli.verbs import VERBS, command
 from netloom.topology.expand import Joined
 from netloom.topology.lend import Nic
 from netloom.topology.lower import Around, lower
 from netloom.topology.parse import parse
 from netloom.topology.uplink import Exit, Outside
-from tests.house.reference import PAGE, RECORDS, rewritten, verb
+from tests.house.reference import PAGE, RECORDS, rewritten
 from tests.house.transcripts import PAGES, ROOT, alike, blocks, commands, played
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
@@ -91,14 +91,14 @@ def test_the_tables_are_those_of_the_code() -> None:
     assert rewritten(page) == page
 
 
-@pytest.mark.parametrize("command", [command for verbs in VERBS.values() for command in verbs])
-def test_a_command_is_documented(command: str) -> None:
+@pytest.mark.parametrize("verb", [verb for verbs in VERBS.values() for verb in verbs])
+def test_a_command_is_documented(verb: str) -> None:
     """Each has a heading in the reference, its usage and all its options below it."""
-    section = PAGE.read_text().split(f"### netloom {command}\n")[1].split("\n### ")[0]
+    section = PAGE.read_text().split(f"### netloom {verb}\n")[1].split("\n### ")[0]
 
-    assert f"    netloom {command} " in section
-    options = [option for parameter in verb(command).params for option in parameter.opts]
-    assert [option for option in options if option.startswith("-") and option not in section] == []
+    assert f"    netloom {verb} " in section
+    names = [name for option in command(verb).options for name in option.names]
+    assert [name for name in names if name not in section] == []
 
 
 @pytest.mark.parametrize("noun", RECORDS)

@@ -232,21 +232,6 @@ def places(src: Path, asked: set[str]) -> set[tuple[str, int]]:
     }
 
 
-def named(page: str) -> set[str]:
-    """Return the files of the source that a text names."""
-    return {file for file in re.findall(r"`([\w/]+\.py)`", page) if (SRC / file).is_file()}
-
-
-def test_the_page_names_each_place() -> None:
-    """docs/adding-a-step.md says of which tables mypy tells, and where kinds are told apart."""
-    page = (ROOT / "docs" / "adding-a-step.md").read_text()
-    of_steps, _, of_kinds = page.partition("## A kind of link")
-    told = "\n".join(line for line in of_steps.splitlines() if line.endswith("| mypy |"))
-
-    assert named(told) == TABLES == {file for file, _ in places(SRC, STEPS)}
-    assert named(of_kinds) == {file for file, _ in places(SRC, KINDS | set(WORDS))}
-
-
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the source with a kind and two steps that nothing knows."""

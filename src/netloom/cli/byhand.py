@@ -3,14 +3,13 @@
 They end with 2 before anything is touched, with 1 after undoing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-import click
-
+from netloom.cli.grammar import Argument, Option, Verb, seconds, verb
 from netloom.cli.named import namespaces, or_stop, reason, rows
-from netloom.cli.output import INTERRUPTED, REFUSED, TRIED, Stop, answer, tell
+from netloom.cli.output import INTERRUPTED, REFUSED, TRIED, Stop, answer, tell, write
 from netloom.errors import KernelError, NetloomError, printable
 from netloom.namespaces.handle import NoSuchNetns, path_of
 
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
 _WORDS = ("add", "attach", "delete", "exec", "help", "identify", "list", "list-id", "monitor")
 
 
-@click.command("ls")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@verb("ls", Option("--json", key="as_json", says="Print JSON."))
 def ls_command(as_json: bool) -> None:
     """List the names of namespaces, each with the lab that it belongs to, or `stale`."""
     import json
@@ -31,7 +29,7 @@ def ls_command(as_json: bool) -> None:
 
     found = rows(names.names())
     if as_json:
-        click.echo(json.dumps([row._asdict() for row in found], indent=2))
+        write(json.dumps([row._asdict() for row in found], indent=2) + "\n")
     else:
         width = max((len(printable(row.name)) for row in found), default=0)
         for name, lab, stale in found:
@@ -40,8 +38,7 @@ def ls_command(as_json: bool) -> None:
     tell_traps([row.name for row in found])
 
 
-@click.command("add")
-@click.argument("wanted", metavar="NAME...", nargs=-1, required=True)
+@verb("add", Argument("wanted", "NAME...", many=True))
 def add_command(wanted: tuple[str, ...]) -> None:
     """Make namespaces as `ip netns add` does, but with `lo` up."""
     from netloom.host.brake import brake
@@ -73,9 +70,7 @@ def _make(wanted: Iterable[str], stop: "Brake") -> None:
         undo.pop_all()
 
 
-@click.command("attach")
-@click.argument("name")
-@click.argument("what", metavar="PID|PATH")
+@verb("attach", Argument("name"), Argument("what", "PID|PATH"))
 def attach_command(name: str, what: str) -> None:
     """Give the namespace of a process, or one at a path, a name that stays when they go."""
     from netloom.cli.who import opened
@@ -122,12 +117,20 @@ def _check_free(name: str, wanted: tuple[str, ...]) -> None:
         raise Stop(message, REFUSED)
 
 
-@click.command("del")
-@click.option("--force", is_flag=True, help="Delete a namespace of a lab, too.")
-@click.option("--kill", is_flag=True, help="End the processes that live there, and tell which.")
-@click.option("--wait", is_flag=True, help="Return when the namespace itself is gone.")
-@click.option("--timeout", default=10.0, metavar="SECONDS", help="How long --wait waits (10).")
-@click.argument("wanted", metavar="NAME...", nargs=-1, required=True, shell_complete=namespaces)
+@verb(
+    "del",
+    Option("--force", says="Delete a namespace of a lab, too."),
+    Option("--kill", says="End the processes that live there, and tell which."),
+    Option("--wait", says="Return when the namespace itself is gone."),
+    Option(
+        "--timeout",
+        value="SECONDS",
+        read=seconds,
+        default=10.0,
+        says="How long --wait waits (10).",
+    ),
+    Argument("wanted", "NAME...", many=True, complete=namespaces),
+)
 def del_command(
     wanted: tuple[str, ...], force: bool, kill: bool, wait: bool, timeout: float
 ) -> None:
@@ -152,34 +155,22 @@ def _check_no_labs(wanted: Iterable[str]) -> None:
             raise Stop(message, REFUSED)
 
 
-def _words(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+def _words(before: Sequence[str], incomplete: str) -> list[str]:
     """Return what a word of `netns` may become: a verb, then names."""
-    given = [word for word in ctx.params.get("words") or () if not word.startswith("-")]
-    if given:
-        return namespaces(ctx, param, incomplete)
+    if any(not word.startswith("-") for word in before):
+        return namespaces(before, incomplete)
     return [word for word in (*_WORDS, "pids", "set") if word.startswith(incomplete)]
 
 
-class _Verbatim(click.Command):
-    """A command whose words are not netloom's to parse; only a lone `--help` is for netloom."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args in (["-h"], ["--help"]) and not ctx.resilient_parsing:
-            return super().parse_args(ctx, args)
-        ctx.params["words"] = tuple(args)
-        return []
-
-
-@click.command("netns", cls=_Verbatim)
-@click.argument("words", nargs=-1, metavar="[COMMAND]", shell_complete=_words)
-def netns_command(words: tuple[str, ...]) -> int:
+@verb("netns", Argument("words", "[COMMAND]", many=True, complete=_words), verbatim=True)
+def netns_command(words: Sequence[str]) -> int:
     """Do word for word what `ip [OPTIONS] netns [COMMAND]` does, for scripts written for it."""
     from netloom.cli.netns import main
 
     return main(words)
 
 
-COMMANDS: tuple[click.Command, ...] = (
+COMMANDS: tuple[Verb, ...] = (
     ls_command,
     add_command,
     attach_command,

@@ -10,8 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-import click
-
+from netloom.cli.grammar import Argument, Option, Verb, number, seconds, verb
 from netloom.cli.named import namespaces, reason, rows
 from netloom.cli.output import REFUSED, TRIED, Stop, refusals, tell
 
@@ -28,32 +27,29 @@ def _stop(message: str) -> Stop:
     return Stop(f"{message}\n{_NOTHING}", REFUSED)
 
 
-@click.command("capture")
-@click.argument("wanted", metavar="[NS[:IF]]...", nargs=-1, shell_complete=namespaces)
-@click.option("--packets", is_flag=True, help="Packets; nothing else can be captured yet.")
-@click.option(
-    "-o",
-    "--output",
-    default="",
-    metavar="FILE",
-    help=f"Where to: {_FILE} unless said, - is stdout.",
+@verb(
+    "capture",
+    Option("--packets", says="Packets; nothing else can be captured yet."),
+    Option("-o", "--output", value="FILE", says=f"Where to: {_FILE} unless said, - is stdout."),
+    Option("--count", value="N", read=number(1), default=None, says="End after N packets."),
+    Option(
+        "--for",
+        key="duration",
+        value="SECONDS",
+        read=seconds,
+        default=None,
+        says="End after this many seconds.",
+    ),
+    Option("--lab", value="LAB", says="All interfaces of this lab."),
+    Argument("wanted", "[NS[:IF]]...", many=True, default="", complete=namespaces),
 )
-@click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after N packets.")
-@click.option(
-    "--for",
-    "seconds",
-    type=click.FloatRange(min=0),
-    metavar="SECONDS",
-    help="End after this many seconds.",
-)
-@click.option("--lab", default="", metavar="LAB", help="All interfaces of this lab.")
 def capture_command(  # noqa: PLR0913 - an option each
     wanted: tuple[str, ...],
     *,
     packets: bool,
     output: str,
     count: int | None,
-    seconds: float | None,
+    duration: float | None,
     lab: str,
 ) -> None:
     """Write the packets of several interfaces, in several namespaces, into one pcapng.
@@ -77,7 +73,7 @@ def capture_command(  # noqa: PLR0913 - an option each
         stop = stack.enter_context(brake())
         out = pipe or stack.enter_context(_opened(output))
         tell(f"capturing on {_shown(sources)}")
-        done = ears.write(out, Ending(stop.fileno(), count, seconds), _application(), _note)
+        done = ears.write(out, Ending(stop.fileno(), count, duration), _application(), _note)
     _tell_done(done, len(sources), output)
 
 
@@ -202,5 +198,5 @@ def _opened(output: str) -> Iterator[BinaryIO]:
         raise Stop(message, TRIED) from error
 
 
-COMMANDS: tuple[click.Command, ...] = (capture_command,)
+COMMANDS: tuple[Verb, ...] = (capture_command,)
 """The verbs of this file, to be hung into the command line."""

@@ -2,16 +2,18 @@
 
 import json
 
-import click
 import msgspec
 
-from netloom.cli.output import NO, REFUSED, Stop, answer
+from netloom.cli.grammar import Option, Verb, verb
+from netloom.cli.output import NO, REFUSED, Stop, answer, write
 from netloom.host.rootless.trials import USER, Outcome, Who, allow_labs, try_all, whom
 
 
-@click.command("doctor")
-@click.option("--rootless", is_flag=True, help="Whether labs can be made without root, by trying.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@verb(
+    "doctor",
+    Option("--rootless", says="Whether labs can be made without root, by trying."),
+    Option("--json", key="as_json", says="Print JSON."),
+)
 def doctor_command(rootless: bool, as_json: bool) -> None:
     """Find out what this machine allows to plain users, who refuses, and the mildest remedy."""
     if not rootless:
@@ -20,7 +22,7 @@ def doctor_command(rootless: bool, as_json: bool) -> None:
     who = whom()
     outcomes = try_all(who)
     if as_json:
-        click.echo(json.dumps(_facts(who, outcomes), indent=2))
+        write(json.dumps(_facts(who, outcomes), indent=2) + "\n")
     else:
         for text in _lines(who, outcomes):
             answer(text)
@@ -58,5 +60,5 @@ def _line(outcome: Outcome) -> list[str]:
     ]
 
 
-COMMANDS: tuple[click.Command, ...] = (doctor_command,)
+COMMANDS: tuple[Verb, ...] = (doctor_command,)
 """The verbs of this file, to be hung into the command line."""

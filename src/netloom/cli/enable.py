@@ -3,11 +3,11 @@
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-import click
-
 from netloom import engine as front
+from netloom.cli.grammar import Argument, Verb, verb
 from netloom.cli.output import REFUSED, Stop, answer, refusals, tell
 from netloom.host import boot
 from netloom.host.brake import held_back
@@ -15,17 +15,12 @@ from netloom.host.this import ThisMachine
 from netloom.topology.suggest import did_you_mean
 
 
-def _enabled(
-    ctx: click.Context,  # noqa: ARG001 - the shape of a completion
-    param: click.Parameter,  # noqa: ARG001
-    incomplete: str,
-) -> list[str]:
+def _enabled(before: Sequence[str], incomplete: str) -> list[str]:  # noqa: ARG001 - a completion
     """Return the labs that start at boot."""
     return [name for name in _by_lab() if name.startswith(incomplete)]
 
 
-@click.command("enable")
-@click.argument("file", default=front.DEFAULT_FILE, required=False, type=click.Path())
+@verb("enable", Argument("file", "[FILE]", default=front.DEFAULT_FILE, is_file=True))
 def enable_command(file: str) -> None:
     """Have the lab of FILE started at boot, by systemd; the file is checked first."""
     with refusals():
@@ -53,8 +48,7 @@ def _own_words() -> list[str]:
     return [sys.executable, "-m", "netloom"]
 
 
-@click.command("disable")
-@click.argument("lab", shell_complete=_enabled)
+@verb("disable", Argument("lab", complete=_enabled))
 def disable_command(lab: str) -> None:
     """Have LAB, a name or a FILE, started at boot no more; it stays up if it is."""
     with refusals():
@@ -96,5 +90,5 @@ def _by_lab() -> dict[str, list[str]]:
     return found
 
 
-COMMANDS: tuple[click.Command, ...] = (enable_command, disable_command)
+COMMANDS: tuple[Verb, ...] = (enable_command, disable_command)
 """The verbs of this file, to be hung into the command line."""

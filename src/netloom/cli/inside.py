@@ -5,18 +5,16 @@ it.
 """
 
 from collections.abc import Callable
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
-import click
-
+from netloom.cli.grammar import Argument, Option, Verb, verb
 from netloom.cli.named import namespaces, reason
 from netloom.cli.output import Stop, tell
 from netloom.errors import NetloomError
 from netloom.namespaces.run import TROUBLE, NotStarted, exec_in
 
-_Decorated = TypeVar("_Decorated", bound=Callable[..., object])
-
-_PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+_NS = Argument("ns", complete=namespaces)
+_CMD = Argument("cmd", "[CMD]...", many=True, default="")
 
 
 def _become(how: Callable[[], NoReturn]) -> NoReturn:
@@ -29,7 +27,7 @@ def _become(how: Callable[[], NoReturn]) -> NoReturn:
 
 
 def _command(words: tuple[str, ...], usage: str) -> tuple[str, ...]:
-    """Return the command without the `--` that may stand before it, which click leaves there."""
+    """Return the command without the `--` that may stand before it, which belongs to nobody."""
     argv = words[1:] if words[:1] == ("--",) else words
     if not argv:
         message = f"no command was given\nhint: {usage}"
@@ -37,17 +35,14 @@ def _command(words: tuple[str, ...], usage: str) -> tuple[str, ...]:
     return argv
 
 
-@click.command("exec", context_settings=_PASS_ON)
-@click.argument("ns", shell_complete=namespaces)
-@click.argument("cmd", nargs=-1, type=click.UNPROCESSED)
+@verb("exec", _NS, _CMD, passes_on=True, mistake=TROUBLE)
 def exec_command(ns: str, cmd: tuple[str, ...]) -> None:
     """Run a command in namespace NS, and end with its status."""
     argv = _command(cmd, f"netloom exec {ns} COMMAND, or netloom shell {ns}")
     _become(lambda: exec_in(ns, argv, tell=tell))
 
 
-@click.command("shell")
-@click.argument("ns", shell_complete=namespaces)
+@verb("shell", _NS, mistake=TROUBLE)
 def shell_command(ns: str) -> None:
     """Open a shell in namespace NS; its prompt shows where it is."""
     from netloom.namespaces.shell import shell_in
@@ -58,30 +53,33 @@ def shell_command(ns: str) -> None:
 # ── run ───────────────────────────────────────────────────────────────────────────────────
 
 
-class _Run(click.Command):
-    """`run`, whose mistakes are trouble of our own: 2 may be the status of its command."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        try:
-            return super().parse_args(ctx, args)
-        except click.UsageError as error:
-            said = error.format_message().rstrip(".")
-            message = f"{said[:1].lower()}{said[1:]}\nhint: netloom run --help"
-            raise Stop(message, TROUBLE) from error
-
-
-def _several(name: str, metavar: str, help_text: str) -> Callable[[_Decorated], _Decorated]:
-    return click.option(name, metavar=metavar, multiple=True, help=help_text)
-
-
-@click.command("run", cls=_Run, context_settings={"allow_interspersed_args": False})
-@click.option("--uplink", is_flag=True, help="A way out, by pasta(1), with nothing changed here.")
-@_several("--publish", "[IP:]PORT:PORT[/udp]", "A port here that leads inwards, with the way out.")
-@click.option("--network", metavar="LAB/NET", default="", help="A place on a network of a lab.")
-@click.option("--vpn", metavar="FILE", default="", help="All through this tunnel of WireGuard's.")
-@_several("--dns", "ADDRESS", "A resolver; with --uplink the host's otherwise.")
-@_several("--hosts", "NAME=ADDRESS", "A name, before those of /etc/hosts.")
-@click.argument("cmd", nargs=-1, type=click.UNPROCESSED)
+@verb(
+    "run",
+    Option("--uplink", says="A way out, by pasta(1), with nothing changed here."),
+    Option(
+        "--publish",
+        value="[IP:]PORT:PORT[/udp]",
+        several=True,
+        says="A port here that leads inwards, with the way out.",
+    ),
+    Option("--network", value="LAB/NET", says="A place on a network of a lab."),
+    Option("--vpn", value="FILE", says="All through this tunnel of WireGuard's."),
+    Option(
+        "--dns",
+        value="ADDRESS",
+        several=True,
+        says="A resolver; with --uplink the host's otherwise.",
+    ),
+    Option(
+        "--hosts",
+        value="NAME=ADDRESS",
+        several=True,
+        says="A name, before those of /etc/hosts.",
+    ),
+    _CMD,
+    passes_on=True,
+    mistake=TROUBLE,
+)
 def run_command(
     uplink: bool, network: str, vpn: str, cmd: tuple[str, ...], **several: tuple[str, ...]
 ) -> None:
@@ -123,7 +121,7 @@ def _host(text: str) -> tuple[str, str]:
     return name(first), ip(second)
 
 
-COMMANDS: tuple[click.Command, ...] = (
+COMMANDS: tuple[Verb, ...] = (
     exec_command,
     shell_command,
     run_command,

@@ -2,14 +2,13 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import assert_never
 
-import click
-
 from netloom import engine as front
-from netloom.cli.output import NO, REFUSED, TRIED, Stop, answer, progress, refusals, tell
+from netloom.cli.grammar import Argument, Option, Verb, seconds, verb
+from netloom.cli.output import NO, REFUSED, TRIED, Stop, answer, progress, refusals, tell, write
 from netloom.host.brake import held_back
 from netloom.host.this import ThisMachine
 from netloom.model.objects import (
@@ -33,21 +32,17 @@ from netloom.topology.lower import switch_of
 from netloom.topology.parse import Source
 from netloom.topology.suggest import did_you_mean
 
-_FILE = click.argument(
-    "file", default=front.DEFAULT_FILE, required=False, type=click.Path(allow_dash=True)
-)
+_FILE = Argument("file", "[FILE]", default=front.DEFAULT_FILE, is_file=True)
+_QUIET = Option("-q", "--quiet", says="Say nothing.")
+_JSON = Option("--json", key="as_json", says="Print JSON.")
 
 
-def _labs(
-    ctx: click.Context,  # noqa: ARG001 - the shape of a completion
-    param: click.Parameter,  # noqa: ARG001
-    incomplete: str,
-) -> list[str]:
+def _labs(before: Sequence[str], incomplete: str) -> list[str]:  # noqa: ARG001 - a completion
     """Return the labs that a word may become."""
     return [name for name in ThisMachine().labs() if name.startswith(incomplete)]
 
 
-_LAB = click.argument("lab", default="", required=False, shell_complete=_labs)
+_LAB = Argument("lab", "[LAB]", default="", complete=_labs)
 
 
 def _load(file: str) -> Source:
@@ -56,16 +51,18 @@ def _load(file: str) -> Source:
     return front.load(file)
 
 
-@click.command("up")
-@_FILE
-@click.option("-v", "--verbose", is_flag=True, help="Tell every change.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0),
-    default=front.TIMEOUT,
-    metavar="SECONDS",
-    help=f"How long commands may take to become ready; {front.TIMEOUT:g} unless said.",
+@verb(
+    "up",
+    _FILE,
+    Option("-v", "--verbose", says="Tell every change."),
+    _QUIET,
+    Option(
+        "--timeout",
+        value="SECONDS",
+        read=seconds,
+        default=front.TIMEOUT,
+        says=f"How long commands may take to become ready; {front.TIMEOUT:g} unless said.",
+    ),
 )
 def up_command(file: str, *, verbose: bool, quiet: bool, timeout: float) -> None:
     """Make it so; twice does nothing."""
@@ -181,11 +178,13 @@ def _attempt(lab: str, desired: Desired) -> str | None:
     return f"netloom shell {inside[0][0]}" if inside else None
 
 
-@click.command("down")
-@_LAB
-@click.option("--all", "every", is_flag=True, help="Take every lab down.")
-@click.option("--force", is_flag=True, help="Also what others put into the lab's namespaces.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing.")
+@verb(
+    "down",
+    _LAB,
+    Option("--all", key="every", says="Take every lab down."),
+    Option("--force", says="Also what others put into the lab's namespaces."),
+    _QUIET,
+)
 def down_command(lab: str, *, every: bool, force: bool, quiet: bool) -> None:
     """Take a lab down, and leave nothing."""
     with refusals():
@@ -204,7 +203,7 @@ def down_command(lab: str, *, every: bool, force: bool, quiet: bool) -> None:
             _tell_down(name, report)
     if troubles:
         message = "\n".join(stop.message for stop in troubles)
-        raise Stop(message, max(stop.exit_code for stop in troubles))
+        raise Stop(message, max(stop.status for stop in troubles))
 
 
 def _is_down(name: str) -> bool:
@@ -247,16 +246,18 @@ def _up_command(lab: str) -> str:
     return f"netloom up {place}".removesuffix(f" {front.DEFAULT_FILE}").rstrip()
 
 
-@click.command("plan")
-@_FILE
-@click.option("--as", "form", type=click.Choice(["ip"]), help="Print a script of ip and sysctl.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def plan_command(file: str, *, form: str | None, as_json: bool) -> None:
+@verb(
+    "plan",
+    _FILE,
+    Option("--as", key="form", value="ip", choices=["ip"], says="Print a script of ip and sysctl."),
+    _JSON,
+)
+def plan_command(file: str, *, form: str, as_json: bool) -> None:
     """Show what `up` would change."""
     with refusals():
         found = front.plan(_load(file))
     if form == "ip":
-        click.echo(script(found.plan, found.lowered.desired.folders), nl=False)
+        write(script(found.plan, found.lowered.desired.folders))
     elif as_json:
         _print_plan(found.plan)
     else:
@@ -268,12 +269,11 @@ def plan_command(file: str, *, form: str | None, as_json: bool) -> None:
 def _print_plan(steps: Plan) -> None:
     import msgspec
 
-    click.echo(msgspec.json.format(msgspec.json.encode({"version": 1, "steps": steps})))
+    text = msgspec.json.format(msgspec.json.encode({"version": 1, "steps": steps}))
+    write(text.decode() + "\n")
 
 
-@click.command("verify")
-@_LAB
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@verb("verify", _LAB, _JSON)
 def verify_command(lab: str, *, as_json: bool) -> None:
     """Ask whether it is still what was applied."""
     with refusals():
@@ -300,9 +300,7 @@ def verify_command(lab: str, *, as_json: bool) -> None:
         answer(f"{name}  is as it was applied")
 
 
-@click.command("undo")
-@_LAB
-@click.option("--list", "listed", is_flag=True, help="List the states to go back to.")
+@verb("undo", _LAB, Option("--list", key="listed", says="List the states to go back to."))
 def undo_command(lab: str, *, listed: bool) -> None:
     """Go back to before netloom's last change."""
     with refusals():
@@ -320,8 +318,7 @@ def undo_command(lab: str, *, listed: bool) -> None:
         tell(f"note: {note}")
 
 
-@click.command("labs")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@verb("labs", _JSON)
 def labs_command(*, as_json: bool) -> None:
     """List the labs that are up."""
     with refusals():
@@ -330,7 +327,8 @@ def labs_command(*, as_json: bool) -> None:
         import json
 
         keys = ("lab", "state", "namespaces", "source")
-        click.echo(json.dumps([{key: getattr(row, key) for key in keys} for row in rows], indent=2))
+        found = [{key: getattr(row, key) for key in keys} for row in rows]
+        write(json.dumps(found, indent=2) + "\n")
         return
     width = max((len(row.lab) for row in rows), default=0)
     for row in rows:
@@ -341,14 +339,14 @@ def labs_command(*, as_json: bool) -> None:
         )
 
 
-@click.command("schema")
+@verb("schema")
 def schema_command() -> None:
     """Print the JSON Schema of topology files."""
     import json
 
     from netloom.topology.schema import json_schema
 
-    click.echo(json.dumps(json_schema(), indent=2))
+    write(json.dumps(json_schema(), indent=2) + "\n")
 
 
 _STARTER = """\
@@ -365,8 +363,7 @@ links:
 """
 
 
-@click.command("init")
-@_FILE
+@verb("init", _FILE)
 def init_command(file: str) -> None:
     """Write a commented starter file."""
     path = Path(file)
@@ -384,7 +381,7 @@ def init_command(file: str) -> None:
     )
 
 
-COMMANDS: tuple[click.Command, ...] = (
+COMMANDS: tuple[Verb, ...] = (
     up_command,
     down_command,
     plan_command,

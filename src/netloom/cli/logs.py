@@ -6,8 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
-import click
-
+from netloom.cli.grammar import Argument, Option, Verb, verb
 from netloom.cli.output import REFUSED, Stop
 from netloom.host.commands.processes import logs as logs_of
 from netloom.host.journal import labs
@@ -23,19 +22,17 @@ def _every() -> dict[str, list[tuple[str, str]]]:
     return found
 
 
-def _namespaces(
-    ctx: click.Context,  # noqa: ARG001 - the shape of a completion
-    param: click.Parameter,  # noqa: ARG001
-    incomplete: str,
-) -> list[str]:
+def _namespaces(before: Sequence[str], incomplete: str) -> list[str]:  # noqa: ARG001 - a completion
     """Return the namespaces with logs that a word may become."""
     return [name for name in _every() if name.startswith(incomplete)]
 
 
-@click.command("logs")
-@click.argument("ns", shell_complete=_namespaces)
-@click.argument("name", default="")
-@click.option("-f", "--follow", is_flag=True, help="Go on as more is printed.")
+@verb(
+    "logs",
+    Argument("ns", complete=_namespaces),
+    Argument("name", "[NAME]", default=""),
+    Option("-f", "--follow", says="Go on as more is printed."),
+)
 def logs_command(ns: str, name: str, *, follow: bool) -> None:
     """Show what the commands of namespace NS printed, or the one called NAME."""
     found = _every()
@@ -83,5 +80,5 @@ def _changes(paths: list[str]) -> Iterator[None]:
             yield
 
 
-COMMANDS: tuple[click.Command, ...] = (logs_command,)
+COMMANDS: tuple[Verb, ...] = (logs_command,)
 """The verbs of this file, to be hung into the command line."""

@@ -1,20 +1,14 @@
 """What the verbs about names share: completion, what was perhaps meant, and whose a name is."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
-
-import click
 
 from netloom.cli.output import Stop
 from netloom.errors import KernelError, NetloomError, Unavailable
 from netloom.namespaces.handle import NoSuchNetns, Stale, open_name, path_of
 
 
-def namespaces(
-    ctx: click.Context,  # noqa: ARG001 - the shape of a completion
-    param: click.Parameter,  # noqa: ARG001
-    incomplete: str,
-) -> list[str]:
+def namespaces(before: Sequence[str], incomplete: str) -> list[str]:  # noqa: ARG001 - a completion
     """Return the names that a word may become."""
     from netloom.namespaces import names
 

@@ -4,7 +4,7 @@
 options and their abbreviations in its order, its `-batch`, its exit statuses (what each verb does
 is in `netns_verbs.py`). iproute2 6.1 is the model, and `tests/cli/test_netns_dropin.py` runs both.
 
-Should: start fast, without click; parse as ip does and not as netloom does elsewhere.
+Should: start fast; parse as ip does and not as netloom does elsewhere.
 Mustn't: copy what is a mistake there: with a stale name, `ip -all netns exec` and `ip -batch` run
 the commands behind it twice.
 """
@@ -210,7 +210,7 @@ def _batch(asked: Asked) -> int:
             return 1
         os.dup2(fd, 0)  # as freopen(3): a command in the file reads on where we are
         os.close(fd)
-    if os.path.isdir(0):  # noqa: PTH112 - a descriptor; ip takes a folder for an empty file
+    if os.path.isdir(0):
         return 0
     status = 0
     for number, line in _lines():

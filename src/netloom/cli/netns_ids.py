@@ -23,7 +23,7 @@ from netloom.namespaces.nsid import Known, assign, ids, known, known_as
 def show(asked: Asked, words: Sequence[str]) -> int:  # noqa: ARG001 - a verb
     """List all names, each with its id if it has one."""
     try:
-        names = os.listdir(NETNS_DIR)  # noqa: PTH208
+        names = os.listdir(NETNS_DIR)
     except OSError:
         return 0
     with Rtnetlink() as route:

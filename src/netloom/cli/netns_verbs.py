@@ -82,7 +82,7 @@ def _published(name: str, source: str) -> int:
     except KernelError as error:
         complain(f"{failed}: {error.strerror}")
         with suppress(OSError):
-            os.unlink(path)  # noqa: PTH108 - one system call
+            os.unlink(path)
         return 1
     finally:
         if source == _OWN:
@@ -146,7 +146,7 @@ def _removed(name: str) -> bool:
         with suppress(KernelError):  # not mounted: unlink decides
             syscalls.unmount(path)
         try:
-            os.unlink(path)  # noqa: PTH108
+            os.unlink(path)
         except OSError as error:
             complain(f'Cannot remove namespace file "{path}": {error.strerror}')
             return False
@@ -188,7 +188,7 @@ def _identify(asked: Asked, words: "Sequence[str]") -> int:  # noqa: ARG001
     found = ""
     for name in entries():
         with suppress(OSError):
-            if os.path.samestat(os.stat(f"{NETNS_DIR}/{name}"), netns):  # noqa: PTH116
+            if os.path.samestat(os.stat(f"{NETNS_DIR}/{name}"), netns):
                 found = name  # the last one: ip prints no more
     say(f"{found}\n")
     return 0
@@ -204,10 +204,10 @@ def _pids(asked: Asked, words: "Sequence[str]") -> int:  # noqa: ARG001
     netns = _look(f"{NETNS_DIR}/{words[0]}")
     if netns is None:
         return 1
-    for entry in os.listdir("/proc"):  # noqa: PTH208
+    for entry in os.listdir("/proc"):
         if entry.isdecimal():
             with suppress(OSError):
-                if os.path.samestat(os.stat(f"/proc/{entry}/ns/net"), netns):  # noqa: PTH116
+                if os.path.samestat(os.stat(f"/proc/{entry}/ns/net"), netns):
                     say(f"{entry}\n")
     return 0
 

@@ -97,7 +97,7 @@ def small_number(text: str) -> int | None:
 def entries() -> list[str]:
     """Return all names as the directory has them, none where it is missing; raises `End`."""
     try:
-        return os.listdir(NETNS_DIR)  # noqa: PTH208 - in the order of readdir
+        return os.listdir(NETNS_DIR)
     except FileNotFoundError:
         return []
     except OSError as error:

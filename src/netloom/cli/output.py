@@ -1,15 +1,9 @@
 """What a person sees while and after a verb works: answers on stdout, talk on stderr."""
 
 import os
-import shlex
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-import click
 
 from netloom.errors import (
     Interrupted,
@@ -22,7 +16,10 @@ from netloom.errors import (
     printable,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from netloom.engine import Progress
 
 TRIED = 1
@@ -41,27 +38,29 @@ _PATIENCE = 0.2
 """Seconds before progress is shown."""
 
 
-class Stop(click.ClickException):
-    """The end of a verb: its reason on standard error, and an exit status."""
+class Stop(Exception):
+    """The end of a verb: its reason, told on standard error, and an exit status."""
 
     def __init__(self, message: str, status: int) -> None:
         """Keep both."""
         super().__init__(message)
-        self.exit_code = status  # type: ignore[misc] # click takes both, its annotation one
-
-    def show(self, file: object = None) -> None:  # noqa: ARG002 - click's own signature
-        """Print the reason as it is: netloom's sentences need no `Error:` before them."""
-        tell(self.message)
+        self.message = message
+        self.status = status
 
 
 def tell(line: str) -> None:
     """Print talk, on standard error."""
-    click.echo(_harmless(line), err=True)
+    print(_harmless(line), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def answer(text: str) -> None:
     """Print an answer, on standard output."""
-    click.echo(_harmless(text))
+    print(_harmless(text), flush=True)  # noqa: T201
+
+
+def write(text: str) -> None:
+    """Print what programs read, on standard output, as it is."""
+    print(text, end="", flush=True)  # noqa: T201
 
 
 def _harmless(text: str) -> str:
@@ -76,7 +75,7 @@ def _harmless(text: str) -> str:
 
 
 @contextmanager
-def refusals() -> Iterator[None]:
+def refusals() -> "Iterator[None]":
     """Turn what netloom refuses into its sentence and its exit status: raises `Stop`."""
     try:
         yield
@@ -111,7 +110,9 @@ def _remedy(error: Unavailable) -> str:
 
 
 def _with_sudo() -> str:
-    script = str(Path(sys.argv[0]).absolute())
+    import shlex
+
+    script = os.path.abspath(sys.argv[0])
     own = [sys.executable, "-m", "netloom"] if script.endswith("__main__.py") else [script]
     return f"sudo {shlex.join([*own, *sys.argv[1:]])}"
 
@@ -176,4 +177,4 @@ class _Bar:
     def _show(self, line: str) -> None:
         """Write over the line; a terminal that is gone is no reason to stop."""
         with suppress(OSError):
-            click.echo(f"\r{line}", nl=False, err=True)
+            print(f"\r{line}", end="", file=sys.stderr, flush=True)  # noqa: T201

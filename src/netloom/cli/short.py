@@ -1,4 +1,4 @@
-"""The short way of `netloom exec` and `netloom run`, without click; for any trouble, the long way.
+"""The short way of `netloom exec` and `netloom run`; for any trouble, the long way.
 
 Should: import nothing that a plain `exec` does not use.
 Mustn't: print anything but what `ip netns exec` would; reasons and hints are the long way's.

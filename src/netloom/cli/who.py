@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import click
-
+from netloom.cli.grammar import Argument, Option, Verb, verb
 from netloom.cli.named import namespaces, reason
-from netloom.cli.output import NO, REFUSED, Stop, answer, tell
+from netloom.cli.output import NO, REFUSED, Stop, answer, tell, write
 from netloom.errors import NetloomError, printable
 from netloom.namespaces.handle import NETNS_DIR, Handle, open_name, open_path, open_pid
 
@@ -44,9 +43,11 @@ def tell_traps(names: list[str]) -> None:
             tell(f"note: {worth}\nhint: {remedy}")
 
 
-@click.command("identify")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.argument("what", metavar="[PID|PATH]", default="", shell_complete=namespaces)
+@verb(
+    "identify",
+    Option("--json", key="as_json", says="Print JSON."),
+    Argument("what", "[PID|PATH]", default="", complete=namespaces),
+)
 def identify_command(what: str, as_json: bool) -> None:
     """Print all names of a namespace, and whose it is; without an argument, of this one."""
     from netloom.namespaces.belonging import names_of, owner
@@ -58,7 +59,7 @@ def identify_command(what: str, as_json: bool) -> None:
         whose = owner(netns)
     if as_json:
         facts = {"names": names, "inode": wanted.inode, "owner": _facts(whose)}
-        click.echo(json.dumps(facts, indent=2))
+        write(json.dumps(facts, indent=2) + "\n")
     for name in [] if as_json else names:
         answer(f"{printable(name)}  {_words(whose)}")
     tell_traps(names)
@@ -88,12 +89,14 @@ def _facts(whose: "Owner") -> dict[str, object]:
     return {key: value for key, value in whose._asdict().items() if value}
 
 
-@click.command("pids")
-@click.option("--threads", is_flag=True, help="Also threads that moved there alone.")
-@click.option("--fds", is_flag=True, help="Also who holds it open by a descriptor.")
-@click.option("--sockets", is_flag=True, help="Also who has sockets in it, wherever he lives.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with the commands' names.")
-@click.argument("ns", metavar="NAME", shell_complete=namespaces)
+@verb(
+    "pids",
+    Option("--threads", says="Also threads that moved there alone."),
+    Option("--fds", says="Also who holds it open by a descriptor."),
+    Option("--sockets", says="Also who has sockets in it, wherever he lives."),
+    Option("--json", key="as_json", says="Print JSON, with the commands' names."),
+    Argument("ns", "NAME", complete=namespaces),
+)
 def pids_command(ns: str, threads: bool, fds: bool, sockets: bool, as_json: bool) -> None:
     """Print the ids of the processes in a namespace; with options, all that hold it, in words."""
     from netloom.namespaces.holding import holders, identity
@@ -108,7 +111,7 @@ def pids_command(ns: str, threads: bool, fds: bool, sockets: bool, as_json: bool
         key for key, flag in (("threads", threads), ("fds", fds), ("sockets", sockets)) if flag
     ]
     if as_json:
-        click.echo(json.dumps([_row(holder, asked) for holder in found], indent=2))
+        write(json.dumps([_row(holder, asked) for holder in found], indent=2) + "\n")
         return
     for holder in found:
         answer(_line(holder) if asked else str(holder.pid))
@@ -128,5 +131,5 @@ def _line(holder: "Holder") -> str:
     return f"{holder.pid:7}  {holder.command:15}  {', '.join(ways)}"
 
 
-COMMANDS: tuple[click.Command, ...] = (identify_command, pids_command)
+COMMANDS: tuple[Verb, ...] = (identify_command, pids_command)
 """The verbs of this file, to be hung into the command line."""

@@ -4,10 +4,10 @@ What they make belongs to no lab: they say how to take it away.
 """
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-import click
-
+from netloom.cli.grammar import Argument, Option, Verb, verb
 from netloom.cli.named import namespaces, reason
 from netloom.cli.output import REFUSED, Stop, answer, refusals, tell
 
@@ -33,9 +33,9 @@ def _stop(message: str) -> Stop:
     return Stop(f"{message}\n{_NOTHING}", REFUSED)
 
 
-def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+def _complete(before: Sequence[str], incomplete: str) -> list[str]:
     return [
-        *namespaces(ctx, param, incomplete),
+        *namespaces(before, incomplete),
         *(["host"] if "host".startswith(incomplete) else []),
     ]
 
@@ -43,9 +43,11 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
 # ── wire ──────────────────────────────────────────────────────────────────────────────────
 
 
-@click.command("wire")
-@click.argument("words", metavar="A B", nargs=-1, required=True, shell_complete=_complete)
-@click.option("--mtu", default=str(_MTU), metavar="BYTES", help=f"The MTU of both ends ({_MTU}).")
+@verb(
+    "wire",
+    Argument("words", "A B", many=True, complete=_complete),
+    Option("--mtu", value="BYTES", default=str(_MTU), says=f"The MTU of both ends ({_MTU})."),
+)
 def wire_command(words: tuple[str, ...], mtu: str) -> None:
     """Make a wire between two namespaces, each end being `NS[:IF] [ADDRESS/LEN ...]`.
 
@@ -139,10 +141,12 @@ def _lab(target: "Target") -> str | None:
 # ── move ──────────────────────────────────────────────────────────────────────────────────
 
 
-@click.command("move")
-@click.argument("origin", metavar="NS:IF", shell_complete=_complete)
-@click.argument("goal", metavar="NS[:IF]", shell_complete=_complete)
-@click.option("--force", is_flag=True, help="Also one of a lab, or that leads out of this machine.")
+@verb(
+    "move",
+    Argument("origin", "NS:IF", complete=_complete),
+    Argument("goal", "NS[:IF]", complete=_complete),
+    Option("--force", says="Also one of a lab, or that leads out of this machine."),
+)
 def move_command(origin: str, goal: str, force: bool) -> None:
     """Move an interface into another namespace, with its addresses, routes, MTU and state."""
     from netloom.host.byhand.moving import Place, move
@@ -183,14 +187,9 @@ def _counted(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
 
 
-COMMANDS: tuple[click.Command, ...] = (
+COMMANDS: tuple[Verb, ...] = (
     wire_command,
-    click.Command(
-        "connect",
-        callback=wire_command.callback,
-        params=wire_command.params,
-        help=wire_command.help,
-    ),
+    Verb("connect", wire_command.call, [*wire_command.options, *wire_command.arguments]),
     move_command,
 )
 """The verbs of this file, to be hung into the command line."""

@@ -143,10 +143,10 @@ class Link(Struct, frozen=True):
     def borrowed(self) -> Borrowed | None:
         """How a link was found that is borrowed, None for one that is the lab's."""
         match self.kind:
-            case Veth() | Loopback() | Bridge() | Other():
-                return None
             case Borrowed():
                 return self.kind
+            case Loopback() | Veth() | Bridge() | Other():
+                return None
             case _:
                 assert_never(self.kind)
 

@@ -17,6 +17,8 @@ def born(link: Link, *, near: bool, ipv6: bool) -> Link:
     What `LinkAdd` makes is in place, but down, unmarked and without addresses.
     """
     match link.kind:
+        case Loopback():
+            return newborn_lo(link.alias)
         case Veth() | Bridge():
             return Link(
                 kind=link.kind,
@@ -26,8 +28,6 @@ def born(link: Link, *, near: bool, ipv6: bool) -> Link:
                 master=link.master if near else "",
                 ipv6_ll=ipv6 and link.mtu >= IPV6_MIN_MTU,
             )
-        case Loopback():
-            return newborn_lo(link.alias)
         case Borrowed() | Other():
             raise ValueError(f"no lab makes {link.kind}")
         case _:
