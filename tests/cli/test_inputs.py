@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.host import command, ended, netloom, on_a_host, write
-from tests.kernel.machines import ran
+from tests.hosts.host import on_a_host
+from tests.hosts.netloom import command, ended, netloom, write
+from tests.hosts.programs import ran
 
 LAB = "name: x\nlinks:\n  - [red, blue]\n"
 LARGE = 17 << 20

@@ -4,14 +4,19 @@ The witnesses are find(1), and another user who tries.
 """
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from netloom.kernel import syscalls
 from tests.abilities import NOBODY
-from tests.cli.host import ended, netloom, no_trace, on_a_host, write
-from tests.kernel.machines import ran, says
+from tests.hosts.host import on_a_host
+from tests.hosts.netloom import ended, netloom, write
+from tests.hosts.plain import plain_user
+from tests.hosts.programs import ran, says
+from tests.hosts.witness import no_trace
 
 LAB = """\
 name: s
@@ -271,9 +276,44 @@ def test_what_others_may_have_written_is_not_believed(
     why = change(Path("/run/netloom", name))
     before = says("ip", "netns")
 
-    for words in (["undo", "s"], ["down", "s"], ["up", "s.yaml"], ["verify", "s"]):
+    for words in (["undo", "s"], ["down", "s"], ["up", "s.yaml"], ["plan", "s.yaml"]):
         seen = ended(*words)
         assert (seen.returncode, seen.stdout) == (2, ""), words
         assert seen.stderr.startswith(f"cannot trust what is remembered of labs: {why}"), words
         assert "nothing was touched" in seen.stderr
     assert says("ip", "netns") == before
+
+
+@needs_root
+@on_a_host
+def test_one_lab_that_is_not_believed_hides_no_other() -> None:
+    """It has its own row, and so has a stray file among the labs; the others go on as ever."""
+    twice_up()
+    netloom("up", "-q", str(write("t.yaml", "name: t\nnamespaces: [ta]\n"))).status(0)
+    owned_by_another(Path("/run/netloom/labs/s"))
+    Path("/run/netloom/labs/stray").touch()
+
+    rows = ended("labs").stdout.splitlines()
+
+    assert [row.split()[0] for row in rows] == ["s", "stray", "t"]
+    assert [row for row in rows if "unreadable" in row] == rows[:2]
+    netloom("down", "-q", "t").status(0)
+
+
+@needs_root
+@on_a_host
+def test_roots_labs_are_none_of_a_plain_users() -> None:
+    """Their names can be seen, but a plain user has other labs, or none: no question fails."""
+    twice_up()
+    syscalls.mount("tmpfs", "tmp", "/tmp", data="mode=1777")  # noqa: S108 - others note theirs there
+    with tempfile.TemporaryDirectory() as folder, plain_user(Path(folder)) as plain:
+        assert plain.says("labs") == ""
+        assert as_nobody("ls", "/run/netloom/labs") == "s\n"
+        told = {
+            ("down", "s"): "s is not up\n",
+            ("verify", "s"): "s is not up\n",
+            ("logs", "sa"): "no command of a lab runs in `sa`\n",
+        }
+        for words, text in told.items():
+            done = plain(*words)
+            assert done.stdout + done.stderr == text

@@ -4,8 +4,9 @@
 /run/netloom, which also tells whose it is: /etc/netns/NAME itself, or, where somebody has a folder
 of that name already, `hosts` and the others in it. What somebody else put there is theirs, and
 stays.
-Where /etc cannot be written (a plain user's user namespace) the links stand in /run/netloom/etc,
-where `netloom exec` looks too; and where that is there already, since the lab is nobody else's.
+Where /etc cannot be written the links stand in /run/netloom/etc, where `netloom exec` looks, too.
+In a user namespace whose /etc is the machine's they do so from the beginning, and what is in
+/etc/netns, be it of a lab of the same name, is somebody else's (`view.etc_dirs`).
 
 Namespaces that see the same files share one link by its inode: on ext4 a hard link costs 0.02 ms, a
 new inode 0.4 ms.
@@ -22,9 +23,8 @@ from netloom.host.rundir import RUN_DIR
 from netloom.kernel import modes
 from netloom.kernel.files import exists, is_dir, is_link, lexists
 from netloom.model.objects import Desired
+from netloom.namespaces.view import ETC_DIR, OWN_ETC_DIR, etc_dirs
 
-ETC_DIR = "/etc/netns"
-OWN_ETC_DIR = f"{RUN_DIR}/etc"
 _MADE = f"{RUN_DIR}/made-etc-netns"
 """Stands where we made /etc/netns, so that we remove it again, and only then."""
 _MARK = f"{ETC_DIR}/.netloom"
@@ -37,7 +37,7 @@ _OF_ROOT = {errno.EACCES, errno.EROFS}
 
 def etc_of(lab: str, netns: str) -> str | None:
     """Return the digest of the folder that a namespace has from a lab, None if it has none."""
-    for folder in (ETC_DIR, OWN_ETC_DIR):
+    for folder in etc_dirs():
         for path in _places(f"{folder}/{netns}"):
             if digest := _digest_at(path, lab):
                 return digest
@@ -53,7 +53,18 @@ def _places(path: str) -> list[str]:
 
 def is_taken(netns: str) -> bool:
     """Whether a hosts file stands where a namespace's would, whoever put it there."""
-    return lexists(f"{ETC_DIR}/{netns}/hosts")
+    return any(lexists(f"{folder}/{netns}/hosts") for folder in etc_dirs())
+
+
+def linked(lab: str) -> frozenset[str]:
+    """Return the names of all namespaces that have files from a lab, or had before a reboot."""
+    found = set()
+    for folder in etc_dirs():
+        with suppress(FileNotFoundError):
+            for name in os.listdir(folder):
+                if any(_digest_at(path, lab) for path in _places(f"{folder}/{name}")):
+                    found.add(name)
+    return frozenset(found)
 
 
 def _digest_at(path: str, lab: str) -> str | None:
@@ -98,7 +109,7 @@ class Etc:
     def __init__(self, lab: str) -> None:
         """Remember which lab."""
         self.lab = lab
-        self.folder = OWN_ETC_DIR if is_dir(OWN_ETC_DIR) else ETC_DIR
+        self.folder = OWN_ETC_DIR if is_dir(OWN_ETC_DIR) else etc_dirs()[0]
         self._first: dict[str, str] = {}
 
     def set_etc(self, netns: str, digest: str) -> None:
@@ -110,7 +121,6 @@ class Etc:
             if self.folder == ETC_DIR and error.errno in _UNWRITABLE:
                 self.folder = OWN_ETC_DIR
                 self._first.clear()
-                modes.make_dirs(OWN_ETC_DIR, modes.PUBLIC_DIR)
                 self.set_etc(netns, digest)
                 return
             asked = f"ln -s {target} {self.folder}/{netns}"
@@ -128,7 +138,7 @@ class Etc:
             if first is None and is_dir(self.folder):
                 raise
             if first is None:
-                _make_etc_dir()
+                _make_dir(self.folder)
             self._first.pop(target, None)
             self._link(target, netns)
             return
@@ -159,7 +169,7 @@ class Etc:
 
     def del_etc(self, netns: str) -> None:
         """Take away what `set_etc` put there; what is not ours stays."""
-        for folder in (ETC_DIR, OWN_ETC_DIR):
+        for folder in etc_dirs():
             self._remove_from(f"{folder}/{netns}")
             self._remove_from(f"{folder}/.{netns}.netloom-new")
 
@@ -181,7 +191,10 @@ def _note_made() -> None:
     modes.write(_MADE, b"", modes.PRIVATE)
 
 
-def _make_etc_dir() -> None:
+def _make_dir(folder: str) -> None:
+    if folder == OWN_ETC_DIR:
+        modes.make_dirs(folder, modes.PUBLIC_DIR)
+        return
     _note_made()
     try:
         modes.make_dir(ETC_DIR, modes.PUBLIC_DIR)
@@ -208,6 +221,8 @@ def _replace(target: str, path: str, beside: str) -> None:
 def tidy() -> None:
     """Remove the folders that we made and that are empty."""
     _rmdir(OWN_ETC_DIR)
+    if ETC_DIR not in etc_dirs():
+        return
     if (exists(_MADE) or is_link(_MARK)) and _remove_etc_dir():
         with suppress(FileNotFoundError):
             os.unlink(_MADE)

@@ -109,8 +109,10 @@ class _Versioned(Struct):
 
 
 def labs() -> list[str]:
-    """Return the names of the labs that something is remembered of."""
+    """Return the names of the labs that something is remembered of; root's are root's alone."""
     try:
+        if (user := os.geteuid()) and os.stat(LABS_DIR).st_uid != user:
+            return []
         return sorted(os.listdir(LABS_DIR))
     except FileNotFoundError:
         return []
@@ -141,7 +143,7 @@ class Journal:
     def __enter__(self) -> Self:
         """Take the lock, without waiting for another netloom that has it."""
         make_run_writable()
-        check_own(self.lab)
+        check_own(RUN_DIR, LABS_DIR, self.dir)
         while True:
             try:
                 self._lock = _opened_dir(self.lab)
@@ -192,7 +194,8 @@ class Journal:
 
         Raises `Unreadable`, and `Unavailable` where somebody else might read it.
         """
-        check_own(self.lab)
+        check_own(RUN_DIR, LABS_DIR)
+        check_own(self.dir, kind=Unreadable)
         path = f"{self.dir}/{name}"
         try:
             with open(path, "rb") as file:

@@ -26,12 +26,12 @@ def make_lab_dir(lab: str, name: str = "") -> None:
     modes.make_dirs(f"{lab_dir(lab)}/{name}".rstrip("/"), modes.PRIVATE_DIR)
 
 
-def check_own(lab: str) -> None:
-    """Raise `Unavailable` if somebody else may have changed what is remembered of a lab."""
-    for folder in (RUN_DIR, LABS_DIR, lab_dir(lab)):
+def check_own(*folders: str, kind: type[Unavailable] = Unavailable) -> None:
+    """Raise `Unavailable`, or a kind of it, if others may have changed what is in folders."""
+    for folder in folders:
         if why := modes.why_untrusted(folder):
             remedy = "see what is in it, and remove it" if os.geteuid() == 0 else "run it as root"
-            raise Unavailable(f"cannot trust what is remembered of labs: {why}", remedy)
+            raise kind(f"cannot trust what is remembered of labs: {why}", remedy)
 
 
 def remove_tree(top: str) -> None:

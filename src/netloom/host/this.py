@@ -150,10 +150,10 @@ class ThisMachine:
         return claims.let_go_of_lost()
 
     def marked(self, lab: str) -> frozenset[str]:
-        """Return the names of all namespaces that bear the mark of a lab."""
-        from netloom.host import owners
+        """Return the names of all namespaces that bear the mark of a lab, or have files of it."""
+        from netloom.host import etc, owners
 
-        return owners.marked(lab)
+        return owners.marked(lab) | etc.linked(lab)
 
     def holders(self, names: Iterable[str]) -> Holders:
         """Return the processes that live in namespaces of these names."""

@@ -13,6 +13,7 @@ import os
 from netloom.errors import KernelError, Unavailable
 from netloom.kernel import modes, procfs, syscalls
 from netloom.kernel.files import is_dir
+from netloom.namespaces import view
 from netloom.namespaces.enter import aside
 
 REMEDY = "run it as root, or inside `unshare -Urnm`"
@@ -101,13 +102,14 @@ def lay_run() -> None:
             _bind_back(f"/proc/thread-self/fd/{old}", entry)
         for name in _FRESH:
             modes.make_dir(f"{_RUN}/{name}", modes.PUBLIC_DIR)
+        modes.write(view.LAID, b"", modes.PUBLIC)
     finally:
         os.close(old)
 
 
 def _bind_back(old: str, entry: "os.DirEntry[str]") -> None:
     place = f"{_RUN}/{entry.name}"
-    if entry.name in _FRESH:
+    if entry.name in _FRESH or place == view.LAID:
         return
     if entry.is_symlink():
         os.symlink(os.readlink(f"{old}/{entry.name}"), place)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from netloom.errors import KernelError, Unavailable
-from netloom.kernel import modes, syscalls
+from netloom.kernel import syscalls
 from netloom.kernel.closing import Closing
 from netloom.kernel.files import is_dir
 from netloom.kernel.loopback import set_lo_up
@@ -30,7 +30,6 @@ _T = TypeVar("_T")
 _NET, _MNT = "/proc/thread-self/ns/net", "/proc/thread-self/ns/mnt"
 _USER = "/proc/thread-self/ns/user"
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC
-_OF_OTHERS = "/etc/netns"
 
 
 class Place(Closing, Portable):
@@ -124,10 +123,8 @@ def _outer() -> Place:
     syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET)
     syscalls.propagation("/", syscalls.MS_PRIVATE, recursive=True)
     cover.lay_run()
-    if is_dir(_OF_OTHERS):  # names there are those of the machine's namespaces
-        syscalls.mount("tmpfs", "netloom", _OF_OTHERS, data="mode=755")
-    kept = f"{view.ETC_DIRS[1]}/.kept"
-    modes.make_dirs(kept, modes.PUBLIC_DIR)  # what namespaces see in /etc shall be there
+    if is_dir(view.ETC_DIR):  # names there are those of the machine's namespaces
+        syscalls.mount("tmpfs", "netloom", view.ETC_DIR, data="mode=755")
     set_lo_up()
     return here()
 

@@ -18,8 +18,10 @@ from netloom.errors import KernelError
 from netloom.kernel import modes, procfs, syscalls
 from netloom.kernel.files import exists, is_dir, is_link, lexists
 
-ETC_DIRS = ("/etc/netns", "/run/netloom/etc")
-"""Where a namespace's own files for /etc are, those that win first."""
+ETC_DIR = "/etc/netns"
+OWN_ETC_DIR = "/run/netloom/etc"
+LAID = "/run/.netloom"
+"""Stands in a /run that netloom laid over another (`cover.py`): there /etc is somebody else's."""
 
 _SYS = "/sys"
 _RUN = "/run"
@@ -130,6 +132,17 @@ def uncovered(name: str, pid: int, since: float) -> list[str]:
     return [path for path in changed if path not in covered]
 
 
+def etc_dirs() -> tuple[str, ...]:
+    """Return where namespaces' own files for /etc are, those that win first.
+
+    In a user namespace that does not own /etc/netns, names there are of the machine's namespaces.
+    """
+    foreign = exists(LAID) or (
+        is_dir(ETC_DIR) and not os.access(ETC_DIR, os.W_OK) and procfs.in_user_namespace()
+    )
+    return (OWN_ETC_DIR,) if foreign else (ETC_DIR, OWN_ETC_DIR)
+
+
 def _changed(path: str) -> float:
     """Return when an entry itself got its name or its content; a rename counts, too."""
     try:
@@ -141,7 +154,7 @@ def _changed(path: str) -> float:
 def _files_of(name: str) -> dict[str, str]:
     """Return the files of a namespace, by the entries of /etc that they are for."""
     wanted: dict[str, str] = {}
-    for directory in reversed(ETC_DIRS):
+    for directory in reversed(etc_dirs()):
         for entry in _entries(f"{directory}/{name}"):
             path = f"{directory}/{name}/{entry}"
             if entry not in wanted or exists(path):  # one that leads nowhere never wins

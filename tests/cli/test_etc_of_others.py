@@ -1,0 +1,127 @@
+"""/etc/netns is one place for all: root's labs, labs of plain users, and what a reboot left."""
+
+import os
+import shlex
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from netloom.kernel import syscalls
+from tests.hosts.host import on_a_host
+from tests.hosts.machine import etc_file
+from tests.hosts.netloom import command, ended, netloom, write
+from tests.hosts.plain import Plain, plain_user
+from tests.hosts.programs import in_own_root, python, says
+from tests.hosts.witness import no_trace
+
+LAB = "name: v\nlinks: [[aa, bb]]\n"
+ROOTS = LAB + "hosts: {whose: 192.0.2.1}\n"
+OURS = LAB + "hosts: {whose: 192.0.2.2}\n"
+
+
+@contextmanager
+def plain_user_on_a_host() -> Iterator[Plain]:
+    """Yield the only plain user of this machine, with a lab of the name that root's has."""
+    syscalls.mount("tmpfs", "tmp", "/tmp", data="mode=1777")  # noqa: S108 - where others note theirs
+    with tempfile.TemporaryDirectory() as name, plain_user(Path(name)) as user:
+        (user.folder / "v.yaml").write_text(OURS)
+        yield user
+
+
+def reboot() -> None:
+    """Leave of root's labs what a reboot leaves: what is in /etc."""
+    for name in says("ip", "netns").split():
+        says("ip", "netns", "del", name)
+    shutil.rmtree("/run/netloom")
+
+
+def a_whole_life(plain: Plain) -> None:
+    """Let a plain user make a lab, change it, see its own names in there, and take it down."""
+    assert plain.says("up", "v.yaml").startswith("v  up in N ms: 2 namespaces, 1 wire")
+    assert plain.says("labs") == "v  2 namespaces  v.yaml\n"
+    assert plain.says("verify", "v") == "v  is as it was applied\n"
+    assert plain.says("exec", "aa", "getent", "hosts", "whose").split()[0] == "192.0.2.2"
+    (plain.folder / "v.yaml").write_text(OURS.replace("192.0.2.2", "192.0.2.3"))
+    plain.says("up", "-q", "v.yaml")
+    assert plain.says("exec", "aa", "getent", "hosts", "whose").split()[0] == "192.0.2.3"
+    assert plain.says("down", "v").startswith("v  down: 2 namespaces, 1 wire")
+
+
+@on_a_host
+def test_a_plain_user_has_a_lab_of_the_name_that_roots_has() -> None:
+    """What root's lab has in /etc/netns is somebody else's, though it leads to a lab of that name.
+
+    The user could not make it, nor take it down: "Permission denied: '/etc/netns/aa'".
+    """
+    with plain_user_on_a_host() as plain, no_trace():
+        netloom("up", "-q", str(write("v.yaml", ROOTS))).status(0)
+        with no_trace():
+            a_whole_life(plain)
+        assert ended("exec", "aa", "getent", "hosts", "whose").stdout.split()[0] == "192.0.2.1"
+        netloom("verify", "v").stdout("v  is as it was applied\n").status(0)
+        netloom("down", "-q", "v").status(0)
+
+
+@on_a_host
+def test_what_a_reboot_left_of_roots_lab_is_in_nobodys_way() -> None:
+    """Links that lead nowhere in /etc/netns: a plain user's lab is made, and root's `down` tidies.
+
+    And so it does where /etc/netns was there before.
+    """
+    with plain_user_on_a_host() as plain, no_trace():
+        netloom("up", "-q", str(write("v.yaml", ROOTS))).status(0)
+        reboot()
+        with no_trace():
+            a_whole_life(plain)
+        assert ended("down", "v").returncode == 0
+        assert not Path("/etc/netns").exists()
+
+
+@on_a_host
+def test_down_removes_what_a_reboot_left_of_one_lab() -> None:
+    """Of this lab alone, in folders of others, too; what others have there stays."""
+    etc_file("aa", "resolv.conf", "nameserver 192.0.2.9\n")
+    etc_file("mine", "hosts", "192.0.2.8 mine\n")
+    with no_trace():
+        netloom("up", "-q", str(write("v.yaml", LAB))).status(0)
+        netloom("up", "-q", str(write("w.yaml", "name: w\nlinks: [[cc, dd]]\n"))).status(0)
+        reboot()
+        assert sorted(os.listdir("/etc/netns")) == ["aa", "bb", "cc", "dd", "mine"]
+
+        assert ended("down", "v").returncode == 0
+        assert sorted(os.listdir("/etc/netns")) == ["aa", "cc", "dd", "mine"]
+        assert os.listdir("/etc/netns/aa") == ["resolv.conf"]
+        seen = ended("down", "v")
+        assert (seen.returncode, seen.stderr) == (2, "no lab `v` (netloom labs)\n")
+        assert ended("down", "w.yaml").returncode == 0
+
+
+@on_a_host
+def test_what_root_put_there_for_a_name_is_not_for_the_users_namespace() -> None:
+    """/etc/netns/aa is for the machine's namespace `aa`; the user's has its own files alone."""
+    etc_file("aa", "hosts", "192.0.2.9 whose\n")
+    with plain_user_on_a_host() as plain, no_trace():
+        a_whole_life(plain)
+
+
+@on_a_host
+def test_root_of_a_user_namespace_of_roots_leaves_the_machines_etc_alone() -> None:
+    """It may write there, but its labs are in a /run that the machine does not see."""
+    netloom("up", "-q", str(write("v.yaml", ROOTS))).status(0)
+    before = says("ls", "-l", "/etc/netns")
+    write("own.yaml", OURS)
+    program = shlex.join(command())
+    cover = shlex.join(python("from netloom.namespaces import cover; cover.cover_run()"))
+    script = f"""
+        {cover}
+        {program} up -q own.yaml; {program} exec aa getent hosts whose; ls -l /etc/netns
+        {program} down -q v
+    """
+
+    seen = says(*in_own_root(["sh", "-ec", script]))
+
+    address, _, rest = seen.partition(" ")
+    assert address == "192.0.2.2"
+    assert rest.endswith(before)
