@@ -75,9 +75,15 @@ def test_a_namespace_of_somebody_else_s_is_refused_before_anything_is_touched() 
 
 @on_a_host
 def test_an_interface_of_somebody_else_s_is_refused_before_anything_is_touched() -> None:
-    """The host's part of a network bears its name: it must be free."""
+    """Where the file gives its name; the host's part of a network gets another by itself."""
     says("ip", "link", "add", "lan", "type", "bridge")
     write("shop.yaml", LAB)
+    with no_trace():
+        netloom("up", "-q", "shop.yaml").status(0)
+        assert "10.20.0.2/24" in says("ip", "-br", "address", "show", "lan.shop")
+        netloom("down", "-q", "shop").status(0)
+    given = "host: {networks: {lan: {interface: lan}}}"
+    write("shop.yaml", LAB.replace("host: {networks: [lan]}", given))
 
     with no_trace():
         status, said, talk = ended("up", "shop.yaml")

@@ -64,6 +64,8 @@ def test_the_state_of_a_lab_is_its_owners_whatever_the_umask(mask: int) -> None:
         found = modes("/run/netloom")
 
         assert {found.pop(path) for path in ("/run/netloom", "/run/netloom/labs")} == {"755"}
+        assert found.pop("/run/netloom/host") == "711"  # nobody else can open it, and so lock it
+        assert found.pop("/run/netloom/host/s") == "644"
         seen = {path: mode for path, mode in found.items() if "/files/" in path}
         assert {mode for path, mode in seen.items() if Path(path).is_dir()} == {"755"}
         assert {mode for path, mode in seen.items() if Path(path).is_file()} == {"644"}

@@ -5,9 +5,9 @@ from pathlib import Path
 from msgspec import json
 from msgspec.structs import replace
 
-from netloom.host.journal import boot_id
 from netloom.host.walls import claims
 from netloom.host.walls.claims import CLAIMS_DIR, Claim
+from netloom.kernel.procfs import boot_id
 from tests.kernel.machines import on_a_machine, ran
 
 CARD = "net.ipv4.conf.eth0.forwarding"

@@ -15,8 +15,8 @@ from netloom.errors import Unavailable
 from netloom.host.commands import ending, launch, processes
 from netloom.host.commands.keeper import KEEPER
 from netloom.host.commands.ready import wait_ready
-from netloom.host.journal import boot_id
 from netloom.kernel import procfs
+from netloom.kernel.procfs import boot_id
 from tests.kernel.commands import (
     LAB,
     PYTHON,

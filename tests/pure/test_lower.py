@@ -6,7 +6,10 @@ from netloom.errors import TopologyError
 from netloom.model.objects import HOST, Addr, Bridge, Desired, File, Nexthop, Route
 from netloom.topology.allocate import HostSubnet
 from netloom.topology.etc import digest_of
+from netloom.topology.ifnames import short_name
+from netloom.topology.lend import Nic
 from netloom.topology.lower import SHARD, Around, Lowered, lower
+from netloom.topology.onhost import Occupied
 from netloom.topology.parse import parse
 
 
@@ -82,7 +85,7 @@ links: [[a:x 10.0.0.9/24 10.0.0.1/24 10.0.0.2/25 fd00::1/64 fd00::2/64, b:y]]
 
 def test_derived_subnets_avoid_given_ones_and_the_hosts() -> None:
     """What the host sees is left to it."""
-    around = Around(host=(HostSubnet("10.64.0.0/24", "eth0"),))
+    around = Around(host=Occupied((HostSubnet("10.64.0.0/24", "eth0"),)))
 
     held = lowered(
         """
@@ -289,6 +292,52 @@ def test_a_mistake_is_found_before_the_kernel_does(what: str) -> None:
     assert message in mistakes(text)
 
 
+def test_a_derived_subnet_that_came_to_be_in_the_way_is_derived_anew() -> None:
+    """Where the host takes part: it could not tell which way to go; elsewhere it is kept."""
+    text = """
+networks: {one: , two: }
+namespaces: {a: {networks: [one, two]}, host: {networks: [two]}}
+"""
+    first = lowered(text).held
+    held = Around(held=first, host=Occupied((HostSubnet("10.64.0.0/15", "tun0"),)))
+
+    second = lowered(text, held).held.subnets
+
+    assert (first.subnets["one"][0], first.subnets["two"][0]) == ("10.64.0.0/24", "10.64.1.0/24")
+    assert (second["one"][0], second["two"][0]) == ("10.64.0.0/24", "10.66.0.0/24")
+
+
+def test_a_name_that_is_taken_on_the_host_is_followed_by_the_lab_s() -> None:
+    """It stays as long as the lab has it; one that the file speaks of is as it says."""
+    text = "name: lab\nlinks: [[host, a], [host, a-name-of-a-namespace], [b, a]]\n"
+    taken = dict.fromkeys(("a", "a.lab", "a-name-of-a-namespace", "b"), "")
+    around = Around(host=Occupied(links=taken))
+
+    first = lowered(text, around)
+    host = first.desired.netns["host"].links
+    spaces = "namespaces: {a: , b: , a-name-of-a-namespace: , host: {interfaces: {a: {mtu: 1400}}}}"
+    spoken = lowered(text + spaces, around)
+
+    assert host.keys() == {"a.lab.2", short_name("a-name-of-a-namespace.lab")}
+    assert [link.altnames for link in host.values()] == [(), ("a-name-of-a-namespace.lab",)]
+    assert "b" in first.desired.netns["a"].links
+    assert lowered(text, Around(held=first.held)).desired == first.desired
+    assert "a" in spoken.desired.netns["host"].links
+
+
+def test_an_interface_of_another_lab_s_is_not_made_again() -> None:
+    """Seen or only noted; nor is a card lent twice."""
+    around = Around(
+        host=Occupied(links={"eth7": "shop", "eth8": "shop"}), nics={"eth8": Nic(mac="02::1")}
+    )
+    lent = "networks: {lan: }\nnamespaces: {host: {interfaces: {eth8: {network: lan}}}}"
+
+    assert mistakes("links: [[host:eth7, a]]", around) == [
+        "an interface `host:eth7` exists, and is the lab `shop`'s"
+    ]
+    assert mistakes(lent, around) == ["`eth8` is the lab `shop`'s"]
+
+
 def test_a_mistake_of_a_group_is_told_once() -> None:
     """Not once for each of its members."""
     text = "namespaces: {n: {count: 9, routes: default via nobody}}"
@@ -298,7 +347,7 @@ def test_a_mistake_of_a_group_is_told_once() -> None:
 
 def test_subnets_of_the_host_are_not_taken() -> None:
     """Where the host takes part it could not tell which way to go; elsewhere nobody minds."""
-    around = Around(host=(HostSubnet("10.0.0.0/24", "eth0"),))
+    around = Around(host=Occupied((HostSubnet("10.0.0.0/24", "eth0"),)))
     on_host = "links: [[host 10.0.0.1/24, a 10.0.0.2/24]]"
 
     assert mistakes(on_host, around) == [

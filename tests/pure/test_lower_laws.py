@@ -6,8 +6,10 @@ from msgspec.structs import replace
 
 from netloom.errors import Problem, TopologyError
 from netloom.model.objects import HOST, NOTHING, Desired, Loopback, Veth
+from netloom.model.reservation import Reservation, reserved_by
 from netloom.topology.expand import Fabric, expand
 from netloom.topology.lower import Around, lower
+from netloom.topology.onhost import published, takes_part
 from netloom.topology.parse import parse
 from netloom.topology.topology import Membership, Namespace, Network, Topology, Wire, WireEnd
 from netloom.topology.unparse import unparse
@@ -126,6 +128,14 @@ def test_only_what_takes_part_reaches_the_host(topology: Topology) -> None:
     )
 
     assert (bridged or invited) or not desired.netns[HOST].links
+
+
+@given(worlds())
+def test_who_reserves_something_of_the_host_was_known_to_take_part(topology: Topology) -> None:
+    """Before anything is looked at: whoever takes no part waits for no other lab."""
+    reserved = reserved_by([lower(topology).desired], published(topology))
+
+    assert takes_part(topology) or reserved == Reservation()
 
 
 @given(changes())

@@ -19,18 +19,20 @@ from netloom.topology.allocate import HostSubnet
 from netloom.topology.expand import Joined
 from netloom.topology.lend import Nic
 from netloom.topology.lower import Around, lower
+from netloom.topology.onhost import Occupied
 from netloom.topology.parse import Source, parse
 from netloom.topology.uplink import Exit, Outside, Taken
 
 HERE = Path(__file__).parent / "lowered"
 FILES = sorted((*HERE.glob("*.yaml"), *(HERE.parents[2] / "examples").glob("*.yaml")))
 
+LINKS = ("lo", "eth0", "wlan0.7", "docker0", "virbr0", "shop")
 AROUND = Around(
-    host=(HostSubnet("10.64.0.0/24", "eth0"),),
+    host=Occupied((HostSubnet("10.64.0.0/24", "eth0"),), dict.fromkeys(LINKS)),
     hostname="house",
     folder="/srv",
     outside=Outside(
-        links=dict.fromkeys(("lo", "eth0", "wlan0.7", "docker0", "virbr0", "shop"), ""),
+        links=dict.fromkeys(LINKS, ""),
         of_labs=frozenset({"shop"}),
         bridges=frozenset({"docker0", "virbr0", "br-nat"}),
         resolvers="nameserver 192.0.2.53\n",

@@ -69,7 +69,8 @@ def up_command(file: str, *, verbose: bool, quiet: bool, timeout: float) -> None
     with refusals():
         source = _load(file)
         with progress("up") as shown:
-            report = front.up(source, progress=shown, timeout=timeout)
+            waiting = None if quiet else tell
+            report = front.up(source, progress=shown, timeout=timeout, waiting=waiting)
     if quiet:
         return
     if verbose and report.plan:
@@ -280,6 +281,7 @@ def verify_command(lab: str, *, as_json: bool) -> None:
         name = _lab(lab)
         steps = None if _is_down(name) else front.verify(name)
         elsewhere = "" if steps is None else front.moved(name)
+        shared = [] if steps is None else front.shared(name)
         bare = ThisMachine().uncovered(name) if steps else ()
     if steps is None:
         message = f"{name} is not up"
@@ -288,14 +290,15 @@ def verify_command(lab: str, *, as_json: bool) -> None:
         _print_plan(steps)
     elif steps:
         answer(plan_text(steps))
-    for reason in bare:
+    for reason in (*bare, *(shared if steps else ())):
         tell(f"note: {reason}")
     if steps:
         message = f"{name}  is not as it was applied; `{_up_command(name)}` would do the above"
         raise Stop(message, NO)
     if elsewhere:
-        message = f"{elsewhere}; `{_up_command(name)}` follows"
-        raise Stop(message, NO)
+        shared = [f"{elsewhere}; `{_up_command(name)}` follows", *shared]
+    if shared:
+        raise Stop("\n".join(shared), NO)
     if not as_json:
         answer(f"{name}  is as it was applied")
 
@@ -309,7 +312,7 @@ def undo_command(lab: str, *, listed: bool) -> None:
             for past in front.pasts(name):
                 answer(f"{past.number}  {past.command}, {counted(past.namespaces, 'namespace')}")
             return
-        report = front.undo(name)
+        report = front.undo(name, waiting=tell)
     if report is None:
         message = f"{name}: there is nothing to undo"
         raise Stop(message, REFUSED)

@@ -117,7 +117,7 @@ def _near(text: str) -> "Target":
 def _end(asked: _Asked, here: "Target", there: "Target") -> "WireEnd":
     from netloom.host.byhand.wiring import WireEnd
     from netloom.model.objects import Addr
-    from netloom.topology.expand import short_name
+    from netloom.topology.ifnames import short_name
     from netloom.values import if_name, ip_and_length
 
     link = asked.link or short_name(there.label)

@@ -14,7 +14,7 @@ from netloom.engine.report import Past, Report, Running
 from netloom.engine.transaction import Progress
 from netloom.engine.undo import undo
 from netloom.engine.up import TIMEOUT, up
-from netloom.engine.verify import labs, moved, pasts, verify
+from netloom.engine.verify import labs, moved, pasts, shared, verify
 
 __all__ = [
     "DEFAULT_FILE",
@@ -35,6 +35,7 @@ __all__ = [
     "moved",
     "pasts",
     "plan",
+    "shared",
     "undo",
     "up",
     "verify",

@@ -12,6 +12,7 @@ from netloom.errors import Problem, TopologyError, Unavailable
 from netloom.host.machine import Machine
 from netloom.host.this import ThisMachine
 from netloom.model.objects import HOST, Borrowed, Desired, Netns, is_kept
+from netloom.model.reservation import Port
 from netloom.model.snapshot import Snapshot
 from netloom.model.walls import Across, Through
 from netloom.plan.diff import diff
@@ -19,9 +20,10 @@ from netloom.plan.steps import Plan
 from netloom.topology.allocate import Held
 from netloom.topology.expand import Joined
 from netloom.topology.lower import BASELINE, FORWARDING, Around, Lowered, lower
+from netloom.topology.onhost import published
 from netloom.topology.parse import Source
 from netloom.topology.topology import Topology
-from netloom.topology.uplink import Outside, published_ports
+from netloom.topology.uplink import Outside
 
 
 class Draft(Struct, frozen=True):
@@ -62,7 +64,7 @@ def draft(source: Source, there: Known, machine: Machine) -> Draft:
         # firewalld's only zone that forwards opens all of the host, too: that we keep closed.
         held = replace(held, guarded=tuple(sorted({*held.guarded, *trusted})))
         lowered, snapshot = _look(source, held, machine, there)
-    problems = list(_collisions(lowered, snapshot))
+    problems = list(_collisions(source.topology.name, lowered, snapshot, machine))
     if problems:
         raise source.error(problems)
     steps = diff(lowered.desired, snapshot)
@@ -77,7 +79,7 @@ def _look(
     there: Known,
 ) -> tuple[Lowered, Snapshot]:
     """Return what is desired, and what is there."""
-    around = replace(_around(source, held, machine), borrowed=_borrowed(there.states))
+    around = replace(_around(source, held, machine, there), borrowed=_borrowed(there.states))
     try:
         lowered = lower(source.topology, around)
     except TopologyError as error:
@@ -122,19 +124,23 @@ def with_passages(
     return replace(desired, netns={**desired.netns, HOST: host})
 
 
-def _around(source: Source, held: Held, machine: Machine) -> Around:
-    """Return what `lower` is told of the machine; no more is looked at than the file needs."""
+def _around(source: Source, held: Held, machine: Machine, there: Known) -> Around:
+    """Return what `lower` is told of the machine; no more is looked at than the file needs.
+
+    Who listens behind a port that the lab publishes already is in nobody's way.
+    """
     topology = source.topology
+    record = there.record
+    own = record.ports if record and record.boot == machine.boot else frozenset[Port]()
+    ports = {(port.protocol, port.port) for port in published(topology) - own}
     uplinked = any(network.uplink for network in topology.networks.values())
     return Around(
         held=held,
-        host=machine.host_subnets(topology.name),
+        host=machine.occupied(topology.name),
         salt=machine.boot,
         ipv6=machine.ipv6,
         hostname=machine.hostname,
-        outside=machine.outside(topology.name, published_ports(topology))
-        if uplinked
-        else Outside(),
+        outside=machine.outside(topology.name, ports) if uplinked else Outside(),
         files=read_files(source),
         joined=_joined(source, machine),
         nics=machine.nics() if _lends(topology) else {},
@@ -179,12 +185,18 @@ def _joined(source: Source, machine: Machine) -> dict[str, Joined]:
     return found
 
 
-def _collisions(lowered: Lowered, snapshot: Snapshot) -> Iterable[Problem]:
+def _collisions(
+    lab: str, lowered: Lowered, snapshot: Snapshot, machine: Machine
+) -> Iterable[Problem]:
     """Find the names we want that others have."""
     foreign = snapshot.foreign
     for name, netns in lowered.desired.netns.items():
         path = lowered.places.get(name, ("namespaces", name))
-        if name in foreign.stale:
+        owner = machine.lab_with(name, but=lab) if name in foreign.names else None
+        if owner:
+            message = f"a namespace `{name}` exists, and is the lab `{owner}`'s"
+            yield Problem(message, path, "choose another name", at_key=True)
+        elif name in foreign.stale:
             message = (
                 f"`{name}` is a file in /run/netns without a namespace, left behind by somebody"
             )

@@ -9,23 +9,29 @@ from netloom.engine.down import refuse_foreign
 from netloom.engine.draft import with_passages
 from netloom.engine.report import Report
 from netloom.engine.state import Goal, Known, known
+from netloom.engine.taken import refuse_taken
 from netloom.engine.transaction import Change, carry_out
 from netloom.errors import Unavailable
 from netloom.host import journal as memory
 from netloom.host.brake import brake
 from netloom.host.journal import Journal, Record
 from netloom.host.machine import Machine
+from netloom.host.reservations import Waiting
 from netloom.host.this import ThisMachine
 from netloom.model.objects import HOST, Borrowed, Desired, Netns
+from netloom.model.reservation import Reservation, reserved_by
 from netloom.model.snapshot import Snapshot
 from netloom.plan.diff import diff
 from netloom.topology.lend import hindrances
 
 
-def undo(lab: str, machine: Machine | None = None) -> Report | None:
+def undo(
+    lab: str, machine: Machine | None = None, *, waiting: Waiting | None = None
+) -> Report | None:
     """Lead a lab back to before netloom's last change to it; None if there is none.
 
-    Raises `Unavailable` before anything is touched, `Refused` or `Interrupted` after all that had
+    `waiting` is told if another lab is waited for that looks for what is free on the host. Raises
+    `Unavailable` before anything is touched, `Refused` or `Interrupted` after all that had
     been done was undone.
     """
     machine = machine or ThisMachine()
@@ -36,6 +42,9 @@ def undo(lab: str, machine: Machine | None = None) -> Report | None:
         number, goal = _goal(row.goal, there, journal) if row else (0, None)
         if row is None or goal is None:
             return None
+        if reserved_by([goal.desired], goal.ports) != Reservation():
+            journal.lock_host(lambda: stop.pulled, waiting)
+            refuse_taken(goal, machine)
         scope = there.scope(making=goal.desired)
         scope = replace(scope, walls=scope.walls or bool(goal.through))
         snapshot = machine.observe(scope)

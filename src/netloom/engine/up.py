@@ -14,23 +14,27 @@ from netloom.errors import Interrupted
 from netloom.host.brake import Brake, brake
 from netloom.host.journal import Record
 from netloom.host.machine import Machine
+from netloom.host.reservations import Waiting
 from netloom.host.this import ThisMachine
+from netloom.topology.onhost import published, takes_part
 from netloom.topology.parse import Source
 
 TIMEOUT = 30.0
 """Seconds that commands may take to become ready."""
 
 
-def up(
+def up(  # noqa: PLR0913 - what a caller may say and be told
     source: Source,
     machine: Machine | None = None,
     *,
     progress: Progress | None = None,
     command: str = "up",
     timeout: float = TIMEOUT,
+    waiting: Waiting | None = None,
 ) -> Report:
     """Make a lab as its topology says, and wait until it is ready; twice does nothing.
 
+    `waiting` is told if another lab is waited for that looks for what is free on the host.
     Raises `TopologyError` or `Unavailable` before anything is touched, `Refused` or `Interrupted`
     after all that had been done was undone; and `NotReady` after `timeout` seconds, or
     `Interrupted` before that: then the lab stays as it is.
@@ -38,7 +42,7 @@ def up(
     machine = machine or ThisMachine()
     machine.check_lasting()
     with brake() as stop:
-        report = make(source, machine, stop, progress=progress, command=command)
+        report = make(source, machine, stop, progress, command=command, waiting=waiting)
         lab, desired = report.lab, report.desired
         begun = time.monotonic()
         try:
@@ -50,21 +54,24 @@ def up(
     return replace(report, seconds=report.seconds + time.monotonic() - begun)
 
 
-def make(
+def make(  # noqa: PLR0913 - the same
     source: Source,
     machine: Machine,
     stop: Brake,
-    *,
     progress: Progress | None = None,
+    *,
     command: str = "up",
+    waiting: Waiting | None = None,
 ) -> Report:
-    """Make a lab as its topology says, and wait for nothing; `up` tells what is raised."""
+    """Make a lab as its topology says, and wait for no command; `up` tells what is raised."""
     begun = time.monotonic()
     lab = source.topology.name
     with machine.journal(lab) as journal:
         there = known(journal)
         row = there.row("up")
         assert row is not None
+        if takes_part(source.topology):
+            journal.lock_host(lambda: stop.pulled, waiting)
         found = draft(source, there, machine)
         record = Record(
             lab=lab,
@@ -75,6 +82,7 @@ def make(
             text=source.text if journal.lasts else "",
             command=command,
             through=found.lowered.through,
+            ports=published(source.topology),
         )
         notes: tuple[str, ...] = ()
         if found.plan or there.pending or there.record != record:

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from netloom.engine.draft import with_passages
 from netloom.engine.report import Past, Running
 from netloom.engine.state import Known, State, known
+from netloom.engine.taken import shared_ports
 from netloom.errors import Unavailable
 from netloom.host.machine import Machine
 from netloom.host.this import ThisMachine
@@ -46,6 +47,14 @@ def moved(lab: str, machine: Machine | None = None) -> str | None:
         return None
     topology = parse(record.text, file=record.source, name=lab).topology
     return way_moved(topology, record.held.closed, machine.outside(lab))
+
+
+def shared(lab: str, machine: Machine | None = None) -> list[str]:
+    """Return who has a port as well that a lab publishes, in a sentence for each."""
+    machine = machine or ThisMachine()
+    record = known(machine.journal(lab)).record
+    found = shared_ports(record, machine) if record else []
+    return [f"port {port.port} of the host is not the lab's alone: {who}" for port, who in found]
 
 
 def pasts(lab: str, machine: Machine | None = None) -> list[Past]:

@@ -136,7 +136,15 @@ def _netns_add(step: steps.NetnsAdd, worker: Worker) -> None:
     worker.turn_to("")
     room = worker.rooms.new(step.netns)
     room.rt.batch(link_set(1, alias=step.alias, up=True))
-    registry.attach(step.netns, f"/proc/self/fd/{room.handle.fd}")
+    try:
+        registry.attach(step.netns, f"/proc/self/fd/{room.handle.fd}")
+    except registry.Taken as error:
+        from netloom.host import owners
+
+        if lab := owners.lab_with(step.netns, but=worker.orders.lab):
+            reason = f"{error.reason} by the lab `{lab}`"
+            raise registry.Taken(reason, "choose another name") from error.__cause__
+        raise
     worker.indexes[End(step.netns, "lo")] = 1
     worker.fresh[step.netns] = count(worker.orders.snapshot.newborn_links + 1)
 

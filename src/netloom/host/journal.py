@@ -5,6 +5,8 @@
     files/    folders with what namespaces of the lab see in /etc (hosts, resolv.conf), by digest
     undo/     states before earlier changes, newest last
 
+What of it is the host's others must know, too: `reservations.py`.
+
 Rule 1: `pending` is complete before the first step, and goes only after `record` is in place.
 Whoever finds a `pending` knows that somebody was killed, and by which names and MAC addresses to
 tell what had been made already and not been marked yet.
@@ -17,9 +19,8 @@ too: no trace.
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from functools import cache
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -27,10 +28,12 @@ import msgspec
 from msgspec import Struct
 
 from netloom.errors import Unavailable
+from netloom.host.reservations import HOST_DIR, OwnNote, Waiting
 from netloom.host.rundir import LABS_DIR, RUN_DIR, check_own, lab_dir, make_lab_dir, remove_tree
 from netloom.kernel import modes
 from netloom.kernel.files import exists, is_dir
 from netloom.model.objects import NOTHING, Desired, File, Netns
+from netloom.model.reservation import Port, Reservation, reserved_by
 from netloom.model.walls import Across, Through
 from netloom.namespaces.cover import make_run_writable
 from netloom.plan.steps import NameDel, NetnsAdd, NetnsDel, Plan
@@ -44,7 +47,7 @@ _KEPT = 10
 class Record(Struct, frozen=True):
     """What was applied last. `source` is the file it came from, `text` what stood there.
 
-    `through` is what the firewalls of others must let pass.
+    `through` is what the firewalls of others must let pass, `ports` those of the host that lead in.
     """
 
     lab: str
@@ -56,6 +59,7 @@ class Record(Struct, frozen=True):
     command: str = "up"
     version: int = VERSION
     through: tuple[Across | Through, ...] = ()
+    ports: frozenset[Port] = frozenset()
 
 
 class Unreadable(Unavailable):
@@ -67,7 +71,7 @@ class Pending(Struct, frozen=True):
 
     `names` are the namespaces that will be made or will go: a file of such a name on which nothing
     is mounted is one that we had not mounted on yet, or no longer. `earlier` are the states that
-    changes before this one led to, if they were not finished either.
+    changes before this one led to, if they were not finished either; `ports` are those of all.
     """
 
     lab: str
@@ -76,6 +80,7 @@ class Pending(Struct, frozen=True):
     desired: Desired = NOTHING
     earlier: tuple[Desired, ...] = ()
     version: int = VERSION
+    ports: frozenset[Port] = frozenset()
 
 
 _Note = TypeVar("_Note", Record, Pending)
@@ -94,14 +99,8 @@ def change(steps: Plan, wanted: Record, unfinished: Pending | None) -> Pending:
         names=frozenset(names),
         desired=wanted.desired,
         earlier=tuple(state for state in earlier if state not in (NOTHING, wanted.desired)),
+        ports=wanted.ports | (unfinished.ports if unfinished else frozenset()),
     )
-
-
-@cache
-def boot_id() -> str:
-    """Return the kernel's name for this boot (random(4))."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
-        return file.read().strip()
 
 
 class _Versioned(Struct):
@@ -139,6 +138,7 @@ class Journal:
         self.lab = lab
         self.dir = lab_dir(lab)
         self._lock = -1
+        self.host = OwnNote(lab, f"{self.dir}/host.new")
 
     def __enter__(self) -> Self:
         """Take the lock, without waiting for another netloom that has it."""
@@ -168,16 +168,24 @@ class Journal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Remove the folders that are empty, and let go of the lock."""
+        """Remove the folders that are empty, and let go of the locks."""
+        self.host.unlock()
         self._tidy()
         os.close(self._lock)
         self._lock = -1
 
     def _tidy(self) -> None:
         with suppress(OSError):
-            for folder in (f"{self.dir}/files", self.dir, LABS_DIR, RUN_DIR):
+            for folder in (f"{self.dir}/files", self.dir, LABS_DIR, HOST_DIR, RUN_DIR):
                 with suppress(FileNotFoundError):
                     os.rmdir(folder)
+
+    def lock_host(self, stopped: Callable[[], bool], waiting: Waiting | None = None) -> None:
+        """Have other labs wait that look for what is free on the host, until `begin` or the end.
+
+        Raises `Interrupted` and `Unavailable` (`reservations.py`).
+        """
+        self.host.lock(stopped, waiting)
 
     # ── record and pending ────────────────────────────────────────────────────────────────────
 
@@ -227,16 +235,27 @@ class Journal:
         self._write("pending", msgspec.json.encode(pending))
 
     def begin(self, pending: Pending, folders: Mapping[str, Mapping[str, File]]) -> None:
-        """Put on disk what folders will be needed, and last what is made; raises `Unavailable`."""
+        """Put on disk what folders will be needed, and last what is made; raises `Unavailable`.
+
+        What others must not take stands there before that; from now on they may look for theirs.
+        """
         files = f"{self.dir}/files"
         new = [digest for digest in folders if not exists(f"{files}/{digest}")]
+        held: Reservation | None = None
         try:
+            held = self.host.reserved()
             if new:
                 make_lab_dir(self.lab, "files")
             for digest in new:
                 self._write_folder(f"files/{digest}", folders[digest])
+            states = [*pending.earlier, pending.desired]
+            self.host.reserve(held | reserved_by(states, pending.ports))
             self._note(pending)
+            self.host.unlock()
         except OSError as error:
+            if held is not None:
+                with suppress(OSError):
+                    self.host.reserve(held)
             for digest in new:
                 remove_tree(f"{files}/{digest}")
                 remove_tree(f"{files}/{digest}.new")
@@ -248,6 +267,8 @@ class Journal:
         self._write("record", msgspec.json.encode(record))
         self._forget("pending")
         self._drop_folders(record.desired)
+        with suppress(OSError):  # without room it says too much, which takes nothing from anybody
+            self.host.reserve(reserved_by([record.desired], record.ports))
 
     def abort(self, record: Record | None) -> None:
         """Note that the change has been undone: what was applied before it holds again."""
@@ -263,7 +284,8 @@ class Journal:
 
         What stands below `run` by now was never begun: a start is noted before anything is forked.
         """
-        for name in ("record", "pending", "pending.new", "record.new"):
+        self.host.reserve(Reservation())
+        for name in ("record", "pending", "pending.new", "record.new", "host.new"):
             self._forget(name)
         for folder in ("files", "undo", "logs", "run"):
             remove_tree(f"{self.dir}/{folder}")

@@ -14,9 +14,9 @@ from netloom.model.objects import Desired
 from netloom.model.snapshot import Snapshot
 from netloom.model.walls import Walls
 from netloom.plan.steps import Plan
-from netloom.topology.allocate import HostSubnet
 from netloom.topology.expand import Joined
 from netloom.topology.lend import Nic
+from netloom.topology.onhost import Occupied
 from netloom.topology.uplink import Outside
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ class Facts(Protocol):
     def check_lasting(self) -> None:
         """Raise `Unavailable` where what is made would be gone with this process."""
 
-    def host_subnets(self, lab: str) -> tuple[HostSubnet, ...]:
-        """Return the prefixes connected to the namespace `host`, without the lab's own."""
+    def occupied(self, lab: str) -> Occupied:
+        """Return what the namespace `host` has that is not the lab's, or is to be another's."""
 
     def outside(self, lab: str, ports: Collection[tuple[str, int]] = ()) -> Outside:
         """Return what lies around the namespace `host`, without the lab's own.
@@ -107,6 +107,9 @@ class Observer(Protocol):
 
     def marked(self, lab: str) -> frozenset[str]:
         """Return the names of all namespaces that bear the mark of a lab, wherever it was noted."""
+
+    def lab_with(self, netns: str, *, but: str) -> str | None:
+        """Return which other lab than `but` has or makes a namespace of this name, None if none."""
 
     def holders(self, names: Iterable[str]) -> Holders:
         """Return the processes that live in namespaces of these names."""

@@ -1,8 +1,10 @@
 """The memory of a lab that ends with its program: held by the program, not by the disk."""
 
+from collections.abc import Callable
 from typing import Self
 
 from netloom.host.journal import Journal, Pending, Record
+from netloom.host.reservations import Waiting
 from netloom.host.rundir import remove_tree
 
 
@@ -28,6 +30,9 @@ class Memory(Journal):
 
     def __exit__(self, *_: object) -> None:
         """Leave all as it is."""
+
+    def lock_host(self, stopped: Callable[[], bool], waiting: Waiting | None = None) -> None:
+        """Lock nothing: no other lab is there."""
 
     def record(self) -> Record | None:
         """Return what was applied last, None if nothing is."""

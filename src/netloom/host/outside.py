@@ -7,20 +7,19 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
-from netloom.errors import KernelError, TopologyError, Unavailable
-from netloom.host import sysctl
+from netloom.errors import KernelError
+from netloom.host import reservations, sysctl
 from netloom.host.commands.ending import members
-from netloom.host.journal import Journal, boot_id, labs
 from netloom.host.rootless import porter
 from netloom.host.walls.claims import Claim, claims
 from netloom.kernel.files import exists
 from netloom.kernel.netlink import Rtnetlink
 from netloom.kernel.sockets import diag_socket, listeners
 from netloom.model.marks import lab_of
-from netloom.model.objects import HOST, MAIN_TABLE, Desired, Route
+from netloom.model.objects import MAIN_TABLE, Route
+from netloom.model.reservation import Reservation
 from netloom.namespaces.holding import command_of
 from netloom.topology.allocate import HostSubnet
-from netloom.topology.parse import parse
 from netloom.topology.uplink import Exit, Outside, Taken
 from netloom.values import Family, family, network_of
 from netloom.wire.rtnetlink import (
@@ -63,28 +62,35 @@ def outside(lab: str, ports: Collection[tuple[str, int]] = ()) -> Outside:
     return look_around(lab, ports)
 
 
-def look_around(lab: str, ports: Collection[tuple[str, int]] = ()) -> Outside:
-    """Return what `outside` tells, of the network that the calling thread is in."""
+def look_around(lab: str, ports: Collection[tuple[str, int]] = (), machine: str = "") -> Outside:
+    """Return what `outside` tells, of the network that the calling thread is in.
+
+    `machine` is the path of the /run that belongs to this network, where ours is another.
+    """
     with Rtnetlink() as rt:
+        noted = list(reservations.others("" if machine else lab, rt.cookie, machine or "/run"))
         links = read_links(rt.dump(dump_links()))
         names = {link.index: link.name for link in links}
         routes = read_routes(rt.dump(dump_routes()), names, protocols=None)
         exits = tuple(_exits(routes))
         addrs = read_addrs(rt.dump(dump_addrs()))
     others = [link for link in links if lab_of(link.alias) != lab]
-    free = [link.name for link in others if not lab_of(link.alias)]
+    # One that another lab has just made bears no mark yet, and stands in its note.
+    of_labs = {name for _, has in noted for name in has.links}
+    of_labs |= {link.name for link in others if lab_of(link.alias)}
+    free = [link.name for link in others if link.name not in of_labs]
     held = claims()
     forwarding = _Forwarding(held)
     return Outside(
         links={link.name: _trouble(link) for link in others},
         resolvers=resolvers(),
-        of_labs=frozenset(link.name for link in others if lab_of(link.alias)),
+        of_labs=frozenset(of_labs),
         bridges=frozenset(link.name for link in others if link.kind == "bridge"),
         exits=exits,
         forwards=frozenset(name for name in free if forwarding.of(name)),
         forwards_ipv6=forwarding.of_ipv6(),
         learners=frozenset(_learners(free, routes, addrs, names, held)),
-        taken=tuple(_taken(lab, ports)) if ports else (),
+        taken=(*_published(lab, ports, noted, machine), *_listening(lab, ports)),
         program=next((path for name in _PROGRAMS if (path := _found(name))), None),
         no_tun=_no_tun(),
         subnets=tuple(_beside(exits, addrs, names)),
@@ -205,40 +211,37 @@ def _learners(
 # ── ports that are taken ──────────────────────────────────────────────────────────────────
 
 
-def _taken(lab: str, ports: Collection[tuple[str, int]]) -> Iterator[Taken]:
-    """Yield those of the ports that somebody listens on, or that another lab publishes."""
-    own = {(taken.protocol, taken.port) for taken in _published(lab)}
-    sought = set(ports) - own  # who listens behind what is published already is not in the way
-    kinds = sorted({protocol for protocol, _ in sought})
+_Ports = Collection[tuple[str, int]]
+
+
+def _published(
+    lab: str, ports: _Ports, noted: Iterable[tuple[str, Reservation]], machine: str
+) -> Iterator[Taken]:
+    """Yield those of the ports that another lab publishes, be it root's or one of the same user."""
+    word = "root's lab" if machine else "the lab"
+    found = [(f"{word} `{other}`", has) for other, has in noted]
+    if machine:
+        found += [(f"the lab `{other}`", has) for other, has in reservations.others(lab, None)]
+    for owner, has in found:
+        for port in has.ports:
+            if (port.protocol, port.port) in ports:
+                yield Taken(port.protocol, port.address, port.port, f"{owner} publishes it")
+
+
+def _listening(lab: str, ports: _Ports) -> Iterator[Taken]:
+    """Yield those of the ports that somebody listens on, but for whom the lab itself runs."""
+    kinds = sorted({protocol for protocol, _ in ports})
+    if not kinds:
+        return
     with suppress(KernelError), diag_socket() as diag:
         for kind in kinds:
             for seen in listeners(diag, kind):
-                if (kind, seen.port) not in sought:
+                if (kind, seen.port) not in ports:
                     continue
                 pid, who = _process_of(seen.inode)
-                if pid not in members(lab):  # whom the lab itself runs (`uplink: user`) is no other
+                if pid not in members(lab):
                     owner = f"{who} listens on {_spot(seen.address, seen.port)}"
                     yield Taken(kind, seen.address, seen.port, owner)
-    for other in labs():
-        if other != lab:
-            yield from _published(other)
-
-
-def _published(lab: str) -> Iterator[Taken]:
-    """Yield the ports that a lab publishes."""
-    with suppress(TopologyError, Unavailable):
-        record = Journal(lab).record()
-        if record is None or record.boot != boot_id() or not _has_rules(record.desired):
-            return
-        topology = parse(record.text, file=record.source, name=lab).topology
-        for said in (topology.namespaces or {}).values():
-            for port in said.publish:
-                owner = f"the lab `{lab}` publishes it"
-                yield Taken(port.protocol, port.address, port.port, owner)
-
-
-def _has_rules(desired: Desired) -> bool:
-    return HOST in desired.netns and bool(desired.netns[HOST].rulesets)
 
 
 def _spot(address: str, port: int) -> str:

@@ -19,7 +19,7 @@ from netloom.host.this import ThisMachine
 from netloom.host.worker import newborns
 from netloom.model.snapshot import Snapshot
 from netloom.plan.steps import Plan
-from netloom.topology.allocate import HostSubnet
+from netloom.topology.onhost import Occupied
 
 
 def _is_bare() -> bool:
@@ -65,9 +65,9 @@ class OwnMachine(ThisMachine):
         """Return the memory of the lab."""
         return self._journal
 
-    def host_subnets(self, lab: str) -> tuple[HostSubnet, ...]:
-        """Return the prefixes connected to the namespace `host`, without the lab's own."""
-        return () if _is_bare() else super().host_subnets(lab)
+    def occupied(self, lab: str) -> Occupied:
+        """Return what the namespace `host` has that is not the lab's."""
+        return Occupied() if _is_bare() else super().occupied(lab)
 
     def observe(self, scope: Scope) -> Snapshot:
         """Return what is there within a scope."""

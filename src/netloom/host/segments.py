@@ -7,12 +7,14 @@ import msgspec
 from msgspec import Struct, field
 
 from netloom.errors import KernelError, Unavailable
-from netloom.host.journal import Journal, boot_id, labs
+from netloom.host.journal import Journal, labs
 from netloom.kernel.netlink import Rtnetlink
+from netloom.kernel.procfs import boot_id
 from netloom.model.objects import HOST, Route
 from netloom.namespaces.enter import enter
 from netloom.namespaces.handle import NoSuchNetns, open_name, open_self
-from netloom.topology.expand import Joined, short_name
+from netloom.topology.expand import Joined
+from netloom.topology.ifnames import short_name
 from netloom.topology.lend import Nic
 from netloom.topology.loom import switch_of
 from netloom.topology.parse import parse

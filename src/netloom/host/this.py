@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING
 from netloom.errors import Refused
 from netloom.host import apply as doing
 from netloom.host import observe as looking
-from netloom.host.journal import Journal, boot_id, labs
+from netloom.host import occupied
+from netloom.host.journal import Journal, labs
 from netloom.host.machine import Holders, Orders
 from netloom.host.scope import Scope
-from netloom.host.subnets import host_subnets
 from netloom.kernel.files import exists
+from netloom.kernel.procfs import boot_id
 from netloom.model.objects import HOST, Desired
 from netloom.model.snapshot import Snapshot
 from netloom.model.walls import Walls
 from netloom.namespaces import names as registry
 from netloom.plan.steps import Plan
-from netloom.topology.allocate import HostSubnet
 from netloom.topology.expand import Joined, out_of
 from netloom.topology.lend import Nic
+from netloom.topology.onhost import Occupied
 from netloom.topology.uplink import Outside
 
 if TYPE_CHECKING:
@@ -63,9 +64,9 @@ class ThisMachine:
         """Raise `Unavailable` where what is made would be gone with this process."""
         registry.check_lasting()
 
-    def host_subnets(self, lab: str) -> tuple[HostSubnet, ...]:
-        """Return the prefixes connected to the namespace `host`, without the lab's own."""
-        return host_subnets(lab)
+    def occupied(self, lab: str) -> Occupied:
+        """Return what the namespace `host` has that is not the lab's, or is to be another's."""
+        return occupied.occupied(lab)
 
     def outside(self, lab: str, ports: Collection[tuple[str, int]] = ()) -> Outside:
         """Return what lies around the namespace `host`, and which of these ports are taken."""
@@ -154,6 +155,12 @@ class ThisMachine:
         from netloom.host import etc, owners
 
         return owners.marked(lab) | etc.linked(lab)
+
+    def lab_with(self, netns: str, *, but: str) -> str | None:
+        """Return which other lab than `but` has or makes a namespace of this name, None if none."""
+        from netloom.host import owners
+
+        return owners.lab_with(netns, but=but)
 
     def holders(self, names: Iterable[str]) -> Holders:
         """Return the processes that live in namespaces of these names."""

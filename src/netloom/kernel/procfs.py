@@ -4,12 +4,20 @@ Rule: nothing here changes anything, and a process that vanishes while it is loo
 """
 
 import os
+from functools import cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _WHOLE_UID_RANGE = ["0", "0", "4294967295"]
+
+
+@cache
+def boot_id() -> str:
+    """Return the kernel's name for this boot (random(4))."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
+        return file.read().strip()
 
 
 class Mount:
@@ -117,3 +125,25 @@ def initial_environment() -> set[bytes]:
     """
     with open("/proc/self/environ", "rb") as file:
         return {pair.partition(b"=")[0] for pair in file.read().split(b"\0")}
+
+
+File = tuple[int, int, int]
+"""What tells a file from all others: major and minor number of its device, and its inode."""
+
+
+def file_of(facts: os.stat_result) -> File:
+    """Return what tells a file from others, as /proc/locks has it."""
+    return os.major(facts.st_dev), os.minor(facts.st_dev), facts.st_ino
+
+
+def locks() -> "Iterator[tuple[int, File]]":
+    """Yield who holds which file by flock(2), process and file, as far as we see those processes.
+
+    A line is `1: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE 0 EOF` (proc_locks(5)), with `->` after
+    the number where somebody waits for it.
+    """
+    with open("/proc/locks", encoding="utf-8") as file:
+        for words in map(str.split, file):
+            if words[1] == "FLOCK":
+                major, minor, inode = words[5].split(":")
+                yield int(words[4]), (int(major, 16), int(minor, 16), int(inode))

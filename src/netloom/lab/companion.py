@@ -7,16 +7,23 @@ forked and whatever they hold.
 import os
 import subprocess
 import sys
+from collections.abc import Collection
 
 from netloom.namespaces.place import Place
 
 
-def start(
-    place: Place, code: str, word: str, *, pid: int = 0, stdout: int = subprocess.DEVNULL
+def start(  # noqa: PLR0913 - what a process is given
+    place: Place,
+    code: str,
+    word: str,
+    *,
+    pid: int = 0,
+    stdout: int = subprocess.DEVNULL,
+    fds: Collection[int] = (),
 ) -> "subprocess.Popen[bytes]":
     """Start one in a place; its `sys.argv` is `word`, the program's pidfd, and our `sys.path`.
 
-    The program is `pid`, if that is not this process.
+    The program is `pid`, if that is not this process; `fds` are files that it has open as well.
     """
     program = os.pidfd_open(pid or os.getpid())
     try:
@@ -24,7 +31,7 @@ def start(
         return place.spawn(
             subprocess.Popen,
             [sys.executable, "-I", "-S", "-c", code, word, str(program), *paths],
-            pass_fds=(program,),
+            pass_fds=(program, *fds),
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=subprocess.DEVNULL,

@@ -4,10 +4,11 @@ It has the lab's mounts, and with them its notes, logs and names; its network is
 the program is. It ends with the program, as the warden does; what it started is the warden's.
 """
 
+import os
 import subprocess
 
 from netloom.errors import Unavailable
-from netloom.host.rootless.porter import path_of
+from netloom.host.rootless.porter import opened_run, path_of
 from netloom.lab import companion
 from netloom.namespaces.holding import identity
 from netloom.namespaces.place import Place
@@ -16,15 +17,20 @@ _SERVING = (
     "import sys\n"
     "sys.path[:0] = sys.argv[3:]\n"
     "from netloom.host.rootless.porter import stand_by\n"
-    "stand_by(sys.argv[1], int(sys.argv[2]))\n"
+    "stand_by(sys.argv[1], int(sys.argv[2]), {run})\n"
 )
 
 
 def start(place: Place) -> "subprocess.Popen[bytes]":
     """Start one for the lab in a place, and return when it listens; raises `Unavailable`."""
     path = path_of(identity(place.net).inode)
-    with place.beside() as beside:
-        process = companion.start(beside, _SERVING, path, stdout=subprocess.PIPE)
+    run = opened_run()
+    try:
+        with place.beside() as beside:
+            code = _SERVING.format(run=run)
+            process = companion.start(beside, code, path, stdout=subprocess.PIPE, fds=(run,))
+    finally:
+        os.close(run)
     if not process.stdout or not process.stdout.read(1):
         process.wait()
         msg = "nobody could stay outside for the lab"

@@ -27,6 +27,10 @@ is_netns = handle.is_netns
 _OWN = "/proc/thread-self/ns/net"
 
 
+class Taken(Unavailable):
+    """A name is in /run/netns already."""
+
+
 def prepare() -> None:
     """Make /run/netns a directory whose mounts are seen by all who should; raises `Unavailable`.
 
@@ -94,8 +98,7 @@ def _make_file(path: str, name: str) -> None:
     try:
         os.close(os.open(path, flags, 0))
     except FileExistsError as error:
-        reason = f"the name `{name}` is taken"
-        raise Unavailable(reason, f"netloom del {name}") from error
+        raise Taken(f"the name `{name}` is taken", f"netloom del {name}") from error
     except OSError as error:
         raise refused(path, error) from error
 

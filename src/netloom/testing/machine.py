@@ -5,7 +5,7 @@ refuse a step, and a process can die before any step or write, as by SIGKILL.
 """
 
 import errno
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
@@ -17,6 +17,7 @@ from netloom.host.machine import Holders, Orders
 from netloom.host.scope import Scope
 from netloom.host.walls.rulesets import Foretold, Ruleset, Text
 from netloom.model.objects import HOST, Desired, Netns, is_kept
+from netloom.model.reservation import Reservation, RouteKey
 from netloom.model.snapshot import Foreign, Snapshot
 from netloom.model.walls import Walls
 from netloom.plan.effect import after
@@ -29,9 +30,9 @@ from netloom.topology.allocate import HostSubnet
 from netloom.topology.expand import Joined
 from netloom.topology.lend import Nic
 from netloom.topology.lower import BASELINE
+from netloom.topology.onhost import Occupied
 from netloom.topology.parse import Source, parse
-from netloom.topology.uplink import Exit, Outside
-from netloom.values import network_of
+from netloom.topology.uplink import Exit, Outside, Taken
 
 _NEWBORN = BASELINE | {
     f"net.{family}.conf.{which}.{setting}": "0"
@@ -119,21 +120,33 @@ class FakeMachine:
     def check_lasting(self) -> None:
         """All lasts as long as the machine."""
 
-    def host_subnets(self, lab: str) -> tuple[HostSubnet, ...]:
-        """Return the prefixes of the other labs' interfaces on the host."""
-        return tuple(
-            HostSubnet(network_of(addr.ip, addr.prefixlen), name, f"the lab `{other}`")
-            for other, netns in self._netns.items()
-            if other != lab
-            for name, link in netns.get(HOST, Netns()).links.items()
-            for addr in link.addrs
-        )
+    def occupied(self, lab: str) -> Occupied:
+        """Return what was given, and what other labs have of the host or are about to have."""
+        links: dict[str, str | None] = dict.fromkeys((*self._outside.links, *self._nics))
+        subnets: list[HostSubnet] = []
+        routes: dict[RouteKey, str] = {}
+        for other, has in self._reserved(lab):
+            links |= dict.fromkeys(has.links, other)
+            subnets += [HostSubnet(*each, other) for each in sorted(has.subnets)]
+            routes |= dict.fromkeys(has.routes, other)
+        return Occupied(tuple(subnets), links, routes)
 
-    def outside(self, lab: str, ports: Collection[tuple[str, int]] = ()) -> Outside:  # noqa: ARG002 - nobody listens here
-        """Return what lies around the host, other labs' interfaces too."""
+    def _reserved(self, lab: str) -> Iterator[tuple[str, Reservation]]:
+        """Yield what the other labs have of the host by their notes."""
+        others = (other for other in self.labs() if other != lab)
+        return ((other, self.journal(other).reserved()) for other in others)
+
+    def outside(self, lab: str, ports: Collection[tuple[str, int]] = ()) -> Outside:
+        """Return what lies around the host, other labs' interfaces and ports too."""
         others = self._host_links(lab)
         links = {**self._outside.links, **dict.fromkeys(others, "")}
-        return replace(self._outside, links=links, of_labs=frozenset(others))
+        taken = [
+            Taken(port.protocol, port.address, port.port, f"the lab `{other}` publishes it")
+            for other, has in self._reserved(lab)
+            for port in has.ports
+            if (port.protocol, port.port) in ports
+        ]
+        return replace(self._outside, links=links, of_labs=frozenset(others), taken=tuple(taken))
 
     def joined(self, segment: str) -> Joined:
         """Return a segment that was given; raises `Unavailable` for others."""
@@ -199,6 +212,11 @@ class FakeMachine:
         """Return the names of a lab's namespaces."""
         netns = self._netns.get(lab, {})
         return frozenset(name for name, one in netns.items() if not is_kept(name, one))
+
+    def lab_with(self, netns: str, *, but: str) -> str | None:
+        """Return which other lab than `but` has a namespace of this name, None if none."""
+        others = (lab for lab in self._netns if lab != but)
+        return next((lab for lab in others if netns in self.marked(lab)), None)
 
     def holders(self, names: Iterable[str]) -> Holders:
         """Return the processes that live in namespaces of these names."""

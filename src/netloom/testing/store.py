@@ -1,12 +1,15 @@
 """The memory of labs on a fake machine: what stands on disk on a real one, as bytes."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Self
 
 import msgspec
 
-from netloom.host.journal import Journal, Pending, Record
+from netloom.host.journal import Journal, Pending, Record, Unreadable
+from netloom.host.reservations import Waiting
 from netloom.model.objects import File
+from netloom.model.reservation import Reservation, reserved_by
 
 Event = Callable[[str], object]
 """Is told of each write before it is made; a process may die there."""
@@ -56,6 +59,18 @@ class FakeJournal(Journal):
 
     def __exit__(self, *_: object) -> None:
         """Leave all as it is."""
+
+    def lock_host(self, stopped: Callable[[], bool], waiting: Waiting | None = None) -> None:
+        """Lock nothing: nobody else is there."""
+
+    def reserved(self) -> Reservation:
+        """Return what the lab has of the host by its notes; what cannot be read says nothing."""
+        found = Reservation()
+        with suppress(Unreadable):
+            for note in (self.record(), self.pending()):
+                earlier = note.earlier if isinstance(note, Pending) else ()
+                found |= reserved_by([*earlier, note.desired], note.ports) if note else found
+        return found
 
     def record(self) -> Record | None:
         """Return what was applied last; raises `Unreadable`."""

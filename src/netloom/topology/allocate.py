@@ -35,8 +35,8 @@ class Held(Struct, frozen=True):
     """What a running lab holds: derived subnets by segment, derived addresses by interface.
 
     `baseline` are the inherited sysctls that had to be set, since a new namespace begins otherwise.
-    `ways` are the host's interfaces on networks with an uplink, by the network; `closed` is what
-    an exit must not newly forward to, by the exit.
+    `names` are the texts from which interfaces of the host have derived names, by the network or
+    namespace that each leads to; `closed` is what an exit must not newly forward to, by the exit.
     `guarded` are interfaces of the host that its own firewall would let in anything by. `secret` is
     drawn at the beginning, in hexadecimal digits: what only the lab knows.
     """
@@ -44,21 +44,21 @@ class Held(Struct, frozen=True):
     subnets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     baseline: tuple[str, ...] = ()
-    ways: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
     closed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     guarded: tuple[str, ...] = ()
     secret: str = ""
 
 
 class HostSubnet(Struct, frozen=True):
-    """A prefix that is connected to an interface of the host, and whose interface that is.
+    """A prefix that is connected to an interface of the host; `owner` is the lab that it is of.
 
     `leads_out`: whether a default route leads out of it.
     """
 
     prefix: str
     link: str
-    owner: str = ""
+    owner: str | None = None
     leads_out: bool = False
 
 
@@ -108,7 +108,8 @@ def _give_subnets(
             segment.subnets = list(segment.asked)
         elif not _bare(segment):
             old = held.subnets.get(segment.key, ())
-            if old and all(_fits(segment, prefix) for prefix in old):
+            beside = _Blocked(other.prefix for other in _beside(segment, host))
+            if old and all(_fits(segment, prefix) and beside.is_free(prefix) for prefix in old):
                 segment.subnets = list(old)
                 continue
             segment.subnets = [
@@ -169,6 +170,10 @@ class _Blocked:
         ranges = self.ranges[version]
         place = bisect_right(ranges, last, key=itemgetter(0)) - 1
         return ranges[place][1] if place >= 0 and ranges[place][1] >= first else None
+
+    def is_free(self, prefix: str) -> bool:
+        """Whether a prefix meets none of them."""
+        return self.end_of(family(prefix), *bounds(prefix)) is None
 
 
 # ── addresses ─────────────────────────────────────────────────────────────────────────────────────
@@ -321,27 +326,32 @@ def _say_overlap(
 
 
 def _check_host(fabric: Fabric, host: tuple[HostSubnet, ...]) -> None:
-    """Find subnets that overlap with what the host sees already, where the host takes part.
-
-    A program for `uplink: user` shows what plays the host the subnets beside the way out.
-    """
+    """Find subnets that overlap with what the host sees already, where the host takes part."""
     for segment in fabric.segments:
-        takes_part = any(port.end.netns == HOST for port in segment.ports)
-        shown = host if takes_part else [other for other in host if other.leads_out]
-        if not takes_part and not (segment.network and segment.network.uplink):
-            continue
-        for prefix in segment.subnets or _subnets_of(segment):
+        shown = _beside(segment, host)
+        for prefix in segment.subnets or _subnets_of(segment) if shown else ():
             for other in shown:
                 if overlap(prefix, other.prefix):
                     what = (
                         f"network `{segment.key}`" if segment.network else f"link `{segment.key}`"
                     )
-                    owner = f" ({other.owner})" if other.owner else ""
+                    owner = f" (the lab `{other.owner}`)" if other.owner else ""
                     fabric.say(
                         (*segment.path, "subnet"),
                         f"{prefix} of {what} overlaps {other.prefix} on host:{other.link}{owner}",
                         "choose another, or let it be derived",
                     )
+
+
+def _beside(segment: Segment, host: tuple[HostSubnet, ...]) -> tuple[HostSubnet, ...]:
+    """Return which subnets of the host are seen where a segment is, beside its own.
+
+    A program for `uplink: user` shows what plays the host the subnets beside the way out.
+    """
+    if any(port.end.netns == HOST for port in segment.ports):
+        return host
+    has_uplink = segment.network is not None and segment.network.uplink is not None
+    return tuple(other for other in host if has_uplink and other.leads_out)
 
 
 def _subnets_of(segment: Segment) -> list[str]:

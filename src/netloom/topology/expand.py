@@ -5,12 +5,12 @@ interface that there will be has its name, its namespace and its place in the fi
 """
 
 from collections.abc import Iterator, Mapping
-from zlib import crc32
 
 from msgspec import Struct, field
 
 from netloom.errors import Path, Problem
 from netloom.model.objects import HOST, End
+from netloom.topology.ifnames import HostNames, altname, short_name
 from netloom.topology.suggest import did_you_mean
 from netloom.topology.topology import (
     Addresses,
@@ -22,7 +22,7 @@ from netloom.topology.topology import (
     Wire,
     WireEnd,
 )
-from netloom.values import IFNAMSIZ, from_int, to_int
+from netloom.values import from_int, to_int
 
 DEFAULT_MTU = 1500
 
@@ -82,11 +82,21 @@ class Member(Struct):
 class Fabric(Struct):
     """The whole lab, taken apart."""
 
+    names: HostNames
     members: dict[str, Member] = field(default_factory=dict)
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
     segments: list[Segment] = field(default_factory=list)
     loopbacks: dict[str, list[str]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+
+    def link_text(self, netns: str, far: str) -> str:
+        """Return the text from which an interface has its name that leads to `far`.
+
+        In `host` it may be another than `far`, unless the file speaks of the interface.
+        """
+        host = self.members.get(HOST)
+        is_spoken_of = host is not None and short_name(far) in host.said.interfaces
+        return far if netns != HOST or is_spoken_of else self.names(far)
 
     def say(self, path: Path, message: str, hint: str = "", *, at_key: bool = False) -> None:
         """Note a mistake."""
@@ -109,15 +119,15 @@ def out_of(lab: str) -> str:
 
 def expand(
     topology: Topology,
-    ways: Mapping[str, str] | None = None,
+    names: HostNames | None = None,
     joined: Mapping[str, Joined] | None = None,
 ) -> Fabric:
     """Take a topology apart; mistakes are noted in the result, not raised.
 
-    `ways` are the names of the host's interfaces on networks with an uplink, `joined` what is known
-    of the segments that networks join.
+    `names` are for interfaces of the host, `joined` what is known of the segments that networks
+    join.
     """
-    fabric = Fabric()
+    fabric = Fabric(names=names or HostNames(topology.name))
     if topology.namespaces is not None:
         for name, said in topology.namespaces.items():
             _add_members(fabric, name, said, ("namespaces", name))
@@ -125,7 +135,7 @@ def expand(
         for name, path in _named_by_links(topology).items():
             _add_members(fabric, name, Namespace(), path)
     _add_networks(fabric, topology, joined or {})
-    _add_gateways(fabric, ways or {}, out_of(topology.name))
+    _add_gateways(fabric, out_of(topology.name))
     for number, wire in enumerate(topology.links):
         _add_wires(fabric, wire, ("links", number), topology)
     _check_interfaces(fabric)
@@ -156,21 +166,6 @@ def _add_members(fabric: Fabric, name: str, said: Namespace, path: Path) -> None
             fabric.members[single] = Member(said, path, number)
 
 
-def short_name(text: str) -> str:
-    """Return an interface name for a longer text: its beginning, and a digest of the whole.
-
-    The kernel takes 15 bytes; the whole text becomes an altname.
-    """
-    raw = text.encode()
-    if len(raw) < IFNAMSIZ:
-        return text
-    return f"{raw[:8].decode(errors='ignore')}-{crc32(raw) & 0xFFFFFF:06x}"
-
-
-def _altname(text: str) -> str:
-    return "" if len(text.encode()) < IFNAMSIZ else text
-
-
 # ── networks ──────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -193,7 +188,8 @@ def _add_networks(fabric: Fabric, topology: Topology, joined: Mapping[str, Joine
             segment = segments.get(network_name)
             path: Path = (*member.path, "networks", network_name)
             if segment is not None:
-                segment.ports.append(_membership_port(name, member, segment, membership, path))
+                port = _membership_port(fabric, name, member, segment, membership, path)
+                segment.ports.append(port)
             elif member.number == 0:
                 hint = did_you_mean(network_name, topology.networks)
                 fabric.say(path, f"no network `{network_name}`", hint, at_key=True)
@@ -213,7 +209,7 @@ def _join(fabric: Fabric, segment: Segment, found: Joined | None) -> None:
         segment.asked = found.subnets if network.subnets is None else network.subnets
 
 
-def _add_gateways(fabric: Fabric, ways: Mapping[str, str], out: str) -> None:
+def _add_gateways(fabric: Fabric, out: str) -> None:
     """Put the host first on every network with an uplink: the first address is the gateway's.
 
     With `uplink: user` it is the namespace that plays the host, and the host is not touched.
@@ -225,18 +221,19 @@ def _add_gateways(fabric: Fabric, ways: Mapping[str, str], out: str) -> None:
         of_host = [port for port in segment.ports if port.end.netns == gate]
         others = [port for port in segment.ports if port.end.netns != gate]
         if not of_host:
-            link = segment.network.bridge or ways.get(segment.key) or short_name(segment.key)
-            altname = "" if link == segment.key else _altname(segment.key)
+            text = segment.network.bridge or fabric.link_text(gate, segment.key)
             path: Path = (*segment.path, "uplink")
-            of_host = [Port(end=End(gate, link), path=path, asked=None, altname=altname)]
+            end = End(gate, short_name(text))
+            of_host = [Port(end=end, path=path, asked=None, altname=altname(text))]
         segment.ports = [*of_host, *others]
 
 
-def _membership_port(
-    name: str, member: Member, segment: Segment, membership: Membership, path: Path
+def _membership_port(  # noqa: PLR0913, PLR0917 - what a port is made of
+    fabric: Fabric, name: str, member: Member, segment: Segment, membership: Membership, path: Path
 ) -> Port:
     bridge = segment.network.bridge if segment.network and name == HOST else ""
-    link = membership.interface or bridge or short_name(segment.key)
+    text = membership.interface or bridge or fabric.link_text(name, segment.key)
+    link = short_name(text)
     said = member.said.interfaces.get(link, Interface())
     asked = membership.addresses if said.addresses is None else said.addresses
     return Port(
@@ -246,7 +243,7 @@ def _membership_port(
         mac=_counted_mac(membership.mac or said.mac, member.number),
         mtu=membership.mtu or said.mtu,
         up=said.up,
-        altname="" if membership.interface or bridge else _altname(segment.key),
+        altname=altname(text),
     )
 
 
@@ -314,7 +311,8 @@ def _wire_port(  # noqa: PLR0913, PLR0917 - one port of a wire of a group
     fabric: Fabric, wire: Wire, which: int, names: list[str], number: int, path: Path
 ) -> Port:
     end, far = wire.ends[which], names[1 - which]
-    link = end.interface or short_name(far)
+    text = end.interface or fabric.link_text(names[which], far)
+    link = short_name(text)
     member = fabric.members.get(names[which])
     said = member.said.interfaces.get(link, Interface()) if member else Interface()
     place: Path = (*path, "ends", which)
@@ -328,7 +326,7 @@ def _wire_port(  # noqa: PLR0913, PLR0917 - one port of a wire of a group
         mac=_counted_mac(said.mac, number),
         mtu=said.mtu,
         up=said.up,
-        altname="" if end.interface else _altname(far),
+        altname=altname(text),
     )
 
 

@@ -16,7 +16,8 @@ from netloom.errors import Path  # noqa: TC001 - one name for all that tells a p
 from netloom.model.marks import link_mark, lo_mark, port_mark
 from netloom.model.objects import HOST, Addr, Borrowed, Bridge, End, Link, Loopback, Other, Veth
 from netloom.model.walls import Across
-from netloom.topology.expand import Fabric, Joined, Port, Segment, branch_of, short_name
+from netloom.topology.expand import Fabric, Joined, Port, Segment, branch_of
+from netloom.topology.ifnames import short_name
 from netloom.topology.settings import ipv6_off
 from netloom.values import IFNAMSIZ, family, ip_and_length, network_of
 

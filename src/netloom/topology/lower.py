@@ -28,19 +28,21 @@ from netloom.model.objects import (
     Route,
 )
 from netloom.model.walls import Across, Through
-from netloom.topology.allocate import Held, HostSubnet, allocate
+from netloom.topology.allocate import Held, allocate
 from netloom.topology.commands import commands, twice
 from netloom.topology.commands import digest_of as command_digest
 from netloom.topology.etc import EtcFolders, Files, contents, digest_of
 from netloom.topology.expand import DEFAULT_MTU, Fabric, Joined, Member, expand, out_of
 from netloom.topology.expects import check_expects
+from netloom.topology.ifnames import HostNames
 from netloom.topology.lend import Nic, join_notes, lent
 from netloom.topology.loom import MAX_MEMBERS, SHARD, Loom, switch_of
 from netloom.topology.naming import Naming
+from netloom.topology.onhost import Occupied, others_links
 from netloom.topology.policy import HOST_PROTOCOL, Policy
 from netloom.topology.settings import contradictions, settings
 from netloom.topology.topology import Namespace, Topology
-from netloom.topology.uplink import Outside, Uplinks, host_names
+from netloom.topology.uplink import Outside, Uplinks
 from netloom.topology.usermode import all_by_user
 from netloom.values import family
 
@@ -65,12 +67,12 @@ class Around(Struct, frozen=True):
     """What `lower` is told of the machine and of the lab's earlier life.
 
     `ipv6`: whether the kernel has it; where not, nothing of it is derived or set. `hostname` is
-    the machine's own name, for the hosts files. `nics` are the
+    the machine's own name, for the hosts files. `host` is what others have there. `nics` are the
     interfaces of the host, `borrowed` those that the lab has as ports by now, as they were found.
     """
 
     held: Held = Held()
-    host: tuple[HostSubnet, ...] = ()
+    host: Occupied = Occupied()
     salt: str = ""
     ipv6: bool = True
     hostname: str = ""
@@ -97,10 +99,10 @@ def lower(topology: Topology, around: Around | None = None) -> Lowered:
     around = around or Around()
     if around.outside.is_apart:
         topology = all_by_user(topology)
-    ways = host_names(topology, around.held.ways, around.outside)
-    fabric = expand(topology, ways, around.joined)
+    names = HostNames(topology.name, around.held.names, around.host.links)
+    fabric = expand(topology, names, around.joined)
     pool = tuple(block for block in topology.pool if around.ipv6 or family(block) == 4)
-    host = (*around.host, *around.outside.subnets)
+    host = (*around.host.subnets, *around.outside.subnets)
     held = allocate(fabric, pool, around.held, host)
     naming = Naming(fabric)
     _check_names(fabric, topology, naming)
@@ -108,7 +110,10 @@ def lower(topology: Topology, around: Around | None = None) -> Lowered:
     uplinks.check_published()
     lowering = _Lowering(topology, fabric, naming, around, uplinks)
     desired = lowering.desired()
-    held = replace(held, ways=ways, closed=uplinks.closed, guarded=uplinks.guarded)
+    for name, message, hint in others_links(desired.netns[HOST], around.host):
+        place = lowering.loom.places.get(f"{HOST}:{name}", ("namespaces", HOST))
+        fabric.say(place, message, hint, at_key=True)
+    held = replace(held, names=names.given, closed=uplinks.closed, guarded=uplinks.guarded)
     check_expects(topology, fabric, naming)
     if fabric.problems:
         raise TopologyError(_unique(fabric.problems))

@@ -17,16 +17,17 @@ from msgspec import Struct, field
 
 from netloom.errors import Path
 from netloom.model.objects import HOST, Command
+from netloom.model.reservation import Port
 from netloom.model.walls import Published, Through
 from netloom.topology.allocate import Held, HostSubnet
-from netloom.topology.expand import TAP, Fabric, Segment, branch_of, out_of, short_name
+from netloom.topology.expand import TAP, Fabric, Segment, branch_of, out_of
 from netloom.topology.gate import ALL_IPV6, Inward, Way, table
 from netloom.topology.suggest import did_you_mean
 from netloom.topology.topology import Publish, Topology, Uplink
 from netloom.topology.usermode import hindrances, user_program
 from netloom.values import Family, family
 
-__all__ = ["Exit", "Outside", "Taken", "Uplinks", "Way", "host_names", "moved", "published_ports"]
+__all__ = ["Exit", "Outside", "Taken", "Uplinks", "Way", "moved"]
 
 _ANY = frozenset({"", "::"})
 _ALL_FORWARD = "net.ipv6.conf.all.forwarding"
@@ -47,7 +48,7 @@ class Taken(Struct, frozen=True):
     port: int
     owner: str = ""
 
-    def clashes(self, port: Publish) -> bool:
+    def clashes(self, port: Port | Publish) -> bool:
         """Whether a port cannot be published beside it."""
         if (self.protocol, self.port) != (port.protocol, port.port):
             return False
@@ -84,26 +85,6 @@ class Outside(Struct, frozen=True):
     no_tun: str | None = None
     subnets: tuple[HostSubnet, ...] = ()
     is_apart: bool = False
-
-
-def published_ports(topology: Topology) -> frozenset[tuple[str, int]]:
-    """Return the protocols and ports of the host that a topology publishes."""
-    every = (topology.namespaces or {}).values()
-    return frozenset((port.protocol, port.port) for said in every for port in said.publish)
-
-
-def host_names(topology: Topology, held: Mapping[str, str], outside: Outside) -> dict[str, str]:
-    """Return the name of the host's interface on each network with an uplink.
-
-    It is the network's, or, where the host has another of that name, that and the lab's.
-    """
-    names = {}
-    for name, network in topology.networks.items():
-        if network.uplink and not network.bridge:
-            plain = short_name(name)
-            taken = short_name(f"{name}.{topology.name}") if plain in outside.links else plain
-            names[name] = held.get(name, taken)
-    return names
 
 
 def moved(topology: Topology, closed: Collection[str], outside: Outside) -> str | None:

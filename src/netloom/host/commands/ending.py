@@ -32,8 +32,8 @@ from netloom.host.commands.processes import (
     runs,
     runs_dir,
 )
-from netloom.host.journal import boot_id
 from netloom.kernel.process import Process, descendants, environment, open_pidfd, processes, send
+from netloom.kernel.procfs import boot_id
 
 GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL."""

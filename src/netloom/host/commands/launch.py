@@ -23,11 +23,11 @@ import msgspec
 
 from netloom.errors import KernelError, Unavailable
 from netloom.host.commands.processes import MARK, Asked, Command, log_path, runs_dir
-from netloom.host.journal import boot_id
 from netloom.host.rootless import porter
 from netloom.host.rundir import make_lab_dir
 from netloom.kernel import modes, procfs
 from netloom.kernel.files import is_dir
+from netloom.kernel.procfs import boot_id
 from netloom.model.objects import HOST
 from netloom.values import NAME_MAX
 

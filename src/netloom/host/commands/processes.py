@@ -22,10 +22,10 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from netloom.host.journal import boot_id
 from netloom.host.rundir import lab_dir
 from netloom.kernel import process
 from netloom.kernel.files import exists
+from netloom.kernel.procfs import boot_id
 from netloom.model import objects
 from netloom.namespaces import view
 

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Self
 
 from netloom.errors import Interrupted, KernelError, NotReady, Unavailable
 from netloom.host.commands.processes import Command, Run, alive, log_path, read_run, runs, tail
-from netloom.host.journal import boot_id
 from netloom.kernel import inotify
 from netloom.kernel.files import exists
 from netloom.kernel.netlink import Rtnetlink
 from netloom.kernel.process import age, descendants, open_pidfd, processes
+from netloom.kernel.procfs import boot_id
 from netloom.kernel.sockets import (
     diag_socket,
     file_at,

@@ -22,7 +22,7 @@ from netloom.model.marks import run_mark
 from netloom.model.objects import HOST, Addr, Desired, End, Link, Nexthop, Route, Veth
 from netloom.namespaces.handle import open_self
 from netloom.namespaces.targets import open_target
-from netloom.topology.expand import short_name
+from netloom.topology.ifnames import short_name
 from netloom.values import bounds, contains, from_int
 from netloom.wire.rtnetlink import (
     Peer,

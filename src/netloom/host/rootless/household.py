@@ -122,15 +122,17 @@ def _make(folder: str, outside: socket.socket) -> int:
     isolate.become_root(mapping)
     syscalls.unshare(syscalls.CLONE_NEWNS)
     syscalls.propagation("/", syscalls.MS_SLAVE, recursive=True)
+    outer_run = porter.opened_run()
     cover.lay_run()
     listener = porter.listen(_BESIDE)
     own = os.pidfd_open(os.getpid())
     pid = os.fork()
     if pid == 0:
-        _be_the_porter(listener, own)
+        _be_the_porter(listener, own, outer_run)
     other = os.pidfd_open(pid)
     listener.close()
     os.close(own)
+    os.close(outer_run)
     try:
         _settle(folder, pid)
     except (OSError, NetloomError):
@@ -151,10 +153,10 @@ def _settle(folder: str, other: int) -> None:
     modes.write(f"{folder}/holder", said.encode(), modes.PRIVATE)
 
 
-def _be_the_porter(listener: socket.socket, holder: int) -> None:
+def _be_the_porter(listener: socket.socket, holder: int, run: int) -> None:
     _let_go()
     process.rename(porter.NAME)
-    porter.serve(listener, holder)
+    porter.serve(listener, holder, run)
     end_commands()
     os._exit(0)
 

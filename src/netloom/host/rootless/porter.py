@@ -120,15 +120,23 @@ def listen(path: str) -> socket.socket:
     return listener
 
 
-def stand_by(path: str, program: int) -> None:
+def opened_run() -> int:
+    """Open the /run that we see: by it a porter finds what root's labs have of its network.
+
+    Should: be called before another is laid over it.
+    """
+    return os.open("/run", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def stand_by(path: str, program: int, run: int) -> None:
     """Be a porter as long as a program lives, which is open (pidfd_open(2)); say when we listen."""
     with listen(path) as listener:
         os.write(1, b".")
-        serve(listener, program)
+        serve(listener, program, run)
 
 
-def serve(listener: socket.socket, end: int) -> None:
-    """Do what is asked, until `end` is readable."""
+def serve(listener: socket.socket, end: int, run: int) -> None:
+    """Do what is asked, until `end` is readable; `run` is the /run of the network outside, open."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
     poll = select.poll()
     poll.register(listener, select.POLLIN)
@@ -136,16 +144,16 @@ def serve(listener: socket.socket, end: int) -> None:
     while end not in (fd for fd, _ in poll.poll()):
         with listener.accept()[0] as asked:
             if os.fork() == 0:
-                _answer(asked)
+                _answer(asked, run)
                 os._exit(0)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
-def _answer(asked: socket.socket) -> None:
+def _answer(asked: socket.socket, run: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     fds = socket.recv_fds(asked, 1, _STREAMS)[1]
     what, *told = marshal.loads(_all_of(asked))  # noqa: S302 - from the user's own processes
-    answer = _spawned(fds, *told) if what == "spawn" else _looked(*told)
+    answer = _spawned(fds, *told) if what == "spawn" else _looked(run, *told)
     with suppress(OSError):  # whoever asked was killed meanwhile
         asked.sendall(answer)
 
@@ -159,7 +167,7 @@ def _spawned(fds: list[int], argv: list[str], env: dict[str, str]) -> bytes:
     return str(os.waitpid(pid, 0)[1]).encode()
 
 
-def _looked(lab: str, ports: list[tuple[str, int]], env: dict[str, str]) -> bytes:
+def _looked(run: int, lab: str, ports: list[tuple[str, int]], env: dict[str, str]) -> bytes:
     """Return what we see, from where we are."""
     import msgspec
 
@@ -167,4 +175,4 @@ def _looked(lab: str, ports: list[tuple[str, int]], env: dict[str, str]) -> byte
 
     os.environ.clear()
     os.environ.update(env)
-    return msgspec.json.encode(look_around(lab, ports))
+    return msgspec.json.encode(look_around(lab, ports, f"/proc/self/fd/{run}"))

@@ -24,10 +24,10 @@ from msgspec.structs import replace
 
 from netloom.errors import KernelError
 from netloom.host import sysctl
-from netloom.host.journal import boot_id
 from netloom.host.rundir import RUN_DIR
 from netloom.kernel import modes
 from netloom.kernel.files import is_dir
+from netloom.kernel.procfs import boot_id
 
 CLAIMS_DIR = f"{RUN_DIR}/claims"
 _FORWARD = "net.ipv4.ip_forward"

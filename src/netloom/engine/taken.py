@@ -1,0 +1,47 @@
+"""What others have on the host by now that a lab would have again."""
+
+from collections.abc import Iterator
+
+from netloom.errors import Unavailable
+from netloom.host.journal import Record
+from netloom.host.machine import Machine
+from netloom.model.objects import HOST
+from netloom.model.reservation import Port, Reservation, reserved_by
+from netloom.topology.onhost import Occupied
+from netloom.values import overlap
+
+
+def refuse_taken(past: Record, machine: Machine) -> None:
+    """Raise `Unavailable` where others have what an earlier state of a lab has on the host."""
+    wanted = reserved_by([past.desired], past.ports)
+    found = list(_overlaps(wanted, machine.occupied(past.lab)))
+    ports = shared_ports(past, machine)
+    found += [f"port {port.port} of the host is taken: {owner}" for port, owner in ports]
+    if found:
+        reason = f"the state of `{past.lab}` to go back to is in the way of others: "
+        raise Unavailable(reason + "; ".join(found), "netloom up FILE makes it anew")
+
+
+def _overlaps(wanted: Reservation, occupied: Occupied) -> Iterator[str]:
+    for prefix, _ in sorted(wanted.subnets):
+        for other in occupied.subnets:
+            if overlap(prefix, other.prefix):
+                yield f"{prefix} overlaps {other.prefix} on {HOST}:{other.link}{_of(other.owner)}"
+    for name in sorted(wanted.links & occupied.links.keys()):
+        yield f"an interface `{HOST}:{name}` exists{_of(occupied.links[name])}"
+    for key in sorted(wanted.routes & occupied.routes.keys()):
+        yield f"a route to {key[0]} exists{_of(occupied.routes[key])}"
+
+
+def _of(lab: str | None) -> str:
+    return f" (the lab `{lab}`)" if lab else ""
+
+
+def shared_ports(record: Record, machine: Machine) -> list[tuple[Port, str]]:
+    """Return the ports that a lab publishes and somebody else has as well, each with who it is."""
+    if not record.ports:
+        return []
+    ports = {(port.protocol, port.port) for port in record.ports}
+    taken = machine.outside(record.lab, ports).taken
+    every = ((port, other) for port in sorted(record.ports) for other in taken)
+    return [(port, other.owner) for port, other in every if other.clashes(port)]
