@@ -1,5 +1,6 @@
 """`attach identify pids del --wait --kill`: real processes, threads, descriptors and sockets."""
 
+import errno
 import json
 import os
 import signal
@@ -20,7 +21,7 @@ from netloom.namespaces.holding import identity
 from netloom.namespaces.monitor import changes, watch
 from tests.hosts.machine import on_a_machine
 from tests.hosts.netloom import Ended as End
-from tests.hosts.netloom import command, ended, netloom
+from tests.hosts.netloom import Warm, command, ended, netloom
 from tests.hosts.programs import python, ran, says
 
 LIVES = """
@@ -505,3 +506,50 @@ def completed(*words: str) -> list[str]:
         "COMP_CWORD": str(len(words)),
     }
     return [line.partition(",")[2] for line in ran(*command(), env=env).stdout.splitlines()]
+
+
+# ── errors on the way ─────────────────────────────────────────────────────────────────────
+
+
+@on_a_machine
+def test_names_are_all_made_or_none() -> None:
+    """Whatever call fails on the way, what was made before is undone, and told so."""
+    says("ip", "netns", "add", "mine")
+    with Warm() as warm:
+        calls = warm.calls("add", "a", "b", "c")
+        warm("del", "a", "b", "c")
+        for at, call in enumerate(calls, 1):
+            ended = warm.refuse(at, errno.ENOBUFS, "add", "a", "b", "c")
+            told = {1: "all that was done has been undone\n", 2: "run it as root"}[ended["status"]]
+            assert told in ended["stderr"], (call, ended)
+            assert (call, names.names()) == (call, ["mine"])
+
+
+@on_a_machine
+def test_a_name_that_is_refused_is_no_file_either() -> None:
+    """Whatever call of `attach` fails."""
+    says("ip", "netns", "add", "mine")
+    with Warm() as warm:
+        calls = warm.calls("attach", "a", "/run/netns/mine")
+        warm("del", "a")
+        for at, call in enumerate(calls, 1):
+            ended = warm.refuse(at, errno.ENOMEM, "attach", "a", "/run/netns/mine")
+            assert (call, ended["status"] in {1, 2}) == (call, True)
+            assert "Cannot allocate memory" in ended["stderr"]
+            assert (call, names.names()) == (call, ["mine"])
+
+
+@on_a_machine
+def test_del_goes_on_over_a_name_that_cannot_go() -> None:
+    """It tells which, and all others are gone."""
+    with Warm() as warm:
+        warm("add", "a", "b", "c")
+        calls = warm.calls("del", "a", "b", "c")
+        for at, call in enumerate(calls, 1):
+            warm("add", "a", "b", "c")
+            ended = warm.refuse(at, errno.EIO, "del", "a", "b", "c")
+            name = call[-1]
+            told = f"cannot change /run/netns/{name}: Input/output error"
+            assert (ended["status"], told in ended["stderr"]) == (1, True), (call, ended)
+            assert (call, names.names()) == (call, [name])
+            warm("del", name)

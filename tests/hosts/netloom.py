@@ -144,6 +144,10 @@ class Warm:
         """Run netloom, and press Ctrl-C at the call of this number; return how it ended."""
         return self.ask(argv, follow=True, at=at, signal=int(signal.SIGINT))
 
+    def refuse(self, at: int, number: int, *argv: str) -> dict[str, Any]:
+        """Run netloom, and have its call of this number fail with an errno; return how it ended."""
+        return self.ask(argv, follow=True, at=at, errno=number)
+
     def meanwhile(self, about: str, command: Sequence[str], *argv: str) -> dict[str, Any]:
         """Run netloom, and a command of somebody else's before its first call about something."""
         calls = self.calls(*argv)

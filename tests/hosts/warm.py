@@ -11,7 +11,8 @@ can leave: between two of them nothing changes.
 that nothing is missed here); it counts by thread, so by it alone some calls are never reached.
 
 What is asked and answered is a line of JSON: {"argv": […], "follow": true, "at": 7, "signal": 9}
-or, instead of the signal, "meanwhile" with a command that somebody else runs just then.
+or, instead of the signal, "errno" with what the call fails with, or "meanwhile" with a command that
+somebody else runs just then.
 """
 
 import ctypes
@@ -187,8 +188,9 @@ def _become_netloom(argv: list[str], out: int, err: int, tell: int) -> NoReturn:
 STREAMS = ((0, "r"), (1, "w"), (2, "w"))
 
 
-def _hear(pid: int, told: int, at: int, act: Callable[[int], bool]) -> list[str]:
+def _hear(pid: int, told: int, order: dict[str, Any]) -> list[str]:
     """Let a fork go on from call to call, and act at one; return what it called."""
+    at, act, refusal = order.get("at", 0), _act(order), order.get("errno", 0)
     name_of = {number: name for name, number in NUMBERS[platform.machine()].items()}
     answer = os.read(told, 16)
     if not answer:
@@ -216,6 +218,9 @@ def _hear(pid: int, told: int, at: int, act: Callable[[int], bool]) -> list[str]
             last = call
             if about and not again:
                 calls.append(f"{call.name} {about}")
+                if len(calls) == at and refusal:
+                    _asked(listener, _SEND, bytearray(_ANSWER.pack(identity, 0, -refusal, 0)))
+                    continue
                 if len(calls) == at and act(pid):
                     break
             _asked(listener, _SEND, bytearray(_ANSWER.pack(identity, 0, 0, _CONTINUE)))
@@ -282,7 +287,7 @@ def _ran(order: dict[str, Any]) -> dict[str, object]:
         os.close(told)
         _become_netloom(order["argv"], out, err, tell if follow else 0)
     os.close(tell)
-    calls = _hear(pid, told, order.get("at", 0), _act(order)) if follow else []
+    calls = _hear(pid, told, order) if follow else []
     _, ended = os.waitpid(pid, 0)
     os.close(told)
     texts = [os.pread(fd, 1 << 20, 0).decode() for fd in (out, err)]
@@ -294,7 +299,7 @@ def _ran(order: dict[str, Any]) -> dict[str, object]:
 
 def serve(orders: TextIO) -> None:
     """Run what is asked for until nothing more is."""
-    for module in ("__main__", "cli.main", "cli.labs"):
+    for module in ("__main__", "cli.main", "cli.labs", "cli.wires", "host.byhand.undoing"):
         import_module(f"netloom.{module}")  # so that the forks need not
     for line in orders:
         print(json.dumps(_ran(json.loads(line))), flush=True)  # noqa: T201

@@ -4,13 +4,13 @@ They end with 2 before anything is touched, with 1 after undoing.
 """
 
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from netloom.cli.grammar import Argument, Option, Verb, seconds, verb
 from netloom.cli.named import namespaces, or_stop, reason, rows
 from netloom.cli.output import INTERRUPTED, REFUSED, TRIED, Stop, answer, tell, write
-from netloom.errors import KernelError, NetloomError, printable
+from netloom.errors import FAILURES, NetloomError, failure, printable
 from netloom.namespaces.handle import NoSuchNetns, path_of
 
 if TYPE_CHECKING:
@@ -56,18 +56,35 @@ def _make(wanted: Iterable[str], stop: "Brake") -> None:
     """Make all namespaces, or none."""
     from netloom.namespaces import names
 
-    with ExitStack() as undo:
+    made: list[str] = []
+    try:
         for name in wanted:
-            try:
-                names.create(name)
-            except (NetloomError, KernelError) as error:
-                message = f"cannot make namespace `{name}`: {error}"
-                raise Stop(message, TRIED) from error
-            undo.callback(names.remove, name)
+            names.create(name)
+            made.append(name)
             if stop.pulled:
-                message = "interrupted; all that was done has been undone"
-                raise Stop(message, INTERRUPTED)
-        undo.pop_all()
+                raise Stop(f"interrupted; {_unmade(made)}", INTERRUPTED)
+    except (NetloomError, *FAILURES) as error:
+        message = f"cannot make namespace `{name}`: {_told(error)}\n{_unmade(made)}"
+        raise Stop(message, TRIED) from error
+
+
+def _told(error: Exception) -> str:
+    return str(error if isinstance(error, NetloomError) else failure(error))
+
+
+def _unmade(made: list[str]) -> str:
+    """Take names away again, and return what became of them."""
+    from netloom.namespaces import names
+
+    left = []
+    for name in made:
+        try:
+            names.remove(name)
+        except NetloomError:
+            left.append(name)
+    if left:
+        return f"left behind: {', '.join(left)}\nhint: netloom del {' '.join(left)}"
+    return "all that was done has been undone"
 
 
 @verb("attach", Argument("name"), Argument("what", "PID|PATH"))
@@ -87,8 +104,8 @@ def attach_command(name: str, what: str) -> None:
         or_stop(names.prepare, REFUSED)
         try:
             names.attach(name, f"/proc/thread-self/fd/{netns.fd}")
-        except (NetloomError, KernelError) as error:
-            message = f"cannot attach `{name}` to {what}: {error}"
+        except (NetloomError, *FAILURES) as error:
+            message = f"cannot attach `{name}` to {what}: {_told(error)}"
             raise Stop(message, TRIED) from error
     _tell_private()
 
@@ -96,8 +113,9 @@ def attach_command(name: str, what: str) -> None:
 def _tell_private() -> None:
     from netloom.namespaces import holder, names
 
-    if names.private() and not holder.lasts():
-        tell(f"note: {names.NETNS_DIR} is not shared with the machine: seen from here only")
+    with suppress(*FAILURES):  # it is done, whatever cannot be seen now
+        if names.private() and not holder.lasts():
+            tell(f"note: {names.NETNS_DIR} is not shared with the machine: seen from here only")
 
 
 def _check_free(name: str, wanted: tuple[str, ...]) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from netloom.cli.named import reason
 from netloom.cli.output import REFUSED, TRIED, Stop, tell
-from netloom.errors import NetloomError
+from netloom.errors import FAILURES, NetloomError, failure
 from netloom.host.brake import held_back
 from netloom.namespaces import names
 from netloom.namespaces.belonging import named
@@ -66,12 +66,16 @@ def _make_room(number: int) -> None:
 
 
 def _remove(wanted: tuple[str, ...]) -> None:
+    """Take all names away that can be; raises `Stop` with those that stay, and why."""
+    refused = []
     for name in wanted:
         try:
             with held_back(deadly=True):
                 names.remove(name)
         except NetloomError as error:
-            raise Stop(reason(error), TRIED) from error
+            refused.append(reason(error))
+    if refused:
+        raise Stop("\n".join(refused), TRIED)
 
 
 def _live(wanted: tuple[str, ...], stack: ExitStack) -> list[_Live]:
@@ -122,6 +126,13 @@ def _kill(live: list[_Live]) -> None:
 
 def _tell_why(live: list[_Live], *, wholly: bool = False) -> None:
     """Say who holds what has lost its name; `wholly` looks for sockets and mounts, too."""
+    try:
+        _look_why(live, wholly=wholly)
+    except FAILURES as error:  # they are gone all the same
+        tell(f"note: who holds what was deleted cannot be seen: {failure(error)}")
+
+
+def _look_why(live: list[_Live], *, wholly: bool) -> None:
     own = _own()
     for each in live:
         if each.identity == own:
