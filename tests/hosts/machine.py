@@ -110,10 +110,13 @@ def mount_points(under: str = "/") -> list[str]:
     return sorted(line for line in found if line.startswith(under))
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait until something is true of links and routes; look again when the kernel says so."""
+def wait_for(condition: Callable[[], bool], timeout: float = 60) -> None:
+    """Wait until something is true of links and routes; look again when the kernel says so.
+
+    Raises `TimeoutError` where it says nothing for this many seconds.
+    """
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as events:
         events.bind((0, _RTMGRP_LINK | _RTMGRP_IPV6_ROUTE))
-        events.settimeout(60)
+        events.settimeout(timeout)
         while not condition():
             events.recv(1 << 16)

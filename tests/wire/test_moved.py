@@ -83,7 +83,7 @@ def test_a_neighbour_that_somebody_set_comes_again() -> None:
     found = neighbour_again(NEIGHBOUR, 4, 7)
 
     assert found is not None
-    assert found[0] == "10.0.0.9"
+    assert found[0] == "10.0.0.9 lladdr 02:00:00:00:00:09"
     assert neighbour_again(NEIGHBOUR, 5, 7) is None
     assert neighbour_again(learned, 4, 7) is None
 

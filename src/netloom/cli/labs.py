@@ -1,4 +1,4 @@
-"""The verbs of labs: `up down plan verify undo labs`, and what belongs to their files."""
+"""The verbs of labs: `up down plan verify labs`, and what belongs to their files."""
 
 import os
 from collections import Counter
@@ -42,7 +42,7 @@ def _labs(before: Sequence[str], incomplete: str) -> list[str]:  # noqa: ARG001 
     return [name for name in ThisMachine().labs() if name.startswith(incomplete)]
 
 
-_LAB = Argument("lab", "[LAB]", default="", complete=_labs)
+LAB = Argument("lab", "[LAB]", default="", complete=_labs)
 
 
 def _load(file: str) -> Source:
@@ -181,7 +181,7 @@ def _attempt(lab: str, desired: Desired) -> str | None:
 
 @verb(
     "down",
-    _LAB,
+    LAB,
     Option("--all", key="every", says="Take every lab down."),
     Option("--force", says="Also what others put into the lab's namespaces."),
     _QUIET,
@@ -189,7 +189,7 @@ def _attempt(lab: str, desired: Desired) -> str | None:
 def down_command(lab: str, *, every: bool, force: bool, quiet: bool) -> None:
     """Take a lab down, and leave nothing."""
     with refusals():
-        names = front.dependents_first(ThisMachine()) if every else [_lab(lab)]
+        names = front.dependents_first(ThisMachine()) if every else [lab_meant(lab)]
     troubles = []
     for name in names:
         try:
@@ -221,8 +221,8 @@ def _tell_down(name: str, report: front.Report | None) -> None:
         tell(f"note: {note}")
 
 
-def _lab(text: str) -> str:
-    """Return the lab that LAB means; a name or a file that nobody knows is a mistake."""
+def lab_meant(text: str) -> str:
+    """Return the lab that LAB means; raises `Stop` for a name or a file that nobody knows."""
     machine = ThisMachine()
     name = front.lab_name(text or f"./{front.DEFAULT_FILE}", machine)
     remembered = machine.labs()
@@ -274,11 +274,11 @@ def _print_plan(steps: Plan) -> None:
     write(text.decode() + "\n")
 
 
-@verb("verify", _LAB, _JSON)
+@verb("verify", LAB, _JSON)
 def verify_command(lab: str, *, as_json: bool) -> None:
     """Ask whether it is still what was applied."""
     with refusals():
-        name = _lab(lab)
+        name = lab_meant(lab)
         steps = None if _is_down(name) else front.verify(name)
         elsewhere = "" if steps is None else front.moved(name)
         shared = [] if steps is None else front.shared(name)
@@ -301,24 +301,6 @@ def verify_command(lab: str, *, as_json: bool) -> None:
         raise Stop("\n".join(shared), NO)
     if not as_json:
         answer(f"{name}  is as it was applied")
-
-
-@verb("undo", _LAB, Option("--list", key="listed", says="List the states to go back to."))
-def undo_command(lab: str, *, listed: bool) -> None:
-    """Go back to before netloom's last change."""
-    with refusals():
-        name = _lab(lab)
-        if listed:
-            for past in front.pasts(name):
-                answer(f"{past.number}  {past.command}, {counted(past.namespaces, 'namespace')}")
-            return
-        report = front.undo(name, waiting=tell)
-    if report is None:
-        message = f"{name}: there is nothing to undo"
-        raise Stop(message, REFUSED)
-    answer(plan_text(report.plan))
-    for note in report.notes:
-        tell(f"note: {note}")
 
 
 @verb("labs", _JSON)
@@ -389,7 +371,6 @@ COMMANDS: tuple[Verb, ...] = (
     down_command,
     plan_command,
     verify_command,
-    undo_command,
     labs_command,
     init_command,
     schema_command,

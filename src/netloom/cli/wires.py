@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netloom.cli.grammar import Argument, Option, Verb, verb
 from netloom.cli.named import namespaces, reason
-from netloom.cli.output import REFUSED, Stop, answer, refusals, tell
+from netloom.cli.output import REFUSED, TRIED, Stop, answer, refusals, tell
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netloom.host.byhand.interface import Given
+    from netloom.host.byhand.undoing import Undone
     from netloom.host.byhand.wiring import WireEnd
     from netloom.namespaces.targets import Target
 
@@ -62,12 +66,13 @@ def wire_command(words: tuple[str, ...], mtu: str) -> None:
         ends = _ends(words)
     except ValueError as error:
         raise _stop(str(error)) from error
+    _finish()
     with refusals(), _near(ends[0].text) as near, _near(ends[1].text) as far:
         made = (_end(ends[0], near, far), _end(ends[1], far, near))
         if near.netns.inode == far.netns.inode and made[0].link == made[1].link:
             raise _stop(f"both ends would be `{made[0].name}`\nhint: name them: {near.text}:IF")
-        make(*made, size)
         labs = _lab(near), _lab(far)
+        make(*made, size)
     for end in made:
         answer("  ".join([end.name, *map(str, end.addrs)]))
     gone = next((end for end in made if end.target.ip.startswith("ip")), made[0])
@@ -132,10 +137,13 @@ def _end(asked: _Asked, here: "Target", there: "Target") -> "WireEnd":
 
 def _lab(target: "Target") -> str | None:
     """Return the lab that a namespace belongs to, None for nobody's."""
-    from netloom.namespaces.belonging import lab_here
-    from netloom.namespaces.enter import enter
+    from netloom.host.byhand.endpoint import conversation
+    from netloom.host.cannot_look import looking
+    from netloom.model.marks import lab_of
+    from netloom.wire.rtnetlink import get_link, read_links
 
-    return enter(target.netns, lab_here)
+    with looking(), conversation(target) as rt:
+        return lab_of(read_links([rt.ask(get_link("lo"))])[0].alias)
 
 
 # ── move ──────────────────────────────────────────────────────────────────────────────────
@@ -149,27 +157,35 @@ def _lab(target: "Target") -> str | None:
 )
 def move_command(origin: str, goal: str, force: bool) -> None:
     """Move an interface into another namespace, with its addresses, routes, MTU and state."""
-    from netloom.host.byhand.moving import Place, move
+    from netloom.host.byhand.endpoint import Endpoint
+    from netloom.host.byhand.moving import move
 
     here, link = _place(origin)
     there, name = _place(goal)
     if not link:
         raise _stop(f"`{origin}` names no interface, such as `{origin}:eth0`")
+    led = _finish()
+    if led and (led.came, led.went) == (f"{here}:{link}", f"{there}:{name or link}"):
+        return
     with refusals(), _near(here) as source, _near(there) as target:
-        came, went = Place(source, link), Place(target, name or link)
-        moved = move(came, went, force=force)
+        came, went = Endpoint(source, link), Endpoint(target, name or link)
         lab = _lab(target)
-    kept = [
-        "up" if moved.up else "down",
-        *([_counted(moved.addrs, "address", "addresses")] if moved.addrs else []),
-        *([_counted(moved.routes, "route", "routes")] if moved.routes else []),
-    ]
-    answer(f"{came} is {went}  {', '.join(kept)}")
+        given = move(came, went, force=force)
+    answer(f"{came} is {went}  {_kept(given)}")
     answer(f"back: netloom move {went} {came}")
-    for note in moved.notes:
-        tell(f"note: {note}")
+    for lack in given.lacks:
+        tell(f"note: not kept: {lack.what}: {lack.why}")
     if lab:
         tell(f"note: `{there}` is of lab `{lab}`: move it back before netloom down {lab}")
+
+
+def _kept(given: "Given") -> str:
+    parts = [
+        "up" if given.up else "down",
+        *([_counted(given.addrs, "address", "addresses")] if given.addrs else []),
+        *([_counted(given.routes, "route", "routes")] if given.routes else []),
+    ]
+    return ", ".join(parts)
 
 
 def _place(text: str) -> tuple[str, str]:
@@ -185,6 +201,62 @@ def _place(text: str) -> tuple[str, str]:
 
 def _counted(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
+
+
+# ── undo ──────────────────────────────────────────────────────────────────────────────────
+
+
+def begun() -> bool:
+    """Whether somebody was killed over a wire or a move."""
+    from netloom.host.byhand.undo_log import entries
+
+    with refusals():
+        return any(not entry.done for entry in entries())
+
+
+def undo_last() -> bool:
+    """Take the last move back, and tell; return whether there was any."""
+    from netloom.host.byhand.undoing import undo
+
+    with refusals():
+        undone = undo()
+    if undone:
+        _tell_undone(undone, answer)
+    return undone is not None
+
+
+def list_moves() -> None:
+    """Print the moves that can be taken back, the latest first."""
+    from netloom.host.byhand.undo_log import entries
+
+    with refusals():
+        found = entries()
+    for entry in found:
+        answer(f"{entry.number}  {entry.what}{'' if entry.done else ', interrupted'}")
+
+
+def _finish() -> "Undone | None":
+    """Take back what somebody was killed over, before anything else is done; return what."""
+    from netloom.host.byhand.undoing import finish
+
+    with refusals():
+        undone = finish()
+    if undone:
+        tell("note: an earlier command was interrupted; first, what it left is led back:")
+        _tell_undone(undone, tell)
+    return undone
+
+
+def _tell_undone(undone: "Undone", say: "Callable[[str], None]") -> None:
+    if not undone.given:
+        say(f"{undone.came} is gone again")
+        return
+    say(f"{undone.came} is {undone.went}  {_kept(undone.given)}")
+    lacks = undone.given.lacks
+    if lacks:
+        lines = [f"`{undone.went}` does not have {lack.what} again: {lack.why}" for lack in lacks]
+        lines += [f"  as a command: {lack.command}" for lack in lacks if lack.command]
+        raise Stop("\n".join(lines), TRIED)
 
 
 COMMANDS: tuple[Verb, ...] = (

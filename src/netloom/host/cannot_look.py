@@ -1,12 +1,23 @@
 """Why the machine cannot be looked at, in words for whoever asked."""
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from netloom.errors import KernelError, Unavailable, failure
+from netloom.errors import FAILURES, KernelError, Unavailable, failure
 from netloom.namespaces.cover import REMEDY
 
 _MOVES = ("unshare", "nsenter")
 """How what is asked begins where even a nameless namespace could not be made or entered."""
+
+
+@contextmanager
+def looking() -> Iterator[None]:
+    """Raise `Unavailable` where looking, which the block does, meets one of `FAILURES`."""
+    try:
+        yield
+    except FAILURES as error:
+        raise cannot_look(error) from error
 
 
 def cannot_look(error: BaseException) -> Unavailable:

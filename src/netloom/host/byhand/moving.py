@@ -1,130 +1,88 @@
 """Moving an interface into another namespace, with what the kernel takes from it on the way.
 
-The kernel sets it down and flushes it, so all is read before and made again after: addresses,
-routes, neighbours that somebody set, the mode of IPv6 address generation, that it is up. Name, MAC,
-MTU, altnames and alias go with the link. Settings below /proc/sys/net and queueing disciplines are
-those of the new namespace.
-
 Rule 1: moving, and setting up where it was up, are done or undone. An address or a route that the
 other namespace refuses is told, and the move stands.
-Rule 2: undoing is the same move, backwards, with the same list.
+Rule 2: all that it had is noted before it leaves. Whatever comes then, an error, a signal, a kill,
+`lead_back` looks where it is, and gives it what it lacks: that is how a move is undone, too.
+Rule 3: an interface is known by the namespace, its index there, and what else of it is the same.
 """
 
 import errno
-from collections.abc import Iterator
-from contextlib import suppress
-from typing import NamedTuple
+import os
+from contextlib import ExitStack, suppress
 
-from netloom.errors import Interrupted, KernelError, Refused, Unavailable
-from netloom.host.brake import brake
-from netloom.host.byhand.wiring import conversation, is_taken
+from netloom.errors import FAILURES, Interrupted, KernelError, Refused, Unavailable, failure
+from netloom.host.brake import Brake, brake
+from netloom.host.byhand.endpoint import Endpoint, Seat, conversation, free_index, is_taken
+from netloom.host.byhand.interface import Given, Interface, give, lacking, read
+from netloom.host.byhand.undo_log import Move, Spot, UndoLog, Wire, entries
+from netloom.host.cannot_look import looking
 from netloom.kernel.files import exists
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.marks import lab_of
 from netloom.namespaces.handle import open_self
 from netloom.namespaces.holding import identity
-from netloom.namespaces.targets import Target
-from netloom.render.text import route_words
-from netloom.wire.constants import AF_INET
-from netloom.wire.moved import (
-    addr_again,
-    dump_neighbours,
-    is_near,
-    leads_through,
-    link_move,
-    may_move,
-    neighbour_again,
-    route_again,
-)
-from netloom.wire.rtnetlink import (
-    Message,
-    SeenLink,
-    dump_addrs,
-    dump_links,
-    dump_routes,
-    get_link,
-    link_set,
-    read_addrs,
-    read_links,
-    read_routes,
-)
+from netloom.namespaces.targets import Target, open_target
+from netloom.wire.moved import link_move, may_move
+from netloom.wire.rtnetlink import SeenLink, dump_links, get_link, read_links, read_routes
 
 _DEFAULTS = {"0.0.0.0/0", "::/0"}
+_UNDO = "netloom undo"
 
 
-class Place(NamedTuple):
-    """An interface in a namespace, there or to be there."""
-
-    target: Target
-    link: str
-
-    def __str__(self) -> str:
-        """Return it as people write it: `red:eth0`."""
-        return f"{self.target.text}:{self.link}"
-
-
-class Moved(NamedTuple):
-    """What came along, and in words what did not."""
-
-    up: bool
-    addrs: int
-    routes: int
-    notes: tuple[str, ...]
-
-
-class _Before(NamedTuple):
-    """An interface as it was read; addresses, routes and neighbours as the kernel told them."""
-
-    link: SeenLink
-    addrs: tuple[bytes, ...]
-    routes: tuple[bytes, ...]
-    neighbours: tuple[bytes, ...]
-    names: dict[int, str]
-
-
-def move(origin: Place, goal: Place, *, force: bool = False) -> Moved:
+def move(origin: Endpoint, goal: Endpoint, *, force: bool = False) -> Given:
     """Move an interface; raises `Unavailable` before anything is touched, `Refused` when undone.
 
     `force` moves one of a lab, too, and the one that leads out of the host.
     """
-    with conversation(origin.target) as here, conversation(goal.target) as there:
-        if here.cookie == there.cookie:
-            reason = f"`{origin.target.text}` and `{goal.target.text}` are one namespace"
-            rename = f"{origin.target.ip} link set dev {origin.link} name {goal.link}"
-            other = goal.link != origin.link
-            raise Unavailable(reason, f"to rename: {rename}" if other else "")
-        before = _read(here, origin)
-        _check(there, before, origin, goal, force=force)
-        return _move(here, there, before, (origin, goal))
+    with ExitStack() as stack:
+        with looking():
+            home = Seat(origin, stack.enter_context(conversation(origin.target)))
+            away = Seat(goal, stack.enter_context(conversation(goal.target)))
+            _check_apart(home, away)
+            stop = stack.enter_context(brake())
+            log = stack.enter_context(UndoLog())
+            note = _planned(home, away, force=force)
+        return _carry_out(log, note, home, away, stop)
 
 
-def _read(rt: Rtnetlink, place: Place) -> _Before:
-    links = {link.name: link for link in read_links(rt.dump(dump_links()))}
-    link = links.get(place.link)
+def _check_apart(home: Seat, away: Seat) -> None:
+    if home.rt.cookie != away.rt.cookie:
+        return
+    (here, link), (there, name) = home.at, away.at
+    reason = f"`{here.text}` and `{there.text}` are one namespace"
+    rename = f"to rename: {here.ip} link set dev {link} name {name}"
+    raise Unavailable(reason, rename if name != link else "")
+
+
+def _planned(home: Seat, away: Seat, *, force: bool) -> Move:
+    """Return what is to be noted of a move; raises `Unavailable` for one that must not be."""
+    link = _checked(home)
+    had = read(home.rt, home.at)
+    if not force:
+        check_lab(home, link.alias, ", or netloom move --force …")
+        check_way_out(home, had, "netloom move --force, if you do not sit behind it")
+    check_free(away, link, f"name it otherwise there: {away.at.target.text}:NAME")
+    index = free_index(away.rt, link.index)
+    return Move(_spot(home, link.index), _spot(away, index), had)
+
+
+def _spot(seat: Seat, index: int) -> Spot:
+    word = seat.at.target.text
+    path = os.path.abspath(word) if word.startswith(".") else word
+    return Spot(path, seat.rt.cookie, seat.at.link, index)
+
+
+def _checked(seat: Seat) -> SeenLink:
+    """Return the link, which is there and may leave."""
+    links = {link.name: link for link in read_links(seat.rt.dump(dump_links()))}
+    link = links.get(seat.at.link)
     if link is None:
-        reason = f"no interface `{place.link}` in `{place.target.text}`"
+        reason = f"no interface `{seat.at.link}` in `{seat.at.target.text}`"
         raise Unavailable(reason, f"there is {', '.join(f'`{name}`' for name in links)}")
-    if not may_move(rt.ask(get_link(index=link.index))):
-        raise Unavailable(f"`{place}` cannot leave its namespace", _why_not(link))
-    addrs = [
-        addr
-        for addr in rt.dump(dump_addrs())
-        if any(seen.index == link.index for seen in read_addrs([addr]))
-    ]
-    routes = [route for route in rt.dump(dump_routes()) if leads_through(route, link.index)]
-    neighbours = [n for n in rt.dump(dump_neighbours()) if neighbour_again(n, link.index, 1)]
-    names = {link.index: link.name for link in links.values()}
-    return _Before(
-        link,
-        (
-            *(addr for addr in addrs if addr[0] == AF_INET),
-            # The kernel lists the latest IPv6 address first (ipv6_link_dev_addr).
-            *(addr for addr in reversed(addrs) if addr[0] != AF_INET),
-        ),
-        tuple(sorted(routes, key=lambda route: not is_near(route))),
-        tuple(neighbours),
-        names,
-    )
+    if not may_move(seat.rt.ask(get_link(index=link.index))):
+        raise Unavailable(f"`{seat}` cannot leave its namespace", _why_not(link))
+    return link
 
 
 def _why_not(link: SeenLink) -> str:
@@ -141,19 +99,28 @@ def _why_not(link: SeenLink) -> str:
     return f"{kind} stays where it was made; make one there{made}"
 
 
-def _check(there: Rtnetlink, before: _Before, origin: Place, goal: Place, *, force: bool) -> None:
-    lab = lab_of(before.link.alias)
-    if lab and not force:
+def check_lab(origin: Seat, alias: str, hint: str) -> None:
+    """Raise `Unavailable` for an interface that bears the mark of a lab."""
+    if lab := lab_of(alias):
         reason = f"`{origin}` belongs to lab `{lab}`, which would be broken"
-        raise Unavailable(reason, f"netloom down {lab}, or netloom move --force …")
-    for name in (goal.link, *before.link.altnames):
-        if is_taken(there, name):
-            reason = f"there is an interface `{name}` in `{goal.target.text}` already"
-            raise Unavailable(reason, f"name it otherwise there: {goal.target.text}:NAME")
-    routes = read_routes(before.routes, before.names, None)
-    if not force and any(route.dst in _DEFAULTS for route in routes) and _is_own(origin.target):
+        raise Unavailable(reason, f"netloom down {lab}{hint}")
+
+
+def check_free(goal: Seat, link: SeenLink, hint: str) -> None:
+    """Raise `Unavailable` where a name that a link brings along is taken."""
+    for name in (goal.at.link, *link.altnames):
+        if is_taken(goal.rt, name):
+            where = goal.at.target.text
+            raise Unavailable(f"there is an interface `{name}` in `{where}` already", hint)
+
+
+def check_way_out(origin: Seat, had: Interface, hint: str) -> None:
+    """Raise `Unavailable` for the interface that the host leads out by."""
+    payloads = [payload for _, payload in had.routes]
+    routes = read_routes(payloads, {}, None)
+    if any(route.dst in _DEFAULTS for route in routes) and _is_own(origin.at.target):
         reason = f"the default route of this machine leads through `{origin}`"
-        raise Unavailable(reason, "netloom move --force, if you do not sit behind it")
+        raise Unavailable(reason, hint)
 
 
 def _is_own(target: Target) -> bool:
@@ -161,111 +128,163 @@ def _is_own(target: Target) -> bool:
         return identity(own.fd) == identity(target.netns.fd)
 
 
-def _move(here: Rtnetlink, there: Rtnetlink, before: _Before, way: tuple[Place, Place]) -> Moved:
-    origin, goal = way
-    with brake() as stop:
-        _depart(here, before, origin, goal)
-        try:
-            moved = Moved(up=False, addrs=0, routes=0, notes=())
-            if not stop.pulled:
-                moved = _settle(there, before, goal)
-        except KernelError as error:
-            left = _back(here, there, before, way)
-            command = f"{goal.target.ip} link set dev {goal.link} up"
-            undone = not left
-            raise Refused(f"{goal} up", error, asked=command, left=left, undone=undone) from error
-        if stop.pulled:
-            left = _back(here, there, before, way)
-            lost = "".join(f"\n  left behind: {thing}" for thing in left)
-            raise Interrupted(f"interrupted; `{origin}` is back where it was{lost}")
-    return moved
+# ── there ─────────────────────────────────────────────────────────────────────────────────
 
 
-def _depart(rt: Rtnetlink, before: _Before, origin: Place, goal: Place) -> None:
-    where = goal.target.text.removeprefix("pid:")
-    command = f"{origin.target.ip} link set dev {origin.link} netns {where} name {goal.link}"
+def _carry_out(log: UndoLog, note: Move, home: Seat, goal: Seat, stop: Brake) -> Given:
+    """Carry out a move with a note around it; lead the interface back if it is not done."""
+    error: Exception | None = None
+    number = log.begin(note)
     try:
-        rt.batch([link_move(before.link.index, goal.target.netns.fd, goal.link)])
+        if not stop.pulled:
+            _depart(note, home, goal)
+        if not stop.pulled:
+            given = give(goal.rt, note.had, goal.at, note.goal.index)
+        if not stop.pulled:
+            _check_still_there(goal.at.target)
+            _remember(log, number, note)
+            return given
+    except (Refused, Unavailable, *FAILURES) as refused:
+        error = refused
+    left, remedy = _undone(log, number, note, home, goal)
+    if error is None:
+        done = f"left behind: {'; '.join(left)}" if left else f"`{home}` is back where it was"
+        raise Interrupted(f"interrupted; {done}" + (f" ({remedy})" if remedy else ""))
+    if isinstance(error, Unavailable) and not left:
+        raise error
+    raise _told(error, note, left, remedy) from error
+
+
+def _depart(note: Move, home: Seat, goal: Seat) -> None:
+    where, link = goal.at.target.text.removeprefix("pid:"), goal.at.link
+    command = f"{home.at.target.ip} link set dev {home.at.link} netns {where} name {link}"
+    netns = goal.at.target.netns.fd
+    try:
+        home.rt.batch([link_move(note.origin.index, netns, link, note.goal.index)])
     except KernelError as error:
         if error.errno == errno.EPERM:
             reason = f"needs root: {command}: {error.strerror}"
             raise Unavailable(reason, "run it as root") from error
-        remedy = _why_not(before.link) if error.errno == errno.EINVAL else ""
-        raise Refused(f"move {origin} -> {goal}", error, asked=command, remedy=remedy) from error
+        remedy = _why_not(note.had.link) if error.errno == errno.EINVAL else ""
+        raise Refused(_step(note), error, asked=command, remedy=remedy) from error
 
 
-def _back(
-    here: Rtnetlink, there: Rtnetlink, before: _Before, way: tuple[Place, Place]
-) -> tuple[str, ...]:
-    """Undo a move; return what could not be undone."""
-    origin, goal = way
+def _step(note: Move) -> str:
+    return f"move {note.origin} -> {note.goal}"
+
+
+def _check_still_there(target: Target) -> None:
+    """Raise `KernelError` where a namespace has lost what we know it by: it may go when we do."""
+    with suppress(Unavailable), open_target(target.text) as found:
+        if identity(found.netns.fd) == identity(target.netns.fd):
+            return
+    raise KernelError(errno.ENOENT, "", f"`{target.text}` is gone, or another by now")
+
+
+def _remember(log: UndoLog, number: int, note: Move) -> None:
+    """Note that a move is done; one that leads straight back leaves nothing to be undone."""
+    inverse = [one.number for one in entries() if one.done and _is_inverse(one.what, note)]
+    if inverse:
+        log.forget(number)
+        log.forget(inverse[0])
+    else:
+        log.done(number)
+
+
+def _is_inverse(before: Move | Wire, note: Move) -> bool:
+    if not isinstance(before, Move):
+        return False
+    came, went = before.goal, before.origin
+    is_same = (came.cookie, came.index) == (note.origin.cookie, note.origin.index)
+    return is_same and (went.cookie, went.link) == (note.goal.cookie, note.goal.link)
+
+
+# ── back ──────────────────────────────────────────────────────────────────────────────────
+
+
+def _undone(
+    log: UndoLog, number: int, note: Move, home: Seat, away: Seat
+) -> tuple[tuple[str, ...], str]:
+    """Lead an interface back; return what is left to be done, in words and as a command."""
     try:
-        index = read_links([there.ask(get_link(goal.link))])[0].index
-        there.batch([link_move(index, origin.target.netns.fd, origin.link)])
-        return _settle(here, before, origin).notes
-    except KernelError as error:
-        return (f"{before.link.name}, now {goal}: {error}",)
+        given = lead_back(note, home, away)
+        log.forget(number)
+    except FAILURES as error:
+        where = whereabouts(note, home, away)
+        return (f"{where} ({failure(error)})",), f"{_UNDO} leads it back"
+    if given is None:
+        return (lost(note),), ""
+    lacks = tuple(f"`{home}` without {lack.what}: {lack.why}" for lack in given.lacks)
+    return lacks, " && ".join(lack.command for lack in given.lacks if lack.command)
 
 
-# ── making it again ───────────────────────────────────────────────────────────────────────
+def lost(note: Move) -> str:
+    """Return in words that an interface is no more where it should be."""
+    here, there = note.origin.netns, note.goal.netns
+    return f"`{note.had.link.name}` is neither in `{here}` nor in `{there}` any more"
 
 
-def _settle(rt: Rtnetlink, before: _Before, goal: Place) -> Moved:
-    """Give a link that has just moved what it had; raises `KernelError` if it cannot be set up."""
-    link = before.link
-    seen = read_links([rt.ask(get_link(goal.link))])[0]
-    if not link.ipv6_ll and seen.ipv6_ll:
-        with suppress(KernelError):  # no IPv6 there
-            rt.batch(link_set(seen.index, ipv6_ll=False))
-    notes: list[str] = []
-    if link.master:
-        notes.append(f"it is no port of `{before.names.get(link.master, '?')}` any more")
-    addrs = _again(rt, _addrs(before, seen.index, goal.link), notes)
-    if link.up:
-        rt.batch(link_set(seen.index, up=True))
-    routes = _again(rt, _routes(before, seen.index), notes)
-    _again(rt, _neighbours(before, seen.index), notes)
-    return Moved(link.up, addrs, routes, tuple(notes))
+def whereabouts(note: Move, home: Seat, away: Seat | None) -> str:
+    """Return in words where an interface is that could not be led back, and what it lacks."""
+    for seat, spot in ((away, note.goal), (home, note.origin)):
+        with suppress(*FAILURES):
+            if seat and (seen := seen_at(seat.rt, spot, note.had.link)):
+                found = seat.at._replace(link=seen.name)
+                lacks = lacking(note.had, read(seat.rt, found))
+                return f"`{found}`" + (f" without {', '.join(lacks)}" if lacks else "")
+    return f"`{note.had.link.name}`, in `{note.origin.netns}` or in `{note.goal.netns}`"
 
 
-_Thing = tuple[str, Message | None]
-"""What is made again, in words; None where it cannot be."""
+def lead_back(note: Move, home: Seat, away: Seat | None) -> Given | None:
+    """Bring an interface to where a move took it from, whole; None where it is no more.
+
+    Where it is in between, and what it has again by then, is no matter. Raises `OSError`, but for
+    what the machine lacked for a moment only.
+    """
+    with suppress(*FAILURES):
+        return _lead_back(note, home, away)
+    return _lead_back(note, home, away)
 
 
-def _again(rt: Rtnetlink, things: Iterator[_Thing], notes: list[str]) -> int:
-    """Make things again; note what is refused; return how many are there."""
-    made = 0
-    for words, message in things:
-        if message is None:
-            notes.append(f"not kept: {words}: its other hops, or its nexthop object, stay behind")
-            continue
-        try:
-            rt.batch([message])
-        except KernelError as error:
-            if error.errno == errno.EEXIST and not words.startswith("route"):
-                made += 1  # the kernel's own, made as the link came up
-                continue
-            notes.append(f"not kept: {words}: {error.extack or error.strerror}")
-        else:
-            made += 1
-    return made
+def _lead_back(note: Move, home: Seat, away: Seat | None) -> Given | None:
+    link, netns = note.had.link, home.at.target.netns.fd
+    if away and (seen := seen_at(away.rt, note.goal, link)):
+        index = free_index(home.rt, note.origin.index)
+        away.rt.batch([link_move(seen.index, netns, home.at.link, index)])
+    else:
+        back = seen_at(home.rt, note.origin, link)
+        if back is None:
+            return None
+        index = back.index
+        if back.name != home.at.link:  # so the kernel names one that returns by itself
+            home.rt.batch([link_move(index, netns, home.at.link)])
+    return give(home.rt, note.had, home.at, index, home=True)
 
 
-def _addrs(before: _Before, index: int, name: str) -> Iterator[_Thing]:
-    for payload in before.addrs:
-        message = addr_again(payload, index, before.link.name, name)
-        if message is not None:
-            yield f"address {read_addrs([payload])[0].addr}", message
+def seen_at(rt: Rtnetlink, spot: Spot, link: SeenLink) -> SeenLink | None:
+    """Return an interface where it should be, be it under another name, MAC or index.
+
+    An index alone proves nothing: the kernel gives one that was chosen to others later.
+    """
+    alike = [seen for seen in read_links(rt.dump(dump_links())) if seen.kind == link.kind]
+    for seen in alike:
+        if seen.index == spot.index and (seen.name == spot.link or _marks(seen) & _marks(link)):
+            return seen
+    twins = (seen for seen in alike if seen.name == spot.link and link.mac)
+    return next((seen for seen in twins if seen.mac == link.mac), None)
 
 
-def _routes(before: _Before, index: int) -> Iterator[_Thing]:
-    for payload in before.routes:
-        for route in read_routes([payload], before.names, None):
-            yield f"route {route_words(route)}", route_again(payload, before.link.index, index)
+def _marks(link: SeenLink) -> set[str | int]:
+    """Return what a link keeps on its way, and is seldom given to another."""
+    found: set[str | int] = {link.mac, link.alias, link.peer_index, *link.altnames}
+    return found - {"", 0}
 
 
-def _neighbours(before: _Before, index: int) -> Iterator[_Thing]:
-    for payload in before.neighbours:
-        found = neighbour_again(payload, before.link.index, index)
-        if found is not None:
-            yield f"neighbour {found[0]}", found[1]
+def _told(error: Exception, note: Move, left: tuple[str, ...], remedy: str) -> Refused:
+    """Return a refusal that also says what became of the interface."""
+    undone = not left
+    if not isinstance(error, Refused):
+        cause = failure(error)
+        return Refused(_step(note), cause, remedy=remedy, undone=undone, left=left)
+    asked, remedy = error.asked, remedy or error.remedy
+    return Refused(error.step, error.cause, asked=asked, remedy=remedy, undone=undone, left=left)

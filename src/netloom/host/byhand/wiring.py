@@ -4,21 +4,34 @@ Both ends are born in place by one message, down; what the kernel does not take 
 altnames, addresses, and that they are up. It is nobody's lab: no end bears a mark.
 
 Rule: after the first message there is one thing to undo, the wire; deleting one end deletes both.
+It is noted before, with the MAC of its near end, so it is known whatever became of the one who
+made it.
 """
 
 import errno
+import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import NamedTuple
 
-from netloom.errors import Interrupted, KernelError, NetloomError, Refused, Unavailable
+from msgspec.structs import replace
+
+from netloom.errors import (
+    FAILURES,
+    Interrupted,
+    KernelError,
+    NetloomError,
+    Refused,
+    Unavailable,
+    failure,
+)
 from netloom.host.brake import Brake, brake
+from netloom.host.byhand.endpoint import conversation, is_taken
+from netloom.host.byhand.undo_log import Spot, UndoLog, Wire
+from netloom.host.cannot_look import looking
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.objects import Addr, End, Link, Veth
-from netloom.namespaces.enter import enter
 from netloom.namespaces.targets import Target
-from netloom.values import IFNAMSIZ
-from netloom.wire.moved import get_altname
 from netloom.wire.rtnetlink import (
     Message,
     Peer,
@@ -57,40 +70,73 @@ class _Step(NamedTuple):
     message: Message
 
 
-def conversation(target: Target) -> Rtnetlink:
-    """Open a conversation with a namespace; raises `Unavailable` where it may not be entered."""
-    try:
-        return enter(target.netns, Rtnetlink)
-    except KernelError as error:
-        reason = f"cannot enter `{target.text}`: {error.strerror}"
-        raise Unavailable(reason, _ROOT if error.errno == errno.EPERM else "") from error
-
-
-def is_taken(rt: Rtnetlink, name: str) -> bool:
-    """Whether an interface of this name or altname is there."""
-    try:
-        rt.ask(get_link(name) if len(name.encode()) < IFNAMSIZ else get_altname(name))
-    except KernelError as error:
-        if error.errno == errno.ENODEV:
-            return False
-        raise
-    return True
-
-
 def make(near: WireEnd, far: WireEnd, mtu: int) -> None:
     """Make a wire; raises `Unavailable` before anything is touched, `Refused` when it is undone."""
-    with conversation(near.target) as here, conversation(far.target) as there:
-        for rt, end in ((here, near), (there, far)):
-            _check_free(rt, end)
-        with brake() as stop:
-            _bear(here, near, far, mtu)
-            try:
-                _finish(here, near, stop)
-                _finish(there, far, stop)
-            except (NetloomError, KernelError):
-                with suppress(KernelError):
-                    here.batch([link_del(name=near.link)])
-                raise
+    with ExitStack() as stack:
+        with looking():
+            here, there = (stack.enter_context(conversation(end.target)) for end in (near, far))
+            for rt, end in ((here, near), (there, far)):
+                _check_free(rt, end)
+            wire = Wire(Spot(near.target.text, here.cookie, near.link), far.name, _random_mac())
+            stop = stack.enter_context(brake())
+            log = stack.enter_context(UndoLog())
+        number = log.begin(wire)
+        try:
+            _bear(here, near, far, mtu, wire.mac)
+            _finish(here, near, stop)
+            _finish(there, far, stop)
+            log.forget(number)
+        except (NetloomError, *FAILURES) as error:
+            left = _undone(log, number, here, wire)
+            raise _told(error, wire, left) from error
+
+
+def _random_mac() -> str:
+    """Return an address that tells a wire of ours from any other of its name."""
+    first, *rest = os.urandom(6)
+    return bytes([first & 0xFC | 2, *rest]).hex(":")  # a station's, and given by nobody
+
+
+def _undone(log: UndoLog, number: int, rt: Rtnetlink, wire: Wire) -> tuple[str, ...]:
+    """Remove what was made of a wire; return what is left."""
+    try:
+        cut(rt, wire)
+        log.forget(number)
+    except FAILURES as error:
+        return (f"{wire.near} -- {wire.far}: {failure(error)}",)
+    return ()
+
+
+def cut(rt: Rtnetlink, wire: Wire) -> None:
+    """Delete a wire by its near end, if it is there; raises `OSError`, not at the first try."""
+    with suppress(*FAILURES):
+        return _cut(rt, wire)
+    return _cut(rt, wire)
+
+
+def _cut(rt: Rtnetlink, wire: Wire) -> None:
+    try:
+        [seen] = read_links([rt.ask(get_link(wire.near.link))])
+    except KernelError as error:
+        if error.errno != errno.ENODEV:
+            raise
+        return
+    if seen.mac == wire.mac:
+        rt.batch([link_del(seen.index)])
+
+
+def _told(error: Exception, wire: Wire, left: tuple[str, ...]) -> NetloomError:
+    """Return a refusal that also says what became of the wire."""
+    remedy = "netloom undo removes it"
+    if isinstance(error, Interrupted) and left:
+        return Interrupted(f"interrupted; left behind: {left[0]} ({remedy})")
+    if isinstance(error, Refused) and left:
+        step, cause, asked = error.step, error.cause, error.asked
+        return Refused(step, cause, asked=asked, remedy=remedy, undone=False, left=left)
+    if isinstance(error, NetloomError):
+        return error
+    step, undone = f"wire {wire.near} -- {wire.far}", not left
+    return Refused(step, failure(error), remedy=remedy if left else "", undone=undone, left=left)
 
 
 def _check_free(rt: Rtnetlink, end: WireEnd) -> None:
@@ -100,9 +146,10 @@ def _check_free(rt: Rtnetlink, end: WireEnd) -> None:
             raise Unavailable(reason, f"name another: {end.target.text}:NAME")
 
 
-def _bear(rt: Rtnetlink, near: WireEnd, far: WireEnd, mtu: int) -> None:
+def _bear(rt: Rtnetlink, near: WireEnd, far: WireEnd, mtu: int, mac: str) -> None:
     ends = [End(end.target.label, end.link) for end in (near, far)]
     link, peer = (Link(kind=Veth(peer=other), mac="", mtu=mtu) for other in reversed(ends))
+    link = replace(link, mac=mac)
     there = Peer(far.link, peer, netns_fd=far.target.netns.fd)
     command = f"{near.target.ip} link add {near.link} mtu {mtu} type veth peer {far.link} …"
     try:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from netloom.errors import KernelError, Unavailable
-from netloom.host.byhand.wiring import conversation
+from netloom.host.byhand.endpoint import conversation
 from netloom.host.journal import Journal, labs
 from netloom.host.segments import joined
 from netloom.kernel import process
