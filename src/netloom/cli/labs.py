@@ -319,9 +319,8 @@ def labs_command(*, as_json: bool) -> None:
     for row in rows:
         state = "" if row.state == "up" else f"{row.state}: netloom down {row.lab}  "
         place = os.path.relpath(row.source) if row.source else ""
-        answer(
-            f"{row.lab:{width}}  {counted(row.namespaces, 'namespace')}  {state}{place}".rstrip()
-        )
+        about = f"{counted(row.namespaces, 'namespace')}  {state}{place}".rstrip()
+        answer(f"{row.lab:{width}}  {row.state if row.state == front.ANOTHERS else about}")
 
 
 @verb("schema")

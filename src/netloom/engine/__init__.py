@@ -10,13 +10,14 @@ from netloom.engine.dependents import dependents_first
 from netloom.engine.down import down
 from netloom.engine.draft import Draft, draft, plan
 from netloom.engine.files import DEFAULT_FILE, default_name, lab_name, load, load_stdin
-from netloom.engine.report import Past, Report, Running
+from netloom.engine.report import ANOTHERS, Past, Report, Running
 from netloom.engine.transaction import Progress
 from netloom.engine.undo import undo
 from netloom.engine.up import TIMEOUT, up
 from netloom.engine.verify import labs, moved, pasts, shared, verify
 
 __all__ = [
+    "ANOTHERS",
     "DEFAULT_FILE",
     "TIMEOUT",
     "Draft",

@@ -26,10 +26,14 @@ class Past(NamedTuple):
     namespaces: int
 
 
+ANOTHERS = "another user's"
+"""The state of a lab of which the name is told, and no more."""
+
+
 class Running(Struct, frozen=True):
     """A lab that is remembered.
 
-    `state`: `up`, `interrupted`, `gone` with a reboot, or `unreadable`.
+    `state`: `up`, `interrupted`, `gone` with a reboot, `unreadable`, or `ANOTHERS`.
     """
 
     lab: str

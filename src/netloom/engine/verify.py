@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from netloom.engine.draft import with_passages
-from netloom.engine.report import Past, Running
+from netloom.engine.report import ANOTHERS, Past, Running
 from netloom.engine.state import Known, State, known
 from netloom.engine.taken import shared_ports
 from netloom.errors import Unavailable
 from netloom.host.machine import Machine
+from netloom.host.rundir import Anothers
 from netloom.host.this import ThisMachine
 from netloom.model.objects import Netns
 from netloom.plan.diff import diff
@@ -68,16 +69,21 @@ def pasts(lab: str, machine: Machine | None = None) -> list[Past]:
 def labs(machine: Machine | None = None) -> list[Running]:
     """Return all labs that something is remembered of, also where that cannot be read."""
     machine = machine or ThisMachine()
-    return [row for name in machine.labs() for row in _rows(known(machine.journal(name)), machine)]
+    return [row for name in machine.labs() for row in _rows(name, machine)]
 
 
-def _rows(there: Known, machine: Machine) -> Iterator[Running]:
+def _rows(name: str, machine: Machine) -> Iterator[Running]:
+    try:
+        there = known(machine.journal(name))
+    except Anothers:
+        yield Running(name, ANOTHERS, "", 0)
+        return
     notes = there.record or there.pending
     if notes is None and there.trouble is None:
         return  # another netloom is about to make it, or to forget it
     source = there.record.source if there.record else ""
     inside = sum(_is_member(netns) for netns in notes.desired.netns.values()) if notes else 0
-    yield Running(there.lab, _state(there, machine.boot), source, inside)
+    yield Running(name, _state(there, machine.boot), source, inside)
 
 
 def _state(there: Known, boot: str) -> str:

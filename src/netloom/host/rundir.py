@@ -15,6 +15,10 @@ RUN_DIR = "/run/netloom"
 LABS_DIR = f"{RUN_DIR}/labs"
 
 
+class Anothers(Unavailable):
+    """What is remembered of labs here is another user's, who is not to be told of it."""
+
+
 def lab_dir(lab: str) -> str:
     """Return the folder of a lab."""
     return f"{LABS_DIR}/{lab}"
@@ -30,8 +34,10 @@ def check_own(*folders: str, kind: type[Unavailable] = Unavailable) -> None:
     """Raise `Unavailable`, or a kind of it, if others may have changed what is in folders."""
     for folder in folders:
         if why := modes.why_untrusted(folder):
-            remedy = "see what is in it, and remove it" if os.geteuid() == 0 else "run it as root"
-            raise kind(f"cannot trust what is remembered of labs: {why}", remedy)
+            if os.geteuid() != 0:
+                raise Anothers(f"may not see what is remembered of labs: {why}", "run it as root")
+            reason = f"cannot trust what is remembered of labs: {why}"
+            raise kind(reason, "see what is in it, and remove it")
 
 
 def remove_tree(top: str) -> None:

@@ -240,8 +240,8 @@ def tail(lab: str, netns: str, name: str, lines: int = 10) -> list[str]:
 
 
 def logs(lab: str) -> Iterator[tuple[Key, str]]:
-    """Yield whose logs there are, and where."""
-    with suppress(FileNotFoundError):
+    """Yield whose logs there are, and where; none of a lab of another user's."""
+    with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
         for entry in sorted(os.listdir(logs_dir(lab))):
             netns, _, name = entry.removesuffix(".log").partition(":")
             yield (netns, name), f"{logs_dir(lab)}/{entry}"
