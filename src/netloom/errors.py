@@ -194,6 +194,11 @@ def failure(error: BaseException) -> KernelError:
     return KernelError(errno.EIO, "", str(error))
 
 
+def errno_of(words: str) -> int | None:
+    """Return the errno whose words end a text, None where it ends otherwise."""
+    return next((n for n in sorted(errno.errorcode) if words.endswith(os.strerror(n))), None)
+
+
 class Refused(NetloomError):
     """A step of a plan was refused.
 

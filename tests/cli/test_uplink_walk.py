@@ -49,8 +49,11 @@ namespaces:
   db: {networks: [dmz], etc: {motd: hello}}
 """
 
-OURS = ("/claims", "/proc/sys/", "sendmsg", "rtnetlink 257", "rtnetlink 258", "/etc/netns")
-"""What calls are about that only a lab with an uplink makes; 257 and 258 are conntrack's."""
+OURS = (
+    *("/claims", "/proc/sys/", "/etc/netns", "sendmsg"),
+    *("rtnetlink 16,", "rtnetlink 257", "rtnetlink 258"),
+)
+"""What calls are about that only a lab with an uplink makes (257, 258: conntrack; 16: nftables)."""
 
 SETTINGS = ("ipv4/ip_forward", "ipv4/conf/eth0", "ipv6/conf/all", "ipv6/conf/eth0")
 

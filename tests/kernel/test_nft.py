@@ -1,8 +1,10 @@
-"""libnftables in process: what it does, what it refuses and where, and what it leaves behind."""
+"""nftables: what the library does, what it refuses and where, and whom it may end."""
 
 import errno
 import json
 import os
+import select
+import subprocess
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,8 @@ from hypothesis import strategies as st
 
 from netloom.errors import KernelError
 from netloom.kernel import nft, syscalls
-from netloom.kernel.nft import Nft, NftBroke, NftError, Table, Wrong, rehearse
+from netloom.kernel.nft import Nft, NftBroke, NftError, Wrong, delete, tables
+from netloom.wire.nfnetlink import Table
 from tests.hosts.machine import on_a_machine
 from tests.hosts.programs import in_own_root, plainly, python, ran, says
 
@@ -70,22 +73,41 @@ def test_a_table_is_listed_as_nft_lists_it() -> None:
         context.run(FILTER)
         listing = context.list_table(Table("inet", "red"))
         missing = context.list_table(Table("ip", "red"))
-        there = context.tables()
+        there = tables()
 
     assert listing is not None
     assert listing.strip() == says("nft", "-s", "list", "table", "inet", "red").strip()
     assert missing is None
-    assert there == [Table("inet", "red")]
+    assert there == {Table("inet", "red"): ""}
 
 
 @on_a_machine
 def test_looking_changes_nothing() -> None:
     """An empty namespace is as empty as before, and has seen no transaction."""
     with Nft() as context:
-        assert context.tables() == []
+        assert tables() == {}
         assert context.list_table(Table("inet", "red")) is None
 
     assert ruleset() == []
+
+
+@on_a_machine
+def test_a_table_has_its_comment_and_goes_with_all_that_is_in_it() -> None:
+    """Without the library; one that is not there, or has gone, is refused as the kernel has it."""
+    for family in ("ip", "ip6", "inet", "arp", "bridge", "netdev"):
+        says("nft", "add", "table", family, "red", '{ comment "of red, blå" ; }')
+    says("nft", "add", "chain", "inet", "red", "c", "{ type filter hook input priority 0; }")
+    says("nft", "add", "rule", "inet", "red", "c", "tcp", "dport", "22", "drop")
+    there = tables()
+
+    assert {table.family for table in there} == {"ip", "ip6", "inet", "arp", "bridge", "netdev"}
+    assert set(there.values()) == {"of red, blå"}
+    for table in there:
+        delete(table)
+    assert (tables(), ruleset()) == ({}, [])
+    with pytest.raises(KernelError) as refusal:
+        delete(Table("inet", "red"))
+    assert refusal.value.errno == errno.ENOENT
 
 
 @on_a_machine
@@ -104,7 +126,7 @@ def test_a_checked_text_changes_nothing() -> None:
         context.check(FILTER)
         with pytest.raises(NftError):
             context.check("add chain inet none c\n")
-        assert context.tables() == []
+        assert tables() == {}
 
 
 @on_a_machine
@@ -143,26 +165,79 @@ def test_a_refusal_has_the_errno_of_the_kernel() -> None:
 
 
 @on_a_machine
-def test_a_rehearsal_is_carried_out_by_another_process() -> None:
-    """It tells the same mistakes, and what is right is there afterwards."""
-    text = FILTER.replace("drop", "dorp")
-    with pytest.raises(NftError) as refusal:
-        rehearse(text)
-    rehearse(FILTER)
-
-    assert refusal.value.wrong == refused(text)
-    assert [next(iter(each)) for each in ruleset()] == ["table", "chain", "rule"]
-
-
-@on_a_machine
 def test_a_mistake_that_breaks_the_library_breaks_no_process_of_ours() -> None:
-    """Rehearsed, it is told; later libraries than 1.0.6 may refuse it as they should."""
-    with pytest.raises(NftError) as refusal:
-        rehearse(BREAKING)
+    """It is told; later libraries than 1.0.6 may refuse it as they should."""
+    with Nft() as context, pytest.raises(NftError) as refusal:
+        context.run(BREAKING)
 
     if isinstance(refusal.value, NftBroke):
         assert "breaks down" in refusal.value.wrong[0].message
+        assert context.is_over
     assert ruleset() == []
+
+
+ASKS = """
+from netloom.errors import KernelError
+from netloom.kernel.nft import Nft
+for _ in range(2):
+    try:
+        with Nft() as nft:
+            print(nft.run("add table inet red\\nlist tables"), end="")
+    except KernelError as error:
+        print(error.strerror)
+"""
+
+
+@on_a_machine
+@pytest.mark.needs("strace")
+def test_a_library_that_gets_no_socket_ends_no_program() -> None:
+    """It calls exit(3) then; what it was asked is refused, and the program goes on."""
+    inject = "inject=socket:error=EMFILE:when=1"  # the first of each process
+    strace = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=socket", "-e", inject)
+    said = ran(*strace, *python(ASKS), check=False)
+
+    assert (said.returncode, said.stderr) == (0, "")
+    assert said.stdout == "Too many open files\n" * 2
+
+
+@on_a_machine
+@pytest.mark.needs("strace")
+def test_a_library_that_ends_netloom_itself_is_told() -> None:
+    """Its own words, what that means, what to do; and a status that is not that of a `no`."""
+    code = """
+from netloom import kernel
+from netloom.kernel import nft
+kernel.in_program = False
+nft.Nft(nft.begin())
+"""
+    strace = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=socket:error=EMFILE:when=1")
+
+    said = ran(*strace, *python(code), check=False)
+
+    assert said.returncode == 1
+    assert "Unable to initialize Netlink socket: Too many open files\n" in said.stderr
+    assert "netloom was ended by libnftables" in said.stderr
+    assert "hint: netloom labs" in said.stderr
+
+
+@on_a_machine
+def test_the_process_of_the_library_ends_with_its_program() -> None:
+    """Killed or not: nobody is left who could change a ruleset."""
+    code = """
+import os
+from netloom.kernel.nft import Nft
+nft = Nft()
+print(nft._library._pid, flush=True)
+os.read(0, 1)
+"""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(python(code), stdin=pipe, stdout=pipe) as program:
+        assert program.stdout is not None
+        child = os.pidfd_open(int(program.stdout.readline()))
+        program.kill()
+
+    assert select.select([child], [], [], 10)[0] == [child]
+    os.close(child)
 
 
 @on_a_machine
@@ -212,16 +287,15 @@ def test_threads_in_different_namespaces_see_their_own_interfaces() -> None:
 
 @on_a_machine
 def test_no_descriptor_left_is_an_answer() -> None:
-    """The library would end the process where it gets no socket."""
+    """Not even a process for the library can be begun."""
     code = """
 import os, resource
-from netloom.errors import KernelError
 from netloom.kernel.nft import Nft
 Nft().close()
 resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir('/proc/self/fd')) - 1,) * 2)
 try:
     Nft()
-except KernelError as error:
+except OSError as error:
     print(error.strerror)
 """
     assert says(*python(code)) == "Too many open files\n"
@@ -230,9 +304,8 @@ except KernelError as error:
 @on_a_machine
 def test_a_machine_without_the_library_is_told_what_to_install() -> None:
     """The reason, and the package."""
-    with Nft():
-        maps = Path("/proc/self/maps").read_text().split()
-    path = next(word for word in maps if "libnftables.so" in word)
+    found = says("ldconfig", "-p").splitlines()
+    path = next(line.split()[-1] for line in found if "libnftables.so.1" in line)
     syscalls.bind("/dev/null", path)
     code = """
 from netloom.errors import Unavailable
@@ -249,14 +322,14 @@ except Unavailable as error:
 def test_a_plain_user_is_root_of_his_own_namespace() -> None:
     """In a user namespace all of it works."""
     code = f"""
-from netloom.kernel.nft import Nft, Table
+from netloom.kernel.nft import Nft, tables
 with Nft() as context:
     context.run({FILTER!r})
-    print(context.tables())
+    print(*tables())
 """
     said = ran(*in_own_root(plainly(code))).stdout
 
-    assert said == f"{[Table('inet', 'red')]}\n"
+    assert said == "inet red\n"
 
 
 @given(st.binary(max_size=300))

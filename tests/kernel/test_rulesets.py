@@ -89,7 +89,8 @@ def put(text: str) -> None:
 
 def seen() -> dict[str, Ruleset]:
     """Return what there is here of the lab `red`."""
-    return Rulesets("red").observe()
+    with Rulesets("red") as rulesets:
+        return rulesets.observe()
 
 
 def foretold(text: str, *links: str) -> Any:
@@ -265,11 +266,15 @@ def test_every_lab_has_a_table_of_its_own() -> None:
     for lab in labs:
         with Rulesets(lab) as rulesets:
             rulesets.put(body("chain c {\n}"))
+    seen = {}
+    for lab in labs:
+        with Rulesets(lab) as rulesets:
+            seen[lab] = rulesets.observe()
     keys = {key_of(lab, "nft") for lab in labs}
 
     assert len(keys) == len(labs) == len(tables())
-    assert all(set(Rulesets(lab).observe()) <= keys for lab in labs)
-    assert all(Rulesets(lab).observe()[key_of(lab, "nft")].ours for lab in labs)
+    assert all(set(seen[lab]) <= keys for lab in labs)
+    assert all(seen[lab][key_of(lab, "nft")].ours for lab in labs)
 
 
 WORDS = st.sampled_from(
@@ -294,22 +299,23 @@ def test_whatever_the_body_only_our_table_is_touched() -> None:
         ran("nft", "-f", "-", stdin=FOREIGN)
         theirs = says("nft", "list", "ruleset")
         says("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "far")
-        rulesets = Rulesets("red")
 
         @given(BODIES)
         @example("chain c {\n}\n}\nadd table ip theirs; delete table ip theirs\n{")
         def holds(text: str) -> None:
             told = foretold(text, "eth0")
             if isinstance(told, Ruleset):
-                rulesets.put(body(text))
-                assert rulesets.observe() == {OURS: told}
+                with Rulesets("red") as rulesets:
+                    rulesets.put(body(text))
+                    assert rulesets.observe() == {OURS: told}
             else:
                 lines = [*text.split("\n"), ""]
                 assert told
                 assert all(0 <= each.column <= len(lines[each.line - 1]) + 1 for each in told)
 
         holds()
-        rulesets.remove("nft")
+        with Rulesets("red") as rulesets:
+            rulesets.remove("nft")
         assert says("nft", "list", "ruleset") == theirs
 
     law()

@@ -6,7 +6,7 @@ Should: import what a verb needs when it is called, since most of a small comman
 import os
 import sys
 
-from netloom import __version__
+from netloom import __version__, kernel
 from netloom.cli.grammar import HELP, MISTAKE, UsageError
 from netloom.cli.verbs import MODULES, command
 
@@ -20,6 +20,7 @@ COMPLETING = "_NETLOOM_COMPLETE"
 
 def main() -> None:
     """Run the command line; every end has its exit status and its sentence."""
+    kernel.in_program = False
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # it is ours
     words = sys.argv[1:]
     if COMPLETING in os.environ:
@@ -35,13 +36,14 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 141
-    except OSError as error:
-        status = _end(f"the machine refused: {error}", 1)
     except Exception as error:
         from netloom.cli.output import Stop
+        from netloom.errors import FAILURES, failure
 
         if isinstance(error, Stop):
             status = _end(error.message, error.status)
+        elif isinstance(error, FAILURES):
+            status = _end(f"the machine refused: {failure(error)}", 1)
         elif os.environ.get("NETLOOM_TRACEBACK"):
             raise
         else:

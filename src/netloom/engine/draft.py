@@ -44,11 +44,17 @@ def plan(source: Source, machine: Machine | None = None) -> Draft:
     machine = machine or ThisMachine()
     there = known(machine.journal(source.topology.name))
     there.row("up")  # raises where `up` would be refused
-    return draft(source, there, machine)
+    try:
+        return draft(source, there, machine)
+    finally:
+        machine.dismiss()
 
 
 def draft(source: Source, there: Known, machine: Machine) -> Draft:
-    """Find out what `up` would do; raises `TopologyError`, `Unavailable`, touches nothing."""
+    """Find out what `up` would do; raises `TopologyError`, `Unavailable`, touches nothing.
+
+    Should: be followed by `machine.dismiss`, where it does not come to a plan.
+    """
     held = there.record.held if there.record else Held(secret=os.urandom(16).hex())
     lowered, snapshot = _look(source, held, machine, there)
     surprises = {

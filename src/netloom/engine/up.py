@@ -1,6 +1,7 @@
 """`up`: make a lab as its topology says."""
 
 import time
+from contextlib import ExitStack
 
 from msgspec.structs import replace
 
@@ -66,7 +67,8 @@ def make(  # noqa: PLR0913 - the same
     """Make a lab as its topology says, and wait for no command; `up` tells what is raised."""
     begun = time.monotonic()
     lab = source.topology.name
-    with machine.journal(lab) as journal:
+    with machine.journal(lab) as journal, ExitStack() as stack:
+        stack.callback(machine.dismiss)
         there = known(journal)
         row = there.row("up")
         assert row is not None

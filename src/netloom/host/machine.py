@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from netloom.host.journal import Journal
     from netloom.host.rooms import Nursery
     from netloom.host.walls.rulesets import Foretellings, Text
+    from netloom.kernel.libnftables import Library
 
 
 class Orders(Struct, frozen=True):
@@ -32,7 +33,8 @@ class Orders(Struct, frozen=True):
     `go_on`: after a refusal, go on and report all (teardown); else stop at the first. `progress` is
     told how many steps are done; `stopped` says whether to stop early. `inside` are prefixes that
     the lab leaves: whatever the plan says, the host forgets their connections at the end. `nursery`
-    has as many namespaces as the plan makes, and is closed at its end.
+    has as many namespaces as the plan makes, and is closed at its end; so is `library`, one of
+    nftables, if the plan needs it.
     """
 
     lab: str
@@ -42,6 +44,7 @@ class Orders(Struct, frozen=True):
     stopped: Callable[[], bool] = lambda: False
     inside: frozenset[str] = frozenset()
     nursery: "Nursery | None" = None
+    library: "Library | None" = None
 
 
 Holders = dict[str, list[tuple[int, str]]]
@@ -123,6 +126,9 @@ class Applier(Protocol):
 
     def apply(self, plan: Plan, orders: Orders) -> list[Refused]:
         """Carry out a plan; return what was refused, at most one unless told to go on."""
+
+    def dismiss(self) -> None:
+        """Let go of what was begun for `apply` and is not needed; twice is no harm."""
 
     def wait_ready(
         self, lab: str, desired: Desired, timeout: float, stop: "Brake | None" = None

@@ -9,8 +9,9 @@ is gone when its thread is.)
 """
 
 from collections.abc import Iterable
+from contextlib import ExitStack
 from socket import if_nameindex
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from msgspec.structs import replace
 
@@ -50,6 +51,9 @@ from netloom.topology.lower import HOST_PROTOCOL
 from netloom.wire.netconf import FORWARDING, netconf_get, read_forwarding
 from netloom.wire.rtnetlink import SeenLink
 
+if TYPE_CHECKING:
+    from netloom.host.walls.rulesets import Rulesets
+
 UNKNOWN = End("", "")
 """The far end of a wire that leads to where we do not look, or not to where its mark says."""
 
@@ -78,9 +82,16 @@ class _Observer:
         self.newborn: dict[str, str] = {}
         self.newborn_links = 0
         self.walls: Walls | None = None
+        self.opened = ExitStack()
+        self._rulesets: Rulesets | None = None
 
     def look(self) -> Snapshot:
         """Visit every namespace of the scope; runs on a thread of its own."""
+        with self.opened:
+            return self.visit_all()
+
+    def visit_all(self) -> Snapshot:
+        """Visit the host, the namespaces, and what became of commands."""
         if self.bare and not self.scope.in_host:
             self.netns[HOST] = Netns(sysctls=sysctl.read((NO_IPV6,)))
         else:
@@ -138,10 +149,12 @@ class _Observer:
         wanted = self.scope.rulesets.get(name)
         if not wanted:
             return {}
-        from netloom.host.walls.rulesets import Rulesets
+        if self._rulesets is None:
+            from netloom.host.walls.rulesets import Rulesets
 
-        with Rulesets(self.scope.lab) as there:
-            found = there.observe(of_iptables=name != HOST and not wanted.isdisjoint(IPTABLES))
+            self._rulesets = self.opened.enter_context(Rulesets(self.scope.lab))
+        of_iptables = name != HOST and not wanted.isdisjoint(IPTABLES)
+        found = self._rulesets.observe(of_iptables=of_iptables, listed=self.scope.listed)
         return {key: ruleset.digest for key, ruleset in found.items() if ruleset.ours}
 
     def visit(self, name: str) -> None:

@@ -51,7 +51,8 @@ class OwnMachine(ThisMachine):
             self._nursery = Nursery(number)
 
     def dismiss(self) -> None:
-        """Let go of what was made for nothing."""
+        """Let go of what was begun for a plan that does not come."""
+        super().dismiss()
         nursery, self._nursery = self._nursery, None
         if nursery:
             nursery.close()

@@ -17,10 +17,11 @@ class Scope(Struct, frozen=True):
     to read in a newborn namespace, and `kinds` the kinds of links to try there.
     `forgotten`: whether a sysctl that was asked for once is asked for no more, and shall be as
     in a newborn namespace again. `etc` are the folders of files for /etc, by their digests,
-    that there shall be; `rulesets` the firewall rules to look for; `walls`
-    whether to look at the firewalls of others. `borrowed` are namespaces that are not the lab's, in
-    which only its links count; `ports` interfaces that it may have borrowed, as they were found.
-    `trusted` are namespaces that are not visited, but taken to be as they were applied.
+    that there shall be; `rulesets` the firewall rules to look for, and `listed` whether it matters
+    what is in them; `walls` whether to look at the firewalls of others. `borrowed` are namespaces
+    that are not the lab's, in which only its links count; `ports` interfaces that it may have
+    borrowed, as they were found. `trusted` are namespaces that are not visited, but taken to be as
+    they were applied.
     """
 
     lab: str
@@ -35,6 +36,7 @@ class Scope(Struct, frozen=True):
     kinds: frozenset[Word] = frozenset()
     etc: Mapping[str, str] = field(default_factory=dict)
     rulesets: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    listed: bool = True
     walls: bool = False
     borrowed: frozenset[str] = frozenset()
     ports: Mapping[str, Borrowed] = field(default_factory=dict)
@@ -85,6 +87,7 @@ def scope_of(
         kinds=frozenset(_kinds(wanted.values())),
         etc={name: netns.etc for name, netns in wanted.items() if netns.etc},
         rulesets={name: frozenset(found) for name, found in rulesets.items()},
+        listed=making is not None,
         walls=any(netns.passages for name, netns in spaces if name == HOST),
         borrowed=frozenset(name for name, netns in spaces if netns.borrowed),
     )

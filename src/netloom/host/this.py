@@ -4,6 +4,8 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from netloom.errors import Refused
 from netloom.host import apply as doing
 from netloom.host import observe as looking
@@ -27,10 +29,14 @@ if TYPE_CHECKING:
     from netloom.host.brake import Brake
     from netloom.host.commands.processes import Command
     from netloom.host.walls.rulesets import Foretellings, Text
+    from netloom.kernel.libnftables import Library
 
 
 class ThisMachine:
     """The machine that netloom runs on; `host` is the network namespace of the process."""
+
+    _library: "Library | None" = None
+    """A library of nftables, to foretell by and then to carry out."""
 
     @property
     def boot(self) -> str:
@@ -77,8 +83,14 @@ class ThisMachine:
     def foretell(self, lab: str, texts: "Iterable[Text]", links: Iterable[str]) -> "Foretellings":
         """Return, for each text of firewall rules, how it will be listed, or its mistakes."""
         from netloom.host.walls import rulesets
+        from netloom.kernel import nft
 
-        return rulesets.foretell(lab, texts, links)
+        texts = tuple(texts)
+        if not all(text.own for text in texts):
+            return rulesets.foretell(lab, texts, links)
+        if self._library is None or self._library.is_over:
+            self._library = nft.begin()
+        return rulesets.foretell(lab, texts, links, self._library)
 
     def joined(self, segment: str) -> Joined:
         """Return what is known of a segment that is not a lab's; raises `Unavailable`."""
@@ -131,7 +143,15 @@ class ThisMachine:
 
     def apply(self, plan: Plan, orders: Orders) -> list[Refused]:
         """Carry out a plan; return what was refused, at most one unless told to go on."""
+        if self._library and not self._library.is_over:
+            orders = replace(orders, library=self._library)
         return doing.apply(plan, orders)
+
+    def dismiss(self) -> None:
+        """Let go of what was begun for a plan that does not come."""
+        library, self._library = self._library, None
+        if library:
+            library.close()
 
     def uncovered(self, lab: str) -> list[str]:
         """Return why commands that run shall be started anew: files in /etc that were replaced."""

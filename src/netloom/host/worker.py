@@ -87,7 +87,7 @@ class Worker:
         if self._rulesets is None:
             from netloom.host.walls.rulesets import Rulesets
 
-            self._rulesets = Rulesets(self.orders.lab)
+            self._rulesets = Rulesets(self.orders.lab, self.orders.library)
         return self._rulesets
 
     def close(self) -> None:

@@ -12,11 +12,14 @@ taken. Looking changes nothing: the programs are asked only where there are tabl
 import errno
 import os
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 from netloom.errors import KernelError, Unavailable
-from netloom.kernel.nft import Nft, Table, Wrong
+from netloom.kernel import nft
+from netloom.kernel.nft import Wrong
 from netloom.values import Family
+from netloom.wire.nfnetlink import Table
 
 if TYPE_CHECKING:
     import subprocess
@@ -72,8 +75,7 @@ def flavour() -> Flavour:
 def tables(family: Family, kind: Flavour) -> frozenset[str]:
     """Return the tables of iptables that there are; none is made by looking."""
     if kind == "nft":
-        with Nft() as nft:
-            return tables_among(nft.tables(), family)
+        return tables_among(nft.tables(), family)
     try:
         path = f"/proc/thread-self/net/{_WORDS[family][1]}_tables_names"
         with open(path, encoding="utf-8") as file:
@@ -82,7 +84,7 @@ def tables(family: Family, kind: Flavour) -> frozenset[str]:
         return frozenset()
 
 
-def tables_among(there: list[Table], family: Family) -> frozenset[str]:
+def tables_among(there: Iterable[Table], family: Family) -> frozenset[str]:
     """Return those tables of nftables that iptables-nft takes for its own."""
     word = _WORDS[family][1]
     return frozenset(each.name for each in there if each.family == word and each.name in CHAINS)

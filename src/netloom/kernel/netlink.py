@@ -125,6 +125,20 @@ class Rtnetlink(Closing):
             for refusal in self._exchange(messages[begin:end]).refusals
         ]
 
+    def transact(self, messages: Sequence[Message]) -> None:
+        """Have a batch of netfilter made, all of it or nothing; raise `KernelError` if refused.
+
+        The kernel works through the batch before the send returns, and whether it acknowledges the
+        end of one depends on its age (6.10): so what was answered by then is all there is.
+        """
+        exchange = Exchange(self._sequence, len(messages))
+        data = frame(messages, self._sequence)
+        self._sequence = (self._sequence + len(messages)) % _LARGEST
+        self._socket.send(data)
+        self._drain(exchange)
+        for refusal in exchange.answer.refusals:
+            raise KernelError(refusal.errno, "", refusal.extack, refusal.index)
+
     def dump(self, request: Message) -> list[bytes]:
         """Return the payloads of a dump, begun anew where things changed; raises `KernelError`."""
         for _ in range(DUMP_ATTEMPTS):

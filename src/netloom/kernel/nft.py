@@ -1,57 +1,42 @@
-"""libnftables, in process: texts of nft(8) carried out in the namespace of the calling thread.
+"""nftables: its tables, and texts of nft(8) carried out in the namespace of the calling thread.
 
-A process for each namespace costs ten times what the kernel's own work does, so the library behind
-`nft` is asked (ctypes; libnftables(3)). Tables are listed as text, the way `nft list` prints them:
-the JSON of libnftables 1.0.6, Debian 12's, lacks the comment of a table and writes past its buffer
-where a table has flags.
-
-The library resolves names of interfaces through a socket that it opens during the call, and keeps
-them in a variable that all contexts share (iface.c). So a context is used only where it was made,
-and calls on different threads wait for each other.
+Which tables there are is asked over netlink. Texts are read by the library behind `nft`: a process
+of that for each namespace would cost ten times what the kernel's own work does. Tables are listed
+as text, the way `nft list` prints them: the JSON of libnftables 1.0.6, Debian 12's, lacks the
+comment of a table and writes past its buffer where a table has flags.
 
 Should: live on a thread that is in the namespace it is about.
 Mustn't: decide what is loaded, or wait for anything but the kernel.
 """
 
-import ctypes
 import errno
 import os
 import re
 import signal
 import socket
-from functools import cache
-from threading import Lock
 from typing import NamedTuple
 
-from netloom.errors import KernelError, Unavailable
+from netloom import kernel
+from netloom.errors import FAILURES, KernelError, Unavailable, errno_of
+from netloom.kernel import libnftables
 from netloom.kernel.closing import Closing
+from netloom.kernel.libnftables import Answer, Ended, Library, NoLibrary, Told
+from netloom.kernel.netlink import Rtnetlink, prepared
+from netloom.wire.nfnetlink import Table, batch, dump_tables, read_table, table_del
 
-_LIBRARY = "libnftables.so.1"
 _REMEDY = "apt-get install libnftables1 (or your distribution's nftables)"
 
-_SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
-_TIMEOUT = 60
-_REHEARSAL = 'ulimit -c 0; exec "$0" -f -'
-"""What is run in place of `nft -f -`: one that dies leaves no core file behind."""
-
 _NETLINK_NETFILTER = 12  # linux/netlink.h
+_LACKING = {errno.EPROTONOSUPPORT, errno.EINVAL, errno.EOPNOTSUPP}
+"""What a kernel says that has no nftables."""
 
-_STATELESS = 1 << 2
-"""NFT_CTX_OUTPUT_STATELESS (nftables/libnftables.h): no values of counters, no time left."""
-
-_NUMERIC_TIME = 1 << 10
-"""NFT_CTX_OUTPUT_NUMERIC_TIME: `meta hour` would else be listed in this process's time zone."""
-
-_NO_DNS = 1 << 0
-"""NFT_CTX_INPUT_NO_DNS, libnftables 1.0.8: a host's name is a mistake, not a question."""
-
-_alone = Lock()
+_EXITS = {2: errno.ENOMEM, 3: errno.EIO}
+"""Statuses by which the library ends a process: no memory, no netlink (nftables/utils.h)."""
 
 _ERROR = (
     rb"^(?:(?P<file>[^\n]*?):(?P<line>\d+):(?P<first>\d+)-(?P<last>\d+): )?"
     rb"(?P<kind>Error: )?(?P<message>.+)$"
 )
-_ERRNOS = {os.strerror(number): number for number in sorted(errno.errorcode, reverse=True)}
 
 
 class Wrong(NamedTuple):
@@ -69,8 +54,8 @@ class NftError(KernelError):
     def __init__(self, wrong: tuple[Wrong, ...], asked: str = "nft -f -") -> None:
         """Keep the mistakes; the errno is the first that the kernel is quoted with, or EINVAL."""
         self.wrong = wrong
-        ends = (each.message.rpartition(": ")[2] for each in wrong)
-        number = next((_ERRNOS[end] for end in ends if end in _ERRNOS), errno.EINVAL)
+        quoted = (errno_of(each.message) for each in wrong)
+        number = next((each for each in quoted if each), errno.EINVAL)
         super().__init__(number, asked, wrong[0].message if wrong else "")
 
 
@@ -78,162 +63,128 @@ class NftBroke(NftError):
     """A text that libnftables breaks down over, with what it said at last; nothing is done."""
 
 
-class Table(NamedTuple):
-    """A table of nftables: `inet`, `netloom-red`."""
+def tables() -> dict[Table, str]:
+    """Return all tables of the calling thread's namespace, whoever made them, and their comments.
 
-    family: str
-    name: str
+    Raises `Unavailable` where the kernel has no nftables.
+    """
+    try:
+        with _netfilter() as nf:
+            return dict(read_table(data) for data in nf.dump(dump_tables()))
+    except OSError as error:
+        if error.errno not in _LACKING:
+            raise
+        msg = "this kernel has no nftables"
+        raise Unavailable(msg, "modprobe nf_tables") from error
 
-    def __str__(self) -> str:
-        """Return `inet netloom-red`."""
-        return f"{self.family} {self.name}"
+
+def delete(table: Table) -> None:
+    """Delete a table of the calling thread's namespace; raises `KernelError` where it is none.
+
+    It takes 15 ms to close the socket by which something was deleted: the kernel waits for RCU.
+    """
+    with _netfilter() as nf:
+        nf.transact(batch(table_del(table)))
+
+
+def _netfilter() -> Rtnetlink:
+    return Rtnetlink(
+        prepared(socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER))
+    )
+
+
+def begin(*, apart: bool = False) -> Library:
+    """Return a library to speak to: in this process, where it is netloom's own; else in a child.
+
+    `apart`: in a child in any case. Raises `OSError`.
+    """
+    if not (kernel.in_program or apart):
+        return Told()
+    from netloom.kernel.nftchild import Child
+
+    return Child()
 
 
 class Nft(Closing):
-    """A conversation with nftables in the namespace of the thread that made it.
+    """A conversation with nftables, in the namespace of the thread that began it.
 
     >>> with Nft() as nft:                                            # doctest: +SKIP
     ...     nft.run("add table inet mine")
     """
 
-    __slots__ = ("_context", "_lib")
+    __slots__ = ("_library",)
 
-    def __init__(self) -> None:
-        """Open a socket in the calling thread's namespace; raises `Unavailable` without library."""
-        self._lib = _library()
-        _probe()
-        with _alone:
-            self._context = self._lib.nft_ctx_new(0)
-            self._lib.nft_ctx_buffer_output(self._context)
-            self._lib.nft_ctx_buffer_error(self._context)
-            self._lib.nft_ctx_output_set_flags(self._context, _STATELESS | _NUMERIC_TIME)
-            if hasattr(self._lib, "nft_ctx_input_set_flags"):
-                self._lib.nft_ctx_input_set_flags(self._context, _NO_DNS)
+    def __init__(self, library: Library | None = None) -> None:
+        """Begin it, by a library that waits for that, or one in a process of its own.
+
+        Raises `Unavailable` where there is none, `OSError`.
+        """
+        self._library = library or begin(apart=True)
+        try:
+            self.here()
+        except (Unavailable, *FAILURES):
+            self.close()
+            raise
+
+    def here(self) -> None:
+        """Go on in the namespace that the calling thread is in; raises `OSError`."""
+        netns = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._ask(libnftables.OPEN, "", netns)
+        finally:
+            os.close(netns)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether a text has broken the library down, or it was closed."""
+        return self._library.is_over
 
     def close(self) -> None:
-        """Let go of the library's memory and socket; twice is no harm."""
-        context, self._context = self._context, None
-        if context:
-            with _alone:
-                self._lib.nft_ctx_free(context)
+        """Let go of the library, which takes 15 ms where it deleted something; twice is no harm."""
+        self._library.close()
 
     def run(self, text: str) -> str:
-        """Carry out a text in one transaction and return what it says; raises `NftError`.
-
-        It is read from a file in memory: of a text in a buffer, the library tells no lines.
-        """
-        raw = text.encode(errors="replace")
-        file = os.memfd_create("nft")
-        try:
-            with open(file, "wb", closefd=False) as writer:
-                writer.write(raw)
-            path = f"/proc/self/fd/{file}".encode()
-            status, said, refused = self._call("nft_run_cmd_from_filename", path)
-        finally:
-            os.close(file)
-        if status:
-            raise NftError(_mistakes(refused, path, raw))
-        return said.decode(errors="replace")
+        """Carry out a text in one transaction and return what it prints; `NftError` if refused."""
+        return self._done(libnftables.RUN, text)
 
     def check(self, text: str) -> None:
         """Have a text checked by library and kernel, without doing it; `NftError` if refused."""
-        self._lib.nft_ctx_set_dry_run(self._context, True)  # noqa: FBT003 - a C function
-        try:
-            self.run(text)
-        finally:
-            self._lib.nft_ctx_set_dry_run(self._context, False)  # noqa: FBT003 - the same
-
-    def tables(self) -> list[Table]:
-        """Return all tables of the namespace, whoever made them."""
-        lines = self._list("list tables").splitlines()
-        words = (line.split() for line in lines if line.startswith("table "))
-        return [Table(each[1], each[2]) for each in words]
+        self._done(libnftables.CHECK, text)
 
     def list_table(self, table: Table) -> str | None:
-        """Return a table as `nft -s list table` prints it, None if there is none."""
+        """Return a table as `nft -s list table` prints it, None for none; raises `NftError`."""
+        command = f"list table {table}"
+        answer = self._ask(libnftables.LIST, command)
+        if not answer.status:
+            return answer.said.decode(errors="replace")
+        error = NftError(_mistakes(answer.refused, b"", command.encode()), f"nft {command}")
+        if error.errno == errno.ENOENT:
+            return None
+        raise error
+
+    def _done(self, what: int, text: str) -> str:
+        answer = self._ask(what, text)
+        if answer.status:
+            path, _, refused = answer.refused.partition(b"\n")
+            raise NftError(_mistakes(refused, path, text.encode(errors="replace")))
+        return answer.said.decode(errors="replace")
+
+    def _ask(self, what: int, text: str, netns: int | None = None) -> Answer:
         try:
-            return self._list(f"list table {table}")
-        except NftError as error:
-            if error.errno == errno.ENOENT:
-                return None
-            raise
-
-    def _list(self, command: str) -> str:
-        raw = command.encode()
-        status, said, refused = self._call("nft_run_cmd_from_buffer", raw)
-        if status:
-            raise NftError(_mistakes(refused, b"", raw), f"nft {command}")
-        return said.decode(errors="replace")
-
-    def _call(self, function: str, argument: bytes) -> tuple[int, bytes, bytes]:
-        with _alone:
-            status = getattr(self._lib, function)(self._context, argument)
-            said = self._lib.nft_ctx_get_output_buffer(self._context)
-            return status, said or b"", self._lib.nft_ctx_get_error_buffer(self._context) or b""
+            return self._library.ask(what, text.encode(errors="replace"), netns)
+        except NoLibrary as error:
+            msg = "no nft library"
+            raise Unavailable(msg, _REMEDY) from error
+        except Ended as end:
+            raise _broken(end) from end
 
 
-def rehearse(text: str) -> None:
-    """Carry out a text by a process of `nft`; raises `NftError` if refused, `NftBroke` if it dies.
-
-    libnftables 1.0.6 ends the whole process over some mistakes: a comma too many in a set, and what
-    could be read of the line is evaluated all the same, up to an assertion (intervals.c:33).
-
-    Should: be called, in a namespace without a name, for what a person wrote.
-    Mustn't: be relied on where there is no `nft`; then the library does it in our own process.
-    """
-    import shutil
-    import subprocess
-
-    program = shutil.which("nft", path=f"{os.environ.get('PATH', '')}:{_SBIN}")
-    if program is None:
-        with Nft() as nft:
-            nft.run(text)
-        return
-    raw = text.encode(errors="replace")
-    try:
-        done = subprocess.run(
-            ("/bin/sh", "-c", _REHEARSAL, program),
-            input=raw,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env={**os.environ, "LC_ALL": "C"},
-            timeout=_TIMEOUT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise KernelError(errno.ETIMEDOUT, "nft -f -") from error
-    if done.returncode < 0:
-        said = " ".join(done.stderr.decode(errors="replace").split())
-        cause = said or signal.strsignal(-done.returncode)
-        raise NftBroke((Wrong(0, 0, 0, f"libnftables breaks down over this: {cause}"),))
-    if done.returncode:
-        raise NftError(_mistakes(done.stderr, b"/dev/stdin", raw))
-
-
-@cache
-def _library() -> ctypes.CDLL:
-    try:
-        lib = ctypes.CDLL(_LIBRARY)
-    except OSError as error:
-        msg = "no nft library"
-        raise Unavailable(msg, _REMEDY) from error
-    context = ctypes.c_void_p
-    lib.nft_ctx_new.argtypes = (ctypes.c_uint32,)
-    lib.nft_ctx_new.restype = context
-    for name in ("buffer_output", "buffer_error", "get_output_buffer", "get_error_buffer", "free"):
-        getattr(lib, f"nft_ctx_{name}").argtypes = (context,)
-    for name in ("get_output_buffer", "get_error_buffer"):
-        getattr(lib, f"nft_ctx_{name}").restype = ctypes.c_char_p
-    lib.nft_ctx_free.restype = None
-    lib.nft_ctx_output_set_flags.argtypes = (context, ctypes.c_uint)
-    lib.nft_ctx_output_set_flags.restype = None
-    if hasattr(lib, "nft_ctx_input_set_flags"):
-        lib.nft_ctx_input_set_flags.argtypes = (context, ctypes.c_uint)
-    lib.nft_ctx_set_dry_run.argtypes = (context, ctypes.c_bool)
-    lib.nft_ctx_set_dry_run.restype = None
-    for name in ("nft_run_cmd_from_buffer", "nft_run_cmd_from_filename"):
-        getattr(lib, name).argtypes = (context, ctypes.c_char_p)
-    return lib
+def _broken(end: Ended) -> KernelError:
+    """Return what ended the library: the machine refuses it something, or a text breaks it."""
+    if end.status in _EXITS:
+        return KernelError(errno_of(end.words) or _EXITS[end.status], "nft", end.words)
+    cause = end.words or (signal.strsignal(-end.status) if end.status < 0 else str(end.status))
+    return NftBroke((Wrong(0, 0, 0, f"libnftables breaks down over this: {cause}"),))
 
 
 def _mistakes(refused: bytes, path: bytes, text: bytes) -> tuple[Wrong, ...]:
@@ -256,17 +207,6 @@ def _mistakes(refused: bytes, path: bytes, text: bytes) -> tuple[Wrong, ...]:
         line_number, first, last = (int(match[group]) for group in ("line", "first", "last"))
         found[_placed(text, starts, line_number, first, last, message)] = None
     return tuple(found)
-
-
-def _probe() -> None:
-    """Raise where no socket can be had: the library would end the process (netlink_init_error)."""
-    try:
-        socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER).close()
-    except OSError as error:
-        if error.errno == errno.EPROTONOSUPPORT:
-            msg = "this kernel has no nftables"
-            raise Unavailable(msg, "modprobe nf_tables") from error
-        raise KernelError(error.errno or errno.EIO, "nft list tables") from error
 
 
 _NEWLINES = rb'"[^"]*"|#[^\n]*|\n'

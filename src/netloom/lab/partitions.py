@@ -5,15 +5,19 @@ sides, and what goes to them. So it holds over wires, networks and routers alike
 that are open, too; and who only forwards for others still does.
 """
 
+import errno
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
+from netloom.errors import KernelError
+from netloom.kernel import nft
 from netloom.kernel.closing import Closing
 from netloom.kernel.nft import Nft
 from netloom.values import family
+from netloom.wire.nfnetlink import Table
 
 if TYPE_CHECKING:
     from netloom.lab.member import Netns
@@ -45,13 +49,13 @@ class Partitions:
         """Part the members of each side from those of all others, all or none."""
         table = f"netloom-partition-{next(self._numbers)}"
         done = self._held[table] = []
-        with ExitStack() as stack:
+        with ExitStack() as stack, _Rules() as rules:
             stack.callback(self._heal, table)
             for side in sides:
                 others = [ip for far in sides if far is not side for one in far for ip in one.ips]
                 for member in side:
                     far = [ip for ip in others if not member.is_beside(ip)]
-                    member.call(_run, _table(table, others, far))
+                    rules.load(member, _table(table, others, far))
                     done.append(member)
             stack.pop_all()
         return Change(partial(self._heal, table))
@@ -64,12 +68,39 @@ class Partitions:
     def _heal(self, table: str) -> None:
         for member in self._held.pop(table, ()):
             with suppress(KeyError):  # it is no more in the lab
-                member.call(_run, f"table inet {table}\ndelete table inet {table}\n")
+                member.call(_delete, table)
+
+
+class _Rules(Closing):
+    """Who loads rules into one namespace after another: one library, where that can be."""
+
+    def __init__(self) -> None:
+        self._nft: Nft | None = None
+
+    def close(self) -> None:
+        if self._nft:
+            self._nft.close()
+
+    def load(self, member: "Netns", text: str) -> None:
+        if member.lab.place_of(member.name).is_of_another_user:  # calls are made in children
+            member.call(_run, text)
+            return
+        self._nft = self._nft or Nft()
+        member.call(self._nft.here)
+        self._nft.run(text)
 
 
 def _run(text: str) -> None:
-    with Nft() as nft:
-        nft.run(text)
+    with Nft() as library:
+        library.run(text)
+
+
+def _delete(name: str) -> None:
+    try:
+        nft.delete(Table("inet", name))
+    except KernelError as error:
+        if error.errno != errno.ENOENT:
+            raise
 
 
 def _table(name: str, others: Sequence[str], far: Sequence[str]) -> str:

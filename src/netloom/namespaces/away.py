@@ -16,14 +16,13 @@ import signal
 import socket
 import struct
 import sys
-import threading
 import traceback
-import warnings
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from typing import Any, NoReturn, ParamSpec, TypeVar, cast
 
 from netloom.errors import NetloomError, Unavailable
+from netloom.kernel.forking import fork
 from netloom.namespaces.enter import Kept
 
 _P = ParamSpec("_P")
@@ -35,10 +34,6 @@ _MOST = 128
 
 _GRACE = 10.0
 """Seconds that a child may take to undo what it does, when its parent is interrupted."""
-
-
-_QUIET = threading.Lock()
-"""Filters of warnings are the process's: one thread at a time puts them aside and back."""
 
 
 class Portable:
@@ -72,19 +67,6 @@ def away(
     if raised:
         raise cast("BaseException", outcome)
     return cast("_T", outcome)
-
-
-def fork() -> int:
-    """Fork, with nothing in the streams that both would print; 0 in the child.
-
-    That the program may have threads is known, and meant: the child only does what it is here for.
-    """
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError, AttributeError):
-            stream.flush()
-    with _QUIET, warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return os.fork()
 
 
 # ── in the child ──────────────────────────────────────────────────────────────────────────

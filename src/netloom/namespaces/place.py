@@ -46,6 +46,11 @@ class Place(Closing, Portable):
         self.mnt = mnt
         self.user = user
 
+    @property
+    def is_of_another_user(self) -> bool:
+        """Whether it is in a user namespace of its own, so that calls are made in children."""
+        return self.user >= 0
+
     def fds(self) -> list[int]:
         """Return the files that are open, in order."""
         return [fd for fd in (self.net, self.mnt, self.user) if fd >= 0]
@@ -78,7 +83,7 @@ class Place(Closing, Portable):
 
     def call(self, call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
         """Return what `call` returns or raises, made inside: on a thread of its own, or a child."""
-        if self.user >= 0:
+        if self.is_of_another_user:
             return away(self.enter, call, *args, **keys)
 
         def inside() -> _T:
@@ -92,7 +97,7 @@ class Place(Closing, Portable):
 
         The process that it starts is inside, and the caller's own child.
         """
-        if self.user >= 0:
+        if self.is_of_another_user:
             return call(*args, preexec_fn=self.enter, **keys)
         return self.call(call, *args, **keys)
 

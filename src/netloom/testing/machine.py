@@ -273,6 +273,9 @@ class FakeMachine:
     def _is_kept(self, name: str) -> bool:
         return name in self.residents and not any(name in netns for netns in self._netns.values())
 
+    def dismiss(self) -> None:
+        """Nothing is begun before its time here."""
+
     def wait_ready(
         self, lab: str, desired: Desired, timeout: float, stop: Brake | None = None
     ) -> None:

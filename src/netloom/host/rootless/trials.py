@@ -24,11 +24,11 @@ import msgspec
 from netloom.errors import KernelError, Unavailable
 from netloom.host import newborn
 from netloom.kernel import process, syscalls
+from netloom.kernel.forking import fork
 from netloom.kernel.loopback import set_lo_up
 from netloom.kernel.nft import Nft
 from netloom.model.objects import WORDS, Word
 from netloom.namespaces import cover, isolate
-from netloom.namespaces.away import fork
 from netloom.namespaces.enter import Kept
 from netloom.namespaces.refusals import judged
 from netloom.namespaces.settings import Settings, is_mapped, settings

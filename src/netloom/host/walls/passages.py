@@ -20,10 +20,10 @@ from typing import NamedTuple
 
 from msgspec import structs
 
-from netloom.errors import KernelError, Unavailable
+from netloom.errors import KernelError, Unavailable, errno_of
 from netloom.host import sysctl
+from netloom.kernel import nft
 from netloom.kernel.files import exists
-from netloom.kernel.nft import Nft
 from netloom.model.walls import Noted, Passage, Tool, WallRule, Walls, WallTable
 from netloom.plan.openings import Command, closing, opening, program
 from netloom.plan.passages import OWN_TABLE, is_firewalld, place, standing, there
@@ -45,7 +45,6 @@ _BRIDGED: dict[str, Family] = {
 }
 _BOUND = re.compile(r'<interface\s+name="([^"]+)"')
 _REMEDIES = {"firewall-cmd": "firewalld", "ufw": "ufw", "nft": "nftables"}
-_ERRNOS = {os.strerror(number): number for number in sorted(errno.errorcode, reverse=True)}
 
 
 class Read(NamedTuple):
@@ -163,9 +162,8 @@ def _tables() -> Iterator[WallTable]:
 
 
 def _are_there() -> bool:
-    """Whether there are tables that no lab made: asked in process, since most hosts have none."""
-    with Nft() as nft:
-        return any(not str(table).startswith(OWN_TABLE) for table in nft.tables())
+    """Whether there are tables that no lab made: asked by us, since most hosts have none."""
+    return any(not str(table).startswith(OWN_TABLE) for table in nft.tables())
 
 
 def _flags(table: str) -> list[str]:
@@ -274,6 +272,5 @@ def _run(command: Command) -> str:
         raise KernelError(errno.ETIMEDOUT, asked) from error
     if done.returncode:
         said = " ".join((done.stderr or done.stdout).split("\n")[0].split())
-        number = next((_ERRNOS[end] for end in _ERRNOS if said.endswith(end)), errno.EINVAL)
-        raise KernelError(number, asked, said)
+        raise KernelError(errno_of(said) or errno.EINVAL, asked, said)
     return done.stdout

@@ -13,7 +13,6 @@ Mustn't: put iptables texts into a namespace that is not the lab's: they replace
 """
 
 import re
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
@@ -23,8 +22,9 @@ from msgspec import Struct
 from netloom.errors import Unavailable
 from netloom.kernel import iptables, nft, syscalls
 from netloom.kernel.closing import Closing
+from netloom.kernel.libnftables import Library
 from netloom.kernel.netlink import Rtnetlink
-from netloom.kernel.nft import Nft, NftError, Table, Wrong
+from netloom.kernel.nft import Nft, NftError, Wrong
 from netloom.model.marks import RulesetKind, ruleset_of
 from netloom.model.objects import End, Link, Veth
 from netloom.namespaces import view
@@ -32,18 +32,17 @@ from netloom.namespaces.enter import aside
 from netloom.values import Family
 from netloom.wire.links import Peer, link_add
 from netloom.wire.message import Message
+from netloom.wire.nfnetlink import Table
 
 _FAMILIES: dict[RulesetKind, Family] = {"iptables": 4, "ip6tables": 6}
 _HEAD_LINES = 2
 _SPARE = "netloom-spare"
-_OPEN = 32
-"""Contexts of nftables that are open at once: a descriptor each."""
 
 
 class Text(Struct, frozen=True):
     """A text as a person wrote it: the body of a lab's table, or one of `iptables-restore`.
 
-    `own`: netloom wrote it itself, so nothing in it can surprise the library.
+    `own`: netloom wrote it itself, so it is about no host's name, and no interface by its index.
     """
 
     kind: RulesetKind
@@ -151,50 +150,49 @@ def _ruleset(listing: str, *, ours: bool = True) -> Ruleset:
     return Ruleset(listing, blake2b(listing.encode(), digest_size=12).hexdigest(), ours)
 
 
-def _listed(context: Nft, lab: str) -> Ruleset | None:
-    listing = context.list_table(table_of(lab))
-    if listing is None:
-        return None
-    ours = f'\n\tcomment "{_mark(lab)}"\n' in listing
-    return _ruleset(canonical(listing), ours=ours)
-
-
 class Rulesets(Closing):
     """The rulesets of a lab in one namespace after another: wherever the calling thread is.
 
-    Contexts of nftables are closed later, since a kernel that has deleted something in one makes
-    whoever closes it wait; when many are open, it has long been done with the first.
+    One process of libnftables speaks to all of them; it is there once it is needed.
     """
 
-    __slots__ = ("_open", "lab")
+    __slots__ = ("_library", "_nft", "lab")
 
-    def __init__(self, lab: str) -> None:
-        """Remember which lab."""
+    def __init__(self, lab: str, library: Library | None = None) -> None:
+        """Remember which lab, and own a library that waits to be asked."""
         self.lab = lab
-        self._open: deque[Nft] = deque()
+        self._library = library
+        self._nft: Nft | None = None
 
     def close(self) -> None:
         """Let go of the namespaces; at most 15 ms, where something has just been replaced."""
-        while self._open:
-            self._open.popleft().close()
+        for each in (self._library, self._nft):
+            if each:
+                each.close()
 
-    def _context(self) -> Nft:
-        while len(self._open) >= _OPEN:
-            self._open.popleft().close()
-        self._open.append(Nft())
-        return self._open[-1]
+    def here(self) -> Nft:
+        """Return the conversation, which is about the namespace that the thread is in."""
+        if self._nft and not self._nft.is_over:
+            self._nft.here()
+        else:
+            library, self._library = self._library or nft.begin(), None
+            self._nft = Nft(library)
+        return self._nft
 
-    def observe(self, *, of_iptables: bool = True) -> dict[str, Ruleset]:
+    def observe(self, *, of_iptables: bool = True, listed: bool = True) -> dict[str, Ruleset]:
         """Return what is there, each by its `key_of`.
 
-        `of_iptables`: whether all rules of iptables there are the lab's, and shall be told.
+        `of_iptables`: whether all rules of iptables there are the lab's, and shall be told;
+        `listed`: whether it matters what is in the lab's table, and not only that it is there.
         """
         found: dict[str, Ruleset] = {}
-        with Nft() as context:
-            there = context.tables()
-            table = table_of(self.lab)
-            if table in there and (ruleset := _listed(context, self.lab)):
-                found[str(table)] = ruleset
+        there = nft.tables()
+        table = table_of(self.lab)
+        if table in there:
+            ours = there[table] == _mark(self.lab)
+            listing = self.here().list_table(table) if listed else ""
+            if listing is not None:
+                found[str(table)] = _ruleset(canonical(listing), ours=ours)
         if of_iptables:
             for kind, family in _FAMILIES.items():
                 if text := _saved(there, family):
@@ -204,8 +202,6 @@ class Rulesets(Closing):
     def put(self, text: Text) -> None:
         """Make a text all that there is of its kind.
 
-        Should: be given what was foretold: over some mistakes libnftables ends the process.
-
         Raises `NftError` or `IptablesError` for its mistakes, `Unavailable` where a table of that
         name is somebody else's; then nothing has changed.
         """
@@ -214,27 +210,27 @@ class Rulesets(Closing):
             return
         if wrong := outside(text.text):
             raise NftError(wrong)
-        context = self._context()
-        _load(context, self.lab, text.text, anew=not _is_there(context, self.lab))
+        is_there = self._is_there()
+        _load(self.here(), self.lab, text.text, anew=not is_there)
 
     def remove(self, kind: RulesetKind) -> None:
-        """Take away what there is of a kind; none is no harm."""
+        """Take away what there is of a kind; none is no harm.
+
+        Raises as `put` does, where it cannot be.
+        """
         if kind != "nft":
             _remove_iptables(_FAMILIES[kind])
-            return
-        context = self._context()
-        if _is_there(context, self.lab):
-            context.run(f"delete table {table_of(self.lab)}")
+        elif self._is_there():
+            nft.delete(table_of(self.lab))
 
-
-def _is_there(context: Nft, lab: str) -> bool:
-    """Return whether the lab's table is there; refuse where one of its name is not ours."""
-    there = _listed(context, lab)
-    if there and not there.ours:
-        table = table_of(lab)
-        reason = f"a table `{table}` is there that netloom has not made"
-        raise Unavailable(reason, f"nft delete table {table}")
-    return there is not None
+    def _is_there(self) -> bool:
+        """Return whether the lab's table is there; refuse where one of its name is not ours."""
+        table = table_of(self.lab)
+        comment = nft.tables().get(table)
+        if comment not in {None, _mark(self.lab)}:
+            reason = f"a table `{table}` is there that netloom has not made"
+            raise Unavailable(reason, f"nft delete table {table}")
+        return comment is not None
 
 
 def _load(context: Nft, lab: str, body: str, *, anew: bool) -> None:
@@ -244,7 +240,7 @@ def _load(context: Nft, lab: str, body: str, *, anew: bool) -> None:
         raise NftError(tuple(_within(body, each) for each in error.wrong)) from None
 
 
-def _saved(there: list[Table], family: Family) -> str:
+def _saved(there: Iterable[Table], family: Family) -> str:
     text = ""
     with suppress(Unavailable):  # nobody has put rules there by a program that is not there
         if iptables.tables_among(there, family):
@@ -269,20 +265,35 @@ Foretellings = Mapping[Text, Foretold]
 _Pair = tuple[Text, Foretold]
 
 
-def foretell(lab: str, texts: Iterable[Text], links: Iterable[str] = ()) -> dict[Text, Foretold]:
+def foretell(
+    lab: str,
+    texts: Iterable[Text],
+    links: Iterable[str] = (),
+    library: Library | None = None,
+) -> dict[Text, Foretold]:
     """Return for each text what it will come to, or its mistakes; nothing is touched.
 
-    `links` are the names of interfaces that rules may speak of by index (`iif eth0`).
+    `links` are the names of interfaces that rules may speak of by index (`iif eth0`); `library` is
+    the caller's, for texts of our own. Raises `Unavailable` where this machine has none.
     """
-    return aside(lambda: dict(_foretold(lab, tuple(dict.fromkeys(texts)), tuple(links))))
+    wanted, names = tuple(dict.fromkeys(texts)), tuple(links)
 
-
-def _foretold(lab: str, texts: tuple[Text, ...], links: tuple[str, ...]) -> Iterator[_Pair]:
-    if not all(text.own for text in texts):
+    def inside() -> dict[Text, Foretold]:
+        if library:
+            return dict(_foretold(Rulesets(lab, library), wanted, names))
         view.without_host_names()  # looking changes nothing, and asks nobody
+        with Rulesets(lab, nft.begin(apart=True)) as rulesets:
+            return dict(_foretold(rulesets, wanted, names))
+
+    return aside(inside)
+
+
+def _foretold(
+    rulesets: Rulesets, texts: tuple[Text, ...], links: tuple[str, ...]
+) -> Iterator[_Pair]:
     for text in texts:
         if text.kind == "nft":
-            found = outside(text.text) or _foretold_nft(lab, text, links)
+            found = outside(text.text) or _foretold_nft(rulesets, text, links)
         else:
             found = _foretold_iptables(text)
         yield text, found if isinstance(found, Ruleset) else tuple(map(_plainly, found))
@@ -297,41 +308,35 @@ def _plainly(wrong: Wrong) -> Wrong:
     return wrong._replace(message=re.sub(_NO_HOST, _NO_NAMES, wrong.message))
 
 
-def _foretold_nft(lab: str, text: Text, links: tuple[str, ...]) -> Foretold:
-    body = text.text
+def _foretold_nft(rulesets: Rulesets, text: Text, links: tuple[str, ...]) -> Foretold:
+    lab, body = rulesets.lab, text.text
     _new_namespace([name for name in links if name in body] if not text.own else ())
-    Nft().close()  # a machine without the library is told so, before a program fails for that
     try:
-        _rehearse(_wrapped(lab, body, anew=True), own=text.own)
+        rulesets.here().run(_wrapped(lab, body, anew=True))
     except nft.NftBroke as error:
-        return tuple(_found_alone(lab, body)) or error.wrong
+        return tuple(_found_alone(rulesets, body)) or error.wrong
     except NftError as error:
         return tuple(_within(body, each) for each in error.wrong)
-    with Nft() as context:
-        there, ruleset = context.tables(), _listed(context, lab)
-    if not there and (owner := re.search(r"\bowner\b", body)):
+    table, there = table_of(lab), nft.tables()
+    listing = rulesets.here().list_table(table)
+    if listing is None or there != {table: _mark(lab)}:
+        return (Wrong(0, 0, 0, "it changes more than the lab's own table"),)
+    ruleset = _ruleset(canonical(listing))
+    if re.search(_OWNED, ruleset.listing) and (owner := re.search(r"\bowner\b", body)):
         message = "a table with an owner goes with the process that made it"
         return (_at(body, owner.start(), len("owner"), message),)
-    if ruleset is None or there != [table_of(lab)]:
-        return (Wrong(0, 0, 0, "it changes more than the lab's own table"),)
     return ruleset
 
 
-def _rehearse(script: str, *, own: bool) -> None:
-    """Load a script where nothing can be harmed; what a person wrote, by a process of `nft`."""
-    if not own:
-        nft.rehearse(script)
-        return
-    with Nft() as context:
-        context.run(script)
+_OWNED = r"(?m)^\tflags .*\bowner\b"
 
 
-def _found_alone(lab: str, body: str) -> Iterator[Wrong]:
+def _found_alone(rulesets: Rulesets, body: str) -> Iterator[Wrong]:
     """Yield the mistakes of grammar in each part of a body, where the whole breaks the library."""
     for begin, end in _parts(body):
         part = re.sub(_BLANKED, " ", body[:begin]) + body[begin:end]
         try:
-            nft.rehearse(_wrapped(lab, part, anew=True))
+            rulesets.here().run(_wrapped(rulesets.lab, part, anew=True))
         except NftError as error:
             found = (_within(body, each) for each in error.wrong)
             yield from (each for each in found if each.message.startswith("syntax error"))
