@@ -15,12 +15,14 @@ from typing import Any
 
 import pytest
 
-from tests.cli.host import Warm, command, ended, living, netloom, no_trace, on_a_host, write
-from tests.cli.internet import WEB4, on_the_internet, pings, server
-from tests.cli.plain import Plain, may_make_a_tap, plain_user
 from tests.cli.test_enable import TEMPLATE
 from tests.cli.test_no_trace import sampled
-from tests.kernel.machines import python, ran, says
+from tests.hosts.host import on_a_host
+from tests.hosts.internet import WEB4, on_the_internet, pings, server
+from tests.hosts.netloom import Warm, command, ended, netloom, write
+from tests.hosts.plain import Plain, may_make_a_tap, plain_user
+from tests.hosts.programs import living, python, ran, says
+from tests.hosts.witness import no_trace
 
 HOST_DIR = "/run/netloom/host"
 LABS = 8

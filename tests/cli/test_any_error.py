@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.host import Warm, write
-from tests.cli.internet import on_the_internet
 from tests.cli.test_uplink_walk import everything
-from tests.cli.witness import differences
-from tests.kernel.machines import ran, says
+from tests.hosts.internet import on_the_internet
+from tests.hosts.netloom import Warm, write
+from tests.hosts.programs import ran, says
+from tests.hosts.witness import differences
 
 UPLINK = """\
 name: shop

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from netloom.host.rundir import RUN_DIR
-from tests.cli.host import Warm, ended, living, netloom, no_trace, on_a_host, write
+from tests.hosts.host import on_a_host
+from tests.hosts.netloom import Warm, ended, netloom, write
+from tests.hosts.programs import living
+from tests.hosts.witness import no_trace
 
 PAIR = "links: [[red 10.0.0.1/24, blue 10.0.0.2/24]]\n"
 OTHER = "name: pair\nnamespaces: [green]\n"

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from netloom.host.walls import claims
 from netloom.host.walls.claims import CLAIMS_DIR, Claim
 from netloom.kernel.procfs import boot_id
-from tests.kernel.machines import on_a_machine, ran
+from tests.hosts.machine import on_a_machine
+from tests.hosts.programs import ran
 
 CARD = "net.ipv4.conf.eth0.forwarding"
 WHOLE = "net.ipv4.ip_forward"

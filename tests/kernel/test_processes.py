@@ -17,6 +17,8 @@ from netloom.host.commands.keeper import KEEPER
 from netloom.host.commands.ready import wait_ready
 from netloom.kernel import procfs
 from netloom.kernel.procfs import boot_id
+from tests.hosts.machine import etc_file, on_a_machine
+from tests.hosts.programs import SRC, in_own_root, plainly, ran, says
 from tests.kernel.commands import (
     LAB,
     PYTHON,
@@ -28,15 +30,6 @@ from tests.kernel.commands import (
     printed,
     run_whole,
     wait_for_end,
-)
-from tests.kernel.machines import (
-    SRC,
-    etc_file,
-    in_own_root,
-    on_a_machine,
-    plainly,
-    ran,
-    says,
 )
 
 HERE = str(Path(__file__).parent)

@@ -26,7 +26,8 @@ from netloom.kernel.iptables import CHAINS, IptablesError, completed, restore
 from netloom.kernel.iptables import canonical as canonical_iptables
 from netloom.kernel.nft import NftError, Wrong
 from netloom.model.marks import nft_text
-from tests.kernel.machines import on_a_machine, ran, says
+from tests.hosts.machine import on_a_machine
+from tests.hosts.programs import ran, says
 
 pytestmark = pytest.mark.needs("nft")
 

@@ -12,7 +12,7 @@ from netloom import engine
 from netloom.plan.steps import Plan
 from netloom.topology.parse import parse
 from netloom.topology.settings import normal
-from tests.kernel.machines import says
+from tests.hosts.programs import says
 from tests.kernel.worlds_made import MACHINE, MADE, alone
 
 pytestmark = pytest.mark.needs("netns", "ip")
