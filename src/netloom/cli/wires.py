@@ -14,7 +14,7 @@ from netloom.cli.output import REFUSED, TRIED, Stop, answer, refusals, tell
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from netloom.host.byhand.interface import Given
+    from netloom.host.byhand.saved_link import Restored
     from netloom.host.byhand.undoing import Undone
     from netloom.host.byhand.wiring import WireEnd
     from netloom.namespaces.targets import Target
@@ -157,7 +157,7 @@ def _lab(target: "Target") -> str | None:
 )
 def move_command(origin: str, goal: str, force: bool) -> None:
     """Move an interface into another namespace, with its addresses, routes, MTU and state."""
-    from netloom.host.byhand.endpoint import Endpoint
+    from netloom.host.byhand.endpoint import open_endpoint
     from netloom.host.byhand.moving import move
 
     here, link = _place(origin)
@@ -168,18 +168,18 @@ def move_command(origin: str, goal: str, force: bool) -> None:
     if led and (led.came, led.went) == (f"{here}:{link}", f"{there}:{name or link}"):
         return
     with refusals(), _near(here) as source, _near(there) as target:
-        came, went = Endpoint(source, link), Endpoint(target, name or link)
         lab = _lab(target)
-        given = move(came, went, force=force)
+        with open_endpoint(source, link) as came, open_endpoint(target, name or link) as went:
+            given = move(came, went, force=force)
     answer(f"{came} is {went}  {_kept(given)}")
     answer(f"back: netloom move {went} {came}")
-    for lack in given.lacks:
+    for lack in given.missing:
         tell(f"note: not kept: {lack.what}: {lack.why}")
     if lab:
         tell(f"note: `{there}` is of lab `{lab}`: move it back before netloom down {lab}")
 
 
-def _kept(given: "Given") -> str:
+def _kept(given: "Restored") -> str:
     parts = [
         "up" if given.up else "down",
         *([_counted(given.addrs, "address", "addresses")] if given.addrs else []),
@@ -252,10 +252,10 @@ def _tell_undone(undone: "Undone", say: "Callable[[str], None]") -> None:
         say(f"{undone.came} is gone again")
         return
     say(f"{undone.came} is {undone.went}  {_kept(undone.given)}")
-    lacks = undone.given.lacks
-    if lacks:
-        lines = [f"`{undone.went}` does not have {lack.what} again: {lack.why}" for lack in lacks]
-        lines += [f"  as a command: {lack.command}" for lack in lacks if lack.command]
+    missing = undone.given.missing
+    if missing:
+        lines = [f"`{undone.went}` does not have {lack.what} again: {lack.why}" for lack in missing]
+        lines += [f"  as a command: {lack.command}" for lack in missing if lack.command]
         raise Stop("\n".join(lines), TRIED)
 
 

@@ -1,9 +1,10 @@
 """An interface in a namespace, as people say it, and what it takes to speak of it."""
 
 import errno
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from netloom.errors import KernelError, Unavailable
+from netloom.host.cannot_look import looking
 from netloom.kernel.netlink import Rtnetlink
 from netloom.namespaces.enter import enter
 from netloom.namespaces.targets import Target
@@ -13,25 +14,29 @@ from netloom.wire.rtnetlink import dump_links, get_link, read_links
 
 
 class Endpoint(NamedTuple):
-    """An interface in a namespace, there or to be there."""
+    """An interface in a namespace, there or to be there, and a conversation with that."""
 
     target: Target
     link: str
+    rt: Rtnetlink
 
     def __str__(self) -> str:
         """Return it as people write it: `red:eth0`."""
         return f"{self.target.text}:{self.link}"
 
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
 
-class Seat(NamedTuple):
-    """An interface in a namespace, and a conversation with that."""
+    def __exit__(self, *_: object) -> None:
+        """End the conversation."""
+        self.rt.close()
 
-    at: Endpoint
-    rt: Rtnetlink
 
-    def __str__(self) -> str:
-        """Return it as people write it."""
-        return str(self.at)
+def open_endpoint(target: Target, link: str) -> Endpoint:
+    """Begin to speak of an interface; raises `Unavailable` where that is not possible."""
+    with looking():
+        return Endpoint(target, link, conversation(target))
 
 
 def conversation(target: Target) -> Rtnetlink:

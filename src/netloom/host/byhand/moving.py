@@ -13,12 +13,11 @@ from contextlib import ExitStack, suppress
 
 from netloom.errors import FAILURES, Interrupted, KernelError, Refused, Unavailable, failure
 from netloom.host.brake import Brake, brake
-from netloom.host.byhand.endpoint import Endpoint, Seat, conversation, free_index, is_taken
-from netloom.host.byhand.interface import Given, Interface, give, lacking, read
-from netloom.host.byhand.undo_log import Move, Spot, UndoLog, Wire, entries
+from netloom.host.byhand.endpoint import Endpoint, free_index, is_taken
+from netloom.host.byhand.saved_link import Restored, SavedLink, missing_from, restore, save
+from netloom.host.byhand.undo_log import EndpointId, MoveNote, UndoLog, WireNote, entries
 from netloom.host.cannot_look import looking
 from netloom.kernel.files import exists
-from netloom.kernel.netlink import Rtnetlink
 from netloom.model.marks import lab_of
 from netloom.namespaces.handle import open_self
 from netloom.namespaces.holding import identity
@@ -30,58 +29,56 @@ _DEFAULTS = {"0.0.0.0/0", "::/0"}
 _UNDO = "netloom undo"
 
 
-def move(origin: Endpoint, goal: Endpoint, *, force: bool = False) -> Given:
+def move(origin: Endpoint, goal: Endpoint, *, force: bool = False) -> Restored:
     """Move an interface; raises `Unavailable` before anything is touched, `Refused` when undone.
 
     `force` moves one of a lab, too, and the one that leads out of the host.
     """
     with ExitStack() as stack:
         with looking():
-            home = Seat(origin, stack.enter_context(conversation(origin.target)))
-            away = Seat(goal, stack.enter_context(conversation(goal.target)))
-            _check_apart(home, away)
+            _check_apart(origin, goal)
             stop = stack.enter_context(brake())
             log = stack.enter_context(UndoLog())
-            note = _planned(home, away, force=force)
-        return _carry_out(log, note, home, away, stop)
+            note = _planned(origin, goal, force=force)
+        return _carry_out(log, note, origin, goal, stop)
 
 
-def _check_apart(home: Seat, away: Seat) -> None:
+def _check_apart(home: Endpoint, away: Endpoint) -> None:
     if home.rt.cookie != away.rt.cookie:
         return
-    (here, link), (there, name) = home.at, away.at
+    (here, link, _), (there, name, _) = home, away
     reason = f"`{here.text}` and `{there.text}` are one namespace"
     rename = f"to rename: {here.ip} link set dev {link} name {name}"
     raise Unavailable(reason, rename if name != link else "")
 
 
-def _planned(home: Seat, away: Seat, *, force: bool) -> Move:
+def _planned(home: Endpoint, away: Endpoint, *, force: bool) -> MoveNote:
     """Return what is to be noted of a move; raises `Unavailable` for one that must not be."""
     link = _checked(home)
-    had = read(home.rt, home.at)
+    had = save(home)
     if not force:
         check_lab(home, link.alias, ", or netloom move --force …")
         check_way_out(home, had, "netloom move --force, if you do not sit behind it")
-    check_free(away, link, f"name it otherwise there: {away.at.target.text}:NAME")
+    check_free(away, link, f"name it otherwise there: {away.target.text}:NAME")
     index = free_index(away.rt, link.index)
-    return Move(_spot(home, link.index), _spot(away, index), had)
+    return MoveNote(_known_as(home, link.index), _known_as(away, index), had)
 
 
-def _spot(seat: Seat, index: int) -> Spot:
-    word = seat.at.target.text
+def _known_as(end: Endpoint, index: int) -> EndpointId:
+    word = end.target.text
     path = os.path.abspath(word) if word.startswith(".") else word
-    return Spot(path, seat.rt.cookie, seat.at.link, index)
+    return EndpointId(path, end.rt.cookie, end.link, index)
 
 
-def _checked(seat: Seat) -> SeenLink:
+def _checked(end: Endpoint) -> SeenLink:
     """Return the link, which is there and may leave."""
-    links = {link.name: link for link in read_links(seat.rt.dump(dump_links()))}
-    link = links.get(seat.at.link)
+    links = {link.name: link for link in read_links(end.rt.dump(dump_links()))}
+    link = links.get(end.link)
     if link is None:
-        reason = f"no interface `{seat.at.link}` in `{seat.at.target.text}`"
+        reason = f"no interface `{end.link}` in `{end.target.text}`"
         raise Unavailable(reason, f"there is {', '.join(f'`{name}`' for name in links)}")
-    if not may_move(seat.rt.ask(get_link(index=link.index))):
-        raise Unavailable(f"`{seat}` cannot leave its namespace", _why_not(link))
+    if not may_move(end.rt.ask(get_link(index=link.index))):
+        raise Unavailable(f"`{end}` cannot leave its namespace", _why_not(link))
     return link
 
 
@@ -99,26 +96,26 @@ def _why_not(link: SeenLink) -> str:
     return f"{kind} stays where it was made; make one there{made}"
 
 
-def check_lab(origin: Seat, alias: str, hint: str) -> None:
+def check_lab(origin: Endpoint, alias: str, hint: str) -> None:
     """Raise `Unavailable` for an interface that bears the mark of a lab."""
     if lab := lab_of(alias):
         reason = f"`{origin}` belongs to lab `{lab}`, which would be broken"
         raise Unavailable(reason, f"netloom down {lab}{hint}")
 
 
-def check_free(goal: Seat, link: SeenLink, hint: str) -> None:
+def check_free(goal: Endpoint, link: SeenLink, hint: str) -> None:
     """Raise `Unavailable` where a name that a link brings along is taken."""
-    for name in (goal.at.link, *link.altnames):
+    for name in (goal.link, *link.altnames):
         if is_taken(goal.rt, name):
-            where = goal.at.target.text
+            where = goal.target.text
             raise Unavailable(f"there is an interface `{name}` in `{where}` already", hint)
 
 
-def check_way_out(origin: Seat, had: Interface, hint: str) -> None:
+def check_way_out(origin: Endpoint, had: SavedLink, hint: str) -> None:
     """Raise `Unavailable` for the interface that the host leads out by."""
     payloads = [payload for _, payload in had.routes]
     routes = read_routes(payloads, {}, None)
-    if any(route.dst in _DEFAULTS for route in routes) and _is_own(origin.at.target):
+    if any(route.dst in _DEFAULTS for route in routes) and _is_own(origin.target):
         reason = f"the default route of this machine leads through `{origin}`"
         raise Unavailable(reason, hint)
 
@@ -131,7 +128,9 @@ def _is_own(target: Target) -> bool:
 # ── there ─────────────────────────────────────────────────────────────────────────────────
 
 
-def _carry_out(log: UndoLog, note: Move, home: Seat, goal: Seat, stop: Brake) -> Given:
+def _carry_out(
+    log: UndoLog, note: MoveNote, home: Endpoint, goal: Endpoint, stop: Brake
+) -> Restored:
     """Carry out a move with a note around it; lead the interface back if it is not done."""
     error: Exception | None = None
     number = log.begin(note)
@@ -139,9 +138,9 @@ def _carry_out(log: UndoLog, note: Move, home: Seat, goal: Seat, stop: Brake) ->
         if not stop.pulled:
             _depart(note, home, goal)
         if not stop.pulled:
-            given = give(goal.rt, note.had, goal.at, note.goal.index)
+            given = restore(note.had, goal, note.goal.index)
         if not stop.pulled:
-            _check_still_there(goal.at.target)
+            _check_still_there(goal.target)
             _remember(log, number, note)
             return given
     except (Refused, Unavailable, *FAILURES) as refused:
@@ -155,10 +154,10 @@ def _carry_out(log: UndoLog, note: Move, home: Seat, goal: Seat, stop: Brake) ->
     raise _told(error, note, left, remedy) from error
 
 
-def _depart(note: Move, home: Seat, goal: Seat) -> None:
-    where, link = goal.at.target.text.removeprefix("pid:"), goal.at.link
-    command = f"{home.at.target.ip} link set dev {home.at.link} netns {where} name {link}"
-    netns = goal.at.target.netns.fd
+def _depart(note: MoveNote, home: Endpoint, goal: Endpoint) -> None:
+    where, link = goal.target.text.removeprefix("pid:"), goal.link
+    command = f"{home.target.ip} link set dev {home.link} netns {where} name {link}"
+    netns = goal.target.netns.fd
     try:
         home.rt.batch([link_move(note.origin.index, netns, link, note.goal.index)])
     except KernelError as error:
@@ -169,7 +168,7 @@ def _depart(note: Move, home: Seat, goal: Seat) -> None:
         raise Refused(_step(note), error, asked=command, remedy=remedy) from error
 
 
-def _step(note: Move) -> str:
+def _step(note: MoveNote) -> str:
     return f"move {note.origin} -> {note.goal}"
 
 
@@ -181,7 +180,7 @@ def _check_still_there(target: Target) -> None:
     raise KernelError(errno.ENOENT, "", f"`{target.text}` is gone, or another by now")
 
 
-def _remember(log: UndoLog, number: int, note: Move) -> None:
+def _remember(log: UndoLog, number: int, note: MoveNote) -> None:
     """Note that a move is done; one that leads straight back leaves nothing to be undone."""
     inverse = [one.number for one in entries() if one.done and _is_inverse(one.what, note)]
     if inverse:
@@ -191,8 +190,8 @@ def _remember(log: UndoLog, number: int, note: Move) -> None:
         log.done(number)
 
 
-def _is_inverse(before: Move | Wire, note: Move) -> bool:
-    if not isinstance(before, Move):
+def _is_inverse(before: MoveNote | WireNote, note: MoveNote) -> bool:
+    if not isinstance(before, MoveNote):
         return False
     came, went = before.goal, before.origin
     is_same = (came.cookie, came.index) == (note.origin.cookie, note.origin.index)
@@ -203,7 +202,7 @@ def _is_inverse(before: Move | Wire, note: Move) -> bool:
 
 
 def _undone(
-    log: UndoLog, number: int, note: Move, home: Seat, away: Seat
+    log: UndoLog, number: int, note: MoveNote, home: Endpoint, away: Endpoint
 ) -> tuple[tuple[str, ...], str]:
     """Lead an interface back; return what is left to be done, in words and as a command."""
     try:
@@ -214,28 +213,28 @@ def _undone(
         return (f"{where} ({failure(error)})",), f"{_UNDO} leads it back"
     if given is None:
         return (lost(note),), ""
-    lacks = tuple(f"`{home}` without {lack.what}: {lack.why}" for lack in given.lacks)
-    return lacks, " && ".join(lack.command for lack in given.lacks if lack.command)
+    missing = tuple(f"`{home}` without {lack.what}: {lack.why}" for lack in given.missing)
+    return missing, " && ".join(lack.command for lack in given.missing if lack.command)
 
 
-def lost(note: Move) -> str:
+def lost(note: MoveNote) -> str:
     """Return in words that an interface is no more where it should be."""
     here, there = note.origin.netns, note.goal.netns
     return f"`{note.had.link.name}` is neither in `{here}` nor in `{there}` any more"
 
 
-def whereabouts(note: Move, home: Seat, away: Seat | None) -> str:
+def whereabouts(note: MoveNote, home: Endpoint, away: Endpoint | None) -> str:
     """Return in words where an interface is that could not be led back, and what it lacks."""
-    for seat, spot in ((away, note.goal), (home, note.origin)):
+    for end, known in ((away, note.goal), (home, note.origin)):
         with suppress(*FAILURES):
-            if seat and (seen := seen_at(seat.rt, spot, note.had.link)):
-                found = seat.at._replace(link=seen.name)
-                lacks = lacking(note.had, read(seat.rt, found))
-                return f"`{found}`" + (f" without {', '.join(lacks)}" if lacks else "")
+            if end and (seen := seen_at(end, known, note.had.link)):
+                found = end._replace(link=seen.name)
+                missing = missing_from(note.had, save(found))
+                return f"`{found}`" + (f" without {', '.join(missing)}" if missing else "")
     return f"`{note.had.link.name}`, in `{note.origin.netns}` or in `{note.goal.netns}`"
 
 
-def lead_back(note: Move, home: Seat, away: Seat | None) -> Given | None:
+def lead_back(note: MoveNote, home: Endpoint, away: Endpoint | None) -> Restored | None:
     """Bring an interface to where a move took it from, whole; None where it is no more.
 
     Where it is in between, and what it has again by then, is no matter. Raises `OSError`, but for
@@ -246,31 +245,31 @@ def lead_back(note: Move, home: Seat, away: Seat | None) -> Given | None:
     return _lead_back(note, home, away)
 
 
-def _lead_back(note: Move, home: Seat, away: Seat | None) -> Given | None:
-    link, netns = note.had.link, home.at.target.netns.fd
-    if away and (seen := seen_at(away.rt, note.goal, link)):
+def _lead_back(note: MoveNote, home: Endpoint, away: Endpoint | None) -> Restored | None:
+    link, netns = note.had.link, home.target.netns.fd
+    if away and (seen := seen_at(away, note.goal, link)):
         index = free_index(home.rt, note.origin.index)
-        away.rt.batch([link_move(seen.index, netns, home.at.link, index)])
+        away.rt.batch([link_move(seen.index, netns, home.link, index)])
     else:
-        back = seen_at(home.rt, note.origin, link)
+        back = seen_at(home, note.origin, link)
         if back is None:
             return None
         index = back.index
-        if back.name != home.at.link:  # so the kernel names one that returns by itself
-            home.rt.batch([link_move(index, netns, home.at.link)])
-    return give(home.rt, note.had, home.at, index, home=True)
+        if back.name != home.link:  # so the kernel names one that returns by itself
+            home.rt.batch([link_move(index, netns, home.link)])
+    return restore(note.had, home, index, home=True)
 
 
-def seen_at(rt: Rtnetlink, spot: Spot, link: SeenLink) -> SeenLink | None:
+def seen_at(end: Endpoint, known: EndpointId, link: SeenLink) -> SeenLink | None:
     """Return an interface where it should be, be it under another name, MAC or index.
 
     An index alone proves nothing: the kernel gives one that was chosen to others later.
     """
-    alike = [seen for seen in read_links(rt.dump(dump_links())) if seen.kind == link.kind]
+    alike = [seen for seen in read_links(end.rt.dump(dump_links())) if seen.kind == link.kind]
     for seen in alike:
-        if seen.index == spot.index and (seen.name == spot.link or _marks(seen) & _marks(link)):
+        if seen.index == known.index and (seen.name == known.link or _marks(seen) & _marks(link)):
             return seen
-    twins = (seen for seen in alike if seen.name == spot.link and link.mac)
+    twins = (seen for seen in alike if seen.name == known.link and link.mac)
     return next((seen for seen in twins if seen.mac == link.mac), None)
 
 
@@ -280,7 +279,7 @@ def _marks(link: SeenLink) -> set[str | int]:
     return found - {"", 0}
 
 
-def _told(error: Exception, note: Move, left: tuple[str, ...], remedy: str) -> Refused:
+def _told(error: Exception, note: MoveNote, left: tuple[str, ...], remedy: str) -> Refused:
     """Return a refusal that also says what became of the interface."""
     undone = not left
     if not isinstance(error, Refused):

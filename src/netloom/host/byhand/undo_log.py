@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from netloom.errors import Unavailable
-from netloom.host.byhand.interface import Interface
+from netloom.host.byhand.saved_link import SavedLink
 from netloom.host.rundir import RUN_DIR
 from netloom.kernel import modes
 from netloom.kernel.procfs import boot_id
@@ -33,7 +33,7 @@ _KEPT = 10
 """How many moves can be undone, one after the other."""
 
 
-class Spot(Struct, frozen=True):
+class EndpointId(Struct, frozen=True):
     """An interface in a namespace: what people call both, and how the kernel tells them apart.
 
     `cookie` is never used again within a boot, nor is `index` in its namespace while it may be had.
@@ -49,22 +49,22 @@ class Spot(Struct, frozen=True):
         return f"{self.netns}:{self.link}"
 
 
-class Move(Struct, frozen=True, tag="move"):
+class MoveNote(Struct, frozen=True, tag="move"):
     """An interface that moves, and all that it had where it came from."""
 
-    origin: Spot
-    goal: Spot
-    had: Interface
+    origin: EndpointId
+    goal: EndpointId
+    had: SavedLink
 
     def __str__(self) -> str:
         """Return it as the command that did it, without the program's name."""
         return f"move {self.origin} {self.goal}"
 
 
-class Wire(Struct, frozen=True, tag="wire"):
+class WireNote(Struct, frozen=True, tag="wire"):
     """A wire that is being made; `mac` is that of its near end."""
 
-    near: Spot
+    near: EndpointId
     far: str
     mac: str
 
@@ -76,17 +76,17 @@ class Wire(Struct, frozen=True, tag="wire"):
 class _Note(Struct, frozen=True):
     """What a file holds."""
 
-    what: Move | Wire
+    what: MoveNote | WireNote
     boot: str
     version: int = VERSION
 
 
-class Entry(NamedTuple):
+class UndoEntry(NamedTuple):
     """One change: its number, whether it is done, and what it was."""
 
     number: int
     done: bool
-    what: Move | Wire
+    what: MoveNote | WireNote
 
 
 class UndoLog:
@@ -117,7 +117,7 @@ class UndoLog:
         tidy()
         os.close(self._lock)
 
-    def begin(self, what: Move | Wire) -> int:
+    def begin(self, what: MoveNote | WireNote) -> int:
         """Note what is about to be done, and return its number; raises `Unavailable`."""
         number = max((number for number, _ in _files()), default=0) + 1
         note = json.dumps(msgspec.to_builtins(_Note(what, boot_id())))  # as names have any bytes
@@ -158,17 +158,17 @@ def tidy() -> None:
                 os.rmdir(folder)
 
 
-def latest() -> Entry | None:
+def latest() -> UndoEntry | None:
     """Return what can be undone first; raises `Unavailable` where its note cannot be read."""
     return next(_noted(), None)
 
 
-def entries() -> list[Entry]:
+def entries() -> list[UndoEntry]:
     """Return what can be undone, the latest first, as far as it can be read."""
     return list(_noted(lenient=True))
 
 
-def _noted(*, lenient: bool = False) -> Iterator[Entry]:
+def _noted(*, lenient: bool = False) -> Iterator[UndoEntry]:
     """Yield what is noted, the latest first; what an earlier boot has left concerns nobody."""
     files = sorted(_files(), reverse=True)
     if files and (why := modes.why_untrusted(RUN_DIR) or modes.why_untrusted(LOG_DIR)):
@@ -181,7 +181,7 @@ def _noted(*, lenient: bool = False) -> Iterator[Entry]:
                 raise
             continue
         if note.boot == boot_id():
-            yield Entry(number, done, note.what)
+            yield UndoEntry(number, done, note.what)
 
 
 def _files() -> list[tuple[int, bool]]:

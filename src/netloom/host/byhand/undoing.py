@@ -12,14 +12,14 @@ from typing import NamedTuple
 from netloom.errors import FAILURES, KernelError, Refused, Unavailable, failure
 from netloom.host.brake import brake
 from netloom.host.byhand import moving, wiring
-from netloom.host.byhand.endpoint import Endpoint, Seat, conversation, is_taken
-from netloom.host.byhand.interface import Given, give, read
+from netloom.host.byhand.endpoint import Endpoint, conversation, is_taken, open_endpoint
+from netloom.host.byhand.saved_link import Restored, restore, save
 from netloom.host.byhand.undo_log import (
-    Entry,
-    Move,
-    Spot,
+    EndpointId,
+    MoveNote,
+    UndoEntry,
     UndoLog,
-    Wire,
+    WireNote,
     entries,
     is_kept,
     latest,
@@ -41,7 +41,7 @@ class Undone(NamedTuple):
 
     came: str
     went: str | None = None
-    given: Given | None = None
+    given: Restored | None = None
 
 
 def undo() -> Undone | None:
@@ -66,12 +66,12 @@ def _undo(*, begun_alone: bool) -> Undone | None:
         entry = next(iter(entries()), None) if begun_alone else latest()
         if entry is None or (begun_alone and entry.done):
             return None
-        if isinstance(entry.what, Wire):
+        if isinstance(entry.what, WireNote):
             return _cut(log, entry.number, entry.what)
         return _take_back(log, entry, entry.what)
 
 
-def _cut(log: UndoLog, number: int, wire: Wire) -> Undone:
+def _cut(log: UndoLog, number: int, wire: WireNote) -> Undone:
     """Remove a wire that was half made; where its namespace is gone, it is, too."""
     try:
         if near := found_again(wire.near):
@@ -87,10 +87,10 @@ def _cut(log: UndoLog, number: int, wire: Wire) -> Undone:
 # ── moves ─────────────────────────────────────────────────────────────────────────────────
 
 
-def _take_back(log: UndoLog, entry: Entry, note: Move) -> Undone:
+def _take_back(log: UndoLog, entry: UndoEntry, note: MoveNote) -> Undone:
     with ExitStack() as stack:
         with looking():
-            home, away = (_seat(spot, stack) for spot in (note.origin, note.goal))
+            home, away = (_opened_again(known, stack) for known in (note.origin, note.goal))
             away = away or (home and _first_process(note, home, stack))
             if home:
                 _check(note, home, away, done=entry.done)
@@ -108,46 +108,46 @@ def _take_back(log: UndoLog, entry: Entry, note: Move) -> Undone:
     return Undone(str(note.goal), str(home), given)
 
 
-def _unfinished(note: Move, where: str, error: Exception) -> Refused:
+def _unfinished(note: MoveNote, where: str, error: Exception) -> Refused:
     step, remedy = f"move {note.goal} -> {note.origin}", "netloom undo goes on with it"
     return Refused(step, failure(error), remedy=remedy, undone=False, left=(where,))
 
 
-def _check(note: Move, home: Seat, away: Seat | None, *, done: bool) -> None:
+def _check(note: MoveNote, home: Endpoint, away: Endpoint | None, *, done: bool) -> None:
     """Raise `Unavailable` where the name is taken, or others have come to need what was moved."""
-    back = f"{home.at.target.text}:NAME"
-    link = moving.seen_at(away.rt, note.goal, note.had.link) if away else None
+    back = f"{home.target.text}:NAME"
+    link = moving.seen_at(away, note.goal, note.had.link) if away else None
     if away is None or link is None:
         _check_name(note, home)
         return
-    there = Seat(away.at._replace(link=link.name), away.rt)
+    there = away._replace(link=link.name)
     moving.check_free(home, link, f"rename that one, or netloom move {there} {back}")
     if done:
         if link.alias != note.had.link.alias:
             moving.check_lab(there, link.alias, "")
-        moving.check_way_out(there, read(away.rt, there.at), f"netloom move --force {there} {home}")
+        moving.check_way_out(there, save(there), f"netloom move --force {there} {home}")
 
 
-def _check_name(note: Move, home: Seat) -> None:
+def _check_name(note: MoveNote, home: Endpoint) -> None:
     """Raise `Unavailable` where what is at home already cannot have its name there."""
-    link = moving.seen_at(home.rt, note.origin, note.had.link)
-    if link and link.name != home.at.link and is_taken(home.rt, home.at.link):
-        where = home.at.target.text
-        reason = f"`{where}:{link.name}` cannot be called `{home.at.link}`: that name is taken"
+    link = moving.seen_at(home, note.origin, note.had.link)
+    if link and link.name != home.link and is_taken(home.rt, home.link):
+        where = home.target.text
+        reason = f"`{where}:{link.name}` cannot be called `{home.link}`: that name is taken"
         raise Unavailable(reason, "rename that one")
 
 
-def _without_home(log: UndoLog, entry: Entry, note: Move, away: Seat | None) -> Undone:
+def _without_home(log: UndoLog, entry: UndoEntry, note: MoveNote, away: Endpoint | None) -> Undone:
     """Leave an interface where it went, whole, since where it came from is no more."""
     where = f"`{note.origin.netns}`, where `{note.origin}` came from, is no more"
     with looking():
-        seen = away and not entry.done and moving.seen_at(away.rt, note.goal, note.had.link)
+        seen = away and not entry.done and moving.seen_at(away, note.goal, note.had.link)
     if not away or not seen:
         log.forget(entry.number)
         raise Unavailable(where)
-    at = away.at._replace(link=seen.name)
+    at = away._replace(link=seen.name)
     try:
-        given = give(away.rt, note.had, at, seen.index)
+        given = restore(note.had, at, seen.index)
         log.forget(entry.number)
     except (Refused, *FAILURES) as error:
         raise _unfinished(note, f"`{at}`", getattr(error, "cause", error)) from error
@@ -157,39 +157,39 @@ def _without_home(log: UndoLog, entry: Entry, note: Move, away: Seat | None) -> 
 # ── namespaces ────────────────────────────────────────────────────────────────────────────
 
 
-def _seat(spot: Spot, stack: ExitStack) -> Seat | None:
-    target = found_again(spot)
+def _opened_again(known: EndpointId, stack: ExitStack) -> Endpoint | None:
+    target = found_again(known)
     if target is None:
         return None
     stack.enter_context(target)
-    return Seat(Endpoint(target, spot.link), stack.enter_context(conversation(target)))
+    return stack.enter_context(open_endpoint(target, known.link))
 
 
-def _first_process(note: Move, home: Seat, stack: ExitStack) -> Seat | None:
+def _first_process(note: MoveNote, home: Endpoint, stack: ExitStack) -> Endpoint | None:
     """Return where a network card goes whose namespace goes: to that of process 1, perhaps."""
     with suppress(Unavailable):
         target = stack.enter_context(open_target("pid:1"))
-        rt = stack.enter_context(conversation(target))
-        if rt.cookie != home.rt.cookie:
-            return Seat(Endpoint(target, note.goal.link), rt)
+        end = stack.enter_context(open_endpoint(target, note.goal.link))
+        if end.rt.cookie != home.rt.cookie:
+            return end
     return None
 
 
-def found_again(spot: Spot) -> Target | None:
+def found_again(known: EndpointId) -> Target | None:
     """Open a namespace by the words that it was known by, or by any that lead there now."""
     tried = set()
-    for word in _words(spot):
+    for word in _words(known):
         with suppress(Unavailable, KernelError), ExitStack() as stack:
             target = stack.enter_context(open_target(word))
             which = identity(target.netns.fd)
-            if which not in tried and cookie(target.netns) == spot.cookie:
+            if which not in tried and cookie(target.netns) == known.cookie:
                 stack.pop_all()
                 return target
             tried.add(which)
     return None
 
 
-def _words(spot: Spot) -> Iterator[str]:
-    yield from (spot.netns, HOST)
+def _words(known: EndpointId) -> Iterator[str]:
+    yield from (known.netns, HOST)
     yield from names.names()
     yield from (f"pid:{pid}" for pid in os.listdir("/proc") if pid.isdecimal())

@@ -27,7 +27,7 @@ from netloom.errors import (
 )
 from netloom.host.brake import Brake, brake
 from netloom.host.byhand.endpoint import conversation, is_taken
-from netloom.host.byhand.undo_log import Spot, UndoLog, Wire
+from netloom.host.byhand.undo_log import EndpointId, UndoLog, WireNote
 from netloom.host.cannot_look import looking
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.objects import Addr, End, Link, Veth
@@ -77,7 +77,9 @@ def make(near: WireEnd, far: WireEnd, mtu: int) -> None:
             here, there = (stack.enter_context(conversation(end.target)) for end in (near, far))
             for rt, end in ((here, near), (there, far)):
                 _check_free(rt, end)
-            wire = Wire(Spot(near.target.text, here.cookie, near.link), far.name, _random_mac())
+            wire = WireNote(
+                EndpointId(near.target.text, here.cookie, near.link), far.name, _random_mac()
+            )
             stop = stack.enter_context(brake())
             log = stack.enter_context(UndoLog())
         number = log.begin(wire)
@@ -97,7 +99,7 @@ def _random_mac() -> str:
     return bytes([first & 0xFC | 2, *rest]).hex(":")  # a station's, and given by nobody
 
 
-def _undone(log: UndoLog, number: int, rt: Rtnetlink, wire: Wire) -> tuple[str, ...]:
+def _undone(log: UndoLog, number: int, rt: Rtnetlink, wire: WireNote) -> tuple[str, ...]:
     """Remove what was made of a wire; return what is left."""
     try:
         cut(rt, wire)
@@ -107,14 +109,14 @@ def _undone(log: UndoLog, number: int, rt: Rtnetlink, wire: Wire) -> tuple[str, 
     return ()
 
 
-def cut(rt: Rtnetlink, wire: Wire) -> None:
+def cut(rt: Rtnetlink, wire: WireNote) -> None:
     """Delete a wire by its near end, if it is there; raises `OSError`, not at the first try."""
     with suppress(*FAILURES):
         return _cut(rt, wire)
     return _cut(rt, wire)
 
 
-def _cut(rt: Rtnetlink, wire: Wire) -> None:
+def _cut(rt: Rtnetlink, wire: WireNote) -> None:
     try:
         [seen] = read_links([rt.ask(get_link(wire.near.link))])
     except KernelError as error:
@@ -125,7 +127,7 @@ def _cut(rt: Rtnetlink, wire: Wire) -> None:
         rt.batch([link_del(seen.index)])
 
 
-def _told(error: Exception, wire: Wire, left: tuple[str, ...]) -> NetloomError:
+def _told(error: Exception, wire: WireNote, left: tuple[str, ...]) -> NetloomError:
     """Return a refusal that also says what became of the wire."""
     remedy = "netloom undo removes it"
     if isinstance(error, Interrupted) and left:

@@ -22,7 +22,6 @@ from msgspec import Struct
 from netloom.errors import KernelError, Refused
 from netloom.host import sysctl
 from netloom.host.byhand.endpoint import Endpoint
-from netloom.kernel.netlink import Rtnetlink
 from netloom.namespaces.enter import enter
 from netloom.render.text import route_words
 from netloom.wire.constants import AF_INET, NLM_F_APPEND, RTM_NEWROUTE
@@ -57,14 +56,14 @@ _SHORTAGES = {errno.ENOMEM, errno.ENOBUFS, errno.EAGAIN, errno.EINTR}
 """Answers of a kernel that lacks something just now: no refusal of what was asked."""
 
 
-class Told(NamedTuple):
+class Dumped(NamedTuple):
     """A thing as the kernel told of it, and in words of iproute2, empty where there are none."""
 
     words: str
     payload: bytes
 
 
-class Interface(Struct, frozen=True):
+class SavedLink(Struct, frozen=True):
     """An interface as it was read, with what it has.
 
     `beside` are routes of other links with one of its addresses as their source, `master` is the
@@ -73,9 +72,9 @@ class Interface(Struct, frozen=True):
     """
 
     told: bytes
-    addrs: tuple[Told, ...] = ()
-    routes: tuple[Told, ...] = ()
-    beside: tuple[Told, ...] = ()
+    addrs: tuple[Dumped, ...] = ()
+    routes: tuple[Dumped, ...] = ()
+    beside: tuple[Dumped, ...] = ()
     neighbours: tuple[bytes, ...] = ()
     master: str | None = None
     settings: dict[str, str] = {}
@@ -86,7 +85,7 @@ class Interface(Struct, frozen=True):
         return read_links([self.told])[0]
 
 
-class Lack(NamedTuple):
+class Missing(NamedTuple):
     """What an interface did not get again: the thing, why, and the command that gives it."""
 
     what: str
@@ -94,20 +93,21 @@ class Lack(NamedTuple):
     command: str | None = None
 
 
-class Given(NamedTuple):
+class Restored(NamedTuple):
     """What an interface has got again, and what not."""
 
     up: bool
     addrs: int
     routes: int
-    lacks: tuple[Lack, ...]
+    missing: tuple[Missing, ...]
 
 
 # ── reading ───────────────────────────────────────────────────────────────────────────────
 
 
-def read(rt: Rtnetlink, at: Endpoint) -> Interface:
+def save(at: Endpoint) -> SavedLink:
     """Return an interface with all that it has; raises `OSError`."""
+    rt = at.rt
     told = rt.ask(get_link(at.link))
     [link] = read_links([told])
     names = {one.index: one.name for one in read_links(rt.dump(dump_links()))}
@@ -118,9 +118,9 @@ def read(rt: Rtnetlink, at: Endpoint) -> Interface:
     every = rt.dump(dump_routes())
     through = [route for route in every if leads_through(route, link.index)]
     beside = [r for r in every if has_source(r, own) and not leads_through(r, link.index)]
-    return Interface(
+    return SavedLink(
         told,
-        tuple(Told(addr_words(payload), payload) for payload in _as_given(addrs)),
+        tuple(Dumped(addr_words(payload), payload) for payload in _as_given(addrs)),
         _routes(through, names),
         _routes(beside, names),
         tuple(n for n in rt.dump(dump_neighbours()) if neighbour_again(n, link.index, 1)),
@@ -138,10 +138,12 @@ def _as_given(addrs: list[bytes]) -> list[bytes]:
     return ipv4 + [addr for addr in reversed(addrs) if addr[0] != AF_INET]
 
 
-def _routes(payloads: list[bytes], names: dict[int, str]) -> tuple[Told, ...]:
+def _routes(payloads: list[bytes], names: dict[int, str]) -> tuple[Dumped, ...]:
     """Return routes with their words, neighbours first: gateways are among them."""
     return tuple(
-        Told(" ".join(route_words(route) for route in read_routes([payload], names, None)), payload)
+        Dumped(
+            " ".join(route_words(route) for route in read_routes([payload], names, None)), payload
+        )
         for payload in sorted(payloads, key=lambda payload: not is_near(payload))
     )
 
@@ -165,29 +167,29 @@ def _keys(kind: str, name: str) -> list[str]:
     return sorted(found, key=lambda key: (key != _FIRST, key))
 
 
-def lacking(had: Interface, now: Interface) -> list[str]:
+def missing_from(had: SavedLink, now: SavedLink) -> list[str]:
     """Return in words what an interface had and has not now."""
     kinds = (("address", had.addrs, now.addrs), ("route", had.routes, now.routes))
-    lacks = [
+    missing = [
         f"{kind} {each.words}"
         for kind, before, after in kinds
         for each in before
         if each.words not in {one.words for one in after}
     ]
-    more = [f"{len(lacks) - _SHOWN} more"] if len(lacks) > _SHOWN else []
+    more = [f"{len(missing) - _SHOWN} more"] if len(missing) > _SHOWN else []
     down = ["the state `up`"] if had.link.up and not now.link.up else []
-    return [*down, *lacks[:_SHOWN], *more]
+    return [*down, *missing[:_SHOWN], *more]
 
 
 # ── giving ────────────────────────────────────────────────────────────────────────────────
 
 
-def give(rt: Rtnetlink, had: Interface, at: Endpoint, index: int, *, home: bool = False) -> Given:
+def restore(had: SavedLink, at: Endpoint, index: int, *, home: bool = False) -> Restored:
     """Give an interface, now `at`, all that it had; raises `OSError`.
 
     What the namespace refuses is told. `home`: it is the one where the interface was read.
     """
-    return _Giving(rt, had, at, index, home=home).all()
+    return _Restorer(had, at, index, home=home).all()
 
 
 class _Thing(NamedTuple):
@@ -198,24 +200,22 @@ class _Thing(NamedTuple):
     message: Message | None
 
 
-class _Giving:
+class _Restorer:
     """One interface that gets things again, and what it lacks so far."""
 
-    def __init__(
-        self, rt: Rtnetlink, had: Interface, at: Endpoint, index: int, *, home: bool
-    ) -> None:
-        self.rt = rt
+    def __init__(self, had: SavedLink, at: Endpoint, index: int, *, home: bool) -> None:
+        self.rt = at.rt
         self.had = had
         self.at = at
         self.index = index
         self.home = home
-        self.lacks: list[Lack] = []
+        self.missing: list[Missing] = []
 
-    def all(self) -> Given:
+    def all(self) -> Restored:
         """Give it all, in the order in which the kernel takes it."""
         had, link = self.had, self.had.link
         if self.home:
-            self.lacks += enter(self.at.target.netns, self.set_sysctls)
+            self.missing += enter(self.at.target.netns, self.set_sysctls)
         if not link.ipv6_ll and read_links([self.now()])[0].ipv6_ll:
             with suppress(KernelError):  # no IPv6 there
                 self.rt.batch(link_set(self.index, ipv6_ll=False))
@@ -228,7 +228,7 @@ class _Giving:
         self.make(self.routes(had.beside) if self.home else ())
         self.make(self.neighbours())
         self.look_at_qdisc()
-        return Given(link.up, addrs, routes, tuple(self.lacks))
+        return Restored(link.up, addrs, routes, tuple(self.missing))
 
     def now(self) -> bytes:
         """Return the link as the kernel tells of it now."""
@@ -242,7 +242,9 @@ class _Giving:
         """Make a thing again; note it if it is refused."""
         if thing.message is None:
             why = "its other hops, or its nexthop object, stay behind"
-            self.lacks.append(Lack(thing.words, "its nexthop object went" if self.home else why))
+            self.missing.append(
+                Missing(thing.words, "its nexthop object went" if self.home else why)
+            )
             return False
         try:
             self.rt.batch([thing.message])
@@ -270,7 +272,7 @@ class _Giving:
     def lack(self, what: str, error: KernelError, command: str | None) -> None:
         """Note what was refused."""
         why = error.extack or str(error.strerror)
-        self.lacks.append(Lack(what, why, command and f"{self.at.target.ip} {command}"))
+        self.missing.append(Missing(what, why, command and f"{self.at.target.ip} {command}"))
 
     # ── things ────────────────────────────────────────────────────────────────────────────────
 
@@ -281,7 +283,7 @@ class _Giving:
             if message is not None:
                 yield _Thing(f"address {words}", f"addr add {words} dev {name}", message)
 
-    def routes(self, routes: Iterable[Told]) -> Iterator[_Thing]:
+    def routes(self, routes: Iterable[Dumped]) -> Iterator[_Thing]:
         old = self.had.link.index
         for words, payload in routes:
             message = route_again(payload, old, self.index, home=self.home)
@@ -301,7 +303,9 @@ class _Giving:
         """Make it a port again; elsewhere it is none."""
         master = self.had.master
         if not self.home:
-            self.lacks.append(Lack(f"its place as a port of `{master}`", "the bridge stays behind"))
+            self.missing.append(
+                Missing(f"its place as a port of `{master}`", "the bridge stays behind")
+            )
             return
         try:
             [bridge] = read_links([self.rt.ask(get_link(index=self.had.link.master))])
@@ -330,11 +334,13 @@ class _Giving:
         """Note a queueing discipline that went: what it was set to, nobody told us."""
         before, now = qdisc_of(self.had.told), qdisc_of(self.now())
         if self.had.link.up and before != now:
-            self.lacks.append(Lack(f"its queueing discipline `{before}`", f"it is `{now}` now"))
+            self.missing.append(
+                Missing(f"its queueing discipline `{before}`", f"it is `{now}` now")
+            )
 
-    def set_sysctls(self) -> list[Lack]:
+    def set_sysctls(self) -> list[Missing]:
         """Set those settings that differ from what they were; on a thread that is there."""
-        found, lacks = _settings(self.at.link), []
+        found, missing = _settings(self.at.link), []
         for short, value in self.had.settings.items():
             if found.get(short, value) != value:
                 kind, _, key = short.rpartition(".")
@@ -343,5 +349,5 @@ class _Giving:
                 except KernelError as error:
                     if error.errno in _SHORTAGES:
                         raise
-                    lacks.append(Lack(f"its setting {error.asked}", str(error.strerror)))
-        return lacks
+                    missing.append(Missing(f"its setting {error.asked}", str(error.strerror)))
+        return missing
