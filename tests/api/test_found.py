@@ -107,7 +107,7 @@ def test_a_wire_that_leads_where_nobody_looks_has_no_far_end() -> None:
     holders = [subprocess.Popen(["unshare", "-n", "sleep", "60"]) for _ in range(2)]
     try:
         for name, holder in zip("ab", holders, strict=True):
-            own = os.readlink("/proc/self/ns/net")
+            own = os.readlink("/proc/thread-self/ns/net")
             while os.readlink(f"/proc/{holder.pid}/ns/net") == own:
                 os.sched_yield()
             pid = str(holder.pid)
