@@ -1,6 +1,8 @@
 """What others have on the host by now that a lab would have again."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+
+from msgspec.structs import replace
 
 from netloom.errors import Unavailable
 from netloom.host.journal import Record
@@ -11,24 +13,32 @@ from netloom.topology.onhost import Occupied
 from netloom.values import overlap
 
 
-def refuse_taken(past: Record, machine: Machine) -> None:
-    """Raise `Unavailable` where others have what an earlier state of a lab has on the host."""
+def refuse_taken(past: Record, now: Record | None, machine: Machine) -> None:
+    """Raise `Unavailable` where others have what an earlier state of a lab has on the host.
+
+    Who listens behind a port that the lab publishes `now` is in nobody's way.
+    """
     wanted = reserved_by([past.desired], past.ports)
-    found = list(_overlaps(wanted, machine.occupied(past.lab)))
-    ports = shared_ports(past, machine)
-    found += [f"port {port.port} of the host is taken: {owner}" for port, owner in ports]
+    lent = [name for name, link in past.desired.netns[HOST].links.items() if link.borrowed]
+    found = list(_overlaps(wanted, machine.occupied(past.lab), lent))
+    ports = replace(past, ports=past.ports - now.ports) if now else past
+    shared = shared_ports(ports, machine)
+    found += [f"port {port.port} of the host is taken: {owner}" for port, owner in shared]
     if found:
         reason = f"the state of `{past.lab}` to go back to is in the way of others: "
         raise Unavailable(reason + "; ".join(found), "netloom up FILE makes it anew")
 
 
-def _overlaps(wanted: Reservation, occupied: Occupied) -> Iterator[str]:
+def _overlaps(wanted: Reservation, occupied: Occupied, lent: Collection[str]) -> Iterator[str]:
+    """Yield what is in the way; that a card which is to be `lent` is there is as it should be."""
     for prefix, _ in sorted(wanted.subnets):
         for other in occupied.subnets:
             if overlap(prefix, other.prefix):
                 yield f"{prefix} overlaps {other.prefix} on {HOST}:{other.link}{_of(other.owner)}"
     for name in sorted(wanted.links & occupied.links.keys()):
-        yield f"an interface `{HOST}:{name}` exists{_of(occupied.links[name])}"
+        owner = occupied.links[name]
+        if owner or name not in lent:
+            yield f"an interface `{HOST}:{name}` exists{_of(owner)}"
     for key in sorted(wanted.routes & occupied.routes.keys()):
         yield f"a route to {key[0]} exists{_of(occupied.routes[key])}"
 

@@ -44,7 +44,7 @@ def undo(
             return None
         if reserved_by([goal.desired], goal.ports) != Reservation():
             journal.lock_host(lambda: stop.pulled, waiting)
-            refuse_taken(goal, machine)
+            refuse_taken(goal, there.record, machine)
         scope = there.scope(making=goal.desired)
         scope = replace(scope, walls=scope.walls or bool(goal.through))
         snapshot = machine.observe(scope)
