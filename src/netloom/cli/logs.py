@@ -3,11 +3,13 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 from netloom.cli.grammar import Argument, Option, Verb, verb
 from netloom.cli.output import REFUSED, Stop
+from netloom.host.commands.printed import Reader
 from netloom.host.commands.processes import logs as logs_of
 from netloom.host.journal import labs
 from netloom.topology.suggest import did_you_mean
@@ -47,21 +49,50 @@ def logs_command(ns: str, name: str, *, follow: bool) -> None:
         raise Stop(message, REFUSED)
     several = len(chosen) > 1
     with ExitStack() as stack:
-        readers = [
-            (f"{each} | " if several else "", stack.enter_context(Path(path).open("rb")))
+        shown = [
+            _Shown(f"{each} | " if several else "", stack.enter_context(Path(path).open("rb")))
             for each, path in chosen
         ]
-        _print(readers)
+        _print(shown)
         for _ in _changes([path for _, path in chosen]) if follow else ():
-            _print(readers)
+            _print(shown)
 
 
-def _print(readers: Sequence[tuple[str, BinaryIO]]) -> None:
+def _print(shown: "Sequence[_Shown]") -> None:
     out = sys.stdout.buffer
-    for before, file in readers:
-        for line in iter(file.readline, b""):
-            out.write(before.encode() + line)
+    for each in shown:
+        for piece in each.news():
+            out.write(piece)
     out.flush()
+
+
+class _Shown:
+    """A log as it is shown: whole lines, each preceded by a text; at the end also what is none."""
+
+    def __init__(self, before: str, file: BinaryIO) -> None:
+        """Show nothing yet."""
+        self._before = before.encode()
+        self._reader = Reader(file.fileno())
+        self._in_a_line = False
+
+    def news(self) -> Iterator[bytes]:
+        """Yield what has come since."""
+        rest = b""
+        while data := self._reader.read():
+            if self._reader.skipped:
+                rest, data = b"", data.partition(b"\n")[2]
+                if self._in_a_line:
+                    yield self._line(b"\n")
+            whole, newline, rest = (rest + data).rpartition(b"\n")
+            for line in BytesIO(whole + newline):
+                yield self._line(line)
+        if rest:
+            yield self._line(rest)
+
+    def _line(self, line: bytes) -> bytes:
+        shown = line if self._in_a_line else self._before + line
+        self._in_a_line = not line.endswith(b"\n")
+        return shown
 
 
 def _changes(paths: list[str]) -> Iterator[None]:

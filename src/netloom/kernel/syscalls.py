@@ -44,6 +44,8 @@ _MOVE_MOUNT_F_EMPTY_PATH = 4
 _SYS_OPEN_TREE = 428  # the same number on every architecture but alpha (asm-generic/unistd.h)
 _SYS_MOVE_MOUNT = 429
 
+_FALLOC_FL_KEEP_SIZE = 1
+_FALLOC_FL_PUNCH_HOLE = 2
 _PR_SET_PDEATHSIG = 1
 _SIGKILL = 9
 _SIGPIPE = 13
@@ -51,6 +53,7 @@ _SIGXFSZ = 25
 
 _ENCODING = sys.getfilesystemencoding()
 _libc = ctypes.CDLL(None, use_errno=True)
+_fallocate = getattr(_libc, "fallocate64", None) or _libc.fallocate  # musl's has 64 bits itself
 _syscall = _libc.syscall
 _syscall.restype = ctypes.c_long
 _mount = _libc.mount
@@ -168,6 +171,17 @@ def attach_tree(tree: int, target: str) -> None:
     number, folder = _long(_SYS_MOVE_MOUNT), _long(_AT_FDCWD)
     asked = f"move_mount to {target}"
     _called(asked, _syscall, number, _long(tree), b"", folder, _path(target), flags)
+
+
+def punch_hole(fd: int, length: int) -> None:
+    """Give back the room of the first `length` bytes of a file, whose size stays (fallocate(2)).
+
+    Should: be forgiven EOPNOTSUPP: not every file system has holes.
+    Mustn't: be given bytes that somebody still wants: from then on they are read as zeros.
+    """
+    flags = _FALLOC_FL_KEEP_SIZE | _FALLOC_FL_PUNCH_HOLE
+    sizes = (ctypes.c_int64(0), ctypes.c_int64(length))
+    _called(f"fallocate -p -l {length}", _fallocate, fd, flags, *sizes)
 
 
 def end_with_parent(parent: int) -> bool:

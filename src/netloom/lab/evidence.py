@@ -22,6 +22,7 @@ from tempfile import SpooledTemporaryFile, TemporaryDirectory
 import msgspec
 
 from netloom.errors import NetloomError, Unavailable
+from netloom.host.commands.printed import Reader
 from netloom.host.commands.processes import logs
 from netloom.kernel.closing import Closing
 from netloom.lab.live import Lab
@@ -180,7 +181,10 @@ def _told(snapshot: Snapshot) -> bytes:
 
 def _copy_logs(lab: str, folder: Path) -> None:
     for _, path in logs(lab):
-        shutil.copyfile(path, folder / Path(path).name)
+        with Path(path).open("rb") as log, (folder / Path(path).name).open("wb") as copy:
+            reader = Reader(log.fileno())
+            while data := reader.read():
+                copy.write(data)
 
 
 def shell(lab: Lab, test: str) -> None:

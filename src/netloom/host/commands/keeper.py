@@ -24,6 +24,7 @@ import sys
 from contextlib import suppress
 
 from netloom.errors import FAILURES, KernelError, NetloomError, failure
+from netloom.host.commands.printed import Log
 from netloom.kernel import modes, process, procfs, syscalls
 from netloom.namespaces import handle, run, view
 
@@ -93,7 +94,7 @@ def _keep(order: "Order", nothing: int) -> "NoReturn":
         output, log, main = _begin(order, nothing)
     except FAILURES as error:
         _complain(error)
-    _watch(_Log(output, log), order, main)
+    _watch(Log(output, log), order, main)
     os._exit(0)
 
 
@@ -135,30 +136,7 @@ def _passing_on(main: int) -> "Callable[[int, FrameType | None], None]":
     return pass_on
 
 
-class _Log:
-    """What a command prints, from a pipe to a file.
-
-    Not straight to the file: `echo … > /dev/stderr` opens what stands there anew, and would empty
-    it.
-    """
-
-    def __init__(self, output: int, file: int) -> None:
-        self.output = output
-        self.file = file
-        os.set_blocking(output, False)
-
-    def copy(self) -> bool:
-        """Copy what there is; False once nobody is left who could print."""
-        try:
-            while data := os.read(self.output, _PIECE):
-                with suppress(OSError):  # no room: better no line than no command
-                    os.write(self.file, data)
-        except BlockingIOError:
-            return True
-        return False
-
-
-def _watch(log: _Log, order: "Order", main: int) -> None:
+def _watch(log: Log, order: "Order", main: int) -> None:
     """Copy what is printed and reap who ends, until no descendant is left."""
     ended, ending = os.pipe()
     os.set_blocking(ended, False)
@@ -176,7 +154,7 @@ def _watch(log: _Log, order: "Order", main: int) -> None:
                 poll.unregister(fd)
 
 
-def _reap(log: _Log, order: "Order", main: int) -> bool:
+def _reap(log: Log, order: "Order", main: int) -> bool:
     """Reap who has ended, and note how the command itself did; False once nobody is left."""
     while True:
         try:

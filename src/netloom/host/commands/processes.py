@@ -22,6 +22,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from netloom.host.commands.printed import Reader
 from netloom.host.rundir import lab_dir
 from netloom.kernel import process
 from netloom.kernel.files import exists
@@ -232,8 +233,10 @@ def tail(lab: str, netns: str, name: str, lines: int = 10) -> list[str]:
     try:
         with open(log_path(lab, netns, name), "rb") as file:
             end = file.seek(0, os.SEEK_END)
-            file.seek(max(min(began, end), end - _TAIL))
-            text = file.read()
+            reader = Reader(file.fileno(), max(min(began, end), end - _TAIL))
+            text = b""
+            while reader.place < end and (piece := reader.read()):
+                text += piece
     except FileNotFoundError:
         return []
     return text.decode(errors="replace").splitlines()[-lines:]

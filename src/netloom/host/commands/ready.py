@@ -14,6 +14,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Self
 
 from netloom.errors import Interrupted, KernelError, NotReady, Unavailable
+from netloom.host.commands.printed import Reader
 from netloom.host.commands.processes import Command, Run, alive, log_path, read_run, runs, tail
 from netloom.kernel import inotify
 from netloom.kernel.files import exists
@@ -166,10 +167,10 @@ class _Watch:
 
     def _printed(self, text: bytes) -> bool:
         with suppress(FileNotFoundError), open(self.log, "rb") as file:
-            file.seek(self.read)
-            while data := file.read(1 << 16):
-                self.read += len(data)
-                self.kept += data
+            reader = Reader(file.fileno(), self.read)
+            while data := reader.read():
+                self.read = reader.place
+                self.kept = data if reader.skipped else self.kept + data
                 if text in self.kept:
                     return True
                 self.kept = self.kept[max(0, len(self.kept) - len(text) + 1) :]
