@@ -9,7 +9,8 @@ import sys
 import time
 
 from bench.star import topology
-from netloom.engine import down, up
+from netloom.engine.down import down
+from netloom.engine.up import up
 from netloom.errors import Refused
 from netloom.host.machine import Orders
 from netloom.host.this import ThisMachine

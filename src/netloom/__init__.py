@@ -5,7 +5,7 @@ The names below are promised; each is imported when it is first used, so `import
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from netloom.engine import load as load
+    from netloom.engine.files import load as load
     from netloom.errors import NetloomError as NetloomError
     from netloom.errors import NotReady as NotReady
     from netloom.errors import Problem as Problem
@@ -43,7 +43,7 @@ _PLACES = {
     "TopologyError": "netloom.errors",
     "Unavailable": "netloom.errors",
     "Wire": "netloom.lab.building",
-    "load": "netloom.engine",
+    "load": "netloom.engine.files",
     "netns": "netloom.lab.found",
     "observe": "netloom.lab.found",
     "parse": "netloom.topology.parse",
@@ -57,11 +57,9 @@ if not TYPE_CHECKING:  # where a name that there is not shall be a mistake
 
     def __getattr__(name: str) -> object:
         """Import a promised name."""
+        if name not in _PLACES:
+            message = f"module `netloom` has no attribute `{name}`"
+            raise AttributeError(message)
         from importlib import import_module
 
-        try:
-            module = import_module(_PLACES[name])
-        except KeyError:
-            message = f"module `netloom` has no attribute `{name}`"
-            raise AttributeError(message) from None
-        return getattr(module, name)
+        return getattr(import_module(_PLACES[name]), name)

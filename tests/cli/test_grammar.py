@@ -192,4 +192,5 @@ def test_the_command_line_starts_with_little() -> None:
         "netloom.cli.grammar",
         "netloom.cli.main",
         "netloom.cli.verbs",
+        "netloom.kernel",
     ]

@@ -26,14 +26,29 @@ FLOORS = (
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 IMPURE = {
-    *("asyncio", "ctypes", "datetime", "fcntl", "os", "pathlib", "random", "secrets", "select"),
+    *(
+        "_socket",
+        "asyncio",
+        "ctypes",
+        "datetime",
+        "fcntl",
+        "os",
+        "pathlib",
+        "random",
+        "secrets",
+        "select",
+    ),
     *("shutil", "signal", "socket", "subprocess", "tempfile", "threading", "time", "uuid"),
 }
 PURE_OF_THEM = {
+    "_socket": {"AF_INET", "AF_INET6", "inet_ntop", "inet_pton"},
     "os": {"strerror"},
     "socket": {"AF_INET", "AF_INET6", "inet_ntop", "inet_pton"},
 }
-LAZY_ROOMS = {"kernel", "host", "engine", "lab", "cli", "pytest_plugin", "__init__", "__main__"}
+LAZY_ROOMS = {
+    *("topology", "render", "kernel", "host", "engine", "lab", "cli"),
+    *("pytest_plugin", "__init__", "__main__"),
+}
 """Where what few commands need is imported where it is used: start-up is measured."""
 
 
@@ -63,6 +78,8 @@ def impurities(tree: ast.AST) -> Iterator[str]:
     """Yield what of the system is used: allowed from `kernel` upwards only."""
     for line, name in imports(tree):
         package, _, inner = name.partition(".")
+        if inner in PURE_OF_THEM.get(package, ()):
+            continue
         if package in IMPURE and (inner or package not in PURE_OF_THEM):
             yield f"{line}: {name} below the purity line"
     for node in ast.walk(tree):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from netloom import engine
+from netloom.engine import front as engine
 from netloom.namespaces.enter import enter
 from netloom.namespaces.handle import open_name
 from netloom.topology.parse import parse

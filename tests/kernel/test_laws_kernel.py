@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netloom import engine
+from netloom.engine import front as engine
 from netloom.engine.state import known
 from netloom.host.journal import Journal, Pending
 from netloom.host.machine import Orders

@@ -6,7 +6,7 @@ routes before rules, and an edit of a running lab comes to the same.
 
 import pytest
 
-from netloom import engine
+from netloom.engine import front as engine
 from netloom.topology.parse import parse
 from tests.kernel.worlds_made import MACHINE, alone, host, ip
 

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from netloom import engine
+from netloom.engine import front as engine
 from netloom.kernel.netlink import Rtnetlink
 from netloom.namespaces.enter import aside, hop
 from netloom.namespaces.handle import open_name

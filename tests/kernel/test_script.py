@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given, settings
 
-from netloom import engine
+from netloom.engine import front as engine
 from netloom.host.sysctl import read
 from netloom.model.objects import HOST, Desired
 from netloom.namespaces.enter import enter

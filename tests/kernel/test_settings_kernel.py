@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netloom import engine
+from netloom.engine import front as engine
 from netloom.plan.steps import Plan
 from netloom.topology.parse import parse
 from netloom.topology.settings import normal

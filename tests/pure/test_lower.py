@@ -3,8 +3,8 @@
 import pytest
 
 from netloom.errors import TopologyError
+from netloom.model.facts import HostSubnet
 from netloom.model.objects import HOST, Addr, Bridge, Desired, File, Nexthop, Route
-from netloom.topology.allocate import HostSubnet
 from netloom.topology.etc import digest_of
 from netloom.topology.ifnames import short_name
 from netloom.topology.lend import Nic

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from netloom.errors import TopologyError
+from netloom.model.facts import HostSubnet
 from netloom.model.snapshot import Snapshot
 from netloom.plan.diff import diff
 from netloom.render.shell import script
-from netloom.topology.allocate import HostSubnet
 from netloom.topology.expand import Joined
 from netloom.topology.lend import Nic
 from netloom.topology.lower import Around, lower

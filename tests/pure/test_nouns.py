@@ -14,7 +14,6 @@ from netloom.model.marks import (
     far_of,
     is_port,
     kind_of,
-    lab_of,
     link_mark,
     lo_mark,
     nft_text,
@@ -24,6 +23,7 @@ from netloom.model.marks import (
     runner_of,
 )
 from netloom.model.objects import End
+from netloom.model.owner import lab_of
 from netloom.topology import topology
 from netloom.wire import addrs, links, routes, rules, seen
 from tests.house.test_floors import FLOOR_OF

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netloom.model.facts import Held
 from netloom.model.objects import Nexthop, Route, Rule
 from netloom.render.text import route_words, rule_words
-from netloom.topology.allocate import Held, allocate
+from netloom.topology.allocate import allocate
 from netloom.topology.expand import expand
 from netloom.topology.lower import lower
 from netloom.topology.naming import Naming

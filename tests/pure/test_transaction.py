@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netloom.engine import Report
+from netloom.engine.report import Report
 from netloom.engine.state import TABLE, Back, Goal, State, Verb, known
 from netloom.errors import Refused, Unavailable
 from netloom.model.objects import Netns

@@ -3,8 +3,8 @@
 import pytest
 
 from netloom.errors import TopologyError
+from netloom.model.facts import Held
 from netloom.model.objects import HOST, Netns
-from netloom.topology.allocate import Held
 from netloom.topology.lower import Around, lower
 from netloom.topology.parse import parse
 from netloom.topology.uplink import Exit, Outside, moved

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from netloom.errors import Path, Problem, TopologyError
+from netloom.model.facts import Held
 from netloom.model.objects import HOST, Addr, Desired, Link, Loopback, Netns
 from netloom.model.snapshot import Snapshot
 from netloom.plan.diff import diff
 from netloom.plan.effect import after
 from netloom.plan.sysctls import NO_IPV6, link_of
-from netloom.topology.allocate import Held
 from netloom.topology.lower import Around, Lowered, lower
 from netloom.topology.topology import (
     Addresses,

@@ -22,13 +22,13 @@ _WORDS = ("add", "attach", "delete", "exec", "help", "identify", "list", "list-i
 @verb("ls", Option("--json", key="as_json", says="Print JSON."))
 def ls_command(as_json: bool) -> None:
     """List the names of namespaces, each with the lab that it belongs to, or `stale`."""
-    import json
-
     from netloom.cli.who import tell_traps
     from netloom.namespaces import names
 
     found = rows(names.names())
     if as_json:
+        import json
+
         write(json.dumps([row._asdict() for row in found], indent=2) + "\n")
     else:
         width = max((len(printable(row.name)) for row in found), default=0)

@@ -136,11 +136,11 @@ def _open(text: str) -> "Target":
 
 def _every(lab: str, stack: ExitStack) -> "list[Source]":
     """Return all interfaces of a lab, those on the host too, or of all names."""
-    from netloom.engine import lab_name
+    from netloom.engine.files import lab_name
     from netloom.host.byhand.packets import Source, links_of
     from netloom.host.this import ThisMachine
-    from netloom.model.marks import lab_of
     from netloom.model.objects import HOST
+    from netloom.model.owner import lab_of
     from netloom.namespaces import names
     from netloom.topology.lower import switch_of
 

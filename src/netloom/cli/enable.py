@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from netloom import engine as front
 from netloom.cli.grammar import Argument, Verb, verb
 from netloom.cli.output import REFUSED, Stop, answer, refusals, tell
+from netloom.engine.files import DEFAULT_FILE, lab_name, load
 from netloom.host import boot
 from netloom.host.brake import held_back
 from netloom.host.this import ThisMachine
@@ -20,12 +20,14 @@ def _enabled(before: Sequence[str], incomplete: str) -> list[str]:  # noqa: ARG0
     return [name for name in _by_lab() if name.startswith(incomplete)]
 
 
-@verb("enable", Argument("file", "[FILE]", default=front.DEFAULT_FILE, is_file=True))
+@verb("enable", Argument("file", "[FILE]", default=DEFAULT_FILE, is_file=True))
 def enable_command(file: str) -> None:
     """Have the lab of FILE started at boot, by systemd; the file is checked first."""
+    from netloom.engine.draft import plan
+
     with refusals():
-        source = front.load(file)
-        front.plan(source)
+        source = load(file)
+        plan(source)
         path = str(Path(file).absolute())
         with held_back(deadly=True):
             told = boot.enable(os.path.normpath(path), _own_words())
@@ -86,7 +88,7 @@ def _by_lab() -> dict[str, list[str]]:
     """Return the files that start at boot by the name of the lab that each makes."""
     found: dict[str, list[str]] = {}
     for path in boot.enabled():
-        found.setdefault(front.lab_name(path, ThisMachine()), []).append(path)
+        found.setdefault(lab_name(path, ThisMachine()), []).append(path)
     return found
 
 

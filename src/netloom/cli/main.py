@@ -65,13 +65,13 @@ def _run(words: "Sequence[str]") -> int:
     verb = command(words[0])
     try:
         given = verb.read(words[1:])
+        if given is not None:
+            return verb.call(**given) or 0
     except UsageError as error:
         return _end(f"{error}\nhint: netloom {verb.name} --help", verb.mistake)
-    if given is None:
-        from netloom.cli.help import help_on
+    from netloom.cli.help import help_on
 
-        return _print(help_on(verb))
-    return verb.call(**given) or 0
+    return _print(help_on(verb))
 
 
 def _is_for_ip(words: list[str]) -> bool:

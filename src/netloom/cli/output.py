@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netloom.engine import Progress
+    from netloom.engine.transaction import Progress
 
 TRIED = 1
 """Exit status: tried, refused, undone."""

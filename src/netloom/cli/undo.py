@@ -1,14 +1,15 @@
 """`undo`: back to before the last change of a lab, or the last move by hand."""
 
-from pathlib import Path
+import os
 
-from netloom import engine as front
 from netloom.cli.grammar import Option, UsageError, Verb, verb
-from netloom.cli.labs import LAB, lab_meant
+from netloom.cli.lab_names import LAB, lab_meant
 from netloom.cli.output import REFUSED, Stop, answer, refusals, tell
 from netloom.cli.wires import begun, list_moves, undo_last
+from netloom.engine.files import DEFAULT_FILE, lab_name
 from netloom.host.this import ThisMachine
-from netloom.render.text import counted, plan_text
+from netloom.render.counted import counted
+from netloom.render.text import plan_text
 
 
 @verb(
@@ -28,10 +29,14 @@ def undo_command(lab: str, *, moves: bool, listed: bool) -> None:
             return
         name = lab_meant(lab)
         if listed:
-            for past in front.pasts(name):
+            from netloom.engine.remembered import pasts
+
+            for past in pasts(name):
                 answer(f"{past.number}  {past.command}, {counted(past.namespaces, 'namespace')}")
             return
-        report = front.undo(name, waiting=tell)
+        from netloom.engine.undo import undo
+
+        report = undo(name, waiting=tell)
     if report is None:
         message = f"{name}: there is nothing to undo"
         raise Stop(message, REFUSED)
@@ -43,8 +48,8 @@ def undo_command(lab: str, *, moves: bool, listed: bool) -> None:
 def _is_of_a_move() -> bool:
     """Whether `undo` without a word means a move: no lab is here, or one was interrupted."""
     machine = ThisMachine()
-    name = front.lab_name(f"./{front.DEFAULT_FILE}", machine)
-    is_here = Path(front.DEFAULT_FILE).exists() or name in machine.labs()
+    name = lab_name(f"./{DEFAULT_FILE}", machine)
+    is_here = os.path.exists(DEFAULT_FILE) or name in machine.labs()
     return not is_here or begun()
 
 

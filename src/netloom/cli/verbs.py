@@ -4,10 +4,10 @@ from netloom.cli.grammar import Verb
 
 VERBS: dict[str, dict[str, tuple[str, str]]] = {
     "Labs": {
-        "up": ("netloom.cli.labs", "make it so; twice does nothing"),
-        "down": ("netloom.cli.labs", "take a lab down, and leave nothing"),
-        "plan": ("netloom.cli.labs", "what would `up` change?"),
-        "verify": ("netloom.cli.labs", "is it still what was applied?"),
+        "up": ("netloom.cli.lab_up", "make it so; twice does nothing"),
+        "down": ("netloom.cli.lab_down", "take a lab down, and leave nothing"),
+        "plan": ("netloom.cli.lab_up", "what would `up` change?"),
+        "verify": ("netloom.cli.lab_down", "is it still what was applied?"),
         "undo": ("netloom.cli.undo", "back to before netloom's last change"),
         "labs": ("netloom.cli.labs", "the labs that are up"),
         "logs": ("netloom.cli.logs", "what the commands of a namespace printed"),
@@ -39,8 +39,8 @@ VERBS: dict[str, dict[str, tuple[str, str]]] = {
         "netns": ("netloom.cli.byhand", "word for word what `ip netns` does"),
     },
     "Other": {
-        "init": ("netloom.cli.labs", "write a commented starter file"),
-        "schema": ("netloom.cli.labs", "the JSON Schema of topology files"),
+        "init": ("netloom.cli.lab_files", "write a commented starter file"),
+        "schema": ("netloom.cli.lab_files", "the JSON Schema of topology files"),
         "completion": ("netloom.cli.completion", "a completion script for bash, zsh or fish"),
     },
 }

@@ -1,6 +1,5 @@
 """`identify` and `pids`: whose a namespace is, and who lives in it or holds it."""
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,6 +58,8 @@ def identify_command(what: str, as_json: bool) -> None:
         whose = owner(netns)
     if as_json:
         facts = {"names": names, "inode": wanted.inode, "owner": _facts(whose)}
+        import json
+
         write(json.dumps(facts, indent=2) + "\n")
     for name in [] if as_json else names:
         answer(f"{printable(name)}  {_words(whose)}")
@@ -111,6 +112,8 @@ def pids_command(ns: str, threads: bool, fds: bool, sockets: bool, as_json: bool
         key for key, flag in (("threads", threads), ("fds", fds), ("sockets", sockets)) if flag
     ]
     if as_json:
+        import json
+
         write(json.dumps([_row(holder, asked) for holder in found], indent=2) + "\n")
         return
     for holder in found:

@@ -139,7 +139,7 @@ def _lab(target: "Target") -> str | None:
     """Return the lab that a namespace belongs to, None for nobody's."""
     from netloom.host.byhand.endpoint import conversation
     from netloom.host.cannot_look import looking
-    from netloom.model.marks import lab_of
+    from netloom.model.owner import lab_of
     from netloom.wire.rtnetlink import get_link, read_links
 
     with looking(), conversation(target) as rt:

@@ -11,13 +11,13 @@ from netloom.engine.state import Known, known
 from netloom.errors import Problem, TopologyError, Unavailable
 from netloom.host.machine import Machine
 from netloom.host.this import ThisMachine
+from netloom.model.facts import Held
 from netloom.model.objects import HOST, Borrowed, Desired, Netns, is_kept
 from netloom.model.reservation import Port
 from netloom.model.snapshot import Snapshot
 from netloom.model.walls import Across, Through
 from netloom.plan.diff import diff
 from netloom.plan.steps import Plan
-from netloom.topology.allocate import Held
 from netloom.topology.expand import Joined
 from netloom.topology.lower import BASELINE, FORWARDING, Around, Lowered, lower
 from netloom.topology.onhost import published

@@ -1,29 +1,35 @@
 """Topology files, and the names of the labs that are made from them."""
 
 import os
-from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from netloom.engine.state import known
 from netloom.errors import Path as ProblemPath
 from netloom.errors import Problem, TopologyError, Unavailable
-from netloom.host.machine import Machine
 from netloom.host.sources import Sources
 from netloom.kernel import inputs
-from netloom.topology.etc import Files
-from netloom.topology.parse import Source, parse
-from netloom.topology.topology import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from netloom.host.machine import Machine
+    from netloom.topology.etc import Files
+    from netloom.topology.parse import Source
+    from netloom.topology.topology import Text
+
 
 DEFAULT_FILE = "netloom.yaml"
 
 
-def load(path: str | Path) -> Source:
+def load(path: "str | Path") -> "Source":
     """Read a topology file; raises `TopologyError` with every mistake, `Unavailable` if unreadable.
 
     A lab without `name:` bears the file's stem, and that of `netloom.yaml` its folder's name.
     """
-    file = Path(path)
+    from netloom.topology.parse import parse
+
     try:
         data, _ = inputs.read(str(path))
     except FileNotFoundError:
@@ -32,11 +38,13 @@ def load(path: str | Path) -> Source:
         raise Unavailable(f"`{path}` is a folder", f"netloom up {path}/{DEFAULT_FILE}") from None
     except OSError as error:
         raise Unavailable(f"cannot read `{path}`: {error.strerror}") from error
-    return parse(data, file=str(path), name=default_name(file))
+    return parse(data, file=str(path), name=default_name(str(path)))
 
 
-def load_stdin() -> Source:
+def load_stdin() -> "Source":
     """Read a topology from standard input; raises `TopologyError`, `Unavailable` if unreadable."""
+    from netloom.topology.parse import parse
+
     try:
         data = inputs.read_stdin()
     except OSError as error:
@@ -46,16 +54,16 @@ def load_stdin() -> Source:
 
 def absolute(file: str) -> str:
     """Return the whole path of a file."""
-    return os.path.abspath(file)  # noqa: PTH100 - pathlib takes ten times as long
+    return os.path.abspath(file)
 
 
-def default_name(file: Path) -> str:
+def default_name(file: str) -> str:
     """Return the name of the lab of a file that does not say it."""
-    absolute = file.absolute()
-    return absolute.parent.name if file.name == DEFAULT_FILE else absolute.stem
+    folder, name = os.path.split(absolute(file))
+    return os.path.basename(folder) if name == DEFAULT_FILE else os.path.splitext(name)[0]
 
 
-def lab_name(text: str, machine: Machine) -> str:
+def lab_name(text: str, machine: "Machine") -> str:
     """Return the lab that LAB means: a name, or a FILE (with `/`, `.yaml`, `.yml`, `.json`).
 
     A file means the lab that was made from it, even if it says another name by now, or has
@@ -63,11 +71,11 @@ def lab_name(text: str, machine: Machine) -> str:
     """
     if "/" not in text and not text.endswith((".yaml", ".yml", ".json")):
         return text
-    path = Path(text).absolute()
+    path = absolute(text)
     for name in machine.labs():
         with suppress(Unavailable):  # one of another user's is not meant
             record = known(machine.journal(name)).record
-            if record is not None and record.source == str(path):
+            if record is not None and record.source == path:
                 return name
     try:
         return load(text).topology.name
@@ -75,7 +83,7 @@ def lab_name(text: str, machine: Machine) -> str:
         return default_name(path)
 
 
-def read_files(source: Source) -> Files:
+def read_files(source: "Source") -> "Files":
     """Return the files that a topology names, from the folder of its own file.
 
     Raises `TopologyError` with every file that cannot be read, or that makes them too many.
@@ -87,7 +95,7 @@ def read_files(source: Source) -> Files:
         if not said.file or said.file in found:
             continue
         try:
-            found[said.file] = sources.read(str(Path(source.file).parent / said.file))
+            found[said.file] = sources.read(os.path.join(os.path.dirname(source.file), said.file))
         except OSError as error:
             which = said.file + str(error.filename).partition(said.file)[2]
             problems.append(Problem(f"cannot read `{which}`: {error.strerror}", path))
@@ -96,7 +104,7 @@ def read_files(source: Source) -> Files:
     return found
 
 
-def _named(source: Source) -> Iterator[tuple[ProblemPath, Text]]:
+def _named(source: "Source") -> "Iterator[tuple[ProblemPath, Text]]":
     for name, namespace in (source.topology.namespaces or {}).items():
         start: ProblemPath = ("namespaces", name)
         for key in ("firewall", "iptables", "ip6tables"):

@@ -1,7 +1,5 @@
 """What the verbs of a lab tell."""
 
-from typing import NamedTuple
-
 from msgspec import Struct
 
 from netloom.model.objects import Desired
@@ -16,27 +14,3 @@ class Report(Struct, frozen=True):
     desired: Desired
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
-
-
-class Past(NamedTuple):
-    """A state that `undo` can go back to."""
-
-    number: int
-    command: str
-    namespaces: int
-
-
-ANOTHERS = "another user's"
-"""The state of a lab of which the name is told, and no more."""
-
-
-class Running(Struct, frozen=True):
-    """A lab that is remembered.
-
-    `state`: `up`, `interrupted`, `gone` with a reboot, `unreadable`, or `ANOTHERS`.
-    """
-
-    lab: str
-    state: str
-    source: str
-    namespaces: int

@@ -18,14 +18,16 @@ it goes on over what is refused, tells all of it, and leaves the state for the n
 
 from collections.abc import Mapping
 from enum import Enum, auto
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from msgspec import Struct
 
 from netloom.errors import Unavailable
 from netloom.host.journal import Journal, Pending, Record, Unreadable
-from netloom.host.scope import Scope, scope_of
 from netloom.model.objects import Desired
+
+if TYPE_CHECKING:
+    from netloom.host.scope import Scope
 
 # ── the table ─────────────────────────────────────────────────────────────────────────────
 
@@ -129,8 +131,10 @@ class Known(Struct, frozen=True):
         """Names that a killed change may have left as files with nothing mounted on them."""
         return self.pending.names if self.pending else frozenset()
 
-    def scope(self, *more: Desired, making: Desired | None = None) -> Scope:
+    def scope(self, *more: Desired, making: Desired | None = None) -> "Scope":
         """Return the scope that covers all that may be there, and what more is led to."""
+        from netloom.host.scope import scope_of
+
         states = [*self.states, *more]
         return scope_of(self.lab, states, making=making, unpublished=self.unpublished)
 

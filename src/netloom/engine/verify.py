@@ -1,18 +1,13 @@
 """What became of a lab: `verify`, `labs`, and the states that `undo` can go back to."""
 
-from collections.abc import Iterator
-
 from msgspec.structs import replace
 
 from netloom.engine.draft import with_passages
-from netloom.engine.report import ANOTHERS, Past, Running
-from netloom.engine.state import Known, State, known
+from netloom.engine.state import State, known
 from netloom.engine.taken import shared_ports
 from netloom.errors import Unavailable
 from netloom.host.machine import Machine
-from netloom.host.rundir import Anothers
 from netloom.host.this import ThisMachine
-from netloom.model.objects import Netns
 from netloom.plan.diff import diff
 from netloom.plan.steps import Plan
 from netloom.topology.parse import parse
@@ -56,44 +51,3 @@ def shared(lab: str, machine: Machine | None = None) -> list[str]:
     record = known(machine.journal(lab)).record
     found = shared_ports(record, machine) if record else []
     return [f"port {port.port} of the host is not the lab's alone: {who}" for port, who in found]
-
-
-def pasts(lab: str, machine: Machine | None = None) -> list[Past]:
-    """Return the states that `undo` can go back to, newest first."""
-    return [
-        Past(number, past.command or "nothing", max(0, len(past.desired.netns) - 1))
-        for number, past in (machine or ThisMachine()).journal(lab).pasts()
-    ]
-
-
-def labs(machine: Machine | None = None) -> list[Running]:
-    """Return all labs that something is remembered of, also where that cannot be read."""
-    machine = machine or ThisMachine()
-    return [row for name in machine.labs() for row in _rows(name, machine)]
-
-
-def _rows(name: str, machine: Machine) -> Iterator[Running]:
-    try:
-        there = known(machine.journal(name))
-    except Anothers:
-        yield Running(name, ANOTHERS, "", 0)
-        return
-    notes = there.record or there.pending
-    if notes is None and there.trouble is None:
-        return  # another netloom is about to make it, or to forget it
-    source = there.record.source if there.record else ""
-    inside = sum(_is_member(netns) for netns in notes.desired.netns.values()) if notes else 0
-    yield Running(name, _state(there, machine.boot), source, inside)
-
-
-def _state(there: Known, boot: str) -> str:
-    if there.trouble:
-        return "unreadable"
-    if any(note and note.boot != boot for note in (there.record, there.pending)):
-        return "gone"
-    return "up" if there.state is State.UP else "interrupted"
-
-
-def _is_member(netns: Netns) -> bool:
-    """Whether the user named a namespace: then it has files in /etc, the lab's own has none."""
-    return bool(netns.etc)

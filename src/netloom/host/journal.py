@@ -22,7 +22,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -32,12 +32,13 @@ from netloom.host.reservations import HOST_DIR, OwnNote, Waiting
 from netloom.host.rundir import LABS_DIR, RUN_DIR, check_own, lab_dir, make_lab_dir, remove_tree
 from netloom.kernel import modes
 from netloom.kernel.files import exists, is_dir
+from netloom.model.facts import Held
 from netloom.model.objects import NOTHING, Desired, File, Netns
 from netloom.model.reservation import Port, Reservation, reserved_by
 from netloom.model.walls import Across, Through
-from netloom.namespaces.cover import make_run_writable
-from netloom.plan.steps import NameDel, NetnsAdd, NetnsDel, Plan
-from netloom.topology.allocate import Held
+
+if TYPE_CHECKING:
+    from netloom.plan.steps import Plan
 
 VERSION = 1
 _KEPT = 10
@@ -86,8 +87,10 @@ class Pending(Struct, frozen=True):
 _Note = TypeVar("_Note", Record, Pending)
 
 
-def change(steps: Plan, wanted: Record, unfinished: Pending | None) -> Pending:
+def change(steps: "Plan", wanted: Record, unfinished: Pending | None) -> Pending:
     """Return what to remember while `steps` lead to what is wanted, after a change not finished."""
+    from netloom.plan.steps import NameDel, NetnsAdd, NetnsDel
+
     names = {step.netns for step in steps if isinstance(step, NetnsAdd | NetnsDel | NameDel)}
     earlier: tuple[Desired, ...] = ()
     if unfinished:
@@ -140,6 +143,8 @@ class Journal:
 
     def __enter__(self) -> Self:
         """Take the lock, without waiting for another netloom that has it."""
+        from netloom.namespaces.cover import make_run_writable
+
         make_run_writable()
         check_own(RUN_DIR, LABS_DIR, self.dir)
         while True:

@@ -24,7 +24,7 @@ from netloom.host.scope import Scope
 from netloom.host.walls import claims
 from netloom.kernel.netlink import Rtnetlink
 from netloom.kernel.process import same
-from netloom.model.marks import IPTABLES, far_of, is_port, lab_of, lo_mark, runner_of
+from netloom.model.marks import IPTABLES, far_of, is_port, lo_mark, runner_of
 from netloom.model.objects import (
     HOST,
     Addr,
@@ -40,6 +40,7 @@ from netloom.model.objects import (
     Word,
     is_word,
 )
+from netloom.model.owner import lab_of
 from netloom.model.snapshot import Foreign, GivenLink, Snapshot
 from netloom.model.walls import Passage, Walls  # noqa: TC001 - what an observer holds
 from netloom.namespaces import names as registry

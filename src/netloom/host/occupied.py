@@ -4,8 +4,8 @@ from collections.abc import Collection
 
 from netloom.host import reservations
 from netloom.kernel.netlink import Rtnetlink
-from netloom.model.marks import lab_of
-from netloom.topology.allocate import HostSubnet
+from netloom.model.facts import HostSubnet
+from netloom.model.owner import lab_of
 from netloom.topology.onhost import Occupied
 from netloom.values import network_of
 from netloom.wire.rtnetlink import SeenLink, dump_addrs, dump_links, read_addrs, read_links

@@ -15,11 +15,11 @@ from netloom.host.walls.claims import Claim, claims
 from netloom.kernel.files import exists
 from netloom.kernel.netlink import Rtnetlink
 from netloom.kernel.sockets import diag_socket, listeners
-from netloom.model.marks import lab_of
+from netloom.model.facts import HostSubnet
 from netloom.model.objects import MAIN_TABLE, Route
+from netloom.model.owner import lab_of
 from netloom.model.reservation import Reservation
 from netloom.namespaces.holding import command_of
-from netloom.topology.allocate import HostSubnet
 from netloom.topology.uplink import Exit, Outside, Taken
 from netloom.values import Family, family, network_of
 from netloom.wire.rtnetlink import (

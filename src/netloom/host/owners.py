@@ -6,8 +6,8 @@ from contextlib import suppress
 from netloom.errors import KernelError, Unavailable
 from netloom.host.journal import Journal, labs
 from netloom.kernel.netlink import Rtnetlink
-from netloom.model.marks import lab_of
 from netloom.model.objects import is_kept
+from netloom.model.owner import lab_of
 from netloom.namespaces import names as registry
 from netloom.namespaces.enter import aside, hop
 from netloom.namespaces.handle import NoSuchNetns, open_name

@@ -27,7 +27,6 @@ from netloom.host.rundir import LABS_DIR, RUN_DIR, lab_dir
 from netloom.kernel import modes
 from netloom.kernel.procfs import boot_id, file_of, locks
 from netloom.model.reservation import Reservation
-from netloom.namespaces.enter import cookie_here
 
 HOST_DIR = f"{RUN_DIR}/host"
 _FOLDER_MODE = 0o711
@@ -105,6 +104,8 @@ class OwnNote:
         if wanted == Reservation():
             self._remove()
         elif wanted != self.reserved():
+            from netloom.namespaces.enter import cookie_here
+
             note = msgspec.json.encode(_Note(boot_id(), cookie_here(), wanted))
             try:
                 modes.write(self._beside, note, modes.PUBLIC)

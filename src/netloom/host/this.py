@@ -6,30 +6,27 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from netloom.errors import Refused
-from netloom.host import apply as doing
-from netloom.host import observe as looking
-from netloom.host import occupied
 from netloom.host.journal import Journal, labs
-from netloom.host.machine import Holders, Orders
-from netloom.host.scope import Scope
 from netloom.kernel.files import exists
 from netloom.kernel.procfs import boot_id
-from netloom.model.objects import HOST, Desired
-from netloom.model.snapshot import Snapshot
-from netloom.model.walls import Walls
-from netloom.namespaces import names as registry
-from netloom.plan.steps import Plan
-from netloom.topology.expand import Joined, out_of
-from netloom.topology.lend import Nic
-from netloom.topology.onhost import Occupied
-from netloom.topology.uplink import Outside
+from netloom.model.objects import HOST
 
 if TYPE_CHECKING:
+    from netloom.errors import Refused
     from netloom.host.brake import Brake
     from netloom.host.commands.processes import Command
+    from netloom.host.machine import Holders, Orders
+    from netloom.host.scope import Scope
     from netloom.host.walls.rulesets import Foretellings, Text
     from netloom.kernel.libnftables import Library
+    from netloom.model.objects import Desired
+    from netloom.model.snapshot import Snapshot
+    from netloom.model.walls import Walls
+    from netloom.plan.steps import Plan
+    from netloom.topology.expand import Joined
+    from netloom.topology.lend import Nic
+    from netloom.topology.onhost import Occupied
+    from netloom.topology.uplink import Outside
 
 
 class ThisMachine:
@@ -68,13 +65,17 @@ class ThisMachine:
 
     def check_lasting(self) -> None:
         """Raise `Unavailable` where what is made would be gone with this process."""
-        registry.check_lasting()
+        from netloom.namespaces import names
 
-    def occupied(self, lab: str) -> Occupied:
+        names.check_lasting()
+
+    def occupied(self, lab: str) -> "Occupied":
         """Return what the namespace `host` has that is not the lab's, or is to be another's."""
+        from netloom.host import occupied
+
         return occupied.occupied(lab)
 
-    def outside(self, lab: str, ports: Collection[tuple[str, int]] = ()) -> Outside:
+    def outside(self, lab: str, ports: Collection[tuple[str, int]] = ()) -> "Outside":
         """Return what lies around the namespace `host`, and which of these ports are taken."""
         from netloom.host import outside
 
@@ -92,19 +93,19 @@ class ThisMachine:
             self._library = nft.begin()
         return rulesets.foretell(lab, texts, links, self._library)
 
-    def joined(self, segment: str) -> Joined:
+    def joined(self, segment: str) -> "Joined":
         """Return what is known of a segment that is not a lab's; raises `Unavailable`."""
         from netloom.host import segments
 
         return segments.joined(segment)
 
-    def nics(self) -> Mapping[str, Nic]:
+    def nics(self) -> "Mapping[str, Nic]":
         """Return the interfaces of the namespace `host`, as those that could be a port."""
         from netloom.host import segments
 
         return segments.nics()
 
-    def check(self, desired: Desired, walls: Walls | None) -> None:
+    def check(self, desired: "Desired", walls: "Walls | None") -> None:
         """Raise `Unavailable` for what could not be started, or not be opened, here."""
         if desired.commands:
             from netloom.host.commands import launch
@@ -115,19 +116,21 @@ class ThisMachine:
 
             passages.check(walls, desired.netns[HOST].passages)
 
-    def notes(self, desired: Desired) -> tuple[str, ...]:
+    def notes(self, desired: "Desired") -> tuple[str, ...]:
         """Return what a lab may run into on this machine."""
         from netloom.host import etc, limits
 
         return (*limits.notes(desired), *etc.notes(desired))
 
     def wait_ready(
-        self, lab: str, desired: Desired, timeout: float, stop: "Brake | None" = None
+        self, lab: str, desired: "Desired", timeout: float, stop: "Brake | None" = None
     ) -> None:
         """Return when all commands are ready.
 
         Raises `NotReady` after `timeout` seconds, `Interrupted` when asked to `stop`.
         """
+        from netloom.topology.expand import out_of
+
         if desired.commands:
             from netloom.host.commands import ready
 
@@ -137,15 +140,19 @@ class ThisMachine:
 
             tap.wait_way_out(out_of(lab), timeout, stop)
 
-    def observe(self, scope: Scope) -> Snapshot:
+    def observe(self, scope: "Scope") -> "Snapshot":
         """Return what is there within a scope."""
-        return looking.observe(scope)
+        from netloom.host import observe
 
-    def apply(self, plan: Plan, orders: Orders) -> list[Refused]:
+        return observe.observe(scope)
+
+    def apply(self, plan: "Plan", orders: "Orders") -> "list[Refused]":
         """Carry out a plan; return what was refused, at most one unless told to go on."""
+        from netloom.host import apply
+
         if self._library and not self._library.is_over:
             orders = replace(orders, library=self._library)
-        return doing.apply(plan, orders)
+        return apply.apply(plan, orders)
 
     def dismiss(self) -> None:
         """Let go of what was begun for a plan that does not come."""
@@ -182,14 +189,14 @@ class ThisMachine:
 
         return owners.lab_with(netns, but=but)
 
-    def holders(self, names: Iterable[str]) -> Holders:
+    def holders(self, names: Iterable[str]) -> "Holders":
         """Return the processes that live in namespaces of these names."""
         from netloom.host import holders
 
         return holders.holders(names)
 
 
-def _commands(desired: Desired) -> "Iterator[Command]":
+def _commands(desired: "Desired") -> "Iterator[Command]":
     from netloom.host.commands import processes
 
     for netns, one in desired.netns.items():

@@ -115,12 +115,12 @@ class Rtnetlink(Closing):
             refusals = self._exchange(messages[begin:end]).refusals
             if refusals:
                 first = refusals[0]
-                raise KernelError(first.errno, "", first.extack, begin + first.index)
+                raise KernelError(first.errno, "", first.extack, begin + first.place)
 
     def batch_all(self, messages: Sequence[Message]) -> list[KernelError]:
         """Have many changes tried, in order; return every refusal, with its place in `messages`."""
         return [
-            KernelError(refusal.errno, "", refusal.extack, begin + refusal.index)
+            KernelError(refusal.errno, "", refusal.extack, begin + refusal.place)
             for begin, end in split(messages, SEND_LIMIT)
             for refusal in self._exchange(messages[begin:end]).refusals
         ]
@@ -137,7 +137,7 @@ class Rtnetlink(Closing):
         self._socket.send(data)
         self._drain(exchange)
         for refusal in exchange.answer.refusals:
-            raise KernelError(refusal.errno, "", refusal.extack, refusal.index)
+            raise KernelError(refusal.errno, "", refusal.extack, refusal.place)
 
     def dump(self, request: Message) -> list[bytes]:
         """Return the payloads of a dump, begun anew where things changed; raises `KernelError`."""
@@ -172,7 +172,7 @@ class Rtnetlink(Closing):
             payloads, refusals, _ = self._exchange(asked)
             if len(payloads) + len(refusals) != len(asked):
                 raise KernelError(EIO, "", f"{len(payloads)} answers to {len(asked)} questions")
-            refused = {refusal.index: refusal for refusal in refusals}
+            refused = {refusal.place: refusal for refusal in refusals}
             inflow = iter(payloads)
             for place in range(len(asked)):
                 refusal = refused.get(place)

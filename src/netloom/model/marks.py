@@ -12,8 +12,8 @@ from typing import Literal
 from zlib import crc32
 
 from netloom.model.objects import End
+from netloom.model.owner import PREFIX, lab_of
 
-_PREFIX = "netloom:"
 _PORT = " port of "
 _RUN = "netloom-run:"
 ALIAS_MAX = 255
@@ -22,29 +22,22 @@ ALIAS_MAX = 255
 
 def lo_mark(lab: str, netns: str) -> str:
     """Return the alias of `lo` in the lab's namespace `netns`."""
-    return f"{_PREFIX}{lab}/{netns}"[:ALIAS_MAX]
+    return f"{PREFIX}{lab}/{netns}"[:ALIAS_MAX]
 
 
 def link_mark(lab: str, far: End | None = None) -> str:
     """Return the alias of a link of the lab, which leads to `far`."""
-    return (f"{_PREFIX}{lab} to {far}" if far else f"{_PREFIX}{lab}")[:ALIAS_MAX]
+    return (f"{PREFIX}{lab} to {far}" if far else f"{PREFIX}{lab}")[:ALIAS_MAX]
 
 
 def port_mark(lab: str, network: str) -> str:
     """Return the alias of an interface that a network of the lab has borrowed as a port."""
-    return f"{_PREFIX}{lab}{_PORT}{network}"[:ALIAS_MAX]
+    return f"{PREFIX}{lab}{_PORT}{network}"[:ALIAS_MAX]
 
 
 def is_port(alias: str) -> bool:
     """Whether a mark says that the interface is borrowed: it is never deleted, but given back."""
     return bool(lab_of(alias)) and _PORT in alias
-
-
-def lab_of(alias: str) -> str | None:
-    """Return the lab whose mark an alias is, None if it is none; no name of a lab has a blank."""
-    if not alias.startswith(_PREFIX):
-        return None
-    return alias.removeprefix(_PREFIX).partition(" ")[0].partition("/")[0]
 
 
 def far_of(alias: str) -> End | None:
@@ -70,12 +63,12 @@ RulesetKind = Literal["nft", "iptables", "ip6tables"]
 IPTABLES: frozenset[str] = frozenset({"iptables", "ip6tables"})
 """Rulesets that are not a table of the lab's own, but all rules of a namespace of the lab."""
 
-_NFT_WORD = re.compile(r"[A-Za-z0-9_./-]{1,100}")
+_NFT_WORD = r"[A-Za-z0-9_./-]{1,100}"
 
 
 def ruleset_of(lab: str) -> str:
     """Return the name of a lab's table of firewall rules, `inet netloom-shop` (nft(8))."""
-    word = lab if _NFT_WORD.fullmatch(lab) else f"{crc32(lab.encode()):08x}"
+    word = lab if re.fullmatch(_NFT_WORD, lab) else f"{crc32(lab.encode()):08x}"
     return f"inet netloom-{word}"
 
 
@@ -88,7 +81,7 @@ def kind_of(ruleset: str) -> RulesetKind:
 
 def nft_text(ruleset: str, body: str) -> str:
     """Return what `nft -f` puts a table of a lab in place by, at once and as a whole (nft(8))."""
-    mark = _PREFIX + ruleset.partition("netloom-")[2]
+    mark = PREFIX + ruleset.partition("netloom-")[2]
     return (
         f"table {ruleset} {{}}\ndelete table {ruleset}\n"
         f'table {ruleset} {{\ncomment "{mark}"\n{body}\n}}\n'

@@ -11,20 +11,20 @@ from typing import NamedTuple
 
 from netloom.errors import KernelError
 from netloom.kernel.netlink import Rtnetlink
-from netloom.model.marks import lab_of
+from netloom.model.owner import lab_of
 from netloom.namespaces import handle, names
 from netloom.namespaces.enter import enter
 from netloom.namespaces.holding import Holder, Identity, holders, identity, residents
-from netloom.wire.rtnetlink import get_link, read_links
+from netloom.wire.alias import get_alias, read_alias
 
 _GROUPS = (
-    ("docker container", re.compile(r"/docker[-/]([0-9a-f]{64})(?:\.scope)?(?:/|$)")),
-    ("podman container", re.compile(r"/libpod-([0-9a-f]{64})(?:\.scope)?(?:/|$)")),
-    ("container", re.compile(r"/(?:cri-containerd|crio|kubepods.*)[-/]([0-9a-f]{64})(?:\W|$)")),
-    ("LXC container", re.compile(r"/lxc(?:\.payload\.|/)([^/]+)(?:/|$)")),
-    ("machine", re.compile(r"/machine-([^/]+?)\.scope(?:/|$)")),
-    ("systemd unit", re.compile(r"/((?!user@)[^/]+\.service)(?:/|$)")),
-    ("systemd unit", re.compile(r"/((?!user@)[^/]+\.scope)(?:/|$)")),
+    ("docker container", r"/docker[-/]([0-9a-f]{64})(?:\.scope)?(?:/|$)"),
+    ("podman container", r"/libpod-([0-9a-f]{64})(?:\.scope)?(?:/|$)"),
+    ("container", r"/(?:cri-containerd|crio|kubepods.*)[-/]([0-9a-f]{64})(?:\W|$)"),
+    ("LXC container", r"/lxc(?:\.payload\.|/)([^/]+)(?:/|$)"),
+    ("machine", r"/machine-([^/]+?)\.scope(?:/|$)"),
+    ("systemd unit", r"/((?!user@)[^/]+\.service)(?:/|$)"),
+    ("systemd unit", r"/((?!user@)[^/]+\.scope)(?:/|$)"),
 )
 _SHORT = 12  # as engines show the numbers of their containers
 
@@ -88,7 +88,7 @@ def _eldest(found: Iterable[Holder]) -> Owner | None:
 def lab_here() -> str | None:
     """Return the lab whose mark the namespace of the calling thread bears, None for nobody's."""
     with Rtnetlink() as route:
-        return lab_of(read_links([route.ask(get_link("lo"))])[0].alias)
+        return lab_of(read_alias(route.ask(get_alias("lo"))))
 
 
 def group_of(text: str) -> str | None:
@@ -96,7 +96,7 @@ def group_of(text: str) -> str | None:
     paths = [line.split(":", 2)[2] for line in text.splitlines() if line.count(":") >= 2]
     for kind, pattern in _GROUPS:
         for path in paths:
-            if found := pattern.search(path):
+            if found := re.search(pattern, path):
                 name = found[1]
                 return f"{kind} {name[:_SHORT] if len(name) == 64 else name}"
     return None

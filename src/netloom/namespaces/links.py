@@ -10,7 +10,7 @@ import re
 
 from netloom.namespaces.handle import is_netns
 
-_OF_A_PROCESS = re.compile(r"/proc/(\d+|self|thread-self)/(?:task/\d+/)?ns/net")
+_OF_A_PROCESS = r"/proc/(\d+|self|thread-self)/(?:task/\d+/)?ns/net"
 
 
 def link_of(path: str) -> str | None:
@@ -29,7 +29,7 @@ def trap(name: str, path: str) -> tuple[str, str] | None:
     target = link_of(path)
     if not target:
         return None
-    found = _OF_A_PROCESS.fullmatch(target)
+    found = re.fullmatch(_OF_A_PROCESS, target)
     holder = f"process {found[1]}" if found else f"`{target}`"
     if not is_netns(path):
         return (

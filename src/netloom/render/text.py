@@ -185,11 +185,6 @@ def changes(number: int) -> str:
     return "no changes" if not number else f"{number} change{'s' if number > 1 else ''}"
 
 
-def counted(number: int, thing: str) -> str:
-    """Return `1 namespace`, `2 namespaces`."""
-    return f"{number} {thing}{'' if number == 1 else 's'}"
-
-
 def listed(things: Iterable[str]) -> str:
     """Return `a, b, c`."""
     return ", ".join(things)

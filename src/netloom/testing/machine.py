@@ -9,13 +9,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
-from netloom import engine
-from netloom.engine import Report
+from netloom.engine import front as engine
+from netloom.engine.report import Report
 from netloom.errors import KernelError, Refused, Unavailable
 from netloom.host.brake import Brake
 from netloom.host.machine import Holders, Orders
 from netloom.host.scope import Scope
 from netloom.host.walls.rulesets import Foretold, Ruleset, Text
+from netloom.model.facts import HostSubnet
 from netloom.model.objects import HOST, Desired, Netns, is_kept
 from netloom.model.reservation import Reservation, RouteKey
 from netloom.model.snapshot import Foreign, Snapshot
@@ -26,7 +27,6 @@ from netloom.plan.steps import NetnsDel, Plan, Step
 from netloom.plan.sysctls import default_of, link_of
 from netloom.render.text import line
 from netloom.testing.store import FakeDisk, FakeJournal
-from netloom.topology.allocate import HostSubnet
 from netloom.topology.expand import Joined
 from netloom.topology.lend import Nic
 from netloom.topology.lower import BASELINE

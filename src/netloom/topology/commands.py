@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from hashlib import blake2b
 
 from netloom.model.objects import Command
 from netloom.topology.topology import Run
+from netloom.values import blake2b
 
-_PROGRAM = re.compile(r"(?:\S*/)?(\w[\w.-]*)")
+_PROGRAM = r"(?:\S*/)?(\w[\w.-]*)"
 _BEFORE = frozenset({"exec", "env", "nohup", "setsid"})
 _NAMELESS = "run"
 
@@ -40,7 +40,7 @@ def twice(said: tuple[Run, ...]) -> Iterator[int]:
 def _program(text: str) -> str:
     """Return the name of the program that a text runs first."""
     for word in text.split():
-        program = _PROGRAM.fullmatch(word)
+        program = re.fullmatch(_PROGRAM, word)
         if program and program[1] not in _BEFORE:
             return program[1]
         if not program and "=" not in word:

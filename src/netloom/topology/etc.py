@@ -7,7 +7,6 @@ itself.
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from hashlib import blake2b
 from operator import itemgetter
 
 from netloom.errors import Path
@@ -17,7 +16,7 @@ from netloom.topology.hosts import HostsFiles
 from netloom.topology.naming import Naming
 from netloom.topology.topology import Text, Topology
 from netloom.topology.uplink import Uplinks
-from netloom.values import Family, contains, ip
+from netloom.values import Family, blake2b, contains, ip
 
 Files = Mapping[str, File | Mapping[str, File]]
 """What the files are that a topology names; of a folder, all in it by their paths, `/` first."""

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
-from netloom.model.marks import is_port, lab_of
+from netloom.model.marks import is_port
 from netloom.model.objects import Borrowed
+from netloom.model.owner import lab_of
 from netloom.topology.expand import Fabric, Segment
 from netloom.topology.suggest import did_you_mean
 

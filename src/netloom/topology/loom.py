@@ -7,7 +7,6 @@ so a network that grows moves nobody.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from hashlib import blake2b
 from typing import assert_never
 
 from msgspec.structs import replace
@@ -19,7 +18,7 @@ from netloom.model.walls import Across
 from netloom.topology.expand import Fabric, Joined, Port, Segment, branch_of
 from netloom.topology.ifnames import short_name
 from netloom.topology.settings import ipv6_off
-from netloom.values import IFNAMSIZ, family, ip_and_length, network_of
+from netloom.values import IFNAMSIZ, blake2b, family, ip_and_length, network_of
 
 SHARD = 1000
 """Members on one bridge; the rest of its 1,023 ports is for the bridges that hang on it."""

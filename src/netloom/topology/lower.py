@@ -11,12 +11,12 @@ Rule 3: everything is concrete afterwards (`model/objects.py`, rule 2).
 """
 
 from collections.abc import Iterable, Mapping
-from hashlib import blake2b
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from netloom.errors import Path, Problem, TopologyError
+from netloom.model.facts import Held
 from netloom.model.marks import ruleset_of
 from netloom.model.objects import (
     HOST,
@@ -28,7 +28,7 @@ from netloom.model.objects import (
     Route,
 )
 from netloom.model.walls import Across, Through
-from netloom.topology.allocate import Held, allocate
+from netloom.topology.allocate import allocate
 from netloom.topology.commands import commands, twice
 from netloom.topology.commands import digest_of as command_digest
 from netloom.topology.etc import EtcFolders, Files, contents, digest_of
@@ -44,7 +44,7 @@ from netloom.topology.settings import contradictions, settings
 from netloom.topology.topology import Namespace, Topology
 from netloom.topology.uplink import Outside, Uplinks
 from netloom.topology.usermode import all_by_user
-from netloom.values import family
+from netloom.values import blake2b, family
 
 FORWARDING = {"net.ipv4.ip_forward": "0", "net.ipv6.conf.all.forwarding": "0"}
 """Set in every namespace, and looked after."""

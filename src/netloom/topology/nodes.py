@@ -11,7 +11,6 @@ the same, so that no small file can ask for a large walk.
 Rule 3: what makes the tree impossible is raised at once; what only makes it wrong is collected.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import NoReturn, Protocol, cast
@@ -36,8 +35,8 @@ Loader = type[yaml.CBaseLoader] | type[yaml.BaseLoader]
 
 LOADER: Loader = yaml.CBaseLoader if yaml.__with_libyaml__ else yaml.BaseLoader
 
-_FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_FORBIDDEN = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]"
+_CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]"
 _NO_TAG = "every value is text: drop the tag"
 _TAGS: dict[type, tuple[str | None, ...]] = {
     yaml.ScalarEvent: (None, "!", "tag:yaml.org,2002:str"),
@@ -100,9 +99,17 @@ def is_nothing(node: Node) -> bool:
     return type(node) is TextNode and node.plain and node.value in NULLS
 
 
+def _first(kind: str, text: str) -> re.Match[str] | None:
+    """Return the first character of a kind of those that cannot be printed, None without any.
+
+    Most texts have none at all, and need no pattern, which takes a millisecond to compile.
+    """
+    return None if text.replace("\n", "").isprintable() else re.search(kind, text)
+
+
 def compose(lines: Lines, loader: Loader = LOADER) -> tuple[Node, list[Problem]]:
     """Return the tree of a text, with what is wrong in it; raise where there is no tree."""
-    alien = _FORBIDDEN.search(lines.text)
+    alien = _first(_FORBIDDEN, lines.text)
     if alien:
         message = f"character U+{ord(alien[0]):04X} is not allowed in YAML"
         raise TopologyError([Problem(message, mark=lines.mark(alien.start(), alien.end()))])
@@ -125,7 +132,7 @@ def node_of(value: object) -> Node | None:
     place.
     """
     if isinstance(value, str):
-        return None if _CONTROL.search(value) or _FORBIDDEN.search(value) else _quoted(value)
+        return None if _first(_CONTROL, value) or _first(_FORBIDDEN, value) else _quoted(value)
     if isinstance(value, Mapping):
         pairs = {str(key): (_quoted(str(key)), node_of(each)) for key, each in value.items()}
         wrong = any(node is None or node_of(key) is None for key, (_, node) in pairs.items())
@@ -136,7 +143,13 @@ def node_of(value: object) -> Node | None:
         items = tuple(node for each in value if (node := node_of(each)))
         return ListNode(items, 0, 0) if len(items) == len(value) else None
     plain = value is None or isinstance(value, bool | int | float)
-    return TextNode(json.dumps(value), 0, 0) if plain else None
+    return TextNode(_json(value), 0, 0) if plain else None
+
+
+def _json(value: object) -> str:
+    import json
+
+    return json.dumps(value)
 
 
 def _quoted(value: str) -> TextNode:
@@ -220,7 +233,7 @@ class _Composer:
 
     def _text(self, event: _Event) -> TextNode:
         start, end = _span(event)
-        if event.style and _CONTROL.search(event.value):
+        if event.style and _first(_CONTROL, event.value):
             self._wrong("this text holds a control character", start, end)
         return TextNode(event.value, start, end, not event.style and event.tag is None)
 

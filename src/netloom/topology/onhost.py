@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct, field
 
+from netloom.model.facts import HostSubnet
 from netloom.model.objects import HOST, Netns
 from netloom.model.reservation import Port, RouteKey
-from netloom.topology.allocate import HostSubnet
 from netloom.topology.topology import Topology
 
 

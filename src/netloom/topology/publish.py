@@ -5,13 +5,13 @@ import re
 from netloom import values
 from netloom.topology.topology import Publish
 
-_FORM = re.compile(r"(?:(\[[^\]]*\]|[^:\[\]]*):)?([^:/]*):([^:/]*)(?:/(.*))?")
+_FORM = r"(?:(\[[^\]]*\]|[^:\[\]]*):)?([^:/]*):([^:/]*)(?:/(.*))?"
 _LAST_PORT = 65535
 
 
 def publish(text: str) -> Publish:
     """Return what a text publishes; raises `ValueError` saying what is wrong."""
-    parts = _FORM.fullmatch(text)
+    parts = re.fullmatch(_FORM, text)
     if not parts:
         msg = f"`{text}` is no pair of ports, such as `8080:80` or `127.0.0.1:53:53/udp`"
         raise ValueError(msg)

@@ -22,11 +22,11 @@ _FORWARD_ALL = "net.ipv4.conf.all.forwarding"
 _NO_IPV6_ALL = "net.ipv6.conf.all.disable_ipv6"
 _NO_IPV6 = "net.ipv6.conf.default.disable_ipv6"
 
-_BLANKS = re.compile(r"[ \t]+")
-_NUMBER = re.compile(r"-?(?:0[xX][0-9a-fA-F]{1,16}|0[0-7]{0,19}|[1-9][0-9]{0,19})")
+_BLANKS = r"[ \t]+"
+_NUMBER = r"-?(?:0[xX][0-9a-fA-F]{1,16}|0[0-7]{0,19}|[1-9][0-9]{0,19})"
 """What strtoul_lenient(kernel/sysctl.c) reads in base 0; a number has at most 21 characters."""
 _PORT = "(?:0[xX][0-9a-fA-F]{1,4}|0[0-7]{0,6}|[1-9][0-9]{0,4})"
-_RANGES = re.compile(f"{_PORT}(?:-{_PORT})?(?:,{_PORT}(?:-{_PORT})?)*")
+_RANGES = f"{_PORT}(?:-{_PORT})?(?:,{_PORT}(?:-{_PORT})?)*"
 _SETS = frozenset({"net.ipv4.ip_local_reserved_ports", "net.ipv6.icmp.ratemask"})
 """Sets of numbers (proc_do_large_bitmap), `80,90-99`."""
 _MASKS = frozenset({"net.core.rps_default_mask"})
@@ -57,11 +57,11 @@ def normal(key: str, value: str) -> str:
 
     The kernel reads `0x10` and `020` as C does (proc_get_long); text stays as it is.
     """
-    words = _BLANKS.sub(" ", value).strip(" ").split(" ")
+    words = re.sub(_BLANKS, " ", value).strip(" ").split(" ")
     text = " ".join(words)
     if key in _SETS:
-        return _merged(text) if _RANGES.fullmatch(text) else text
-    if key in _MASKS or not all(_NUMBER.fullmatch(word) for word in words):
+        return _merged(text) if re.fullmatch(_RANGES, text) else text
+    if key in _MASKS or not all(re.fullmatch(_NUMBER, word) for word in words):
         return text
     return " ".join(str(_number(word)) for word in words)
 

@@ -1,7 +1,6 @@
 """The word that somebody may have meant."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 from netloom.errors import printable
 
@@ -13,6 +12,8 @@ def closest(word: str, candidates: Iterable[str]) -> str | None:
     """Return the candidate most like `word`, None if none is like it."""
     if not word or len(word) > _LONGEST:
         return None
+    from difflib import get_close_matches
+
     near = [known for known in candidates if _may_be(word, known)]
     found = get_close_matches(word.lower(), near, n=1, cutoff=0.6)
     return found[0] if found else None

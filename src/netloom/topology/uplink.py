@@ -16,10 +16,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from msgspec import Struct, field
 
 from netloom.errors import Path
+from netloom.model.facts import Held, HostSubnet
 from netloom.model.objects import HOST, Command
 from netloom.model.reservation import Port
 from netloom.model.walls import Published, Through
-from netloom.topology.allocate import Held, HostSubnet
 from netloom.topology.expand import TAP, Fabric, Segment, branch_of, out_of
 from netloom.topology.gate import ALL_IPV6, Inward, Way, table
 from netloom.topology.suggest import did_you_mean

@@ -26,7 +26,7 @@ from netloom.topology.sentences import amount, called, kind, quoting, title, tol
 from netloom.topology.shapes import Anything, Choice, Key, Many, Named, Record, Shape, Word
 from netloom.topology.suggest import closest, did_you_mean
 
-_QUOTED = re.compile(r"`([^`]+)`")
+_QUOTED = r"`([^`]+)`"
 
 
 class Place(NamedTuple):
@@ -86,7 +86,7 @@ class Walk:
 
     def _meant(self, node: TextNode, clause: str) -> TextNode:
         """Return the part of a text that a clause about it begins by quoting, or else the whole."""
-        quoted = _QUOTED.match(clause)
+        quoted = re.match(_QUOTED, clause)
         if not quoted:
             return node
         part = re.compile(rf"(?<![^\s,:/]){re.escape(quoted[1])}(?![^\s,:/])")

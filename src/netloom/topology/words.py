@@ -29,11 +29,11 @@ TRUTH = {
 }
 """Every spelling of a boolean, those of YAML 1.1 (tag `bool`) without `y` and `n`."""
 
-_FLOW = re.compile(r"(.*?)(<->|-/>|->)(.*)")
-_COMMA = re.compile(r" ?, ?")
-_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(\S*)")
-_NUMBER = re.compile(r"[0-9]{1,9}")
-_SYSCTL = re.compile(r"net([./][^\s./]+)+")
+_FLOW = r"(.*?)(<->|-/>|->)(.*)"
+_COMMA = r" ?, ?"
+_QUANTITY = r"([0-9]+(?:\.[0-9]+)?) ?(\S*)"
+_NUMBER = r"[0-9]{1,9}"
+_SYSCTL = r"net([./][^\s./]+)+"
 _PROTOCOLS = ("tcp", "udp")
 
 
@@ -114,13 +114,15 @@ def port(text: str) -> str:
         return text
     protocol, separator, number = text.replace(":", "/", 1).partition("/")
     if not separator:
-        right = f": write `tcp/{text}`" if _NUMBER.fullmatch(text) else ", such as `tcp/80`, `icmp`"
+        right = (
+            f": write `tcp/{text}`" if re.fullmatch(_NUMBER, text) else ", such as `tcp/80`, `icmp`"
+        )
         msg = f"`{text}` is no port{right}"
         raise ValueError(msg)
     if protocol not in _PROTOCOLS:
         msg = f"`{protocol}` is no protocol with ports: tcp or udp"
         raise ValueError(msg)
-    if not _NUMBER.fullmatch(number) or not 1 <= int(number) <= 65535:
+    if not re.fullmatch(_NUMBER, number) or not 1 <= int(number) <= 65535:
         msg = f"`{number}` is no port number: 1 to 65535"
         raise ValueError(msg)
     return f"{protocol}/{int(number)}"
@@ -131,7 +133,7 @@ def flow(text: str) -> Flow:
 
     It is written `SRC[,SRC…] ARROW DST[,DST…] [PORT] [ip4|ip6]`.
     """
-    parts = _FLOW.fullmatch(_COMMA.sub(",", " ".join(text.split())))
+    parts = re.fullmatch(_FLOW, re.sub(_COMMA, ",", " ".join(text.split())))
     if not parts:
         msg = f"`{text}` has no arrow, such as `web -> db tcp/5432` (also `<->` and `-/>`)"
         raise ValueError(msg)
@@ -177,7 +179,7 @@ def truth(text: str) -> bool:
 
 def count(text: str) -> int:
     """Return how many namespaces are meant, 1 to 10,000; raises `ValueError`."""
-    if not _NUMBER.fullmatch(text) or not 1 <= int(text) <= MAX_COUNT:
+    if not re.fullmatch(_NUMBER, text) or not 1 <= int(text) <= MAX_COUNT:
         msg = f"`{text}` is no count: 1 to {MAX_COUNT}"
         raise ValueError(msg)
     return int(text)
@@ -197,7 +199,7 @@ def route(text: str) -> str:
 
 def sysctl(text: str) -> str:
     """Return the name of a sysctl of a network namespace; raises `ValueError`."""
-    if not _SYSCTL.fullmatch(text):
+    if not re.fullmatch(_SYSCTL, text):
         msg = f"`{text}` is no setting of a network namespace, such as `net.ipv4.ip_forward`"
         raise ValueError(msg)
     return text
@@ -213,7 +215,7 @@ def setting(text: str) -> str:
 
 def quantity(text: str, units: tuple[str, ...]) -> str:
     """Return a number with one of `units`, `10ms`; raises `ValueError`, without a unit too."""
-    parts = _QUANTITY.fullmatch(text)
+    parts = re.fullmatch(_QUANTITY, text)
     if not parts:
         msg = f"`{text}` is no number with a unit, such as `10{units[0]}`"
         raise ValueError(msg)

@@ -8,7 +8,7 @@ wanted is looked at. A link has more than forty attributes, and a reader wants t
 Whatever the bytes are, reading them gives a value or `Malformed`, nothing else.
 """
 
-import socket
+from _socket import inet_ntop
 from struct import Struct
 
 from netloom.wire.constants import AF_INET, NLA_F_NESTED, NLA_TYPE_MASK
@@ -139,7 +139,7 @@ def address(data: bytes, at: dict[int, int], kind: int, family: int) -> str:
     packed = data[place + 4 : place + _header(data, place)[0]]
     if len(packed) != (4 if family == AF_INET else 16):
         raise _malformed(place)
-    return socket.inet_ntop(family, packed)
+    return inet_ntop(family, packed)
 
 
 def _malformed(place: int) -> Malformed:

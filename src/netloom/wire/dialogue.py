@@ -15,8 +15,6 @@ from errno import ENOBUFS
 from struct import Struct
 from typing import Final, NamedTuple
 
-from msgspec import Struct as Value
-
 from netloom.wire.attributes import Malformed, offsets, string
 from netloom.wire.constants import (
     NLM_F_ACK,
@@ -40,10 +38,10 @@ _ROUND = 1 << 32
 _header = _NLMSGHDR.unpack_from
 
 
-class Refusal(Value, frozen=True, gc=False):
+class Refusal(NamedTuple):
     """A request that was refused: its place among those sent, the errno, and the kernel's words."""
 
-    index: int
+    place: int
     errno: int
     extack: str
 

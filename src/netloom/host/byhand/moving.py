@@ -18,7 +18,7 @@ from netloom.host.byhand.saved_link import Restored, SavedLink, missing_from, re
 from netloom.host.byhand.undo_log import EndpointId, MoveNote, UndoLog, WireNote, entries
 from netloom.host.cannot_look import looking
 from netloom.kernel.files import exists
-from netloom.model.marks import lab_of
+from netloom.model.owner import lab_of
 from netloom.namespaces.handle import open_self
 from netloom.namespaces.holding import identity
 from netloom.namespaces.targets import Target, open_target

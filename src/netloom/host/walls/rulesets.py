@@ -15,7 +15,6 @@ Mustn't: put iptables texts into a namespace that is not the lab's: they replace
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from hashlib import blake2b
 
 from msgspec import Struct
 
@@ -29,7 +28,7 @@ from netloom.model.marks import RulesetKind, ruleset_of
 from netloom.model.objects import End, Link, Veth
 from netloom.namespaces import view
 from netloom.namespaces.enter import aside
-from netloom.values import Family
+from netloom.values import Family, blake2b
 from netloom.wire.links import Peer, link_add
 from netloom.wire.message import Message
 from netloom.wire.nfnetlink import Table

@@ -1,0 +1,96 @@
+"""`down` and `verify`: a lab that is there, taken away or looked at."""
+
+import os
+
+from netloom.cli.contents import contents
+from netloom.cli.grammar import Option, Verb, verb
+from netloom.cli.lab_names import JSON, LAB, QUIET, is_down, lab_meant, print_plan
+from netloom.cli.output import NO, Stop, answer, refusals, tell
+from netloom.engine.dependents import dependents_first
+from netloom.engine.files import DEFAULT_FILE
+from netloom.engine.remembered import labs
+from netloom.engine.report import Report
+from netloom.host.this import ThisMachine
+
+
+@verb(
+    "down",
+    LAB,
+    Option("--all", key="every", says="Take every lab down."),
+    Option("--force", says="Also what others put into the lab's namespaces."),
+    QUIET,
+)
+def down_command(lab: str, *, every: bool, force: bool, quiet: bool) -> None:
+    """Take a lab down, and leave nothing."""
+    from netloom.engine.down import down as take_down
+
+    with refusals():
+        names = dependents_first(ThisMachine()) if every else [lab_meant(lab)]
+    troubles = []
+    for name in names:
+        try:
+            with refusals():
+                report = None if is_down(name) else take_down(name, force=force)
+        except Stop as stop:
+            if not every:
+                raise
+            troubles.append(stop)
+            continue
+        if not quiet:
+            _tell_down(name, report)
+    if troubles:
+        message = "\n".join(stop.message for stop in troubles)
+        raise Stop(message, max(stop.status for stop in troubles))
+
+
+def _tell_down(name: str, report: Report | None) -> None:
+    if report is None:
+        answer(f"{name} is not up")
+        return
+    answer(f"{name}  down: {contents(name, report.desired)}; the host is as it was")
+    for note in report.notes:
+        tell(f"note: {note}")
+
+
+def _up_command(lab: str) -> str:
+    """Return the command that makes a lab again."""
+    source = next((row.source for row in labs() if row.lab == lab), "")
+    place = os.path.relpath(source) if source else ""
+    return f"netloom up {place}".removesuffix(f" {DEFAULT_FILE}").rstrip()
+
+
+@verb("verify", LAB, JSON)
+def verify_command(lab: str, *, as_json: bool) -> None:
+    """Ask whether it is still what was applied."""
+    from netloom.engine.verify import moved, verify
+    from netloom.engine.verify import shared as shared_with
+    from netloom.render.text import plan_text
+
+    with refusals():
+        name = lab_meant(lab)
+        steps = None if is_down(name) else verify(name)
+        elsewhere = "" if steps is None else moved(name)
+        shared = [] if steps is None else shared_with(name)
+        bare = ThisMachine().uncovered(name) if steps else ()
+    if steps is None:
+        message = f"{name} is not up"
+        raise Stop(message, NO)
+    if as_json:
+        print_plan(steps)
+    elif steps:
+        answer(plan_text(steps))
+    for reason in (*bare, *(shared if steps else ())):
+        tell(f"note: {reason}")
+    if steps:
+        message = f"{name}  is not as it was applied; `{_up_command(name)}` would do the above"
+        raise Stop(message, NO)
+    if elsewhere:
+        shared = [f"{elsewhere}; `{_up_command(name)}` follows", *shared]
+    if shared:
+        raise Stop("\n".join(shared), NO)
+    if not as_json:
+        answer(f"{name}  is as it was applied")
+
+
+COMMANDS: tuple[Verb, ...] = (down_command, verify_command)
+"""The verbs of this file, to be hung into the command line."""

@@ -1,0 +1,50 @@
+"""`init` and `schema`: what helps to write a topology file."""
+
+from netloom.cli.grammar import Verb, verb
+from netloom.cli.lab_names import FILE
+from netloom.cli.output import REFUSED, TRIED, Stop, answer, write
+from netloom.engine.files import DEFAULT_FILE, default_name
+from netloom.host.brake import held_back
+
+
+@verb("schema")
+def schema_command() -> None:
+    """Print the JSON Schema of topology files."""
+    import json
+
+    from netloom.topology.schema import json_schema
+
+    write(json.dumps(json_schema(), indent=2) + "\n")
+
+
+_STARTER = """\
+# {name}: two namespaces and the wire between them.
+# Make it so: `netloom up`. See what that would do: `netloom plan`. Leave no trace: `netloom down`.
+links:
+  - [red:eth0 10.10.0.1/24, blue:eth0 10.10.0.2/24]
+
+# A network of three on a switch would be:
+# networks:
+#   lan: {{subnet: 10.20.0.0/24}}
+# namespaces:
+#   n: {{count: 3, networks: [lan]}}
+"""
+
+
+@verb("init", FILE)
+def init_command(file: str) -> None:
+    """Write a commented starter file."""
+    try:
+        with held_back(deadly=True), open(file, "x", encoding="utf-8") as out:
+            out.write(_STARTER.format(name=default_name(file)))
+    except FileExistsError:
+        message = f"`{file}` exists; nothing was touched"
+        raise Stop(message, REFUSED) from None
+    except OSError as error:
+        message = f"cannot write `{file}`: {error.strerror}"
+        raise Stop(message, TRIED) from error
+    answer(f"wrote {file}; `netloom up{'' if file == DEFAULT_FILE else ' ' + file}` makes it so")
+
+
+COMMANDS: tuple[Verb, ...] = (init_command, schema_command)
+"""The verbs of this file, to be hung into the command line."""

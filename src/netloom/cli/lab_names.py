@@ -1,0 +1,56 @@
+"""What the verbs of labs share: how FILE and LAB are read, and a plan as JSON."""
+
+import os
+from collections.abc import Sequence
+
+from netloom.cli.grammar import Argument, Option
+from netloom.cli.output import REFUSED, Stop, write
+from netloom.engine.files import DEFAULT_FILE, lab_name
+from netloom.host.this import ThisMachine
+from netloom.namespaces.holder import is_needed
+from netloom.plan.steps import Plan
+from netloom.topology.suggest import did_you_mean
+
+FILE = Argument("file", "[FILE]", default=DEFAULT_FILE, is_file=True)
+QUIET = Option("-q", "--quiet", says="Say nothing.")
+JSON = Option("--json", key="as_json", says="Print JSON.")
+
+
+def _labs(before: Sequence[str], incomplete: str) -> list[str]:  # noqa: ARG001 - a completion
+    """Return the labs that a word may become."""
+    return [name for name in ThisMachine().labs() if name.startswith(incomplete)]
+
+
+LAB = Argument("lab", "[LAB]", default="", complete=_labs)
+
+
+def lab_meant(text: str) -> str:
+    """Return the lab that LAB means; raises `Stop` for a name or a file that nobody knows."""
+    machine = ThisMachine()
+    name = lab_name(text or f"./{DEFAULT_FILE}", machine)
+    remembered = machine.labs()
+    if name in remembered or machine.marked(name):
+        return name
+    if name == text:
+        hint = did_you_mean(name, remembered)
+        reason = f"no lab `{name}`" + (f": {hint}" if hint else "")
+        message = f"{reason} (netloom labs)"
+        raise Stop(message, REFUSED)
+    if not os.path.exists(text or DEFAULT_FILE):
+        what = f"no file `{text}`" if text else f"no {DEFAULT_FILE} here"
+        message = f"{what}, and no lab that was made from one (netloom labs)"
+        raise Stop(message, REFUSED)
+    return name
+
+
+def is_down(name: str) -> bool:
+    """Whether nothing need be looked for: a plain user without namespaces has made no lab."""
+    return is_needed() and name not in ThisMachine().labs()
+
+
+def print_plan(steps: Plan) -> None:
+    """Print the steps of a plan."""
+    import msgspec
+
+    text = msgspec.json.format(msgspec.json.encode({"version": 1, "steps": steps}))
+    write(text.decode() + "\n")
