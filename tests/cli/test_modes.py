@@ -283,7 +283,7 @@ def test_what_others_may_have_written_is_not_believed(
     for words in (["undo", "s"], ["down", "s"], ["up", "s.yaml"], ["plan", "s.yaml"]):
         seen = ended(*words)
         assert (seen.returncode, seen.stdout) == (2, ""), words
-        assert seen.stderr.startswith(f"cannot trust what is remembered of labs: {why}"), words
+        assert seen.stderr.startswith(f"cannot trust what netloom remembers: {why}"), words
         assert "nothing was touched" in seen.stderr
     assert says("ip", "netns") == before
 
@@ -314,7 +314,7 @@ def test_of_roots_labs_a_plain_user_sees_the_names() -> None:
         assert plain.says("labs") == "s  another user's\n"
         asked = plain("verify", "s")
         assert (asked.returncode, asked.stdout) == (2, "")
-        assert asked.stderr.startswith("may not see what is remembered of labs: `/run/netloom` is ")
+        assert asked.stderr.startswith("may not see what netloom remembers: `/run/netloom` is ")
         assert "hint: sudo" in asked.stderr
         assert plain("logs", "sa").stderr == "no command of a lab runs in `sa`\n"
     netloom("down", "-q", "s").status(0)

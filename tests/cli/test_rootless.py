@@ -282,7 +282,7 @@ def test_a_folder_of_somebody_else_is_not_trusted(plain: Plain) -> None:
     (plain.folder / "run/netloom").mkdir()
     refused = plain("up", "lab.yaml")
     assert refused.returncode == 2
-    assert "is not yours alone" in refused.stderr
+    assert "netloom` is owned by another user (0)" in refused.stderr
     (plain.folder / "run/netloom").rmdir()
 
 

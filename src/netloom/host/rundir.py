@@ -35,8 +35,8 @@ def check_own(*folders: str, kind: type[Unavailable] = Unavailable) -> None:
     for folder in folders:
         if why := modes.why_untrusted(folder):
             if os.geteuid() != 0:
-                raise Anothers(f"may not see what is remembered of labs: {why}", "run it as root")
-            reason = f"cannot trust what is remembered of labs: {why}"
+                raise Anothers(f"may not see what netloom remembers: {why}", "run it as root")
+            reason = f"cannot trust what netloom remembers: {why}"
             raise kind(reason, "see what is in it, and remove it")
 
 

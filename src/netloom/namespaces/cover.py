@@ -115,7 +115,7 @@ def _bind_back(old: str, entry: "os.DirEntry[str]") -> None:
         os.symlink(os.readlink(f"{old}/{entry.name}"), place)
         return
     if entry.is_dir(follow_symlinks=False):
-        os.mkdir(place, modes.PRIVATE_DIR)  # what is mounted there lies over it
+        modes.make_dir(place, modes.PRIVATE_DIR)  # what is mounted there lies over it
     else:
         os.close(os.open(place, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0))
     syscalls.bind(f"{old}/{entry.name}", place, recursive=True)

@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from netloom.errors import Unavailable
 from netloom.host.byhand.saved_link import SavedLink
-from netloom.host.rundir import RUN_DIR
+from netloom.host.rundir import RUN_DIR, check_own
 from netloom.kernel import modes
 from netloom.kernel.procfs import boot_id
 from netloom.namespaces.cover import make_run_writable
@@ -226,6 +226,7 @@ def _opened() -> int:
         try:
             modes.make_dirs(RUN_DIR, modes.PUBLIC_DIR)
             modes.make_dirs(LOG_DIR, modes.PRIVATE_DIR)
+            check_own(RUN_DIR, LOG_DIR)
             return os.open(LOG_DIR, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:  # another netloom removed it in between
             continue

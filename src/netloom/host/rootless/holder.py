@@ -18,7 +18,6 @@ import fcntl
 import os
 import select
 import signal
-import stat
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -110,10 +109,8 @@ class Holder:
     def _make_folder(self) -> None:
         with suppress(FileExistsError):
             modes.make_dir(self.folder, modes.PRIVATE_DIR)
-        with suppress(FileNotFoundError):  # somebody who tidies was quicker
-            if not _is_own(self.folder):
-                reason = f"`{self.folder}` is not yours alone"
-                raise Unavailable(reason, "set XDG_RUNTIME_DIR to a folder of your own")
+        if why := modes.why_untrusted(self.folder):
+            raise Unavailable(why, "set XDG_RUNTIME_DIR to a folder of your own")
 
     def _pid(self) -> int:
         """Return the number of the holder if both live, else 0, with all ended that they had.
@@ -207,16 +204,7 @@ def _folders() -> Iterator[str]:
 
 def _is_inhabited(folder: str) -> bool:
     """Whether one of the two lives, as a folder has it that nobody else can write into."""
-    with suppress(FileNotFoundError):
-        return _is_own(folder) and any(map(_lives, _noted(folder)))
-    return False
-
-
-def _is_own(folder: str) -> bool:
-    """Whether nobody else can write into a folder."""
-    facts = os.lstat(folder)
-    own = stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.geteuid()
-    return own and not facts.st_mode & 0o022
+    return modes.why_untrusted(folder) is None and any(map(_lives, _noted(folder)))
 
 
 def _noted(folder: str) -> list[_Noted]:

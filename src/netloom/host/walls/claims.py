@@ -24,7 +24,7 @@ from msgspec.structs import replace
 
 from netloom.errors import KernelError
 from netloom.host import sysctl
-from netloom.host.rundir import RUN_DIR
+from netloom.host.rundir import RUN_DIR, check_own
 from netloom.kernel import modes
 from netloom.kernel.files import is_dir
 from netloom.kernel.procfs import boot_id
@@ -162,6 +162,7 @@ def _locked() -> Iterator[None]:
     while True:
         modes.make_dirs(RUN_DIR, modes.PUBLIC_DIR)
         modes.make_dirs(CLAIMS_DIR, modes.PRIVATE_DIR)
+        check_own(RUN_DIR, CLAIMS_DIR)
         try:
             folder = os.open(CLAIMS_DIR, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:  # another lab has just tidied up
