@@ -442,6 +442,19 @@ def test_a_port_that_a_plain_user_s_lab_has_is_no_other_lab_s() -> None:
 
 @pytest.mark.needs("pasta")
 @on_the_internet()
+def test_a_single_command_is_told_of_a_port_that_a_lab_has() -> None:
+    """`run --publish` could listen there, and nothing would ever come."""
+    may_make_a_tap()
+    write("office.yaml", OFFICE)
+    netloom("up", "-q", "office.yaml").status(0)
+
+    netloom("run", "--publish", "8080:80", "true").stderr(
+        "cannot publish `8080:80`: the lab `office` publishes that port\n"
+    ).status(125)
+
+
+@pytest.mark.needs("pasta")
+@on_the_internet()
 def test_a_program_s_lab_is_told_of_a_port_that_root_s_lab_has() -> None:
     """It has a place of its own, and its way out is the machine's."""
     may_make_a_tap()

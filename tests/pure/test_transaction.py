@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from netloom.engine.report import Report
 from netloom.engine.state import TABLE, Back, Goal, State, Verb, known
-from netloom.errors import Refused, Unavailable
+from netloom.errors import Refused, TopologyError, Unavailable
 from netloom.model.objects import Netns
 from netloom.testing import Died, FakeMachine
 
@@ -281,3 +281,51 @@ def test_what_leads_back_cuts_it_too() -> None:
     assert machine.netns() == {}
     assert machine.wires_kept == []
     assert "(pid 8) still runs in what was `blue`" in "".join(caught.value.__notes__)
+
+
+# ── beside others ─────────────────────────────────────────────────────────────────────────
+
+SHOP = """
+name: shop
+networks: {wan: {uplink: nat}}
+namespaces: {web: {networks: [wan], publish: "8080:80"}}
+"""
+OFFICE = SHOP.replace("shop", "office").replace("web", "desk")
+
+
+@pytest.mark.parametrize("at", [2, 5])
+def test_what_died_before_it_was_made_is_no_other_lab_s(at: int) -> None:
+    """Its subnet, its interface and its port count from its note on, until it is led back."""
+    machine = FakeMachine()
+    dies(machine, at, lambda: machine.up(SHOP))
+    machine.forget_events()
+
+    with pytest.raises(TopologyError, match="8080 of the host is taken: the lab `shop` publishes"):
+        machine.up(OFFICE)
+    machine.up(OFFICE.replace(', publish: "8080:80"', ""))
+    beside = machine.netns("office")["host"].links
+    machine.down("office")
+    machine.down("shop")
+    machine.up(OFFICE)
+    alone = machine.netns("office")["host"].links
+
+    assert [(name, link.addrs[0].ip) for name, link in beside.items()] == [
+        ("wan.office", "10.64.1.1")
+    ]
+    assert [(name, link.addrs[0].ip) for name, link in alone.items()] == [("wan", "10.64.0.1")]
+
+
+def test_undo_does_not_go_back_to_what_another_lab_has_by_now() -> None:
+    """It is told whose that is, and nothing is touched."""
+    machine = FakeMachine()
+    machine.up(SHOP)
+    machine.up("name: shop\nnamespaces: [web]\n")
+    machine.up(OFFICE)
+    before = machine.netns("shop")
+
+    with pytest.raises(Unavailable, match=r"10.64.0.0/24 overlaps .* \(the lab `office`\)"):
+        machine.undo("shop")
+    assert machine.netns("shop") == before
+    machine.down("office")
+    machine.undo("shop")
+    assert "wan" in machine.netns("shop")["host"].links

@@ -142,6 +142,7 @@ class OwnNote:
     def unlock(self) -> None:
         """Let others look; twice is no harm."""
         if self._folder >= 0:
+            fcntl.flock(self._folder, fcntl.LOCK_UN)  # a fork may have it as well
             os.close(self._folder)
             self._folder = -1
             if self._empty:
@@ -180,7 +181,8 @@ def _wait(folder: int, stopped: Callable[[], bool], waiting: Waiting | None) -> 
             msg = "interrupted; nothing was touched"
             raise Interrupted(msg)
         if waiting and time.monotonic() - begun > _PATIENCE:
-            waiting(f"waiting for {_holder(folder)}, which looks for what is free on the host")
+            with suppress(OSError):  # who cannot be told waits all the same
+                waiting(f"waiting for {_holder(folder)}, which looks for what is free on the host")
             waiting = None
         select.select((), (), (), _PAUSE)
 

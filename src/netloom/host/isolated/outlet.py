@@ -29,6 +29,7 @@ from netloom.host import tap
 from netloom.kernel import modes, process, syscalls
 from netloom.kernel.closing import Closing
 from netloom.kernel.netlink import Rtnetlink
+from netloom.namespaces.enter import cookie_here
 from netloom.topology.expand import TAP
 from netloom.topology.publish import publish_text
 from netloom.topology.topology import Publish
@@ -64,6 +65,7 @@ class Outlet(Closing):
             raise Unavailable(reason, "ip route add default via ADDRESS")
         for port in ports:
             _check_free(port)
+            _check_unpublished(port)
         self._door, theirs = socket.socketpair()
         own = os.pidfd_open(os.getpid())
         order = _order(program, ports)
@@ -131,6 +133,23 @@ def _check_free(port: Publish) -> None:
             reason = f"cannot publish `{publish_text(port)}`: {error.strerror}"
             start = f"have root run `sysctl net.ipv4.ip_unprivileged_port_start={port.port}`"
             raise Unavailable(reason, start if error.errno == errno.EACCES else "") from error
+
+
+def _check_unpublished(port: Publish) -> None:
+    """Raise `Unavailable` where a lab publishes a port: what comes there is the lab's.
+
+    A table of rules leads it inwards, before it comes to any socket.
+    """
+    from netloom.host import reservations
+    from netloom.topology.uplink import Taken
+
+    for lab, has in reservations.others("", cookie_here()):
+        for other in has.ports:
+            if Taken(other.protocol, other.address, other.port).clashes(port):
+                reason = (
+                    f"cannot publish `{publish_text(port)}`: the lab `{lab}` publishes that port"
+                )
+                raise Unavailable(reason)
 
 
 class _Order(NamedTuple):
