@@ -68,7 +68,8 @@ def no_trace() -> Iterator[Look]:
     """Demand that the machine looks the same before and after a block, files here left out."""
     before = _elsewhere(look())
     yield before
-    assert differences(before, _elsewhere(look())) == ""
+    found = differences(before, _elsewhere(look()))
+    assert found == "", found
 
 
 def _elsewhere(seen: Look) -> Look:
