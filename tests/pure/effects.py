@@ -93,6 +93,14 @@ DOES: dict[str, Does] = {
             *("b: w", "b: w up", "b: w mtu 1500", "b: w ipv6"),
         },
     ),
+    "a link that goes takes IPv4 routes along that have its address as their source": Does(
+        (steps.LinkDel(W),),
+        {
+            *("a: w", "a: w up", "a: w mtu 1500", "a: w on lan", "a: w ipv6", "a: w 10.9.0.1/24"),
+            *("b: w", "b: w up", "b: w mtu 1500", "b: w ipv6", "a: to 10.2.0.0/16"),
+        },
+        before=_routes(OUT, Route("10.2.0.0/16", (Nexthop("lan"),), src="10.9.0.1", scope=253)),
+    ),
     "a deleted bridge frees its ports, which stay up": Does(
         (steps.LinkDel(LAN),),
         {

@@ -288,7 +288,7 @@ class _World:
         link = netns.links.pop(end.link, None)
         if link is None:
             return
-        netns.drop_routes(end.link)
+        netns.drop_routes(end.link, link)
         for key in [key for key in netns.sysctls if link_of(key) == end.link]:
             del netns.sysctls[key]
         if link.kind.takes_ports:

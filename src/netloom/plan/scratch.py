@@ -75,10 +75,17 @@ class Scratch:
         """Whether links made here begin with IPv6."""
         return self.sysctls.get(NO_IPV6, "0") == "0"
 
-    def drop_routes(self, dev: str) -> None:
-        """Drop the routes of a link that is deleted, those with other ways out too."""
+    def drop_routes(self, dev: str, gone: Link) -> None:
+        """Drop the routes of a link that is `gone`, those with other ways out too.
+
+        Its IPv4 addresses take along those that have one as their source (fib_sync_down_addr).
+        """
+        left = {addr.ip for link in self.links.values() for addr in link.addrs}
+        lost = {addr.ip for addr in gone.addrs if family(addr.ip) == 4} - left
         self.routes = {
-            route for route in self.routes if all(hop.dev != dev for hop in route.nexthops)
+            route
+            for route in self.routes
+            if route.src not in lost and all(hop.dev != dev for hop in route.nexthops)
         }
 
     def shake(self, dev: str, version: int, step: Step) -> None:
