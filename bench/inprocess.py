@@ -11,8 +11,7 @@ import time
 from bench.star import topology
 from netloom.engine.down import down
 from netloom.engine.up import up
-from netloom.errors import Refused
-from netloom.host.machine import Orders
+from netloom.host.machine import Applied, Orders
 from netloom.host.this import ThisMachine
 from netloom.plan.steps import Plan
 from netloom.topology.parse import parse
@@ -43,7 +42,7 @@ class _Timed(ThisMachine):
 
     applying = 0.0
 
-    def apply(self, plan: Plan, orders: Orders) -> list[Refused]:
+    def apply(self, plan: Plan, orders: Orders) -> Applied:
         """Carry out a plan, and note how long it took."""
         start = time.monotonic()
         try:

@@ -86,6 +86,43 @@ def test_a_card_of_the_host_is_a_port(bridge: str) -> None:
     assert card() == found
 
 
+@pytest.mark.parametrize("change", ["alias x", "alias ''", "name eth9"])
+@on_a_host
+def test_a_card_that_was_changed_by_hand_while_it_is_lent_is_given_back(change: str) -> None:
+    """It is known by its index; its alias is set right again, and at the end it is as it was."""
+    says("sh", "-ec", CARD)
+    write("lab.yaml", LAB)
+    found = card()
+    netloom("up", "-q", "lab.yaml").status(0)
+    says("sh", "-ec", f"ip link set eth2 {change}")
+
+    assert ended("verify", "lab").returncode == 3
+    if "alias" in change:
+        netloom("up", "-q", "lab.yaml").status(0)
+        netloom("verify", "lab").stdout("lab  is as it was applied\n").status(0)
+        says("sh", "-ec", f"ip link set eth2 {change}")
+    netloom("down", "-q", "lab").status(0)
+    if "name" in change:
+        says("ip", "link", "set", "eth9", "name", "eth2")
+    assert card() == found
+
+
+@on_a_host
+def test_a_card_that_somebody_took_for_himself_is_his() -> None:
+    """Its mark erased, and on a bridge of his own: it is lent no more, and `down` leaves it."""
+    says("sh", "-ec", CARD + BRIDGE)
+    write("lab.yaml", LAB)
+    netloom("up", "-q", "lab.yaml").status(0)
+    says("ip", "link", "set", "eth2", "alias", "mine")
+    says("ip", "link", "set", "eth2", "master", "br0")
+    his = card()
+
+    assert ended("verify", "lab").returncode == 3
+    assert ended("up", "lab.yaml").returncode == 2
+    netloom("down", "-q", "lab").status(0)
+    assert card() == his
+
+
 @on_a_host
 def test_a_card_is_a_port_of_another_lab_s_network() -> None:
     """The other lab's member reaches the box, by a bridge that this lab hangs on its network."""

@@ -152,7 +152,7 @@ def test_a_link_local_address_follows_what_is_said() -> None:
             if text == BOTH:
                 Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("1")
             up(text)
-            assert engine.verify("loom", MACHINE) == ()
+            assert engine.verify("loom", MACHINE) == engine.Verified(())
         engine.down("loom", MACHINE)
 
     alone(check)

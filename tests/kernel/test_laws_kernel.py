@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from netloom.engine import front as engine
 from netloom.engine.state import known
-from netloom.host.journal import Journal, Pending
+from netloom.host.journal import Journal, Record
+from netloom.host.journal import change as change_note
 from netloom.host.machine import Orders
 from netloom.model.objects import Desired
 from netloom.model.snapshot import Snapshot
 from netloom.plan.diff import diff
 from netloom.plan.effect import after
-from netloom.plan.steps import NetnsAdd, Plan
+from netloom.plan.steps import Plan
 from netloom.render.text import line
 from tests.kernel.worlds_made import MACHINE, MADE, alone, differing, host, scope, seen, source
 from tests.pure.worlds import LAB, Change, changes
@@ -35,7 +36,7 @@ def wanted(change: Change) -> tuple[Desired, Desired]:
 
 def apply(plan: Plan, snapshot: Snapshot) -> None:
     """Carry out a plan, of which no step may be refused."""
-    refused = MACHINE.apply(plan, Orders(lab=LAB, snapshot=snapshot))
+    refused = MACHINE.apply(plan, Orders(lab=LAB, snapshot=snapshot)).refused
     assert not refused, refused[0]
 
 
@@ -43,9 +44,9 @@ def interrupted(change: Change, steps: int) -> tuple[engine.Draft, Plan]:
     """Begin to lead a lab to its second world, and stop after some steps, as if killed."""
     with Journal(LAB) as journal:
         draft = engine.draft(source(change.topologies[1]), known(journal), MACHINE)
-        names = frozenset(step.netns for step in draft.plan if isinstance(step, NetnsAdd))
         desired = draft.lowered.desired
-        pending = Pending(LAB, MACHINE.boot, names, desired)
+        goal = Record(LAB, MACHINE.boot, desired)
+        pending = change_note(draft.plan, goal, None, draft.snapshot.identities)
         journal.begin(pending, desired.folders)
         begun = draft.plan[: steps % (len(draft.plan) + 1)]
         apply(begun, draft.snapshot)
@@ -119,7 +120,7 @@ def test_up_leaves_nothing_to_do_and_down_leaves_nothing(change: Change) -> None
             desired = engine.up(source(topology), MACHINE).desired
             assert diff(desired, seen(desired)) == ()
             assert engine.plan(source(topology), MACHINE).plan == ()
-            assert engine.verify(LAB, MACHINE) == ()
+            assert engine.verify(LAB, MACHINE) == engine.Verified(())
         engine.down(LAB, MACHINE)
         assert host() == before
 

@@ -88,7 +88,7 @@ def test_a_lab_with_odd_spellings_is_as_it_was_applied() -> None:
             tcp_rmem="010000\t0x20000  6291456 ",
             ip_local_reserved_ports="8080,148,0x51,80",
         )
-        assert engine.verify("loom", MACHINE) == ()
+        assert engine.verify("loom", MACHINE) == engine.Verified(())
         said = says("ip", "netns", "exec", "a", "sysctl", "-n", *RESERVED)
         assert said.splitlines() == ["64", "80-81,148,8080"]
 

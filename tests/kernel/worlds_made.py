@@ -12,6 +12,7 @@ from netloom.host.this import ThisMachine
 from netloom.kernel.loopback import set_lo_up
 from netloom.model.objects import Desired, Netns
 from netloom.model.snapshot import Snapshot
+from netloom.plan.fence import Fence
 from netloom.topology.parse import Source, parse
 from netloom.topology.topology import Topology
 from netloom.topology.unparse import unparse
@@ -51,7 +52,7 @@ def seen(*states: Desired) -> Snapshot:
 
 def scope(*states: Desired) -> Scope:
     """Return where to look for states of a lab."""
-    return scope_of(LAB, states, making=states[-1])
+    return scope_of(Fence(LAB, states), states[-1])
 
 
 def differing(foretold: Snapshot, found: Snapshot, where: Scope) -> list[str]:

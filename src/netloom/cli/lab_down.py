@@ -68,19 +68,20 @@ def verify_command(lab: str, *, as_json: bool) -> None:
 
     with refusals():
         name = lab_meant(lab)
-        steps = None if is_down(name) else verify(name)
-        elsewhere = "" if steps is None else moved(name)
-        shared = [] if steps is None else shared_with(name)
-        bare = ThisMachine().uncovered(name) if steps else ()
-    if steps is None:
+        found = None if is_down(name) else verify(name)
+        elsewhere = moved(name) if found else None
+        shared = shared_with(name) if found else []
+        bare = ThisMachine().uncovered(name) if found and found.plan else ()
+    if found is None:
         message = f"{name} is not up"
         raise Stop(message, NO)
+    steps = found.plan
     if as_json:
         print_plan(steps)
     elif steps:
         answer(plan_text(steps))
-    for reason in (*bare, *(shared if steps else ())):
-        tell(f"note: {reason}")
+    for note in (*bare, *(shared if steps else ()), *found.notes):
+        tell(f"note: {note}")
     if steps:
         message = f"{name}  is not as it was applied; `{_up_command(name)}` would do the above"
         raise Stop(message, NO)

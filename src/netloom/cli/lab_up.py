@@ -47,10 +47,7 @@ def up_command(file: str, *, verbose: bool, quiet: bool, timeout: float) -> None
         return
     if verbose and report.plan:
         tell(plan_text(report.plan))
-    if not report.plan:
-        answer(f"{report.lab}  is up; nothing to do")
-        return
-    for text in _summary(report):
+    for text in _summary(report) if report.plan else [f"{report.lab}  is up; nothing to do"]:
         answer(text)
     for note in report.notes:
         tell(f"note: {note}")

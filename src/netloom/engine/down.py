@@ -1,11 +1,13 @@
 """`down`: leave nothing of a lab, and take nothing else along."""
 
 import time
+from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from netloom.engine.collisions import lost_routes
 from netloom.engine.dependents import refuse_to_cut_off
-from netloom.engine.report import Report
+from netloom.engine.report import Report, forged_notes
 from netloom.engine.state import Known, State, known
 from netloom.engine.transaction import Change, carry_out, members
 from netloom.errors import Unavailable
@@ -41,8 +43,9 @@ def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Re
             refuse_to_cut_off(lab, plan, snapshot, machine, f"netloom down --force {lab}")
             refuse_foreign(lab, snapshot)
         change = Change(there, row, snapshot, plan, goal=Record(lab=lab, boot=machine.boot))
+        left = (*forged_notes(lab, snapshot), *_lost_routes(there, snapshot, machine))
         lost = machine.let_go_of_lost()
-        notes = carry_out(change, journal, machine, stop) + tuple(map(_lost_note, lost))
+        notes = (*carry_out(change, journal, machine, stop), *map(_lost_note, lost), *left)
         return Report(lab, plan, snapshot.asked, time.monotonic() - begun, notes)
 
 
@@ -53,9 +56,10 @@ def _lost_note(key: str) -> str:
 def _scope(there: Known, machine: Machine) -> Scope:
     """Return where to look; where a note is lost, or cannot be read, the marks tell."""
     if there.state not in {State.ABSENT, State.UNREADABLE}:
-        return replace(there.scope(), unpublished=_unpublished(there, machine))
+        return replace(scope_of(there.fence), unpublished=_unpublished(there, machine))
     marked = Desired(netns={name: Netns() for name in machine.marked(there.lab)})
-    scope = scope_of(there.lab, [*there.states, marked], unpublished=there.unpublished)
+    fence = replace(there.fence, states=(*there.states, marked), by_mark=True)
+    scope = scope_of(fence)
     # ufw keeps exceptions over a reboot, when nothing else is remembered of the lab.
     return replace(scope, walls=True)
 
@@ -68,6 +72,11 @@ def _unpublished(there: Known, machine: Machine) -> frozenset[str]:
             netns = state.desired.netns
             names |= {name for name, one in netns.items() if not is_kept(name, one)}
     return names
+
+
+def _lost_routes(there: Known, snapshot: Snapshot, machine: Machine) -> Iterator[str]:
+    if snapshot.foreign.routes:
+        yield from lost_routes(snapshot, machine.occupied(there.fence).routes)
 
 
 def refuse_foreign(lab: str, snapshot: Snapshot) -> None:

@@ -6,13 +6,16 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
+from netloom.engine.collisions import names_of_others, routes_of_others
 from netloom.engine.files import absolute, read_files
+from netloom.engine.report import forged_notes
 from netloom.engine.state import Known, known
 from netloom.errors import Problem, TopologyError, Unavailable
 from netloom.host.machine import Machine
+from netloom.host.scope import scope_of
 from netloom.host.this import ThisMachine
 from netloom.model.facts import Held
-from netloom.model.objects import HOST, Borrowed, Desired, Netns, is_kept
+from netloom.model.objects import HOST, Desired, Link, Netns, is_kept
 from netloom.model.reservation import Port
 from netloom.model.snapshot import Snapshot
 from netloom.model.walls import Across, Through
@@ -70,11 +73,15 @@ def draft(source: Source, there: Known, machine: Machine) -> Draft:
         # firewalld's only zone that forwards opens all of the host, too: that we keep closed.
         held = replace(held, guarded=tuple(sorted({*held.guarded, *trusted})))
         lowered, snapshot = _look(source, held, machine, there)
-    problems = list(_collisions(source.topology.name, lowered, snapshot, machine))
+    problems = [
+        *names_of_others(there.lab, lowered, snapshot.foreign, machine),
+        *_routes_of_others(lowered, snapshot, there, machine),
+    ]
     if problems:
         raise source.error(problems)
     steps = diff(lowered.desired, snapshot)
     notes = (*lowered.notes, *machine.notes(lowered.desired)) if steps else ()
+    notes = (*notes, *forged_notes(there.lab, snapshot))
     return Draft(source, lowered, snapshot, steps, notes)
 
 
@@ -85,7 +92,7 @@ def _look(
     there: Known,
 ) -> tuple[Lowered, Snapshot]:
     """Return what is desired, and what is there."""
-    around = replace(_around(source, held, machine, there), borrowed=_borrowed(there.states))
+    around = _around(source, held, machine, there)
     try:
         lowered = lower(source.topology, around)
     except TopologyError as error:
@@ -94,7 +101,7 @@ def _look(
         from netloom.engine.firewalls import foretold
 
         lowered = foretold(source, lowered, machine)
-    scope = there.scope(making=lowered.desired)
+    scope = scope_of(there.fence, lowered.desired)
     walls = scope.walls or bool(lowered.through)
     scope = replace(scope, fresh=(*scope.fresh, *BASELINE), walls=walls)
     if machine.is_own and there.record and not there.pending:
@@ -142,14 +149,15 @@ def _around(source: Source, held: Held, machine: Machine, there: Known) -> Aroun
     uplinked = any(network.uplink for network in topology.networks.values())
     return Around(
         held=held,
-        host=machine.occupied(topology.name),
+        host=machine.occupied(there.fence),
         salt=machine.boot,
         ipv6=machine.ipv6,
         hostname=machine.hostname,
-        outside=machine.outside(topology.name, ports) if uplinked else Outside(),
+        outside=machine.outside(there.fence, ports) if uplinked else Outside(),
         files=read_files(source),
         joined=_joined(source, machine),
         nics=machine.nics() if _lends(topology) else {},
+        borrowed=_borrowed(there.states),
         folder=absolute(source.file).rpartition("/")[0] or "/",
     )
 
@@ -160,10 +168,10 @@ def _lends(topology: Topology) -> bool:
     return host is not None and any(said.network for said in host.interfaces.values())
 
 
-def _borrowed(states: Iterable[Desired]) -> dict[str, Borrowed]:
-    """Return the interfaces of the host that some states of a lab borrow, as they were found."""
+def _borrowed(states: Iterable[Desired]) -> dict[str, Link]:
+    """Return the interfaces of the host that some states of a lab borrow."""
     return {
-        name: link.borrowed
+        name: link
         for state in states
         if HOST in state.netns
         for name, link in state.netns[HOST].links.items()
@@ -191,29 +199,12 @@ def _joined(source: Source, machine: Machine) -> dict[str, Joined]:
     return found
 
 
-def _collisions(
-    lab: str, lowered: Lowered, snapshot: Snapshot, machine: Machine
-) -> Iterable[Problem]:
-    """Find the names we want that others have."""
-    foreign = snapshot.foreign
-    for name, netns in lowered.desired.netns.items():
-        path = lowered.places.get(name, ("namespaces", name))
-        owner = machine.lab_with(name, but=lab) if name in foreign.names else None
-        if owner:
-            message = f"a namespace `{name}` exists, and is the lab `{owner}`'s"
-            yield Problem(message, path, "choose another name", at_key=True)
-        elif name in foreign.stale:
-            message = (
-                f"`{name}` is a file in /run/netns without a namespace, left behind by somebody"
-            )
-            yield Problem(message, path, f"netloom del {name}", at_key=True)
-        elif name in foreign.names:
-            message = f"a namespace `{name}` exists, and is not this lab's"
-            yield Problem(message, path, "choose another name", at_key=True)
-        for link, facts in netns.links.items():
-            if facts.borrowed:
-                continue
-            if link in foreign.links.get(name, ()):
-                place = lowered.places.get(f"{name}:{link}", path)
-                message = f"an interface `{name}:{link}` exists, and is not this lab's"
-                yield Problem(message, place, "choose another name")
+def _routes_of_others(
+    lowered: Lowered, snapshot: Snapshot, there: Known, machine: Machine
+) -> Iterator[Problem]:
+    wanted = {route.key for route in lowered.desired.netns[HOST].routes}
+    if wanted:
+        noted = machine.occupied(there.fence).routes
+        host = there.record.desired.netns.get(HOST, Netns()) if there.record else Netns()
+        applied = {route.key for route in host.routes}
+        yield from routes_of_others(lowered, snapshot, noted, applied)

@@ -11,7 +11,7 @@ from netloom.engine.down import down
 from netloom.engine.draft import Draft, draft, plan
 from netloom.engine.files import DEFAULT_FILE, default_name, lab_name, load, load_stdin
 from netloom.engine.remembered import ANOTHERS, Past, Running, labs, pasts
-from netloom.engine.report import Report
+from netloom.engine.report import Report, Verified
 from netloom.engine.transaction import Progress
 from netloom.engine.undo import undo
 from netloom.engine.up import TIMEOUT, up
@@ -26,6 +26,7 @@ __all__ = [
     "Progress",
     "Report",
     "Running",
+    "Verified",
     "default_name",
     "dependents_first",
     "down",

@@ -1,8 +1,11 @@
 """What the verbs of a lab tell."""
 
+from collections.abc import Iterator
+
 from msgspec import Struct
 
 from netloom.model.objects import Desired
+from netloom.model.snapshot import Snapshot
 from netloom.plan.steps import Plan
 
 
@@ -14,3 +17,16 @@ class Report(Struct, frozen=True):
     desired: Desired
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
+
+
+class Verified(Struct, frozen=True):
+    """What `up` would do so that all is as it was applied; nothing, if it is."""
+
+    plan: Plan
+    notes: tuple[str, ...] = ()
+
+
+def forged_notes(lab: str, snapshot: Snapshot) -> Iterator[str]:
+    """Yield what to say of things that bear the mark of a lab, and are not its own."""
+    for thing in snapshot.foreign.forged:
+        yield f"{thing} bears the mark of the lab `{lab}`, and is not its own: left alone"

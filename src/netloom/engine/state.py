@@ -6,7 +6,7 @@ what a verb does follows from that and from nothing else. Per cell: where to, an
 that is refused or interrupted.
 
     state         record  pending   up               undo             down
-    ABSENT        -       -         FILE, NOTHING    (none to undo)   NOTHING, by the marks
+    ABSENT        -       -         FILE, SEEN       (none to undo)   NOTHING, by the marks
     UP            yes     -         FILE, SEEN       PAST, SEEN       NOTHING
     BEGUN         -       yes       FILE, NOTHING    NOTHING          NOTHING
     CHANGING      yes     yes       FILE, RECORD     RECORD           NOTHING
@@ -24,10 +24,11 @@ from msgspec import Struct
 
 from netloom.errors import Unavailable
 from netloom.host.journal import Journal, Pending, Record, Unreadable
+from netloom.model.identity import Identities
 from netloom.model.objects import Desired
 
 if TYPE_CHECKING:
-    from netloom.host.scope import Scope
+    from netloom.plan.fence import Fence
 
 # ── the table ─────────────────────────────────────────────────────────────────────────────
 
@@ -74,7 +75,7 @@ class Row(NamedTuple):
 
 
 TABLE: Mapping[tuple[State, Verb], Row | None] = {
-    (State.ABSENT, "up"): Row(Goal.FILE, Back.NOTHING),
+    (State.ABSENT, "up"): Row(Goal.FILE, Back.SEEN),
     (State.UP, "up"): Row(Goal.FILE, Back.SEEN),
     (State.BEGUN, "up"): Row(Goal.FILE, Back.NOTHING),
     (State.CHANGING, "up"): Row(Goal.FILE, Back.RECORD),
@@ -131,12 +132,21 @@ class Known(Struct, frozen=True):
         """Names that a killed change may have left as files with nothing mounted on them."""
         return self.pending.names if self.pending else frozenset()
 
-    def scope(self, *more: Desired, making: Desired | None = None) -> "Scope":
-        """Return the scope that covers all that may be there, and what more is led to."""
-        from netloom.host.scope import scope_of
+    @property
+    def identities(self) -> Identities:
+        """What the lab's things are known by; a change that has not ended knows it best."""
+        record = self.record.identities if self.record else {}
+        pending = self.pending.identities if self.pending else {}
+        return record if self.state is State.UP else pending or record
 
-        states = [*self.states, *more]
-        return scope_of(self.lab, states, making=making, unpublished=self.unpublished)
+    @property
+    def fence(self) -> "Fence":
+        """What tells the lab's things from those of others: their marks, where no note does."""
+        from netloom.plan.fence import Fence
+
+        by_mark = not self.identities and (self.record is not None or self.pending is None)
+        states = tuple(self.states)
+        return Fence(self.lab, states, self.identities, self.unpublished, by_mark=by_mark)
 
     def row(self, verb: Verb) -> Row | None:
         """Return what follows when a verb comes; raises `Unavailable` where nothing may."""

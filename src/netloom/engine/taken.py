@@ -4,25 +4,27 @@ from collections.abc import Collection, Iterator
 
 from msgspec.structs import replace
 
+from netloom.engine.state import Known
 from netloom.errors import Unavailable
 from netloom.host.journal import Record
 from netloom.host.machine import Machine
 from netloom.model.objects import HOST
 from netloom.model.reservation import Port, Reservation, reserved_by
+from netloom.plan.fence import Fence
 from netloom.topology.onhost import Occupied
 from netloom.values import overlap
 
 
-def refuse_taken(past: Record, now: Record | None, machine: Machine) -> None:
+def refuse_taken(past: Record, now: Known, machine: Machine) -> None:
     """Raise `Unavailable` where others have what an earlier state of a lab has on the host.
 
     Who listens behind a port that the lab publishes `now` is in nobody's way.
     """
     wanted = reserved_by([past.desired], past.ports)
     lent = [name for name, link in past.desired.netns[HOST].links.items() if link.borrowed]
-    found = list(_overlaps(wanted, machine.occupied(past.lab), lent))
-    ports = replace(past, ports=past.ports - now.ports) if now else past
-    shared = shared_ports(ports, machine)
+    found = list(_overlaps(wanted, machine.occupied(now.fence), lent))
+    ports = replace(past, ports=past.ports - now.record.ports) if now.record else past
+    shared = shared_ports(ports, now.fence, machine)
     found += [f"port {port.port} of the host is taken: {owner}" for port, owner in shared]
     if found:
         reason = f"the state of `{past.lab}` to go back to is in the way of others: "
@@ -47,11 +49,11 @@ def _of(lab: str | None) -> str:
     return f" (the lab `{lab}`)" if lab else ""
 
 
-def shared_ports(record: Record, machine: Machine) -> list[tuple[Port, str]]:
+def shared_ports(record: Record, fence: Fence, machine: Machine) -> list[tuple[Port, str]]:
     """Return the ports that a lab publishes and somebody else has as well, each with who it is."""
     if not record.ports:
         return []
     ports = {(port.protocol, port.port) for port in record.ports}
-    taken = machine.outside(record.lab, ports).taken
+    taken = machine.outside(fence, ports).taken
     every = ((port, other) for port in sorted(record.ports) for other in taken)
     return [(port, other.owner) for port, other in every if other.clashes(port)]

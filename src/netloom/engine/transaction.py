@@ -20,9 +20,11 @@ from netloom.host.journal import Journal, Pending, Record
 from netloom.host.machine import Holders, Machine, Orders
 from netloom.host.scope import scope_of
 from netloom.host.walls import flows
+from netloom.model.identity import Identities
 from netloom.model.objects import NOTHING, Desired, End, Link, Netns, is_kept
 from netloom.model.snapshot import Snapshot
 from netloom.plan.diff import diff
+from netloom.plan.fence import Fence
 from netloom.plan.steps import LinkDel, NetnsDel, Plan, RunStop
 
 Progress = Callable[[int, int], None]
@@ -60,7 +62,9 @@ def carry_out(
     Raises `Unavailable` before anything is touched; after that `Refused` or `Interrupted`, when all
     that was done has been undone, or says what is left.
     """
-    pending = memory.change(change.plan, change.goal, change.known.pending)
+    pending = memory.change(
+        change.plan, change.goal, change.known.pending, change.snapshot.identities
+    )
     if change.row.back is Back.ON:
         with suppress(Unavailable):  # without room on disk, too, what is there must go
             journal.begin(pending, {})
@@ -70,7 +74,7 @@ def carry_out(
     applied = _apply(change.plan, orders, machine)
     refused = applied.refused
     if not refused and not stop.pulled:
-        refused = _commit(change, journal)
+        refused = _commit(change, journal, applied.made)
         if not refused:
             return applied.notes
     left, notes = _lead_back(change, pending, journal, machine)
@@ -100,14 +104,14 @@ def _go_on(change: Change, journal: Journal, machine: Machine) -> tuple[str, ...
     inside = flows.left(change.known.states, change.goal.desired)
     orders = Orders(lab=lab, snapshot=change.snapshot, go_on=True, inside=inside)
     applied = _apply(change.plan, orders, machine)
-    refused = applied.refused or _commit(change, journal)
+    refused = applied.refused or _commit(change, journal, applied.made)
     if not refused:
         return applied.notes
     remedy = refused[0].remedy or f"netloom down {lab}"
     raise _with(refused[0], remedy, tuple(error.step for error in refused))
 
 
-def _commit(change: Change, journal: Journal) -> list[Refused]:
+def _commit(change: Change, journal: Journal, made: Identities) -> list[Refused]:
     """Put on disk what is there now, and what was before; return what was refused."""
     number = 0
     try:
@@ -117,7 +121,8 @@ def _commit(change: Change, journal: Journal) -> list[Refused]:
         if change.keep:
             record = change.known.record
             number = journal.push(record and replace(record, desired=_before(change)))
-        journal.commit(change.goal)
+        known_by = change.snapshot.identified(change.goal.desired, made)
+        journal.commit(replace(change.goal, identities=known_by))
     except OSError as error:
         if number:
             journal.pop(number)
@@ -142,15 +147,18 @@ def _lead_back(
     The note of the change goes when nothing is left; until then the next verb finds it.
     """
     before = _before(change)
-    wholes = [*change.known.states, pending.desired]
-    scope = scope_of(pending.lab, [*wholes, before], making=before, unpublished=pending.names)
+    wholes = (*change.known.states, pending.desired)
+    known_by = pending.identities
+    fence = Fence(pending.lab, (*wholes, before), known_by, pending.names, by_mark=False)
     try:
-        snapshot = machine.observe(scope)
+        snapshot = machine.observe(scope_of(fence, before))
         inside = flows.left(wholes, before)
         orders = Orders(lab=pending.lab, snapshot=snapshot, go_on=True, inside=inside)
         applied = _apply(diff(before, snapshot), orders, machine)
         if not applied.refused:
-            journal.abort(change.known.record)
+            known_by = snapshot.identified(before, applied.made)
+            record = change.known.record
+            journal.abort(record and replace(record, identities=known_by))
         return tuple(error.step for error in applied.refused), applied.notes
     except (NetloomError, OSError, MemoryError, RuntimeError) as error:
         return (f"what was done before it, since leading back met: {_cause(error)}",), ()
@@ -216,10 +224,11 @@ def _with(first: Refused, remedy: str, left: tuple[str, ...]) -> Refused:
 
 
 class _Applied(NamedTuple):
-    """What became of a plan: what was refused, and who keeps namespaces that lost their names."""
+    """What became of a plan; `kept` tells who keeps namespaces that lost their names."""
 
     refused: list[Refused]
     kept: Holders
+    made: Identities = {}  # noqa: RUF012 - never changed
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -241,15 +250,17 @@ def _apply(plan: Plan, orders: Orders, machine: Machine) -> _Applied:
     refused: list[Refused] = []
     try:
         if not doomed:
-            return _Applied(machine.apply(plan, orders), kept)
+            done = machine.apply(plan, orders)
+            return _Applied(done.refused, kept, done.made)
         stops = tuple(step for step in plan if isinstance(step, RunStop))
         if stops:  # flows are forgotten once, at the end
-            refused += machine.apply(stops, replace(orders, inside=frozenset()))
+            refused += machine.apply(stops, replace(orders, inside=frozenset())).refused
         if refused and not orders.go_on:
             return _Applied(refused, kept)
         kept = machine.holders(doomed)
         rest = tuple(step for step in plan if not isinstance(step, RunStop))
-        refused += machine.apply(_cutting(kept, orders.snapshot, rest), orders)
+        done = machine.apply(_cutting(kept, orders.snapshot, rest), orders)
+        return _Applied(refused + done.refused, kept, done.made)
     except (Unavailable, OSError, MemoryError, RuntimeError) as error:
         refused.append(Refused("carry it out", _cause(error)))
     return _Applied(refused, kept)

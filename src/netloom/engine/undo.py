@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from netloom.engine.dependents import refuse_to_cut_off
 from netloom.engine.down import refuse_foreign
 from netloom.engine.draft import with_passages
-from netloom.engine.report import Report
+from netloom.engine.report import Report, forged_notes
 from netloom.engine.state import Goal, Known, known
 from netloom.engine.taken import refuse_taken
 from netloom.engine.transaction import Change, carry_out
@@ -17,6 +17,7 @@ from netloom.host.brake import brake
 from netloom.host.journal import Journal, Record
 from netloom.host.machine import Machine
 from netloom.host.reservations import Waiting
+from netloom.host.scope import scope_of
 from netloom.host.this import ThisMachine
 from netloom.model.objects import HOST, Borrowed, Desired, Netns
 from netloom.model.reservation import Reservation, reserved_by
@@ -44,8 +45,8 @@ def undo(
             return None
         if reserved_by([goal.desired], goal.ports) != Reservation():
             journal.lock_host(lambda: stop.pulled, waiting)
-            refuse_taken(goal, there.record, machine)
-        scope = there.scope(making=goal.desired)
+            refuse_taken(goal, there, machine)
+        scope = scope_of(there.fence, goal.desired)
         scope = replace(scope, walls=scope.walls or bool(goal.through))
         snapshot = machine.observe(scope)
         wanted = _borrowed_anew(goal.desired, snapshot, machine)
@@ -57,6 +58,7 @@ def undo(
         refuse_to_cut_off(lab, steps, snapshot, machine)
         change = Change(there, row, snapshot, steps, goal=goal, undone=number)
         notes = carry_out(change, journal, machine, stop)
+        notes = (*notes, *forged_notes(lab, snapshot))
         return Report(lab, steps, desired, time.monotonic() - begun, notes)
 
 

@@ -85,6 +85,7 @@ def make(  # noqa: PLR0913 - the same
             command=command,
             through=found.lowered.through,
             ports=published(source.topology),
+            identities=found.snapshot.identified(found.lowered.desired, {}),
         )
         notes: tuple[str, ...] = ()
         if found.plan or there.pending or there.record != record:

@@ -3,18 +3,21 @@
 from msgspec.structs import replace
 
 from netloom.engine.draft import with_passages
+from netloom.engine.report import Verified, forged_notes
 from netloom.engine.state import State, known
 from netloom.engine.taken import shared_ports
 from netloom.errors import Unavailable
 from netloom.host.machine import Machine
+from netloom.host.scope import scope_of
 from netloom.host.this import ThisMachine
+from netloom.model.objects import NOTHING
+from netloom.model.snapshot import Snapshot
 from netloom.plan.diff import diff
-from netloom.plan.steps import Plan
 from netloom.topology.parse import parse
 from netloom.topology.uplink import moved as way_moved
 
 
-def verify(lab: str, machine: Machine | None = None) -> Plan | None:
+def verify(lab: str, machine: Machine | None = None) -> Verified | None:
     """Return what `up` would have to do so that all is as it was applied; None if it is not up.
 
     Raises `Unavailable` where that cannot be told: its first `up` was interrupted, or what is
@@ -29,25 +32,34 @@ def verify(lab: str, machine: Machine | None = None) -> Plan | None:
     record = there.record
     if record is None:
         return None
-    scope = there.scope(making=record.desired)
+    scope = scope_of(there.fence, record.desired)
     scope = replace(scope, walls=scope.walls or bool(record.through))
     snapshot = machine.observe(scope)
-    return diff(with_passages(record.desired, record.through, snapshot), snapshot)
+    plan = diff(with_passages(record.desired, record.through, snapshot), snapshot)
+    return Verified(plan, tuple(forged_notes(lab, snapshot)))
+
+
+def observed(lab: str, machine: Machine) -> Snapshot:
+    """Return what there is of a lab, within its fence."""
+    there = known(machine.journal(lab))
+    making = there.record.desired if there.record else NOTHING
+    return machine.observe(scope_of(there.fence, making))
 
 
 def moved(lab: str, machine: Machine | None = None) -> str | None:
     """Return what is to say if the way out of a lab is another by now, else None."""
     machine = machine or ThisMachine()
-    record = known(machine.journal(lab)).record
+    there = known(machine.journal(lab))
+    record = there.record
     if record is None or not record.held.closed:
         return None
     topology = parse(record.text, file=record.source, name=lab).topology
-    return way_moved(topology, record.held.closed, machine.outside(lab))
+    return way_moved(topology, record.held.closed, machine.outside(there.fence))
 
 
 def shared(lab: str, machine: Machine | None = None) -> list[str]:
     """Return who has a port as well that a lab publishes, in a sentence for each."""
     machine = machine or ThisMachine()
-    record = known(machine.journal(lab)).record
-    found = shared_ports(record, machine) if record else []
+    there = known(machine.journal(lab))
+    found = shared_ports(there.record, there.fence, machine) if there.record else []
     return [f"port {port.port} of the host is not the lab's alone: {who}" for port, who in found]

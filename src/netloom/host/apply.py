@@ -17,10 +17,12 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
+from msgspec.structs import replace
+
 from netloom.errors import FAILURES, KernelError, Refused, Unavailable, failure
 from netloom.host import etc
 from netloom.host.carry import carry, delete_together, start_together, stop_together
-from netloom.host.machine import Orders
+from netloom.host.machine import Applied, Orders
 from netloom.host.rooms import OPEN
 from netloom.host.walls import claims, flows
 from netloom.host.worker import Worker
@@ -40,7 +42,7 @@ _AT_ONCE: dict[type[Step], Callable[[Any, Worker], None]] = {
 """How neighbouring steps of one kind are carried out at once."""
 
 
-def _work(plan: Plan, orders: Orders) -> list[Refused]:
+def _work(plan: Plan, orders: Orders) -> Applied:
     """Carry out all steps; stop at the first refusal unless told to go on."""
     worker = Worker(plan, orders)
     done = 0
@@ -52,10 +54,10 @@ def _work(plan: Plan, orders: Orders) -> list[Refused]:
             done += len(together)
             orders.progress(done)
             if worker.refused and not orders.go_on:
-                return worker.refused
+                return Applied(worker.refused)
         worker.flush_or_note()
         worker.settle()
-        return worker.refused
+        return Applied(worker.refused, worker.made.identities(worker.rooms))
     finally:
         worker.close()
 
@@ -92,15 +94,15 @@ def _company(step: Step) -> tuple[type[Step], str]:
     return kind, step.end.netns if isinstance(step, steps.LinkDel) else ""
 
 
-def apply(plan: Plan, orders: Orders) -> list[Refused]:
-    """Carry out a plan; return what was refused, at most one unless told to go on."""
-    refused = _refusals(plan, orders) if plan else []
-    if refused and not orders.go_on:
-        return refused
-    return refused + list(_tidied(orders))
+def apply(plan: Plan, orders: Orders) -> Applied:
+    """Carry out a plan; what is refused is at most one step, unless told to go on."""
+    applied = _applied(plan, orders) if plan else Applied([])
+    if applied.refused and not orders.go_on:
+        return applied
+    return replace(applied, refused=[*applied.refused, *_tidied(orders)])
 
 
-def _refusals(plan: Plan, orders: Orders) -> list[Refused]:
+def _applied(plan: Plan, orders: Orders) -> Applied:
     """Carry out the steps; where none can be begun, the first is refused, or all if told so."""
     try:
         if any(isinstance(step, steps.NetnsAdd) for step in plan):
@@ -112,7 +114,7 @@ def _refusals(plan: Plan, orders: Orders) -> list[Refused]:
             orders.nursery.close()
         cause = _as_kernel_error(error)
         those = plan if orders.go_on else plan[:1]
-        return [Refused(line(step), cause, asked=command(step)) for step in those]
+        return Applied([Refused(line(step), cause, asked=command(step)) for step in those])
 
 
 def _tidied(orders: Orders) -> Iterator[Refused]:

@@ -51,7 +51,10 @@ from netloom.wire.rtnetlink import (
 )
 
 _GROUP = 0x6E6C6D
-"""The group (IFLA_GROUP) of links that are deleted together: one wait for RCU, not many."""
+"""The group (IFLA_GROUP) of links that are deleted together: one wait for RCU, not many.
+
+Where somebody's links are in it, it is the next.
+"""
 
 _IFAPROT_KERNEL_LL = 3  # linux/if_addr.h
 
@@ -145,6 +148,7 @@ def _netns_add(step: steps.NetnsAdd, worker: Worker) -> None:
             reason = f"{error.reason} by the lab `{lab}`"
             raise registry.Taken(reason, "choose another name") from error.__cause__
         raise
+    worker.made.netns(step.netns, room.rt.cookie)
     worker.indexes[End(step.netns, "lo")] = 1
     worker.fresh[step.netns] = count(worker.orders.snapshot.newborn_links + 1)
 
@@ -230,13 +234,16 @@ def _new_veth(end: End, link: Link, far: End, peer_link: Link, worker: Worker) -
     fd = -1 if far.netns == end.netns else worker.rooms[far.netns].handle.fd
     master = worker.index(End(end.netns, link.master)) if link.master else 0
     index = worker.choose_index(end)
-    peer = Peer(far.link, peer_link, worker.choose_index(far, beside=index), fd)
+    far_index = worker.choose_index(far, beside=index)
+    worker.made.link(end, index, far, far_index)
+    peer = Peer(far.link, peer_link, far_index, fd)
     return link_add(end.link, link, index=index, master=master, peer=peer)
 
 
 def _new_bridge(end: End, link: Link, worker: Worker) -> tuple[Message, ...]:
     """Return the messages that make a bridge and hold its MTU."""
     index = worker.choose_index(end)
+    worker.made.link(end, index)
     born = link_add(end.link, link, index=index)
     return born, *bridge_mtu(index, link.mtu, name=end.link)
 
@@ -270,10 +277,12 @@ def start_together(starts: tuple[steps.RunStart, ...], worker: Worker) -> None:
 def delete_together(doomed: tuple[steps.LinkDel, ...], worker: Worker) -> None:
     """Delete many links of one namespace at once, as a group of their own."""
     where = doomed[0].end.netns
+    taken = worker.orders.snapshot.foreign.groups
+    group = next(number for number in count(_GROUP) if number not in taken)
     for step in doomed:
-        worker.send(where, step, link_group(worker.index(step.end), _GROUP))
+        worker.send(where, step, link_group(worker.index(step.end), group))
         worker.indexes.pop(step.end, None)
-    worker.send(where, doomed[0], link_del_group(_GROUP))
+    worker.send(where, doomed[0], link_del_group(group))
 
 
 def _link_set(step: steps.LinkSet, worker: Worker) -> None:
@@ -324,6 +333,7 @@ def _port_add(step: steps.PortAdd, worker: Worker) -> None:
     end, link = step.end, step.link
     master = worker.index(End(end.netns, link.master))
     _port(step, worker, up=link.up, master=master, alias=link.alias)
+    worker.made.port(end)
 
 
 def _port_del(step: steps.PortDel, worker: Worker) -> None:

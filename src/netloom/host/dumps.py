@@ -24,7 +24,10 @@ _BORN = frozenset({"127.0.0.1", "::1"})
 
 
 class Look:
-    """The answers to the four dumps; of routes those of some `protocols`, None for all."""
+    """The answers to the four dumps; of routes those of some `protocols`, None for all.
+
+    Routes are not asked for where no protocols are.
+    """
 
     def __init__(self, rt: Rtnetlink, protocols: frozenset[int] | None = ASKED_FOR) -> None:
         """Ask the namespace that a conversation was begun in."""
@@ -32,7 +35,8 @@ class Look:
         self.addrs: list[SeenAddr] = read_addrs(rt.dump(dump_addrs()))
         names = {link.index: link.name for link in self.links}
         self.names = names
-        self.routes: list[Route] = read_routes(rt.dump(dump_routes()), names, protocols)
+        asked = rt.dump(dump_routes()) if protocols is None or protocols else ()
+        self.routes: list[Route] = read_routes(asked, names, protocols)
         self.rules: list[Rule] = read_rules(rt.dump(dump_rules()))
         self.cookie = rt.cookie
 

@@ -26,13 +26,16 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from netloom.errors import Unavailable
 from netloom.host.reservations import HOST_DIR, OwnNote, Waiting
 from netloom.host.rundir import LABS_DIR, RUN_DIR, check_own, lab_dir, make_lab_dir, remove_tree
 from netloom.kernel import modes
 from netloom.kernel.files import exists, is_dir
+from netloom.kernel.procfs import boot_id
 from netloom.model.facts import Held
+from netloom.model.identity import Identities
 from netloom.model.objects import NOTHING, Desired, File, Netns
 from netloom.model.reservation import Port, Reservation, reserved_by
 from netloom.model.walls import Across, Through
@@ -48,7 +51,8 @@ _KEPT = 10
 class Record(Struct, frozen=True):
     """What was applied last. `source` is the file it came from, `text` what stood there.
 
-    `through` is what the firewalls of others must let pass, `ports` those of the host that lead in.
+    `through` is what the firewalls of others must let pass, `ports` those of the host that lead in,
+    `identities` what it is all known by.
     """
 
     lab: str
@@ -61,6 +65,7 @@ class Record(Struct, frozen=True):
     version: int = VERSION
     through: tuple[Across | Through, ...] = ()
     ports: frozenset[Port] = frozenset()
+    identities: Identities = {}
 
 
 class Unreadable(Unavailable):
@@ -73,6 +78,7 @@ class Pending(Struct, frozen=True):
     `names` are the namespaces that will be made or will go: a file of such a name on which nothing
     is mounted is one that we had not mounted on yet, or no longer. `earlier` are the states that
     changes before this one led to, if they were not finished either; `ports` are those of all.
+    `identities` are what the lab's things were known by when it began.
     """
 
     lab: str
@@ -82,12 +88,15 @@ class Pending(Struct, frozen=True):
     earlier: tuple[Desired, ...] = ()
     version: int = VERSION
     ports: frozenset[Port] = frozenset()
+    identities: Identities = {}
 
 
 _Note = TypeVar("_Note", Record, Pending)
 
 
-def change(steps: "Plan", wanted: Record, unfinished: Pending | None) -> Pending:
+def change(
+    steps: "Plan", wanted: Record, unfinished: Pending | None, identities: Identities
+) -> Pending:
     """Return what to remember while `steps` lead to what is wanted, after a change not finished."""
     from netloom.plan.steps import NameDel, NetnsAdd, NetnsDel
 
@@ -103,6 +112,7 @@ def change(steps: "Plan", wanted: Record, unfinished: Pending | None) -> Pending
         desired=wanted.desired,
         earlier=tuple(state for state in earlier if state not in (NOTHING, wanted.desired)),
         ports=wanted.ports | (unfinished.ports if unfinished else frozenset()),
+        identities=identities,
     )
 
 
@@ -217,7 +227,8 @@ class Journal:
             raise Unavailable(f"may not read {path}", "run it as root") from error
         except OSError as error:
             raise Unreadable(f"{path} cannot be read: {error.strerror}") from error
-        return self.decoded(name, data, kind)
+        note = self.decoded(name, data, kind)
+        return note if note.boot == boot_id() else replace(note, identities={})
 
     def decoded(self, name: str, data: bytes, kind: type[_Note]) -> _Note:
         """Return the note that some bytes are; raises `Unreadable` where they are none of ours."""
@@ -329,7 +340,8 @@ class Journal:
         numbers = self._numbers()
         number = (numbers[-1] if numbers else 0) + 1
         nothing = Record(lab=self.lab, boot="", command="")
-        self._write(f"undo/{number:06}", msgspec.json.encode(past or nothing))
+        kept = replace(past or nothing, identities={})  # when it is led back to, it is made anew
+        self._write(f"undo/{number:06}", msgspec.json.encode(kept))
         for old in numbers[: -_KEPT + 1]:
             with suppress(OSError):  # it goes with the next
                 self._forget(f"undo/{old:06}")

@@ -10,9 +10,11 @@ from msgspec import Struct
 
 from netloom.errors import Refused
 from netloom.host.scope import Scope
+from netloom.model.identity import Identities
 from netloom.model.objects import Desired
 from netloom.model.snapshot import Snapshot
 from netloom.model.walls import Walls
+from netloom.plan.fence import Fence
 from netloom.plan.steps import Plan
 from netloom.topology.expand import Joined
 from netloom.topology.lend import Nic
@@ -47,6 +49,13 @@ class Orders(Struct, frozen=True):
     library: "Library | None" = None
 
 
+class Applied(Struct, frozen=True):
+    """What became of a plan: what was refused, and what that is known by which was made."""
+
+    refused: list[Refused]
+    made: Identities = {}
+
+
 Holders = dict[str, list[tuple[int, str]]]
 """The processes that live in a namespace, (pid, command), by its name."""
 
@@ -73,10 +82,10 @@ class Facts(Protocol):
     def check_lasting(self) -> None:
         """Raise `Unavailable` where what is made would be gone with this process."""
 
-    def occupied(self, lab: str) -> Occupied:
+    def occupied(self, fence: Fence) -> Occupied:
         """Return what the namespace `host` has that is not the lab's, or is to be another's."""
 
-    def outside(self, lab: str, ports: Collection[tuple[str, int]] = ()) -> Outside:
+    def outside(self, fence: Fence, ports: Collection[tuple[str, int]] = ()) -> Outside:
         """Return what lies around the namespace `host`, without the lab's own.
 
         `ports` are protocols and ports of which it shall be known whether they are taken.
@@ -124,8 +133,8 @@ class Observer(Protocol):
 class Applier(Protocol):
     """Changes what is there."""
 
-    def apply(self, plan: Plan, orders: Orders) -> list[Refused]:
-        """Carry out a plan; return what was refused, at most one unless told to go on."""
+    def apply(self, plan: Plan, orders: Orders) -> Applied:
+        """Carry out a plan; what is refused is at most one step, unless told to go on."""
 
     def dismiss(self) -> None:
         """Let go of what was begun for `apply` and is not needed; twice is no harm."""

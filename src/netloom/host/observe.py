@@ -1,8 +1,8 @@
 """Looking: what is there, within the fence of one lab.
 
 One throwaway thread goes from namespace to namespace, opens a netlink socket in each, and asks four
-questions: links, addresses, routes, rules. A namespace is the lab's if its `lo` bears the mark; a
-link, if it bears the mark or is one that we were about to make, by name and MAC address.
+questions: links, addresses, routes, rules. What of the answers is whose is told by the fence
+(`plan/fence.py`).
 
 Rule: looking changes nothing. (To learn how a new namespace begins, one is made without a name; it
 is gone when its thread is.)
@@ -11,57 +11,39 @@ is gone when its thread is.)
 from collections.abc import Iterable
 from contextlib import ExitStack
 from socket import if_nameindex
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from netloom.errors import FAILURES, KernelError
 from netloom.host import etc, newborn, sysctl
 from netloom.host.cannot_look import cannot_look
-from netloom.host.dumps import Look, asked_addrs
+from netloom.host.dumps import Look
 from netloom.host.journal import has_runs
+from netloom.host.links import Links
 from netloom.host.scope import Scope
 from netloom.host.walls import claims
 from netloom.kernel.netlink import Rtnetlink
-from netloom.kernel.process import same
-from netloom.model.marks import IPTABLES, far_of, is_port, lo_mark, runner_of
+from netloom.model.marks import HOST_PROTOCOL, IPTABLES
 from netloom.model.objects import (
     HOST,
-    Addr,
-    Borrowed,
-    Bridge,
     End,
-    Kind,
     Link,
-    Loopback,
     Netns,
     Route,
-    Veth,
     Word,
-    is_word,
 )
 from netloom.model.owner import lab_of
-from netloom.model.snapshot import Foreign, GivenLink, Snapshot
-from netloom.model.walls import Passage, Walls  # noqa: TC001 - what an observer holds
+from netloom.model.snapshot import Foreign, Snapshot
+from netloom.model.walls import Passage, Walls
 from netloom.namespaces import names as registry
 from netloom.namespaces.enter import aside, hop, roam
 from netloom.namespaces.handle import Handle, NoSuchNetns, Stale, open_name
 from netloom.plan.sysctls import NO_IPV6, link_of
-from netloom.topology.expand import TAP, out_of
-from netloom.topology.lower import HOST_PROTOCOL
 from netloom.wire.netconf import FORWARDING, netconf_get, read_forwarding
-from netloom.wire.rtnetlink import SeenLink
 
 if TYPE_CHECKING:
     from netloom.host.walls.rulesets import Rulesets
-
-UNKNOWN = End("", "")
-"""The far end of a wire that leads to where we do not look, or not to where its mark says."""
-
-FALLBACK = frozenset(
-    "tunl0 gre0 gretap0 erspan0 ip_vti0 sit0 ip6tnl0 ip6gre0 ip6_vti0".split()  # noqa: SIM905
-)
-"""Devices that the kernel puts into every new namespace once their module is loaded."""
 
 
 class _Observer:
@@ -69,11 +51,12 @@ class _Observer:
 
     def __init__(self, scope: Scope, *, bare: bool) -> None:
         self.scope = scope
+        self.fence = scope.fence
         self.bare = bare
         self.netns: dict[str, Netns] = {}
-        self.given: dict[End, GivenLink] = {}
-        self.cookies: dict[str, int] = {}
-        self.foreign_links: dict[str, tuple[str, ...]] = {}
+        self.links = Links(scope.fence)
+        self.forged: list[str] = []
+        self.foreign_routes: frozenset[Route] = frozenset()
         self.foreign_names: set[str] = set()
         self.stale: set[str] = set()
         self.unnamed: set[str] = set()
@@ -125,25 +108,54 @@ class _Observer:
 
     def visit_host(self) -> None:
         with Rtnetlink() as rt:
-            look = Look(rt)
-        self.take(HOST, look, marked=False)
+            look = Look(rt, self.protocols())
+        links = self.links.take(HOST, look, marked=False)
         known = sysctl.read((NO_IPV6, *self.scope.sysctls.get(HOST, ())))
-        routes = frozenset(r for r in look.routes if r.protocol == HOST_PROTOCOL)
-        links = self.netns[HOST].links
-        ours = {end.partition(":")[2] for end in self.scope.peers if end.startswith(f"{HOST}:")}
-        found: tuple[Passage, ...] = ()
-        if self.scope.walls:
-            from netloom.host.walls import passages
-
-            self.walls, found = passages.read(self.scope.lab, {*links, *ours})
         self.netns[HOST] = Netns(
-            passages=frozenset(found),
+            passages=self.passages(links) if self.scope.walls else frozenset(),
             links=links,
-            routes=routes,
+            routes=self.routes(look, links),
             sysctls={k: v for k, v in known.items() if not link_of(k) or link_of(k) in links},
             rulesets=self.rulesets(HOST),
             claims=claims.held_by(self.scope.lab),
         )
+
+    def protocols(self) -> frozenset[int] | None:
+        """Return the protocols of the host's routes that are of interest, None for all."""
+        if self.scope.routes:
+            return None
+        some = self.fence.has_routes or self.fence.by_mark
+        return frozenset({HOST_PROTOCOL}) if some else frozenset()
+
+    def routes(self, look: Look, links: Iterable[str]) -> frozenset[Route]:
+        """Return the lab's routes of the host, and note those of others that it should know of."""
+        before = {now: was for was, now in self.links.renamed.items()}
+        names = {link: before.get(End(HOST, link), End(HOST, link)).link for link in links}
+        ours = self.fence.routes(look.routes, names)
+        self.foreign_routes = frozenset(
+            route
+            for route in look.routes
+            if route not in ours
+            if route.key in self.scope.routes
+            or (self.fence.by_mark and route.protocol == HOST_PROTOCOL)
+        )
+        return ours
+
+    def passages(self, links: Iterable[str]) -> frozenset[Passage]:
+        """Return the lab's exceptions in the firewalls of others."""
+        import shlex
+
+        from netloom.host.walls import passages
+        from netloom.plan.openings import closing
+
+        self.walls, found = passages.read(self.scope.lab, {*links, *self.scope.links})
+        ours = self.fence.passages(found)
+        self.forged += [
+            f"an exception in {one.owner} ({shlex.join(closing(one))})"
+            for one in found
+            if one not in ours and one.tool != "firewall-cmd"  # which has no comments
+        ]
+        return ours
 
     def rulesets(self, name: str) -> dict[str, str]:
         """Return the firewall rules of ours in the namespace that the thread is in."""
@@ -178,6 +190,8 @@ class _Observer:
         self.trusted.add(name)
         known = self.scope.trusted[name]
         self.netns[name] = replace(known, etc=self.etc(name), commands={})
+        if name in self.fence.identities:
+            self.links.identities[name] = self.fence.identities[name]
 
     def visit_inside(self, name: str, handle: Handle) -> None:
         hop(handle)
@@ -187,13 +201,13 @@ class _Observer:
             if name in self.scope.borrowed:
                 self.take_borrowed(name, look)
                 return
-            if look.mark != lo_mark(self.scope.lab, name):
+            if not self.fence.owns(name, look.cookie, look.mark):
                 self.foreign_names.add(name)
+                if lab_of(look.mark) == self.scope.lab:
+                    self.forged.append(f"the namespace `{name}`")
                 return
             values = _forwarding(rt, keys)
-        self.cookies[name] = look.cookie
-        self.take(name, look, marked=True)
-        links = self.netns[name].links
+        links = self.links.take(name, look, marked=True)
         values |= sysctl.read(key for key in keys if key not in values)
         if values.get(NO_IPV6) == "1":
             links = {n: _without_ll(link) for n, link in links.items()}
@@ -208,15 +222,14 @@ class _Observer:
 
     def take_borrowed(self, name: str, look: Look) -> None:
         """Take what is ours in a namespace that is not."""
-        self.take(name, look, marked=False)
-        links, sysctls = self.netns[name].links, sysctl.read((NO_IPV6,))
+        links, sysctls = self.links.take(name, look, marked=False), sysctl.read((NO_IPV6,))
         if sysctls.get(NO_IPV6) == "1":
             links = {n: _without_ll(link) for n, link in links.items()}
         self.netns[name] = Netns(links=links, sysctls=sysctls, borrowed=True)
 
     def by_tap(self, netns: str, route: Route) -> bool:
         """Whether a route is the one that a user-mode program brings along."""
-        return any(self.is_tap(netns, hop.dev) for hop in route.nexthops)
+        return any(self.links.is_tap(netns, hop.dev) for hop in route.nexthops)
 
     def etc(self, name: str) -> str:
         """Return the files of a namespace in /etc; somebody else's stand in the place of ours."""
@@ -224,73 +237,6 @@ class _Observer:
             return found
         wanted = self.scope.etc.get(name, "")
         return wanted if wanted and etc.is_taken(name) else ""
-
-    def take(self, name: str, look: Look, *, marked: bool) -> None:
-        """Take what is ours of one namespace's links, and the names of the others."""
-        addrs = asked_addrs(look.addrs)
-        links: dict[str, Link] = {}
-        foreign: list[str] = []
-        for seen in look.links:
-            if self.is_ours(name, seen) or (marked and seen.index == 1):
-                links[seen.name] = self.link(name, seen, look.names, addrs.get(seen.index, ()))
-            elif seen.name not in FALLBACK and seen.index != 1 and not self.is_tap(name, seen.name):
-                foreign += [] if _is_leaving(seen) else [seen.name]
-        self.netns[name] = Netns(links=links)
-        self.foreign_links[name] = tuple(foreign)
-
-    def is_tap(self, netns: str, link: str) -> bool:
-        """Whether a link is the one that a user-mode program makes, and takes away again."""
-        return link == TAP and netns == out_of(self.scope.lab)
-
-    def is_ours(self, name: str, seen: SeenLink) -> bool:
-        """Whether a link bears the lab's mark, or is one that we were about to make."""
-        if seen.alias:
-            return lab_of(seen.alias) == self.scope.lab
-        return (f"{name}:{seen.name}", seen.mac) in self.scope.macs
-
-    def link(
-        self, netns: str, seen: SeenLink, names: dict[int, str], addrs: Iterable[Addr]
-    ) -> Link:
-        """Return what the kernel tells of a link of ours, as asked facts."""
-        end = End(netns, seen.name)
-        self.given[end] = GivenLink(seen.index, seen.carrier, seen.peer_index)
-        if seen.index == 1:
-            return Link(
-                kind=Loopback(),
-                mac="",
-                mtu=seen.mtu,
-                up=seen.up,
-                alias=seen.alias,
-                altnames=seen.altnames,
-                addrs=tuple(addrs),
-            )
-        master = names.get(seen.master, "") if seen.master else ""
-        if is_port(seen.alias):
-            kind = self.scope.ports.get(str(end), Borrowed(up=seen.up))
-            return Link(kind=kind, mac="", mtu=0, up=seen.up, master=master, alias=seen.alias)
-        return Link(
-            kind=self.kind(end, seen),
-            mac=seen.mac,
-            mtu=seen.mtu,
-            up=seen.up,
-            master=master,
-            alias=seen.alias,
-            ipv6_ll=seen.ipv6_ll,
-            altnames=tuple(sorted(seen.altnames)),
-            addrs=tuple(addrs),
-        )
-
-    def kind(self, end: End, seen: SeenLink) -> Kind:
-        """Return the kind of a link; one that we never make is a wire to nowhere, and must go."""
-        if not is_word(seen.kind):
-            return Veth(UNKNOWN)
-        match seen.kind:
-            case "bridge":
-                return Bridge(stp=seen.stp)
-            case "veth":
-                return Veth(far_of(seen.alias) or self.scope.peers.get(str(end), UNKNOWN))
-            case _:
-                assert_never(seen.kind)
 
     def kinds(self) -> set[Word]:
         """Return the kinds of links that there are, so that the kernel has them."""
@@ -318,43 +264,28 @@ class _Observer:
             self.netns[netns] = replace(self.netns[netns], commands=commands)
 
     def joined(self) -> Snapshot:
-        """Return the snapshot; a wire whose two ends do not name each other leads nowhere."""
-        for name, netns in self.netns.items():
-            wrong = [n for n, link in netns.links.items() if not self.is_joined(End(name, n), link)]
-            if wrong:
-                links = dict(netns.links)
-                for link_name in wrong:
-                    links[link_name] = replace(links[link_name], kind=Veth(UNKNOWN))
-                self.netns[name] = replace(netns, links=links)
+        """Return the snapshot; each wire leads where the indexes of its ends say."""
+        links = self.links
         return Snapshot(
-            netns=self.netns,
+            netns=self.fence.joined(self.netns, links.given, links.renamed, self.trusted),
             newborn=self.newborn,
             newborn_links=self.newborn_links,
             walls=self.walls,
-            given=self.given,
+            given=links.given,
             foreign=Foreign(
-                links=self.foreign_links,
+                links=links.foreign,
                 names=frozenset(self.foreign_names),
                 stale=frozenset(self.stale),
+                routes=self.foreign_routes,
+                groups=frozenset(links.groups),
+                forged=(*links.forged, *self.forged),
             ),
-            cookies=self.cookies,
+            cookies=links.cookies,
+            identities=links.identities,
             unnamed=frozenset(self.unnamed),
             stray_etc=frozenset(self.stray),
             stray_commands=frozenset(self.stray_commands),
         )
-
-    def is_joined(self, end: End, link: Link) -> bool:
-        """Whether a wire leads where it says, by the indexes of both ends."""
-        peer = link.peer
-        if peer is None:
-            return True
-        there = self.given.get(peer)
-        if end.netns in self.trusted:
-            return there is not None or peer.netns in self.trusted
-        if there is None:
-            return peer.netns in self.trusted
-        here = self.given[end]
-        return (here.index, here.peer_index) == (there.peer_index, there.index)
 
 
 def _without_ll(link: Link) -> Link:
@@ -384,9 +315,3 @@ def observe(scope: Scope, *, empty: bool = False, bare: bool = False) -> Snapsho
         return observer.look_at_nothing() if empty and not scope.walls else roam(observer.look)
     except FAILURES as error:
         raise cannot_look(error) from error
-
-
-def _is_leaving(seen: SeenLink) -> bool:
-    """Whether a link was a command's that has ended: the kernel is about to take it away."""
-    runner = runner_of(seen.alias)
-    return runner is not None and same(*runner) is None

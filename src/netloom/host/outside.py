@@ -16,10 +16,11 @@ from netloom.kernel.files import exists
 from netloom.kernel.netlink import Rtnetlink
 from netloom.kernel.sockets import diag_socket, listeners
 from netloom.model.facts import HostSubnet
-from netloom.model.objects import MAIN_TABLE, Route
+from netloom.model.objects import HOST, MAIN_TABLE, Route
 from netloom.model.owner import lab_of
 from netloom.model.reservation import Reservation
 from netloom.namespaces.holding import command_of
+from netloom.plan.fence import Fence
 from netloom.topology.uplink import Exit, Outside, Taken
 from netloom.values import Family, family, network_of
 from netloom.wire.rtnetlink import (
@@ -51,22 +52,25 @@ _IP_FORWARD = "net.ipv4.ip_forward"
 _ALL_IPV6 = "net.ipv6.conf.all.forwarding"
 
 
-def outside(lab: str, ports: Collection[tuple[str, int]] = ()) -> Outside:
+def outside(fence: Fence, ports: Collection[tuple[str, int]] = ()) -> Outside:
     """Return the interfaces of the host that are not the lab's, and its default routes.
 
     `ports` are protocols and ports of the host of which it shall be known whether they are taken.
     Where the host has a machine around it, these are the machine's.
     """
     if porter.is_here():
-        return replace(porter.look(lab, ports), is_apart=True)
-    return look_around(lab, ports)
+        return replace(porter.look(fence.lab, ports), is_apart=True)
+    return look_around(fence, ports)
 
 
-def look_around(lab: str, ports: Collection[tuple[str, int]] = (), machine: str = "") -> Outside:
+def look_around(
+    fence: Fence, ports: Collection[tuple[str, int]] = (), machine: str = ""
+) -> Outside:
     """Return what `outside` tells, of the network that the calling thread is in.
 
     `machine` is the path of the /run that belongs to this network, where ours is another.
     """
+    lab = fence.lab
     with Rtnetlink() as rt:
         noted = list(reservations.others("" if machine else lab, rt.cookie, machine or "/run"))
         links = read_links(rt.dump(dump_links()))
@@ -74,7 +78,8 @@ def look_around(lab: str, ports: Collection[tuple[str, int]] = (), machine: str 
         routes = read_routes(rt.dump(dump_routes()), names, protocols=None)
         exits = tuple(_exits(routes))
         addrs = read_addrs(rt.dump(dump_addrs()))
-    others = [link for link in links if lab_of(link.alias) != lab]
+        ours = fence.links(HOST, rt.cookie, links)
+    others = [link for link in links if link.index not in ours]
     # One that another lab has just made bears no mark yet, and stands in its note.
     of_labs = {name for _, has in noted for name in has.links}
     of_labs |= {link.name for link in others if lab_of(link.alias)}

@@ -8,23 +8,24 @@ from socket import if_nameindex
 
 from msgspec.structs import replace
 
-from netloom.errors import Refused
 from netloom.host import observe as looking
 from netloom.host.journal import Journal
-from netloom.host.machine import Orders
+from netloom.host.links import FALLBACK
+from netloom.host.machine import Applied, Orders
 from netloom.host.memory import Memory
 from netloom.host.rooms import Nursery
 from netloom.host.scope import Scope
 from netloom.host.this import ThisMachine
 from netloom.host.worker import newborns
 from netloom.model.snapshot import Snapshot
+from netloom.plan.fence import Fence
 from netloom.plan.steps import Plan
 from netloom.topology.onhost import Occupied
 
 
 def _is_bare() -> bool:
     """Whether the namespace of the calling thread has no interfaces but those of its birth."""
-    return {name for _, name in if_nameindex()} - looking.FALLBACK == {"lo"}
+    return {name for _, name in if_nameindex()} - FALLBACK == {"lo"}
 
 
 class OwnMachine(ThisMachine):
@@ -66,17 +67,17 @@ class OwnMachine(ThisMachine):
         """Return the memory of the lab."""
         return self._journal
 
-    def occupied(self, lab: str) -> Occupied:
+    def occupied(self, fence: Fence) -> Occupied:
         """Return what the namespace `host` has that is not the lab's."""
-        return Occupied() if _is_bare() else super().occupied(lab)
+        return Occupied() if _is_bare() else super().occupied(fence)
 
     def observe(self, scope: Scope) -> Snapshot:
         """Return what is there within a scope."""
         bare = _is_bare()  # asked, since whoever was in there need not have told
         return looking.observe(scope, empty=self.empty and bare, bare=bare)
 
-    def apply(self, plan: Plan, orders: Orders) -> list[Refused]:
-        """Carry out a plan; return what was refused, at most one unless told to go on."""
+    def apply(self, plan: Plan, orders: Orders) -> Applied:
+        """Carry out a plan; what is refused is at most one step, unless told to go on."""
         self.empty = False
         if self._nursery and self._nursery.number == newborns(plan):
             orders, self._nursery = replace(orders, nursery=self._nursery), None

@@ -15,7 +15,6 @@ from typing import assert_never
 
 from netloom.errors import KernelError, Unavailable
 from netloom.host.dumps import Look, all_addrs
-from netloom.host.observe import UNKNOWN
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.marks import far_of
 from netloom.model.objects import (
@@ -36,6 +35,7 @@ from netloom.namespaces import names as registry
 from netloom.namespaces.enter import aside, hop
 from netloom.namespaces.handle import Handle, NoSuchNetns, Stale, open_name, open_self
 from netloom.namespaces.nsid import ids
+from netloom.plan.fence import UNKNOWN
 from netloom.wire.nsid import nsid_get, read_nsid
 from netloom.wire.rtnetlink import SeenLink
 

@@ -12,16 +12,16 @@ from netloom.kernel.procfs import boot_id
 from netloom.model.objects import HOST
 
 if TYPE_CHECKING:
-    from netloom.errors import Refused
     from netloom.host.brake import Brake
     from netloom.host.commands.processes import Command
-    from netloom.host.machine import Holders, Orders
+    from netloom.host.machine import Applied, Holders, Orders
     from netloom.host.scope import Scope
     from netloom.host.walls.rulesets import Foretellings, Text
     from netloom.kernel.libnftables import Library
     from netloom.model.objects import Desired
     from netloom.model.snapshot import Snapshot
     from netloom.model.walls import Walls
+    from netloom.plan.fence import Fence
     from netloom.plan.steps import Plan
     from netloom.topology.expand import Joined
     from netloom.topology.lend import Nic
@@ -69,17 +69,17 @@ class ThisMachine:
 
         names.check_lasting()
 
-    def occupied(self, lab: str) -> "Occupied":
+    def occupied(self, fence: "Fence") -> "Occupied":
         """Return what the namespace `host` has that is not the lab's, or is to be another's."""
         from netloom.host import occupied
 
-        return occupied.occupied(lab)
+        return occupied.occupied(fence)
 
-    def outside(self, lab: str, ports: Collection[tuple[str, int]] = ()) -> "Outside":
+    def outside(self, fence: "Fence", ports: Collection[tuple[str, int]] = ()) -> "Outside":
         """Return what lies around the namespace `host`, and which of these ports are taken."""
         from netloom.host import outside
 
-        return outside.outside(lab, ports)
+        return outside.outside(fence, ports)
 
     def foretell(self, lab: str, texts: "Iterable[Text]", links: Iterable[str]) -> "Foretellings":
         """Return, for each text of firewall rules, how it will be listed, or its mistakes."""
@@ -146,8 +146,8 @@ class ThisMachine:
 
         return observe.observe(scope)
 
-    def apply(self, plan: "Plan", orders: "Orders") -> "list[Refused]":
-        """Carry out a plan; return what was refused, at most one unless told to go on."""
+    def apply(self, plan: "Plan", orders: "Orders") -> "Applied":
+        """Carry out a plan; what is refused is at most one step, unless told to go on."""
         from netloom.host import apply
 
         if self._library and not self._library.is_over:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, assert_never
 from netloom.errors import FAILURES, KernelError, Refused, failure
 from netloom.host import etc
 from netloom.host.machine import Orders
+from netloom.host.made import Made
 from netloom.host.rooms import Rooms
 from netloom.model.objects import End
 from netloom.plan import steps
@@ -73,6 +74,7 @@ class Worker:
         self.rooms = Rooms(newborns(plan), orders.nursery)
         self.indexes = {end: given.index for end, given in orders.snapshot.given.items()}
         self.fresh: dict[str, count[int]] = {}
+        self.made = Made(orders.snapshot.cookies)
         self.batch: list[tuple[Step, Message]] = []
         self.where = ""
         self.steps_in_batch = 0

@@ -19,9 +19,9 @@ from msgspec.structs import replace
 
 from netloom.engine.files import load
 from netloom.engine.up import TIMEOUT, make
+from netloom.engine.verify import observed
 from netloom.errors import NetloomError, Unavailable
 from netloom.host.brake import held_back
-from netloom.host.scope import scope_of
 from netloom.kernel.closing import Closing
 from netloom.lab.building import Building
 from netloom.lab.expectations import Outcome, check
@@ -271,8 +271,7 @@ class Lab(Building, Closing):
 
     def snapshot(self) -> Snapshot:
         """Return what there is of the lab, as the kernel tells it."""
-        scope = scope_of(self.name, [self._desired], making=self._desired)
-        return self.stand.home.call(self.stand.machine.observe, scope)
+        return self.stand.home.call(observed, self.name, self.stand.machine)
 
     def check(self, *, within: float = 1.0, wait: float = 0) -> list[Outcome]:
         """Return what becomes of each expectation (`expect`), by real packets.

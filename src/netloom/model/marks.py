@@ -19,6 +19,12 @@ _RUN = "netloom-run:"
 ALIAS_MAX = 255
 """IFALIASZ - 1 (linux/if.h)."""
 
+HOST_PROTOCOL = 110
+"""The protocol number of routes of labs in the namespace `host` (rtnetlink(7), rtm_protocol).
+
+A help for who reads `ip route`, and no mark: it does not say which lab's.
+"""
+
 
 def lo_mark(lab: str, netns: str) -> str:
     """Return the alias of `lo` in the lab's namespace `netns`."""

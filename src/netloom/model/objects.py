@@ -160,12 +160,16 @@ class Nexthop(Struct, frozen=True, order=True):
     onlink: bool = False
 
 
+RouteKey = tuple[str, int, int, int]
+"""What the kernel tells two routes apart by: destination, table, metric, TOS."""
+
+
 class Route(Struct, frozen=True):
     """A route (ip-route(8)). `dst` is a prefix, `0.0.0.0/0` for the IPv4 default.
 
     `metric` is 0 for IPv4 and 1024 for IPv6 where none is asked, as in the kernel; `mtu` and
-    `advmss` in bytes, 0 for none; `protocol` is RTPROT_BOOT, iproute2's own, unless it is our
-    mark on a host.
+    `advmss` in bytes, 0 for none; `protocol` is RTPROT_BOOT, iproute2's own, and on a host
+    `marks.HOST_PROTOCOL`.
     """
 
     dst: str
@@ -186,8 +190,8 @@ class Route(Struct, frozen=True):
         return 6 if ":" in self.dst else 4
 
     @property
-    def key(self) -> tuple[str, int, int, int]:
-        """What the kernel tells two routes apart by: destination, table, metric, TOS."""
+    def key(self) -> RouteKey:
+        """Destination, table, metric, TOS."""
         return self.dst, self.table, self.metric, self.tos
 
 

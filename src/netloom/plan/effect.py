@@ -144,7 +144,7 @@ class _World:
             case steps.NameDel():
                 self.name_del(step)
             case steps.RouteAdd():
-                self.inside(step.netns, step).route_add(step)
+                self.route_add(step)
             case steps.RouteReplace():
                 self.inside(step.netns, step).route_replace(step)
             case steps.RouteDel():
@@ -237,6 +237,12 @@ class _World:
             self.stray_commands.discard((step.netns, step.name))
         elif self.inside(step.netns, step).commands.pop(step.name, None) is None:
             raise Illegal(step, "no such command")
+
+    def route_add(self, step: steps.RouteAdd) -> None:
+        others = self.snapshot.foreign.routes if step.netns == HOST else ()
+        if any(route.key == step.route.key for route in others):
+            raise Illegal(step, "somebody else has a route with this destination")
+        self.inside(step.netns, step).route_add(step)
 
     # links
 

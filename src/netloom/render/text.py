@@ -24,6 +24,7 @@ from netloom.plan.openings import closing, opening
 from netloom.plan.steps import Plan, Step
 
 _TABLES = {253: "default", 254: "main", 255: "local"}
+_PROTOCOLS = {2: "kernel", 3: "boot", 4: "static", 9: "ra", 11: "zebra", 12: "bird", 16: "dhcp"}
 
 
 def line(step: Step) -> str:
@@ -196,6 +197,11 @@ def listed(things: Iterable[str]) -> str:
 def table_word(table: int) -> str:
     """Return a routing table by its name in iproute2, or its number."""
     return _TABLES.get(table, str(table))
+
+
+def protocol_word(protocol: int) -> str:
+    """Return who made a route by its name in iproute2 (rt_protos), or its number."""
+    return _PROTOCOLS.get(protocol, str(protocol))
 
 
 def route_words(route: Route) -> str:

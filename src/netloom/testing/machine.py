@@ -13,7 +13,7 @@ from netloom.engine import front as engine
 from netloom.engine.report import Report
 from netloom.errors import KernelError, Refused, Unavailable
 from netloom.host.brake import Brake
-from netloom.host.machine import Holders, Orders
+from netloom.host.machine import Applied, Holders, Orders
 from netloom.host.scope import Scope
 from netloom.host.walls.rulesets import Foretold, Ruleset, Text
 from netloom.model.facts import HostSubnet
@@ -22,6 +22,7 @@ from netloom.model.reservation import Reservation, RouteKey
 from netloom.model.snapshot import Foreign, Snapshot
 from netloom.model.walls import Walls
 from netloom.plan.effect import after
+from netloom.plan.fence import Fence
 from netloom.plan.scratch import Illegal
 from netloom.plan.steps import NetnsDel, Plan, Step
 from netloom.plan.sysctls import default_of, link_of
@@ -101,7 +102,8 @@ class FakeMachine:
 
     def verify(self, lab: str = "lab") -> Plan | None:
         """Return what `netloom verify` tells."""
-        return engine.verify(lab, self)
+        found = engine.verify(lab, self)
+        return found.plan if found else None
 
     def netns(self, lab: str = "lab") -> Mapping[str, Netns]:
         """Return the namespaces of a lab, and under `host` its part of that, as they are now.
@@ -120,12 +122,12 @@ class FakeMachine:
     def check_lasting(self) -> None:
         """All lasts as long as the machine."""
 
-    def occupied(self, lab: str) -> Occupied:
+    def occupied(self, fence: Fence) -> Occupied:
         """Return what was given, and what other labs have of the host or are about to have."""
         links: dict[str, str | None] = dict.fromkeys((*self._outside.links, *self._nics))
         subnets: list[HostSubnet] = []
         routes: dict[RouteKey, str] = {}
-        for other, has in self._reserved(lab):
+        for other, has in self._reserved(fence.lab):
             links |= dict.fromkeys(has.links, other)
             subnets += [HostSubnet(*each, other) for each in sorted(has.subnets)]
             routes |= dict.fromkeys(has.routes, other)
@@ -136,13 +138,13 @@ class FakeMachine:
         others = (other for other in self.labs() if other != lab)
         return ((other, self.journal(other).reserved()) for other in others)
 
-    def outside(self, lab: str, ports: Collection[tuple[str, int]] = ()) -> Outside:
+    def outside(self, fence: Fence, ports: Collection[tuple[str, int]] = ()) -> Outside:
         """Return what lies around the host, other labs' interfaces and ports too."""
-        others = self._host_links(lab)
+        others = self._host_links(fence.lab)
         links = {**self._outside.links, **dict.fromkeys(others, "")}
         taken = [
             Taken(port.protocol, port.address, port.port, f"the lab `{other}` publishes it")
-            for other, has in self._reserved(lab)
+            for other, has in self._reserved(fence.lab)
             for port in has.ports
             if (port.protocol, port.port) in ports
         ]
@@ -228,8 +230,8 @@ class FakeMachine:
 
     # ── changing ──────────────────────────────────────────────────────────────────────────────
 
-    def apply(self, plan: Plan, orders: Orders) -> list[Refused]:
-        """Carry out a plan; return what was refused, at most one unless told to go on.
+    def apply(self, plan: Plan, orders: Orders) -> Applied:
+        """Carry out a plan; what is refused is at most one step, unless told to go on.
 
         After a refusal also steps are refused that stand on the one that was.
         """
@@ -247,7 +249,7 @@ class FakeMachine:
                     raise
                 refused.append(Refused(line(step), KernelError(errno.EBUSY, "")))
             orders.progress(number)
-        return refused
+        return Applied(refused)
 
     def _carry_out(self, step: Step, orders: Orders) -> None:
         before = self._netns.get(orders.lab, {})

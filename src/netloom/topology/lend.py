@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 
 from netloom.model.marks import is_port
-from netloom.model.objects import Borrowed
+from netloom.model.objects import Borrowed, Link
 from netloom.model.owner import lab_of
 from netloom.topology.expand import Fabric, Segment
 from netloom.topology.suggest import did_you_mean
@@ -33,11 +33,11 @@ class Nic(Struct, frozen=True):
 
 
 def lent(
-    fabric: Fabric, lab: str, nics: Mapping[str, Nic], known: Mapping[str, Borrowed]
+    fabric: Fabric, lab: str, nics: Mapping[str, Nic], known: Mapping[str, Link]
 ) -> dict[str, Borrowed]:
     """Return the interfaces that become ports, as they were found; mistakes are noted.
 
-    `nics` are those of the host, `known` what is remembered of those that are ports by now.
+    `nics` are those of the host, `known` what is remembered of those that may be ports by now.
     """
     found = {}
     vias = {via for segment in fabric.segments for via in _via(segment)}
@@ -47,8 +47,8 @@ def lent(
             if nic is None:
                 hint = did_you_mean(name, nics)
                 fabric.say(path, f"the host has no interface `{name}`", hint, at_key=True)
-            elif lab_of(nic.alias) == lab and is_port(nic.alias):
-                found[name] = known.get(name, Borrowed(up=nic.up))
+            elif _is_lent(nic, lab, was := known.get(name)):
+                found[name] = (was and was.borrowed) or Borrowed(up=nic.up)
             else:
                 found[name] = Borrowed(up=nic.up, alias=nic.alias)
                 if name in vias:
@@ -57,6 +57,12 @@ def lent(
                 for message, hint in hindrances(name, nic):
                     fabric.say(path, message, hint, at_key=True)
     return found
+
+
+def _is_lent(nic: Nic, lab: str, was: Link | None) -> bool:
+    """Whether an interface is a port of the lab, by its mark or, that erased, by its bridge."""
+    marked = lab_of(nic.alias) == lab and is_port(nic.alias)
+    return marked or (was is not None and bool(nic.master) and nic.master == was.master)
 
 
 def hindrances(name: str, nic: Nic) -> Iterator[tuple[str, str]]:

@@ -20,12 +20,13 @@ from netloom.model.facts import Held
 from netloom.model.marks import ruleset_of
 from netloom.model.objects import (
     HOST,
-    Borrowed,
     Command,
     Desired,
     File,
+    Link,
     Netns,
     Route,
+    RouteKey,
 )
 from netloom.model.walls import Across, Through
 from netloom.topology.allocate import allocate
@@ -39,7 +40,7 @@ from netloom.topology.lend import Nic, join_notes, lent
 from netloom.topology.loom import MAX_MEMBERS, SHARD, Loom, switch_of
 from netloom.topology.naming import Naming
 from netloom.topology.onhost import Occupied, others_links
-from netloom.topology.policy import HOST_PROTOCOL, Policy
+from netloom.topology.policy import Policy
 from netloom.topology.settings import contradictions, settings
 from netloom.topology.topology import Namespace, Topology
 from netloom.topology.uplink import Outside, Uplinks
@@ -68,7 +69,7 @@ class Around(Struct, frozen=True):
 
     `ipv6`: whether the kernel has it; where not, nothing of it is derived or set. `hostname` is
     the machine's own name, for the hosts files. `host` is what others have there. `nics` are the
-    interfaces of the host, `borrowed` those that the lab has as ports by now, as they were found.
+    interfaces of the host, `borrowed` those that the lab has had as ports.
     """
 
     held: Held = Held()
@@ -80,16 +81,20 @@ class Around(Struct, frozen=True):
     files: Files = field(default_factory=dict)
     joined: Mapping[str, Joined] = field(default_factory=dict)
     nics: Mapping[str, Nic] = field(default_factory=dict)
-    borrowed: Mapping[str, Borrowed] = field(default_factory=dict)
+    borrowed: Mapping[str, Link] = field(default_factory=dict)
     folder: str = ""
 
 
 class Lowered(Struct, frozen=True):
-    """What is desired, and what to remember: derived addresses, and where things were said."""
+    """What is desired, and what to remember: derived addresses, and where things were said.
+
+    `places` are those of namespaces and interfaces, `routes` those of routes of `host`.
+    """
 
     desired: Desired
     held: Held
     places: Mapping[str, Path] = field(default_factory=dict)
+    routes: Mapping[RouteKey, Path] = field(default_factory=dict)
     through: tuple[Across | Through, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -122,6 +127,7 @@ def lower(topology: Topology, around: Around | None = None) -> Lowered:
         desired=desired,
         held=held,
         places=places | lowering.loom.places,
+        routes=lowering.routes,
         through=(*uplinks.through(), *lowering.loom.across()),
         notes=(*uplinks.notes, *join_notes(fabric)),
     )
@@ -174,6 +180,7 @@ class _Lowering:
         self.ipv6 = around.ipv6
         borrowed = lent(fabric, topology.name, around.nics, around.borrowed)
         self.loom = Loom(topology.name, fabric, around.salt, borrowed)
+        self.routes: dict[RouteKey, Path] = {}
 
     def desired(self) -> Desired:
         """Return everything that is desired."""
@@ -181,6 +188,7 @@ class _Lowering:
         loom.weave()
         policy = Policy(self.topology, self.naming, loom.why_no_ipv6, self.uplinks.ways)
         forwarding, routes = policy.routes()
+        self.routes = policy.places
         texts: dict[str, str] = {}
         folders: dict[str, Mapping[str, File]] = {}
         ran: dict[str, Command] = {}
@@ -283,7 +291,6 @@ def _digest(text: str) -> str:
 
 __all__ = [
     "DEFAULT_MTU",
-    "HOST_PROTOCOL",
     "MAX_MEMBERS",
     "SHARD",
     "Around",

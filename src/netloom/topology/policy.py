@@ -8,16 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from msgspec.structs import replace
 
 from netloom.errors import Path
-from netloom.model.objects import HOST, End, Route, Rule
+from netloom.model.marks import HOST_PROTOCOL
+from netloom.model.objects import HOST, End, Route, RouteKey, Rule
 from netloom.topology.expand import Segment
 from netloom.topology.naming import Naming
 from netloom.topology.routes import parse_routes, parse_rule
 from netloom.topology.static import static_routes
 from netloom.topology.topology import Topology
 from netloom.topology.uplink import Way
-
-HOST_PROTOCOL = 110
-"""Protocol number of routes and rules of ours in a namespace that is not ours: their mark there."""
 
 _FIRST_RULE = 32765
 """The priority that the kernel gives to the first rule added without one; the next get one less."""
@@ -26,7 +24,8 @@ _FIRST_RULE = 32765
 class Policy:
     """Finds the routes and rules of every namespace; mistakes are noted in the fabric.
 
-    `why_no_ipv6` tells of a link why it has no IPv6, None where it has.
+    `why_no_ipv6` tells of a link why it has no IPv6, None where it has. `places` are where in the
+    file each route of the namespace `host` was said.
     """
 
     def __init__(
@@ -42,12 +41,13 @@ class Policy:
         self.naming = naming
         self.fabric = naming.fabric
         self.why_no_ipv6 = why_no_ipv6
+        self.places: dict[RouteKey, Path] = {}
 
     def routes(self) -> tuple[dict[str, bool], dict[str, frozenset[Route]]]:
         """Return who forwards, and the routes of every namespace."""
         said = {name: member.said.forwarding for name, member in self.fabric.members.items()}
         forwards = {name: value for name, value in said.items() if value is not None}
-        routes: dict[str, dict[tuple[str, int, int, int], Route]] = {}
+        routes: dict[str, dict[RouteKey, Route]] = {}
         derived = static_routes(self.naming, said) if self.topology.routing == "static" else {}
         for name, text, path, own in self.texts(derived):
             mine = routes.setdefault(name, {})
@@ -56,6 +56,8 @@ class Policy:
                     self.fabric.say(path, f"a second route to {route.dst}, with the same metric")
                 if own or route.key not in mine:
                     mine[route.key] = route
+                    if name == HOST:
+                        self.places[route.key] = path
                 self.note_forwarding(name, route, forwards)
         return forwards, {name: frozenset(found.values()) for name, found in routes.items()}
 

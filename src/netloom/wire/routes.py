@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterable, Mapping
 from struct import Struct
 
+from netloom.model.marks import HOST_PROTOCOL
 from netloom.model.objects import Nexthop, Route
 from netloom.wire.attributes import (
     Malformed,
@@ -55,10 +56,7 @@ _RTMSG = Struct("=BBBBBBBBI")
 _RTNEXTHOP = Struct("=HBBi")
 _FAMILY = Struct("=H")
 
-RTPROT_LOOM = 110
-"""The protocol that marks a route of ours in a namespace that is not."""
-
-ASKED_FOR = frozenset({RTPROT_BOOT, RTPROT_STATIC, RTPROT_LOOM})
+ASKED_FOR = frozenset({RTPROT_BOOT, RTPROT_STATIC, HOST_PROTOCOL})
 """The protocols of routes that a person asked for; all others are the kernel's or a daemon's."""
 
 _TYPES = {

@@ -27,7 +27,6 @@ from netloom.wire.message import Message
 from netloom.wire.nsid import nsid_get, read_nsid
 from netloom.wire.routes import (
     ASKED_FOR,
-    RTPROT_LOOM,
     dump_routes,
     read_routes,
     route_add,
@@ -38,7 +37,6 @@ from netloom.wire.rules import dump_rules, read_rules, rule_add, rule_del
 
 __all__ = [
     "ASKED_FOR",
-    "RTPROT_LOOM",
     "Malformed",
     "Message",
     "Peer",

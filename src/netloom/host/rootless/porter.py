@@ -172,7 +172,8 @@ def _looked(run: int, lab: str, ports: list[tuple[str, int]], env: dict[str, str
     import msgspec
 
     from netloom.host.outside import look_around
+    from netloom.plan.fence import Fence
 
     os.environ.clear()
     os.environ.update(env)
-    return msgspec.json.encode(look_around(lab, ports, f"/proc/self/fd/{run}"))
+    return msgspec.json.encode(look_around(Fence(lab), ports, f"/proc/self/fd/{run}"))
