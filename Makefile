@@ -26,7 +26,7 @@ demo:      ## a lab, made, shown, proved and taken away
 test: packages check ## all that the tests need (system packages as root), then `make check`
 
 quick: venv ## pytest without a kernel, with few examples: for every save
-	HYPOTHESIS_PROFILE=quick $(BIN)/pytest -q -n $(shell nproc) -m "not needs" \
+	HYPOTHESIS_PROFILE=quick $(BIN)/pytest -q -n $(shell nproc) -m "not needs and not long" \
 		tests/pure tests/wire tests/house $(PYTEST_ARGS)
 
 check: venv ## ruff, its format, mypy, pytest
