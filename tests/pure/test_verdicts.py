@@ -333,6 +333,20 @@ def test_an_exception_stands_before_the_first_rule_that_would_end_the_flow(
     assert place_for(table, name, flow, ours) == min(places, default=POLICY)
 
 
+def test_where_an_exception_stands_beside_chains_that_are_called() -> None:
+    """Not before a call that accepts; before one that drops, and before a goto that does not."""
+    accept, drop = WallRule("accept"), WallRule("drop")
+
+    def number(verdict: Verdict, *inner: WallRule) -> int:
+        base = WallChain((WallRule(""), WallRule(verdict, "A"), drop), "forward")
+        chains = {"base": base, "A": WallChain(inner)}
+        return place_for(WallTable("nft", 4, "t", chains), "base", FLOWS[1], ours)
+
+    assert [number("jump"), number("jump", accept), number("jump", drop)] == [2, POLICY, 1]
+    assert [number("goto"), number("goto", accept), number("goto", drop)] == [1, POLICY, 1]
+    assert [number("jump", WallRule("return"), drop), number("drop")] == [2, 1]
+
+
 def test_docker_s_chain_for_others_counts_once_it_was_gone_through() -> None:
     """A drop in it was not reached by it; one after it was."""
     (probe,) = [*probes(FLOWS[1])]

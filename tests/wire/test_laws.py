@@ -6,8 +6,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from netloom.model.objects import Addr, Bridge, Link, Route, Rule
-from netloom.wire.attributes import offsets, within
+from netloom.wire.attributes import nested, offsets, raw, u8, within
 from netloom.wire.constants import (
+    AF_INET6,
+    DEVCONF_ADDR_GEN_MODE,
+    IFLA_AF_SPEC,
+    IFLA_INET6_ADDR_GEN_MODE,
+    IFLA_INET6_CONF,
     IFLA_INFO_DATA,
     IFLA_LINKINFO,
     IFLA_NET_NS_FD,
@@ -136,6 +141,26 @@ def test_a_change_says_what_was_asked_and_nothing_else(index: int, changes: dict
         assert getattr(seen[-1 if fact == "up" else 0], fact) == value
     kinds = sum(fact != "up" for fact in changes)
     assert sum(len(offsets(body, 16, len(body))) for _, _, body in messages) == kinds
+
+
+def test_whether_a_link_speaks_ipv6_by_itself_is_also_told_with_its_settings() -> None:
+    """In an array of numbers, where the attribute is left out; without both it has no IPv6."""
+
+    def told(*facts: bytes) -> bool:
+        families = nested(IFLA_AF_SPEC, nested(AF_INET6, *facts))
+        (link,) = read_links([bytes(16) + families])
+        return link.ipv6_ll
+
+    def settings(mode: int, size: int = 60) -> bytes:
+        values = ([1] * DEVCONF_ADDR_GEN_MODE + [mode] + [1] * 60)[:size]
+        return raw(IFLA_INET6_CONF, b"".join(value.to_bytes(4, "little") for value in values))
+
+    mode = IFLA_INET6_ADDR_GEN_MODE
+    assert [told(settings(each)) for each in (0, 1, 2)] == [True, False, True]
+    sizes = (DEVCONF_ADDR_GEN_MODE + 1, DEVCONF_ADDR_GEN_MODE, 0)
+    assert [told(settings(0, size)) for size in sizes] == [True, False, False]
+    assert not told()
+    assert [told(u8(mode, 0), settings(1)), told(settings(0), u8(mode, 1))] == [True, False]
 
 
 @given(st.text(CHARACTERS, min_size=1, max_size=40))

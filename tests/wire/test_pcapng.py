@@ -86,6 +86,63 @@ def test_broken_bytes_are_refused_or_read(blocks: list[Block], data: st.DataObje
         pass
 
 
+DAMAGED: dict[str, tuple[Block, int, bytes]] = {
+    "no section at all": (Section("x"), 8, b"\0\0\0\0"),
+    "one of the other byte order": (Section("x"), 8, bytes.fromhex("1a2b3c4d")),
+    "a length that is no multiple of four": (Section("x"), 4, b"\x22\0\0\0"),
+    "a length of less than a block": (Section("x"), 4, b"\x08\0\0\0"),
+    "two lengths": (Section("x"), -4, b"\x20\0\0\0"),
+    "an interface in microseconds": (Interface("a", 1, 9), -16, b"\x09\0\1\0\6"),
+    "more bytes than there are": (Packet(0, 0, b"abc", 3, 0), 20, b"\xff\0\0\0"),
+    "an option of more than there is": (Section("x"), 26, b"\x7f"),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGED)
+def test_what_is_no_block_of_ours_is_refused(what: str) -> None:
+    """With the byte where it begins; what stands before is read."""
+    block, at, data = DAMAGED[what]
+    whole = bytearray(encode(block))
+    at %= len(whole)
+    assert whole[at : at + len(data)] != data
+    whole[at : at + len(data)] = data
+    found = decode(encode(FILE[0]) + whole)
+
+    assert next(found) == FILE[0]
+    with pytest.raises(Malformed, match=str(len(encode(FILE[0])))):
+        next(found)
+
+
+@pytest.mark.parametrize("block", FILE, ids=lambda block: type(block).__name__)
+def test_a_block_that_ends_before_its_facts_is_refused(block: Block) -> None:
+    """Shorter than what a block of its kind must have, its lengths being right."""
+    whole = encode(block)
+    for size in range(12, 20, 4):
+        length = size.to_bytes(4, "little")
+        with pytest.raises(Malformed):
+            list(decode(whole[:4] + length + whole[8 : size - 4] + length))
+
+
+def test_a_file_has_these_bytes() -> None:
+    """As draft-ietf-opsawg-pcapng has them; so no two mistakes of ours hide each other."""
+    assert encode(Section("netloom")).hex(" ", -4) == (
+        "0a0d0d0a 2c000000 4d3c2b1a 01000000 ffffffff ffffffff 04000700 6e65746c 6f6f6d00 00000000 "
+        "2c000000"
+    )
+    assert encode(Interface("a", LINKTYPE_ETHERNET, 65535)).hex(" ", -4) == (
+        "01000000 28000000 01000000 ffff0000 02000100 61000000 09000100 09000000 00000000 28000000"
+    )
+    packet = Packet(1, 0x1_0000_0002, b"abcde", 9, OUTBOUND | BROADCAST)
+    assert encode(packet).hex(" ", -4) == (
+        "06000000 34000000 01000000 01000000 02000000 05000000 09000000 61626364 65000000 02000400 "
+        "0e000000 00000000 34000000"
+    )
+    assert encode(Statistics(1, 2, 3, 4, 5)).hex(" ", -4) == (
+        "05000000 4c000000 01000000 00000000 03000000 02000800 00000000 02000000 03000800 00000000 "
+        "03000000 04000800 04000000 00000000 05000800 05000000 00000000 00000000 4c000000"
+    )
+
+
 def reads(tool: str, *words: str) -> str:
     """Return what a program prints of `FILE`, given on its standard input."""
     try:
