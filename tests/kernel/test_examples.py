@@ -2,18 +2,15 @@
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import pytest
 
 from netloom.kernel.loopback import set_lo_up
-from netloom.namespaces.enter import aside
-from tests.hosts.machine import become_a_machine, on_a_machine
+from tests.hosts.machine import on_a_machine
 from tests.hosts.programs import in_own_root, plainly, python, ran, says
-
-_T = TypeVar("_T")
+from tests.kernel.worlds_made import alone
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ALL = sorted(
@@ -146,17 +143,6 @@ def file(example: str) -> str:
     return str(EXAMPLES / f"{example}.yaml")
 
 
-def elsewhere(call: Callable[[], _T]) -> _T:
-    """Return what a call returns on one more machine."""
-
-    def inside() -> _T:
-        become_a_machine()
-        set_lo_up()
-        return call()
-
-    return aside(inside)
-
-
 def namespaces() -> list[str]:
     """Return the names that users gave, and `` for the host."""
     listed: list[dict[str, str]] = json.loads(says("ip", "-j", "netns", "list") or "[]")
@@ -226,7 +212,7 @@ def test_an_example_makes_what_its_script_makes(example: str) -> None:
 
     netloom("up", file(example))
 
-    assert reachable({}) == elsewhere(by_script)
+    assert reachable({}) == alone(by_script)
 
 
 @on_a_machine

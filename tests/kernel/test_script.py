@@ -130,20 +130,15 @@ def by_shell(scripts: Scripts, states: list[Desired]) -> list[Look]:
     looks = []
     before = host()
     for text, state in zip(scripts[:2], states, strict=True):
-        run(text)
+        ran("sh", stdin=text)
         looks.append(look(state))
-    run(scripts.remove)
+    ran("sh", stdin=scripts.remove)
     after = host()
     assert {key: after[key] for key in LOOKS} == {key: before[key] for key in LOOKS}
     assert names() == []
     etc = Path("/etc/netns")
     assert not etc.exists() or not list(etc.iterdir())
     return looks
-
-
-def run(text: str) -> None:
-    """Have a shell carry out a script."""
-    ran("sh", stdin=text)
 
 
 @settings(MADE, max_examples=max(4, settings().max_examples // 50))
