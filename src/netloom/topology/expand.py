@@ -90,13 +90,8 @@ class Fabric(Struct):
     problems: list[Problem] = field(default_factory=list)
 
     def link_text(self, netns: str, far: str) -> str:
-        """Return the text from which an interface has its name that leads to `far`.
-
-        In `host` it may be another than `far`, unless the file speaks of the interface.
-        """
-        host = self.members.get(HOST)
-        is_spoken_of = host is not None and short_name(far) in host.said.interfaces
-        return far if netns != HOST or is_spoken_of else self.names(far)
+        """Return the text from which an interface has its name that leads to `far`."""
+        return self.names(far) if netns == HOST else far
 
     def say(self, path: Path, message: str, hint: str = "", *, at_key: bool = False) -> None:
         """Note a mistake."""
@@ -127,7 +122,7 @@ def expand(
     `names` are for interfaces of the host, `joined` what is known of the segments that networks
     join.
     """
-    fabric = Fabric(names=names or HostNames(topology.name))
+    fabric = Fabric(names=names or HostNames(topology))
     if topology.namespaces is not None:
         for name, said in topology.namespaces.items():
             _add_members(fabric, name, said, ("namespaces", name))

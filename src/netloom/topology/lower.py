@@ -104,7 +104,7 @@ def lower(topology: Topology, around: Around | None = None) -> Lowered:
     around = around or Around()
     if around.outside.is_apart:
         topology = all_by_user(topology)
-    names = HostNames(topology.name, around.held.names, around.host.links)
+    names = HostNames(topology, around.held.names, around.host.links)
     fabric = expand(topology, names, around.joined)
     pool = tuple(block for block in topology.pool if around.ipv6 or family(block) == 4)
     host = (*around.host.subnets, *around.outside.subnets)

@@ -130,6 +130,8 @@ def opened_run() -> int:
 
 def stand_by(path: str, program: int, run: int) -> None:
     """Be a porter as long as a program lives, which is open (pidfd_open(2)); say when we listen."""
+    for fd in (program, run):
+        os.set_inheritable(fd, False)  # noqa: FBT003 - it has no name
     with listen(path) as listener:
         os.write(1, b".")
         serve(listener, program, run)
