@@ -245,8 +245,10 @@ def killed_once_noted(warm: Warm, *words: str) -> None:
 
 @on_the_internet()
 def test_what_an_up_that_was_killed_has_noted_counts_until_it_is_led_back() -> None:
-    """Nothing of it can be seen, and yet nobody gets its port, its subnet or its interface."""
-    write("shop.yaml", SHOP)
+    """Nothing of it can be seen, and yet nobody gets its port, subnet, interface or route."""
+    route = "host: {routes: blackhole 10.99.0.0/24}"
+    write("shop.yaml", SHOP.replace("namespaces: {", f"namespaces: {{{route}, "))
+    write("route.yaml", f"namespaces: {{{route}}}\n")
     write("office.yaml", OFFICE)
     write("other.yaml", OFFICE.replace(', publish: "8080:80"', ""))
     given = "links: [[host:NAME 10.64.0.9/29, wire]]\n"
@@ -258,6 +260,7 @@ def test_what_an_up_that_was_killed_has_noted_counts_until_it_is_led_back() -> N
         for file, refusal in {
             "office.yaml": "port 8080 of the host is taken: the lab `shop` publishes it",
             "given.yaml": "overlaps 10.64.0.0/24 on host:lan (the lab `shop`)",
+            "route.yaml": "the host has a route to 10.99.0.0/24, which is the lab `shop`'s",
             "named.yaml": "an interface `host:lan` exists, and is the lab `shop`'s",
         }.items():
             assert refusal in warm("up", file, status=2)["stderr"]
