@@ -23,7 +23,7 @@ from msgspec.structs import replace
 
 from netloom.model.identity import Identities, Pair
 from netloom.model.marks import HOST_PROTOCOL, is_port, lo_mark
-from netloom.model.objects import HOST, Borrowed, Desired, End, Link, Netns, Route, Veth
+from netloom.model.objects import HOST, Desired, End, Link, Netns, Route, Veth
 from netloom.model.owner import lab_of
 from netloom.model.snapshot import GivenLink
 from netloom.model.walls import Passage
@@ -169,13 +169,12 @@ class Fence(Struct, frozen=True):
 
         A `link` of a MAC address that the lab gave is its own.
         """
-        said = (one for one in self.remembered(HOST, name) if isinstance(one.kind, Borrowed))
+        said = (one for one in self.remembered(HOST, name) if one.borrowed)
         return None if link is not None and self._has_mac(HOST, name, link) else next(said, None)
 
     def far(self, end: End) -> End:
         """Return the latest far end that is asked of a link."""
-        said = (one.kind for one in self.remembered(*end) if isinstance(one.kind, Veth))
-        return next((kind.peer for kind in said), UNKNOWN)
+        return next((one.peer for one in self.remembered(*end) if one.peer), UNKNOWN)
 
     # ── wires ─────────────────────────────────────────────────────────────────────────────────
 
@@ -203,17 +202,16 @@ class Fence(Struct, frozen=True):
 
         def far(end: End, peer: End) -> End:
             said = self.remembered(*before.get(end, end))
-            may_be = (peer, *(one.kind.peer for one in said if isinstance(one.kind, Veth)))
+            may_be = (peer, *(one.peer for one in said if one.peer))
             now = (renamed.get(each, each) for each in may_be)
             return next((each for each in now if is_joined(end, each)), UNKNOWN)
 
         found = dict(netns)
         for name, one in netns.items():
             wrong = {
-                link_name: replace(link, kind=Veth(far(End(name, link_name), link.kind.peer)))
+                link_name: replace(link, kind=Veth(far(End(name, link_name), link.peer)))
                 for link_name, link in one.links.items()
-                if isinstance(link.kind, Veth)
-                and not is_joined(End(name, link_name), link.kind.peer)
+                if link.peer and not is_joined(End(name, link_name), link.peer)
             }
             if wrong:
                 found[name] = replace(one, links={**one.links, **wrong})
