@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.cli.test_no_trace import WALKS, by_down, by_up, walk_lab
-from tests.hosts.host import on_a_host
+from tests.hosts.host import on_a_host, wait_carrier
 from tests.hosts.internet import (
     HOST4,
     WEB4,
@@ -63,6 +63,7 @@ def card() -> dict[str, object]:
 def test_a_card_of_the_host_is_a_port(bridge: str) -> None:
     """The box at its cable is a neighbour; the card stays where it is, and is down as before."""
     says("sh", "-ec", CARD + BRIDGE)
+    wait_carrier("t0", "t1", "br0")
     write("lab.yaml", LAB.replace("subnet", f"{bridge}subnet"))
     found = card()
     with no_trace():
@@ -111,6 +112,7 @@ def test_a_card_that_was_changed_by_hand_while_it_is_lent_is_given_back(change: 
 def test_a_card_that_somebody_took_for_himself_is_his() -> None:
     """Its mark erased, and on a bridge of his own: it is lent no more, and `down` leaves it."""
     says("sh", "-ec", CARD + BRIDGE)
+    wait_carrier("t0", "t1", "br0")
     write("lab.yaml", LAB)
     netloom("up", "-q", "lab.yaml").status(0)
     says("ip", "link", "set", "eth2", "alias", "mine")
@@ -145,6 +147,7 @@ def test_a_card_is_a_port_of_another_lab_s_network() -> None:
 def test_what_cannot_be_lent_is_refused() -> None:
     """The way out, a bridge, a bridge's port, one with an address, one that there is not."""
     says("sh", "-ec", CARD + BRIDGE)
+    wait_carrier("t0", "t1", "br0")
     says("ip", "link", "set", "eth2", "master", "br0")
     says("sh", "-ec", "ip link add eth3 type veth peer name x; ip addr add 10.1.0.1/24 dev eth3")
     with no_trace():
@@ -254,6 +257,7 @@ def test_a_card_taken_from_its_bridge_spoils_no_undo() -> None:
 def test_somebody_s_bridge_keeps_its_address_beside_a_card() -> None:
     """A bridge takes the lowest of its ports': the card is a port of one of ours."""
     says("sh", "-ec", CARD + BRIDGE)
+    wait_carrier("t0", "t1", "br0")
     says("ip", "link", "set", "eth2", "address", "02:00:00:00:00:01")
     write("lab.yaml", LAB.replace("subnet", "from: br0, subnet"))
     before = says("ip", "-br", "link", "show", "br0")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hosts.host import on_a_host
+from tests.hosts.host import on_a_host, wait_carrier
 from tests.hosts.netloom import ended, netloom, write
 from tests.hosts.programs import says
 from tests.hosts.witness import no_trace
@@ -38,6 +38,7 @@ ip link set vnet0 master virbr0 up
 def test_members_are_ports_of_a_bridge_that_is_there() -> None:
     """They reach each other and the bridge's own address; `down` takes the ports, and no more."""
     says("sh", "-ec", BRIDGE)
+    wait_carrier("virbr0", "vnet0", "guest")
     write("shop.yaml", LAB)
 
     with no_trace():
@@ -61,6 +62,7 @@ def test_members_are_ports_of_a_bridge_that_is_there() -> None:
 def test_what_is_no_segment_of_ours_to_change_is_refused() -> None:
     """No such bridge, no bridge at all, an address to be guessed, a key that is not ours."""
     says("sh", "-ec", BRIDGE)
+    wait_carrier("virbr0", "vnet0", "guest")
     with no_trace():
         for change, said in (
             (("virbr0", "virbr1"), "the host has no bridge `virbr1`"),

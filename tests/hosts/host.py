@@ -49,6 +49,17 @@ on_a_host = on(a_host, "netns", "ip", "veth", "bridge")
 """Run a test as root of a host of its own, in an empty folder."""
 
 
+def wait_carrier(*links: str) -> None:
+    """Wait until links have their carrier, and what the kernel makes with it (addrconf_notify)."""
+    routes = [f"ff00::/8 dev {link} " for link in links]
+
+    def has_carrier() -> bool:
+        there = says("ip", "-6", "route", "show", "table", "all")
+        return all(route in there for route in routes)
+
+    wait_for(has_carrier)
+
+
 def _settled() -> bool:
     links, routes = says("ip", "-o", "link"), says("ip", "-6", "route", "show", "table", "all")
     return links.count("state UP") == 2 and all(
