@@ -196,6 +196,17 @@ def test_where_the_record_is_lost_routes_go_with_the_lab_s_links_and_others_are_
     netloom("verify", "lb").stdout("lb  is as it was applied\n").status(0)
 
 
+@pytest.mark.parametrize("lose", ["rm -rf DIR", "echo x > DIR/record"])
+@on_a_host
+def test_a_lab_with_a_way_out_whose_record_is_lost_leaves_nothing_on_the_host(lose: str) -> None:
+    """Its table of nft bears its mark, and so do its links; its shared settings have notes."""
+    write("fl.yaml", FL)
+    with no_trace():
+        netloom("up", "-q", "fl.yaml").status(0)
+        says("sh", "-ec", lose.replace("DIR", "/run/netloom/labs/fl"))
+        netloom("down", "-q", "fl").status(0)
+
+
 @on_a_host
 def test_up_takes_a_lab_whose_record_is_lost_over_with_the_routes_through_its_links() -> None:
     """Those go with the links in any case, so they are as good as marked."""

@@ -16,6 +16,7 @@ from netloom.host.journal import Record
 from netloom.host.machine import Machine
 from netloom.host.scope import Scope, scope_of
 from netloom.host.this import ThisMachine
+from netloom.model.marks import ruleset_of
 from netloom.model.objects import HOST, Desired, Netns, is_kept
 from netloom.model.snapshot import Snapshot
 from netloom.plan.diff import teardown
@@ -35,7 +36,7 @@ def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Re
         assert row is not None
         scope = _scope(there, machine)
         snapshot = machine.observe(scope)
-        if there.state is State.ABSENT and not (scope.names or snapshot.netns[HOST].passages):
+        if there.state is State.ABSENT and not (scope.names or _is_on_host(snapshot)):
             journal.forget()
             return None
         plan = teardown(snapshot)
@@ -49,6 +50,11 @@ def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Re
         return Report(lab, plan, snapshot.asked, time.monotonic() - begun, notes)
 
 
+def _is_on_host(snapshot: Snapshot) -> bool:
+    host = snapshot.netns[HOST]
+    return bool(host.passages or host.rulesets or host.links)
+
+
 def _lost_note(key: str) -> str:
     return f"what `{key}` was before is not known any more, its note could not be read: it stays"
 
@@ -60,8 +66,9 @@ def _scope(there: Known, machine: Machine) -> Scope:
     marked = Desired(netns={name: Netns() for name in machine.marked(there.lab)})
     fence = replace(there.fence, states=(*there.states, marked), by_mark=True)
     scope = scope_of(fence)
+    rulesets = {**scope.rulesets, HOST: frozenset({ruleset_of(there.lab)})}
     # ufw keeps exceptions over a reboot, when nothing else is remembered of the lab.
-    return replace(scope, walls=True)
+    return replace(scope, walls=True, rulesets=rulesets)
 
 
 def _unpublished(there: Known, machine: Machine) -> frozenset[str]:
