@@ -10,6 +10,7 @@ from netloom.engine.dependents import dependents_first
 from netloom.engine.files import DEFAULT_FILE
 from netloom.engine.remembered import labs
 from netloom.engine.report import Report
+from netloom.engine.untouched import untouched
 from netloom.host.this import ThisMachine
 
 
@@ -24,12 +25,12 @@ def down_command(lab: str, *, every: bool, force: bool, quiet: bool) -> None:
     """Take a lab down, and leave nothing."""
     from netloom.engine.down import down as take_down
 
-    with refusals():
+    with refusals(), untouched():
         names = dependents_first(ThisMachine()) if every else [lab_meant(lab)]
     troubles = []
     for name in names:
         try:
-            with refusals():
+            with refusals(), untouched():
                 report = None if is_down(name) else take_down(name, force=force)
         except Stop as stop:
             if not every:
@@ -66,7 +67,7 @@ def verify_command(lab: str, *, as_json: bool) -> None:
     from netloom.engine.verify import shared as shared_with
     from netloom.render.text import plan_text
 
-    with refusals():
+    with refusals(), untouched():
         name = lab_meant(lab)
         found = None if is_down(name) else verify(name)
         elsewhere = moved(name) if found else None

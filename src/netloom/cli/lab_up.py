@@ -11,6 +11,7 @@ from netloom.cli.output import answer, progress, refusals, tell, write
 from netloom.engine.draft import plan
 from netloom.engine.files import load, load_stdin
 from netloom.engine.report import Report
+from netloom.engine.untouched import untouched
 from netloom.engine.up import TIMEOUT, up
 from netloom.model.objects import HOST, Desired, Netns, is_kept
 from netloom.plan.steps import NetnsAdd
@@ -38,7 +39,7 @@ def _load(file: str) -> Source:
 )
 def up_command(file: str, *, verbose: bool, quiet: bool, timeout: float) -> None:
     """Make it so; twice does nothing."""
-    with refusals():
+    with refusals(), untouched():
         source = _load(file)
         with progress("up") as shown:
             waiting = None if quiet else tell
@@ -117,7 +118,7 @@ def _attempt(lab: str, desired: Desired) -> str | None:
 )
 def plan_command(file: str, *, form: str, as_json: bool) -> None:
     """Show what `up` would change."""
-    with refusals():
+    with refusals(), untouched():
         found = plan(_load(file))
     if form == "ip":
         from netloom.render.shell import script

@@ -5,13 +5,14 @@ import os
 from netloom.cli.grammar import Option, Verb, verb
 from netloom.cli.output import answer, refusals, write
 from netloom.engine.remembered import ANOTHERS, labs
+from netloom.engine.untouched import untouched
 from netloom.render.counted import counted
 
 
 @verb("labs", Option("--json", key="as_json", says="Print JSON."))
 def labs_command(*, as_json: bool) -> None:
     """List the labs that are up."""
-    with refusals():
+    with refusals(), untouched():
         rows = labs()
     if as_json:
         import json

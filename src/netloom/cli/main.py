@@ -21,7 +21,6 @@ COMPLETING = "_NETLOOM_COMPLETE"
 def main() -> None:
     """Run the command line; every end has its exit status and its sentence."""
     kernel.in_program = False
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # it is ours
     words = sys.argv[1:]
     if COMPLETING in os.environ:
         from netloom.cli.completion import answer
@@ -32,24 +31,32 @@ def main() -> None:
 
         sys.exit(like_ip(words, named=False))
     try:
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # it is ours
         status = _run(words)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 141
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - this is where all of them end
+        status = _failed(error)
+    sys.exit(status)
+
+
+def _failed(error: Exception) -> int:
+    """Tell what ended a verb, and return the exit status; raises it where that is asked for."""
+    try:
         from netloom.cli.output import Stop
         from netloom.errors import FAILURES, failure
-
-        if isinstance(error, Stop):
-            status = _end(error.message, error.status)
-        elif isinstance(error, FAILURES):
-            status = _end(f"the machine refused: {failure(error)}", 1)
-        elif os.environ.get("NETLOOM_TRACEBACK"):
-            raise
-        else:
-            hint = "hint: NETLOOM_TRACEBACK=1 shows where; please report it"
-            status = _end(f"netloom has a bug: {type(error).__name__}: {error}\n{hint}", 70)
-    sys.exit(status)
+    except (ImportError, OSError, MemoryError):  # what would tell of it cannot be loaded, either
+        os.write(2, f"the machine refused: {error}\n".encode(errors="backslashreplace"))
+        return 1
+    if isinstance(error, Stop):
+        return _end(error.message, error.status)
+    if isinstance(error, FAILURES):
+        return _end(f"the machine refused: {failure(error)}", 1)
+    if os.environ.get("NETLOOM_TRACEBACK"):
+        raise error
+    hint = "hint: NETLOOM_TRACEBACK=1 shows where; please report it"
+    return _end(f"netloom has a bug: {type(error).__name__}: {error}\n{hint}", 70)
 
 
 def _run(words: "Sequence[str]") -> int:

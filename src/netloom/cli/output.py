@@ -54,13 +54,19 @@ def tell(line: str) -> None:
 
 
 def answer(text: str) -> None:
-    """Print an answer, on standard output."""
-    print(_harmless(text), flush=True)  # noqa: T201
+    """Print an answer, on standard output; raises `Stop` where it cannot be written."""
+    write(f"{_harmless(text)}\n")
 
 
 def write(text: str) -> None:
-    """Print what programs read, on standard output, as it is."""
-    print(text, end="", flush=True)  # noqa: T201
+    """Print what programs read, on standard output, as it is; raises `Stop` as `answer` does."""
+    try:
+        print(text, end="", flush=True)  # noqa: T201
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # what was asked for is done: this is about nothing else
+        message = f"cannot write on standard output: {error.strerror}"
+        raise Stop(message, TRIED) from error
 
 
 def _harmless(text: str) -> str:

@@ -7,6 +7,7 @@ from netloom.cli.lab_names import LAB, lab_meant
 from netloom.cli.output import REFUSED, Stop, answer, refusals, tell
 from netloom.cli.wires import begun, list_moves, undo_last
 from netloom.engine.files import DEFAULT_FILE, lab_name
+from netloom.engine.untouched import untouched
 from netloom.host.this import ThisMachine
 from netloom.render.counted import counted
 from netloom.render.text import plan_text
@@ -27,7 +28,8 @@ def undo_command(lab: str, *, moves: bool, listed: bool) -> None:
         if moves or (not lab and _is_of_a_move()):
             _undo_move(listed=listed)
             return
-        name = lab_meant(lab)
+        with untouched():
+            name = lab_meant(lab)
         if listed:
             from netloom.engine.remembered import pasts
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from netloom.engine.state import known
+from netloom.engine.untouched import untouched
 from netloom.errors import Unavailable
 from netloom.host.machine import Machine
 from netloom.model.objects import Desired, End, Link
@@ -40,6 +41,7 @@ def _is_bridge(end: End, snapshot: Snapshot) -> bool:
     return link is not None and link.kind.takes_ports
 
 
+@untouched()
 def dependents_first(machine: Machine) -> list[str]:
     """Return all labs in an order in which they can be taken down: who has joined another first."""
     every = machine.labs()

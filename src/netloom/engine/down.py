@@ -10,6 +10,7 @@ from netloom.engine.dependents import refuse_to_cut_off
 from netloom.engine.report import Report, forged_notes
 from netloom.engine.state import Known, State, known
 from netloom.engine.transaction import Change, carry_out, members
+from netloom.engine.untouched import untouched
 from netloom.errors import Unavailable
 from netloom.host.brake import brake
 from netloom.host.journal import Record
@@ -22,6 +23,7 @@ from netloom.model.snapshot import Snapshot
 from netloom.plan.diff import teardown
 
 
+@untouched()
 def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Report | None:
     """Take a lab down and leave nothing of it; None if it is not up.
 

@@ -10,6 +10,7 @@ from netloom.engine.collisions import names_of_others, routes_of_others
 from netloom.engine.files import absolute, read_files
 from netloom.engine.report import forged_notes
 from netloom.engine.state import Known, known
+from netloom.engine.untouched import untouched
 from netloom.errors import Problem, TopologyError, Unavailable
 from netloom.host.machine import Machine
 from netloom.host.scope import scope_of
@@ -42,6 +43,7 @@ class Draft(Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
+@untouched()
 def plan(source: Source, machine: Machine | None = None) -> Draft:
     """Return what `up` would change, and change nothing."""
     machine = machine or ThisMachine()

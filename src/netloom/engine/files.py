@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from netloom.engine.state import known
+from netloom.engine.untouched import untouched
 from netloom.errors import Path as ProblemPath
 from netloom.errors import Problem, TopologyError, Unavailable
 from netloom.host.sources import Sources
@@ -63,6 +64,7 @@ def default_name(file: str) -> str:
     return os.path.basename(folder) if name == DEFAULT_FILE else os.path.splitext(name)[0]
 
 
+@untouched()
 def lab_name(text: str, machine: "Machine") -> str:
     """Return the lab that LAB means: a name, or a FILE (with `/`, `.yaml`, `.yml`, `.json`).
 

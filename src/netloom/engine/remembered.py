@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from netloom.engine.state import Known, State, known
+from netloom.engine.untouched import untouched
 from netloom.host.rundir import Anothers
 from netloom.host.this import ThisMachine
 from netloom.model.objects import Netns
@@ -36,6 +37,7 @@ class Running(NamedTuple):
     namespaces: int
 
 
+@untouched()
 def pasts(lab: str, machine: "Machine | None" = None) -> list[Past]:
     """Return the states that `undo` can go back to, newest first."""
     return [
@@ -44,6 +46,7 @@ def pasts(lab: str, machine: "Machine | None" = None) -> list[Past]:
     ]
 
 
+@untouched()
 def labs(machine: "Machine | None" = None) -> list[Running]:
     """Return all labs that something is remembered of, also where that cannot be read."""
     machine = machine or ThisMachine()

@@ -13,7 +13,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netloom.engine.state import Back, Known, Row
-from netloom.errors import Interrupted, KernelError, NetloomError, Refused, Unavailable
+from netloom.errors import (
+    FAILURES,
+    Interrupted,
+    KernelError,
+    NetloomError,
+    Refused,
+    Unavailable,
+    failure,
+)
 from netloom.host import journal as memory
 from netloom.host.brake import Brake
 from netloom.host.journal import Journal, Pending, Record
@@ -123,11 +131,13 @@ def _commit(change: Change, journal: Journal, made: Identities) -> list[Refused]
             number = journal.push(record and replace(record, desired=_before(change)))
         known_by = change.snapshot.identified(change.goal.desired, made)
         journal.commit(replace(change.goal, identities=known_by))
-    except OSError as error:
+    except FAILURES as error:
         if number:
-            journal.pop(number)
-        cause = KernelError(error.errno or 0, f"write {journal.dir}")
-        return [Refused("remember what was done", cause, remedy=f"make room for {journal.dir}")]
+            with suppress(OSError):
+                journal.pop(number)
+        cause = failure(error)
+        remedy = f"make room for {journal.dir}" if cause.errno == errno.ENOSPC else ""
+        return [Refused("remember what was done", cause, remedy=remedy)]
     if change.undone:
         with suppress(OSError):  # it stays in the list: to go there again is no change
             journal.pop(change.undone)
@@ -160,8 +170,8 @@ def _lead_back(
             record = change.known.record
             journal.abort(record and replace(record, identities=known_by))
         return tuple(error.step for error in applied.refused), applied.notes
-    except (NetloomError, OSError, MemoryError, RuntimeError) as error:
-        return (f"what was done before it, since leading back met: {_cause(error)}",), ()
+    except (NetloomError, *FAILURES) as error:
+        return (f"what was done before it, since leading back met: {error}",), ()
 
 
 def _before(change: Change) -> Desired:
@@ -261,18 +271,10 @@ def _apply(plan: Plan, orders: Orders, machine: Machine) -> _Applied:
         rest = tuple(step for step in plan if not isinstance(step, RunStop))
         done = machine.apply(_cutting(kept, orders.snapshot, rest), orders)
         return _Applied(refused + done.refused, kept, done.made)
-    except (Unavailable, OSError, MemoryError, RuntimeError) as error:
-        refused.append(Refused("carry it out", _cause(error)))
+    except (Unavailable, *FAILURES) as error:
+        cause = KernelError(0, "", str(error)) if isinstance(error, Unavailable) else failure(error)
+        refused.append(Refused("carry it out", cause))
     return _Applied(refused, kept)
-
-
-def _cause(error: Exception) -> KernelError:
-    """Return what a call was refused with; without an errno of its own it was want of something."""
-    if isinstance(error, KernelError):
-        return error
-    wanting = errno.ENOMEM if isinstance(error, MemoryError) else errno.EAGAIN
-    number = error.errno if isinstance(error, OSError) else None
-    return KernelError(number or wanting, "", "" if number else str(error))
 
 
 def _cutting(kept: Iterable[str], snapshot: Snapshot, plan: Plan) -> Plan:

@@ -11,6 +11,7 @@ from netloom.engine.report import Report, forged_notes
 from netloom.engine.state import Goal, Known, known
 from netloom.engine.taken import refuse_taken
 from netloom.engine.transaction import Change, carry_out
+from netloom.engine.untouched import untouched
 from netloom.errors import Unavailable
 from netloom.host import journal as memory
 from netloom.host.brake import brake
@@ -26,6 +27,7 @@ from netloom.plan.diff import diff
 from netloom.topology.lend import hindrances
 
 
+@untouched()
 def undo(
     lab: str, machine: Machine | None = None, *, waiting: Waiting | None = None
 ) -> Report | None:

@@ -11,7 +11,8 @@ from netloom.engine.files import absolute
 from netloom.engine.report import Report
 from netloom.engine.state import known
 from netloom.engine.transaction import Change, Progress, carry_out
-from netloom.errors import Interrupted
+from netloom.engine.untouched import untouched
+from netloom.errors import FAILURES, Interrupted, NotReady, Unavailable
 from netloom.host.brake import Brake, brake
 from netloom.host.journal import Record
 from netloom.host.machine import Machine
@@ -24,6 +25,7 @@ TIMEOUT = 30.0
 """Seconds that commands may take to become ready."""
 
 
+@untouched()
 def up(  # noqa: PLR0913 - what a caller may say and be told
     source: Source,
     machine: Machine | None = None,
@@ -52,9 +54,13 @@ def up(  # noqa: PLR0913 - what a caller may say and be told
             left = f"`{lab}` stays up, with commands that are not ready yet"
             where = next((name for name, one in desired.netns.items() if one.commands), "NS")
             raise Interrupted(f"interrupted; {left} (netloom logs {where})") from None
+        except (Unavailable, *FAILURES) as error:  # the change is over: nothing is led back
+            waited = time.monotonic() - begun
+            raise NotReady(f"it cannot be waited for: {error}", waited) from error
     return replace(report, seconds=report.seconds + time.monotonic() - begun)
 
 
+@untouched()
 def make(  # noqa: PLR0913 - the same
     source: Source,
     machine: Machine,

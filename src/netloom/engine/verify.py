@@ -6,6 +6,7 @@ from netloom.engine.draft import with_passages
 from netloom.engine.report import Verified, forged_notes
 from netloom.engine.state import State, known
 from netloom.engine.taken import shared_ports
+from netloom.engine.untouched import untouched
 from netloom.errors import Unavailable
 from netloom.host.machine import Machine
 from netloom.host.scope import scope_of
@@ -17,6 +18,7 @@ from netloom.topology.parse import parse
 from netloom.topology.uplink import moved as way_moved
 
 
+@untouched()
 def verify(lab: str, machine: Machine | None = None) -> Verified | None:
     """Return what `up` would have to do so that all is as it was applied; None if it is not up.
 
@@ -46,6 +48,7 @@ def observed(lab: str, machine: Machine) -> Snapshot:
     return machine.observe(scope_of(there.fence, making))
 
 
+@untouched()
 def moved(lab: str, machine: Machine | None = None) -> str | None:
     """Return what is to say if the way out of a lab is another by now, else None."""
     machine = machine or ThisMachine()
@@ -57,6 +60,7 @@ def moved(lab: str, machine: Machine | None = None) -> str | None:
     return way_moved(topology, record.held.closed, machine.outside(there.fence))
 
 
+@untouched()
 def shared(lab: str, machine: Machine | None = None) -> list[str]:
     """Return who has a port as well that a lab publishes, in a sentence for each."""
     machine = machine or ThisMachine()

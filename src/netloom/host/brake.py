@@ -7,7 +7,7 @@ Mustn't: swallow an interrupt: whoever holds the brake asks it afterwards, and u
 import os
 import signal
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import FrameType
 from typing import Any
 
@@ -41,7 +41,8 @@ class Brake:
         """Let go of that."""
         event, self._event = self._event, -1
         if event >= 0:
-            os.close(event)
+            with suppress(OSError):
+                os.close(event)
 
     @property
     def pulled(self) -> bool:
@@ -72,14 +73,16 @@ class brake:  # noqa: N801 - a context manager that reads as a verb
             elif callable(handler) or (handler is not signal.SIG_IGN and not self.only_handled):
                 self._before[number] = handler
         for number in self._before:
-            signal.signal(number, self.handle.pull)
+            with suppress(OSError):
+                signal.signal(number, self.handle.pull)
         return self.handle
 
     def __exit__(self, *_: object) -> None:
         """Leave all signals to whom they were; the one that raises, Ctrl-C, comes last."""
         self._own.close()
         for number, handler in reversed(self._before.items()):
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+            with suppress(OSError):  # what was done is done
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 class held_back(brake):  # noqa: N801

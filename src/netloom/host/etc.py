@@ -118,7 +118,7 @@ class Etc:
         try:
             self._link(target, netns)
         except OSError as error:
-            if self.folder == ETC_DIR and error.errno in _UNWRITABLE:
+            if self.folder == ETC_DIR and error.errno in _UNWRITABLE and not _is_writable():
                 self.folder = OWN_ETC_DIR
                 self._first.clear()
                 self.set_etc(netns, digest)
@@ -180,6 +180,11 @@ class Etc:
                     os.unlink(path)
 
 
+def _is_writable() -> bool:
+    """Whether links can stand in /etc; else a refusal is about more than one of them."""
+    return os.access(ETC_DIR if is_dir(ETC_DIR) else os.path.dirname(ETC_DIR), os.W_OK)
+
+
 def _is_dead(path: str) -> bool:
     """Whether a link was left by a lab that went with a reboot: into our folder, to nothing."""
     target = _target(path)
@@ -215,7 +220,12 @@ def _replace(target: str, path: str, beside: str) -> None:
     with suppress(FileNotFoundError):
         os.unlink(beside)
     os.symlink(target, beside)
-    os.rename(beside, path)
+    try:
+        os.rename(beside, path)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(beside)
+        raise
 
 
 def tidy() -> None:

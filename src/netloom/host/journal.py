@@ -17,7 +17,6 @@ too: no trace.
 /run is no tmpfs everywhere, so everything carries the boot id.
 """
 
-import fcntl
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -29,8 +28,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netloom.errors import Unavailable
-from netloom.host.reservations import HOST_DIR, OwnNote, Waiting
-from netloom.host.rundir import LABS_DIR, RUN_DIR, check_own, lab_dir, make_lab_dir, remove_tree
+from netloom.host.lablock import LabLock
+from netloom.host.reservations import OwnNote, Waiting
+from netloom.host.rundir import (
+    LABS_DIR,
+    RUN_DIR,
+    check_own,
+    lab_dir,
+    make_lab_dir,
+    remove_tree,
+)
 from netloom.kernel import modes
 from netloom.kernel.files import exists, is_dir
 from netloom.kernel.procfs import boot_id
@@ -148,7 +155,7 @@ class Journal:
         """Remember which lab; nothing is read or made yet."""
         self.lab = lab
         self.dir = lab_dir(lab)
-        self._lock = -1
+        self._lock = LabLock(lab)
         self.host = OwnNote(lab, f"{self.dir}/host.new")
 
     def __enter__(self) -> Self:
@@ -157,23 +164,8 @@ class Journal:
 
         make_run_writable()
         check_own(RUN_DIR, LABS_DIR, self.dir)
-        while True:
-            try:
-                self._lock = _opened_dir(self.lab)
-            except Unavailable:
-                self._tidy()
-                raise
-            try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(self._lock)
-                reason = f"another netloom is changing the lab `{self.lab}`"
-                raise Unavailable(reason, "try again when it has finished") from None
-            with suppress(FileNotFoundError):
-                # Whoever held it before may have removed the folder: then this lock locks nothing.
-                if os.stat(self.dir).st_ino == os.fstat(self._lock).st_ino:
-                    return self
-            os.close(self._lock)
+        self._lock.take()
+        return self
 
     def __exit__(
         self,
@@ -182,16 +174,9 @@ class Journal:
         trace: TracebackType | None,
     ) -> None:
         """Remove the folders that are empty, and let go of the locks."""
-        self.host.unlock()
-        self._tidy()
-        os.close(self._lock)
-        self._lock = -1
-
-    def _tidy(self) -> None:
-        with suppress(OSError):
-            for folder in (f"{self.dir}/files", self.dir, LABS_DIR, HOST_DIR, RUN_DIR):
-                with suppress(FileNotFoundError):
-                    os.rmdir(folder)
+        with suppress(OSError):  # what was done is done
+            self.host.unlock()
+        self._lock.let_go()
 
     def lock_host(self, stopped: Callable[[], bool], waiting: Waiting | None = None) -> None:
         """Have other labs wait that look for what is free on the host, until `begin` or the end.
@@ -271,25 +256,35 @@ class Journal:
                 with suppress(OSError):
                     self.host.reserve(held)
             for digest in new:
-                remove_tree(f"{files}/{digest}")
-                remove_tree(f"{files}/{digest}.new")
+                with suppress(OSError):  # it goes with the lab
+                    remove_tree(f"{files}/{digest}")
+                    remove_tree(f"{files}/{digest}.new")
             reason = f"cannot write below {self.dir}: {error.strerror}"
             raise Unavailable(reason, "a change begins on disk: make room there") from error
 
     def commit(self, record: Record) -> None:
-        """Put on disk what is applied now; the change is over."""
+        """Put on disk what is applied now; raises `OSError` where that cannot be.
+
+        With that the change is over: what is of no use any more, and stays, harms nobody.
+        """
         self._write("record", msgspec.json.encode(record))
-        self._forget("pending")
-        self._drop_folders(record.desired)
-        with suppress(OSError):  # without room it says too much, which takes nothing from anybody
+        with suppress(OSError):
+            self._forget("pending")
+        with suppress(OSError):
+            self._drop_folders(record.desired)
+        with suppress(OSError):
             self.host.reserve(reserved_by([record.desired], record.ports))
 
     def abort(self, record: Record | None) -> None:
-        """Note that the change has been undone: what was applied before it holds again."""
+        """Note that the change has been undone: what was applied before it holds again.
+
+        Raises `OSError` where that cannot be noted.
+        """
         if record is None:
             self.forget()
         else:
             self.commit(record)
+            self._forget("pending")  # if that could not be: with it, this record is not the last
 
     def forget(self) -> None:
         """Forget the lab: nothing of it is left on the machine; nor of a file half written.
@@ -377,19 +372,6 @@ def _written_by(data: bytes) -> str | None:
 
 def _newer(version: int) -> str:
     return f"a newer netloom wrote it (version {version})"
-
-
-def _opened_dir(lab: str) -> int:
-    folder = lab_dir(lab)
-    while True:
-        try:
-            make_lab_dir(lab)
-            return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except FileNotFoundError:  # another netloom removed it in between
-            continue
-        except OSError as error:
-            reason = f"cannot make {folder}: {error.strerror}"
-            raise Unavailable(reason, f"what netloom remembers stands in {RUN_DIR}") from error
 
 
 def empty(desired: Desired) -> bool:

@@ -23,7 +23,7 @@ import msgspec
 from msgspec import Struct
 
 from netloom.errors import Interrupted, Unavailable
-from netloom.host.rundir import LABS_DIR, RUN_DIR, lab_dir
+from netloom.host.rundir import LABS_DIR, RUN_DIR, lab_dir, remove_empty
 from netloom.kernel import modes
 from netloom.kernel.procfs import boot_id, file_of, locks
 from netloom.model.reservation import Reservation
@@ -123,9 +123,9 @@ class OwnNote:
             os.truncate(self._path, 0)
             self._empty = True
             return
-        with suppress(OSError):  # no note, or not the last
+        with suppress(FileNotFoundError):
             os.unlink(self._path)
-            os.rmdir(HOST_DIR)
+            remove_empty(HOST_DIR)
 
     def lock(self, stopped: Callable[[], bool], waiting: Waiting | None = None) -> None:
         """Have other labs wait that look for what is free on the host, until `unlock`.
@@ -140,11 +140,13 @@ class OwnNote:
                 self._folder, self._empty = _locked(self.lab, stopped, waiting)
 
     def unlock(self) -> None:
-        """Let others look; twice is no harm."""
-        if self._folder >= 0:
-            fcntl.flock(self._folder, fcntl.LOCK_UN)  # a fork may have it as well
-            os.close(self._folder)
-            self._folder = -1
+        """Let others look; twice is no harm. Raises `OSError` if an empty note stays."""
+        folder, self._folder = self._folder, -1
+        if folder >= 0:
+            with suppress(OSError):
+                fcntl.flock(folder, fcntl.LOCK_UN)  # a fork may have it as well
+            with suppress(OSError):
+                os.close(folder)
             if self._empty:
                 self._remove()
 
@@ -169,9 +171,17 @@ def _locked(lab: str, stopped: Callable[[], bool], waiting: Waiting | None) -> t
         except FileNotFoundError:
             raise
         except OSError as error:
+            _remove_if_empty(f"{HOST_DIR}/{lab}")
             raise Unavailable(f"cannot write in {HOST_DIR}: {error.strerror}") from error
         stack.pop_all()
         return folder, is_empty
+
+
+def _remove_if_empty(note: str) -> None:
+    with suppress(OSError):
+        if os.stat(note).st_size == 0:
+            os.unlink(note)
+    remove_empty(HOST_DIR)
 
 
 def _wait(folder: int, stopped: Callable[[], bool], waiting: Waiting | None) -> None:

@@ -5,14 +5,16 @@ of files, environments and output of commands. What others may have written into
 whoever could write there would be obeyed by the next `undo`.
 """
 
+import errno
 import os
-from contextlib import suppress
 
 from netloom.errors import Unavailable
 from netloom.kernel import modes
 
 RUN_DIR = "/run/netloom"
 LABS_DIR = f"{RUN_DIR}/labs"
+_IN_USE = {errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY}
+_TRIES = 2
 
 
 class Anothers(Unavailable):
@@ -41,9 +43,36 @@ def check_own(*folders: str, kind: type[Unavailable] = Unavailable) -> None:
 
 
 def remove_tree(top: str) -> None:
-    """Remove a folder of ours with all in it, as far as it goes (`shutil` takes 2 ms to load)."""
-    for folder, _, files in os.walk(top, topdown=False):
-        with suppress(OSError):
+    """Remove a folder of ours with all in it (`shutil` takes 2 ms to load).
+
+    It goes as far as it can; raises `OSError` for the first that is left.
+    """
+    left: list[OSError] = []
+    for folder, _, files in os.walk(top, topdown=False, onerror=left.append):
+        try:
             for file in files:
                 os.unlink(f"{folder}/{file}")
             os.rmdir(folder)
+        except OSError as error:
+            left.append(error)
+    for each in left:
+        if not isinstance(each, FileNotFoundError):
+            raise each
+
+
+def remove_empty(*folders: str) -> None:
+    """Remove folders, each within the next, as long as they are empty or gone.
+
+    Whoever does that goes, and nobody comes back for it: what is refused is tried once more.
+    """
+    for folder in folders:
+        for _ in range(_TRIES):
+            try:
+                os.rmdir(folder)
+            except FileNotFoundError:
+                break
+            except OSError as error:
+                if error.errno in _IN_USE:
+                    return
+            else:
+                break

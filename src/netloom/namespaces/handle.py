@@ -7,6 +7,7 @@ nowhere, so every handle is checked when it is made and never again.
 
 import fcntl
 import os
+from errno import ENOTTY
 
 from netloom.errors import Unavailable
 from netloom.kernel.closing import Closing
@@ -128,7 +129,12 @@ def _netns_at(path: str) -> int | None:
     if os.stat(path).st_dev != os.stat(_OWN).st_dev:
         return None
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    if _kind(fd) == CLONE_NEWNET:
+    try:
+        kind = _kind(fd)
+    except OSError:
+        os.close(fd)
+        raise
+    if kind == CLONE_NEWNET:
         return fd
     os.close(fd)
     return None
@@ -137,5 +143,7 @@ def _netns_at(path: str) -> int | None:
 def _kind(fd: int) -> int:
     try:
         return fcntl.ioctl(fd, _NS_GET_NSTYPE)
-    except OSError:  # unmounted since we looked: ENOTTY
-        return 0
+    except OSError as error:
+        if error.errno != ENOTTY:
+            raise
+        return 0  # unmounted since we looked
