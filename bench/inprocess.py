@@ -11,10 +11,10 @@ import time
 from bench.star import topology
 from netloom.engine.down import down
 from netloom.engine.up import up
+from netloom.host.local import ThisMachine
 from netloom.host.machine import Applied, Orders
-from netloom.host.this import ThisMachine
+from netloom.language.parse import parse
 from netloom.plan.steps import Plan
-from netloom.topology.parse import parse
 
 
 def apply_star(n: int) -> dict[str, float]:

@@ -20,7 +20,7 @@ TESTS = 200
 ONE = """
 import statistics, time
 from netloom import Lab, parse
-from netloom.lab.probes import probe
+from netloom.api.probes import probe
 topology = parse("links: [[a:eth0 10.0.0.1/24, b:eth0 10.0.0.2/24]]")
 def one():
     begun = time.perf_counter()

@@ -5,48 +5,48 @@ The names below are promised; each is imported when it is first used, so `import
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from netloom.engine.files import load as load
+    from netloom.api.attach import netns as netns
+    from netloom.api.attach import observe as observe
+    from netloom.api.builder import Network as Network
+    from netloom.api.builder import Wire as Wire
+    from netloom.api.expectations import Outcome as Outcome
+    from netloom.api.lab import Lab as Lab
+    from netloom.api.namespace import Netns as Netns
+    from netloom.api.partitions import Change as Change
+    from netloom.api.probes import Journey as Journey
+    from netloom.engine.topology_file import load as load
     from netloom.errors import NetloomError as NetloomError
     from netloom.errors import NotReady as NotReady
     from netloom.errors import Problem as Problem
     from netloom.errors import Refused as Refused
     from netloom.errors import TopologyError as TopologyError
     from netloom.errors import Unavailable as Unavailable
-    from netloom.lab.building import Network as Network
-    from netloom.lab.building import Wire as Wire
-    from netloom.lab.expectations import Outcome as Outcome
-    from netloom.lab.found import netns as netns
-    from netloom.lab.found import observe as observe
-    from netloom.lab.live import Lab as Lab
-    from netloom.lab.member import Netns as Netns
-    from netloom.lab.partitions import Change as Change
-    from netloom.lab.probes import Journey as Journey
+    from netloom.language.parse import parse as parse
+    from netloom.language.topology import Topology as Topology
+    from netloom.model.lab_state import Snapshot as Snapshot
     from netloom.model.objects import Desired as Desired
-    from netloom.model.snapshot import Snapshot as Snapshot
-    from netloom.topology.parse import parse as parse
-    from netloom.topology.topology import Topology as Topology
 
 _PLACES = {
-    "Change": "netloom.lab.partitions",
+    "Change": "netloom.api.partitions",
     "Desired": "netloom.model.objects",
-    "Journey": "netloom.lab.probes",
-    "Lab": "netloom.lab.live",
-    "Netns": "netloom.lab.member",
+    "Journey": "netloom.api.probes",
+    "Lab": "netloom.api.lab",
+    "Netns": "netloom.api.namespace",
     "NetloomError": "netloom.errors",
-    "Network": "netloom.lab.building",
+    "Network": "netloom.api.builder",
     "NotReady": "netloom.errors",
-    "Outcome": "netloom.lab.expectations",
+    "Outcome": "netloom.api.expectations",
     "Problem": "netloom.errors",
     "Refused": "netloom.errors",
-    "Snapshot": "netloom.model.snapshot",
-    "Topology": "netloom.topology.topology",
+    "Snapshot": "netloom.model.lab_state",
+    "Topology": "netloom.language.topology",
     "TopologyError": "netloom.errors",
     "Unavailable": "netloom.errors",
-    "Wire": "netloom.lab.building",
-    "load": "netloom.engine.files",
-    "netns": "netloom.lab.found",
-    "observe": "netloom.lab.found",
-    "parse": "netloom.topology.parse",
+    "Wire": "netloom.api.builder",
+    "load": "netloom.engine.topology_file",
+    "netns": "netloom.api.attach",
+    "observe": "netloom.api.attach",
+    "parse": "netloom.language.parse",
 }
 
 __all__ = sorted(_PLACES)  # noqa: PLE0605 - it is a list of text; a test freezes it

@@ -7,7 +7,7 @@ A command lives for a moment, so nothing is spent on memory: the collector of cy
 the end the process goes without taking itself apart (10 ms of the 70 that a start costs).
 
 Ctrl-C ends it as it ends `ip`: by the signal itself, not by an exception that may come up anywhere.
-What must not be torn apart catches it meanwhile (`host/brake.py`).
+What must not be torn apart catches it meanwhile (`host/cancel.py`).
 """
 
 # The C half of `signal`, which Python has loaded by now; the other half costs 4 ms.

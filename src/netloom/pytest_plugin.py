@@ -16,10 +16,10 @@ import pytest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from netloom.lab.evidence import Watched
-    from netloom.lab.live import Lab
-    from netloom.topology.parse import Source
-    from netloom.topology.topology import Topology
+    from netloom.api.evidence import Watched
+    from netloom.api.lab import Lab
+    from netloom.language.parse import Source
+    from netloom.language.topology import Topology
 
     Said = str | Path | Topology | Source | None
 
@@ -92,9 +92,9 @@ def _marked(request: pytest.FixtureRequest) -> "Said":
 def _lab(request: pytest.FixtureRequest, topology: "Said") -> "Iterator[Lab]":
     """Make a lab, skip or fail where this machine cannot, and see that nothing of it is left."""
     _check(request.config)
-    from netloom.lab.evidence import Watched
-    from netloom.lab.leaks import Leaks
-    from netloom.lab.live import Lab
+    from netloom.api.evidence import Watched
+    from netloom.api.lab import Lab
+    from netloom.api.leaks import Leaks
 
     watched = Watched(Lab(topology))
     request.node.stash.setdefault(_LABS, []).append(watched)
@@ -112,7 +112,7 @@ def _check(config: pytest.Config) -> None:
     """Skip, or fail if told to be strict, where this machine makes no labs."""
     if _REFUSED not in config.stash:
         from netloom.errors import Unavailable
-        from netloom.namespaces.place import outer
+        from netloom.namespaces.context import outer
 
         config.stash[_REFUSED] = ""
         try:
@@ -163,7 +163,7 @@ def _let_go(item: pytest.Item) -> None:
 
 def _look_closer(item: pytest.Item, report: pytest.TestReport, watched: "list[Watched]") -> None:
     """Keep the evidence of a failure, and open a shell if that was asked for."""
-    from netloom.lab import evidence
+    from netloom.api import evidence
 
     top = Path(item.config.rootpath, item.config.getoption("--netloom-evidence"))
     said = str(report.longrepr)

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from netloom import Lab
+from netloom.api.evidence import name_of
+from netloom.api.leaks import Leaks
 from netloom.kernel import syscalls
-from netloom.lab.evidence import name_of
-from netloom.lab.leaks import Leaks
 from tests.hosts.machine import on_a_machine
 from tests.hosts.programs import FORBIDDEN, in_own_root, plainly, python, ran
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from netloom import Lab, Unavailable
-from netloom.lab.closer import _CLOSER
-from netloom.lab.recording import Recording
+from netloom.api.processes.socket_closer import _CLOSER
+from netloom.api.recording import Recording
 from netloom.wire.pcapng import Interface, Packet, Statistics, decode
 from tests.hosts.programs import plainly, python, ran
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netloom import Lab, Network, Topology, TopologyError, Wire, parse
+from netloom.language.topology import Namespace
 from netloom.plan.diff import diff
-from netloom.topology.topology import Namespace
 from tests.hosts.programs import plainly, python, ran
 
 pytestmark = pytest.mark.needs("userns", "veth", "bridge")

@@ -383,9 +383,9 @@ def test_of_two_labs_that_make_one_namespace_the_second_is_told_of_the_first() -
 
 BLIND = """
 from msgspec.structs import replace
-from netloom.host.rootless import porter
-look = porter.look
-porter.look = lambda *asked: replace(look(*asked), taken=())
+from netloom.host.rootless import outer_agent
+look = outer_agent.look
+outer_agent.look = lambda *asked: replace(look(*asked), taken=())
 """
 """Has an `up` miss what came right after it looked."""
 

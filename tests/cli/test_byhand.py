@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from netloom.namespaces import names
-from netloom.namespaces.belonging import group_of
-from netloom.namespaces.ending import Ended, end
-from netloom.namespaces.gone import Gone
+from netloom.namespaces.deletion import Gone
 from netloom.namespaces.handle import open_name
-from netloom.namespaces.holding import identity
 from netloom.namespaces.monitor import changes, watch
+from netloom.namespaces.ownership import group_of
+from netloom.namespaces.references import identity
+from netloom.namespaces.terminate import Ended, end
 from tests.hosts.machine import on_a_machine
 from tests.hosts.netloom import Ended as End
 from tests.hosts.netloom import Warm, command, ended, netloom

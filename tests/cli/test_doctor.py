@@ -15,8 +15,8 @@ import pytest
 from netloom.errors import KernelError
 from netloom.host.rootless.trials import NOBODY, tun_lacking
 from netloom.kernel import syscalls
-from netloom.namespaces.refusals import judged
-from netloom.namespaces.settings import Settings
+from netloom.namespaces.userns_diagnosis import judged
+from netloom.namespaces.userns_limits import Settings
 from tests.hosts.host import on_a_host
 from tests.hosts.machine import on_a_machine
 from tests.hosts.netloom import netloom

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netloom.errors import Unavailable
-from netloom.host.boot import escaped, template, unescaped, unit_of
+from netloom.host.systemd import escaped, template, unescaped, unit_of
 from tests.hosts.host import on_a_host
 from tests.hosts.netloom import Warm, write
 from tests.hosts.programs import ran, says

@@ -472,7 +472,7 @@ Endpoint = 192.0.2.1:51820
 """
 STAND_IN = """
 import sys
-from netloom.host.isolated.run import Asked, run_with
+from netloom.host.isolated.command import Asked, run_with
 from netloom.model.objects import End, Link, Veth
 from netloom.wire.rtnetlink import Peer, link_add
 

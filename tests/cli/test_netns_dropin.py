@@ -593,7 +593,7 @@ def test_numbers_are_read_as_strtol_reads_them(text: str) -> None:
 
 def test_it_starts_with_little() -> None:
     """What needs no socket imports none: neither click nor msgspec."""
-    ours = "netloom.cli.netns, netloom.namespaces.view, netloom.namespaces.run"
+    ours = "netloom.cli.netns, netloom.namespaces.mounts, netloom.namespaces.run"
     code = f"import {ours}\nprint(*sys.modules)"
     paths = [str(SRC), *LIBRARIES]
     done = run((sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {paths}\n{code}"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from netloom.host.rundir import RUN_DIR
+from netloom.host.store.rundir import RUN_DIR
 from tests.hosts.host import on_a_host
 from tests.hosts.netloom import Warm, ended, netloom, write
 from tests.hosts.programs import living

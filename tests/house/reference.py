@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
+from netloom.cli.did_you_mean import SYNONYMS
 from netloom.cli.help import text_of
-from netloom.cli.suggest import SYNONYMS
 from netloom.cli.verbs import VERBS, command
-from netloom.topology import keys, vocabulary
-from netloom.topology.shapes import Anything, Choice, Key, Many, Named, Record, Shape, Word
-from netloom.topology.topology import INTERNET, POOL
+from netloom.language import keys, scalar_types
+from netloom.language.schema_types import Anything, Choice, Key, Many, Named, Record, Shape, Word
+from netloom.language.topology import INTERNET, POOL
 from netloom.values import RESERVED
 from tests.house.transcripts import PAGES, ROOT, played
 
@@ -111,7 +111,7 @@ def _list(shape: Many) -> str:
 
 
 def _words() -> str:
-    words = (word for word in vars(vocabulary).values() if isinstance(word, Word))
+    words = (word for word in vars(scalar_types).values() if isinstance(word, Word))
     rows: dict[tuple[str, str], None] = {}
     for word in words:
         if word.says != word.name and word.read is not str and word not in _UNBUILT:
@@ -120,11 +120,11 @@ def _words() -> str:
 
 
 _UNBUILT = (
-    vocabulary.PORT,
-    vocabulary.DELAY,
-    vocabulary.RATE,
-    vocabulary.SHARE,
-    vocabulary.INTERFACE,
+    scalar_types.PORT,
+    scalar_types.DELAY,
+    scalar_types.RATE,
+    scalar_types.SHARE,
+    scalar_types.INTERFACE,
 )
 
 

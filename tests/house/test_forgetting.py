@@ -18,7 +18,7 @@ from typing import get_args
 import pytest
 
 from netloom.model.objects import WORDS, Kind, Link, Netns
-from netloom.plan.scratch import Scratch
+from netloom.plan.mutable import Scratch
 from netloom.plan.steps import InNetns, LinkSet, LinkStep, NetnsStep, OnLink, Step
 
 ROOT = Path(__file__).parents[2]
@@ -207,7 +207,13 @@ KIND = """class Vlan(Struct, frozen=True, tag="vlan"):
 
 """
 TABLES = {
-    *("host/carry.py", "host/worker.py", "plan/effect.py", "render/shell.py", "render/text.py"),
+    *(
+        "host/apply/execute.py",
+        "host/apply/executor.py",
+        "plan/simulate.py",
+        "render/script.py",
+        "render/text.py",
+    ),
 }
 """Where each step has its line."""
 COMPLAINT = re.compile(r"^src/netloom/(\S+?):(\d+): error: (.*)", re.MULTILINE)

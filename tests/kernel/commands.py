@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from netloom.host.commands import ending, launch, processes
+from netloom.host.commands import launch, processes, stop
 from netloom.host.commands.processes import Command
-from netloom.host.commands.ready import wait_ready
+from netloom.host.commands.wait_ready import wait_ready
 from tests.hosts.machine import become_a_machine, on
 from tests.hosts.programs import says
 
@@ -28,7 +28,7 @@ def a_lab() -> Iterator[None]:
     try:
         yield
     finally:
-        assert ending.stop(LAB, grace=0) == []
+        assert stop.stop(LAB, grace=0) == []
         shutil.rmtree(processes.logs_dir(LAB), ignore_errors=True)
         assert not list(Path("/run/netloom").rglob("run/*"))
 

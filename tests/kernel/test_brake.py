@@ -2,7 +2,7 @@
 
 import signal
 
-from netloom.host.brake import brake, held_back
+from netloom.host.cancel import brake, held_back
 
 
 def test_signals_are_told_to_whom_they_are_for() -> None:

@@ -13,7 +13,7 @@ import pytest
 from netloom.namespaces.enter import enter
 from netloom.namespaces.handle import open_name
 from netloom.plan.steps import Plan, SysctlSet
-from netloom.render.shell import commands
+from netloom.render.script import commands
 from tests.hosts.machine import on_a_machine, wait_for
 from tests.hosts.netns import Netns
 from tests.hosts.programs import ran, says

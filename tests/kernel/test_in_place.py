@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from netloom.engine import front as engine
+from netloom.language.parse import parse
 from netloom.namespaces.enter import enter
 from netloom.namespaces.handle import open_name
-from netloom.topology.parse import parse
 from tests.kernel.worlds_made import MACHINE, alone, ip
 
 pytestmark = pytest.mark.needs("netns", "veth", "bridge", "ip")

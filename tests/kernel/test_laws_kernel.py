@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from netloom.engine import front as engine
 from netloom.engine.state import known
-from netloom.host.journal import Journal, Record
-from netloom.host.journal import change as change_note
 from netloom.host.machine import Orders
+from netloom.host.store.journal import Journal, Record
+from netloom.host.store.journal import change as change_note
+from netloom.model.lab_state import Snapshot
 from netloom.model.objects import Desired
-from netloom.model.snapshot import Snapshot
 from netloom.plan.diff import diff
-from netloom.plan.effect import after
+from netloom.plan.simulate import after
 from netloom.plan.steps import Plan
 from netloom.render.text import line
 from tests.kernel.worlds_made import MACHINE, MADE, alone, differing, host, scope, seen, source

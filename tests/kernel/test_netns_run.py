@@ -12,7 +12,7 @@ import pytest
 
 from netloom.errors import KernelError
 from netloom.kernel import procfs, syscalls
-from netloom.namespaces import names, view
+from netloom.namespaces import mounts, names
 from netloom.namespaces.handle import open_pid, open_self
 from tests.hosts.machine import etc_file, mount_points, on_a_machine
 from tests.hosts.programs import EXEC, in_own_root, plainly, python, ran, says
@@ -361,8 +361,8 @@ def test_etc_is_bound_by_a_thread_with_mounts_of_its_own() -> None:
     seen = []
 
     def inside() -> None:
-        view.own_mounts("web")
-        assert view.bind_etc("web") == []
+        mounts.own_mounts("web")
+        assert mounts.bind_etc("web") == []
         seen.append(Path("/etc/hosts").read_text())
 
     thread = threading.Thread(target=inside)

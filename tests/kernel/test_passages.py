@@ -5,10 +5,10 @@ import shutil
 import pytest
 
 from netloom.errors import KernelError, Unavailable
-from netloom.host.walls.passages import check, put, read, remove
+from netloom.host.firewall.exceptions import check, put, read, remove
 from netloom.kernel import syscalls
-from netloom.model.walls import Flow, Passage, Through, Walls, comment_of
-from netloom.plan.passages import passages
+from netloom.model.firewall import Flow, Passage, Through, Walls, comment_of
+from netloom.plan.firewall_exceptions import passages
 from tests.hosts.machine import on_a_machine
 from tests.hosts.programs import ran, says
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from netloom.errors import Unavailable
-from netloom.host.commands import ending, launch, processes
-from netloom.host.commands.keeper import KEEPER
-from netloom.host.commands.ready import wait_ready
+from netloom.host.commands import launch, processes, stop
+from netloom.host.commands.supervisor import KEEPER
+from netloom.host.commands.wait_ready import wait_ready
 from netloom.kernel import procfs
 from netloom.kernel.procfs import boot_id
 from tests.hosts.machine import etc_file, on_a_machine
@@ -49,19 +49,21 @@ FORKS = {
 
 AS_A_PLAIN_USER = """
 import os
-from netloom.host.commands import ending, launch, processes, ready
+from netloom.host.commands import launch, processes
+from netloom.host.commands import stop
+from netloom.host.commands import wait_ready
 from netloom.namespaces import names
-from netloom.namespaces.cover import make_run_writable
+from netloom.namespaces.private_run import make_run_writable
 make_run_writable()
 names.prepare()
 names.create('web')
 text = "(setsid sleep 1000 &) & sleep 0.05; echo done; sleep 1000"
 command = processes.Command('web', 'it', ('sh', '-c', text), ready='log/done')
 launch.start('lab', [(command, '')])
-ready.wait_ready('lab', [command], 10)
+wait_ready.wait_ready('lab', [command], 10)
 print(processes.running('lab')['web', 'it'].state)
 print(*processes.tail('lab', 'web', 'it'))
-print(ending.stop('lab'))
+print(stop.stop('lab'))
 print([pid for pid in os.listdir('/proc') if pid.isdecimal() and pid != str(os.getpid())
     and os.path.exists(f'/proc/{pid}/ns/net') and os.stat(f'/proc/{pid}').st_uid == os.getuid()
     and 'sleep 1000' in open(f'/proc/{pid}/cmdline').read().replace(chr(0), ' ')])
@@ -265,7 +267,7 @@ def test_whatever_it_forked_is_ended(text: str) -> None:
     begin(command(f"{text}\nsleep 0.05; echo done\nwhile :; do sleep 0.05; done", ready="log/done"))
     found = [keeper(), *pids()]
 
-    assert ending.stop(LAB, grace=0.3) == []
+    assert stop.stop(LAB, grace=0.3) == []
 
     assert len(found) > 1
     assert [pid for pid in [*found, *pids()] if lives(pid)] == []
@@ -279,7 +281,7 @@ def test_one_that_is_another_process_each_time_is_ended() -> None:
     mark = processes.runs(LAB)[0].mark
 
     began = time.monotonic()
-    assert ending.stop(LAB, grace=0.1) == []
+    assert stop.stop(LAB, grace=0.1) == []
 
     assert time.monotonic() - began < SOON / 4
     assert mark not in ran("sh", "-c", "cat /proc/[0-9]*/environ 2>/dev/null", check=False).stdout
@@ -296,7 +298,7 @@ def test_who_heeds_sigterm_has_time_for_it() -> None:
     log = processes.log_path(LAB, "web", "it")
 
     began = time.monotonic()
-    assert ending.stop(LAB, grace=SOON) == []
+    assert stop.stop(LAB, grace=SOON) == []
 
     assert time.monotonic() - began < SOON / 2
     assert Path(log).read_text() == "done\nbye\n"
@@ -309,7 +311,7 @@ def test_many_stubborn_commands_take_one_grace() -> None:
     begin(*(command(text, name=f"n{number}", ready="log/done") for number in range(20)))
 
     began = time.monotonic()
-    assert ending.stop(LAB, grace=0.2) == []
+    assert stop.stop(LAB, grace=0.2) == []
 
     assert time.monotonic() - began < 20 * 0.2
 
@@ -319,7 +321,7 @@ def test_who_belongs_to_a_command_is_known_before() -> None:
     """So `down` can tell what it will end from what users started in the same namespace."""
     begin(command("sleep 1000 & echo pid $!; echo pid $$; echo done; wait", ready="log/done"))
 
-    assert ending.members(LAB) == dict.fromkeys(pids(), ("web", "it"))
+    assert stop.members(LAB) == dict.fromkeys(pids(), ("web", "it"))
 
 
 @in_a_lab
@@ -327,10 +329,10 @@ def test_only_those_named_are_ended() -> None:
     """The other commands of the lab go on, and so does a command of another lab."""
     begin(command("exec sleep 1000", name="one"), command("exec sleep 1000", name="two"))
 
-    assert ending.stop(LAB, frozenset({("web", "one")})) == []
+    assert stop.stop(LAB, frozenset({("web", "one")})) == []
 
     assert list(processes.running(LAB)) == [("web", "two")]
-    assert ending.stop("another") == []
+    assert stop.stop("another") == []
     assert processes.running(LAB)["web", "two"].state == "running"
 
 
@@ -368,7 +370,7 @@ def test_without_its_keeper_a_tree_is_still_ended() -> None:
     kill_keeper()
 
     assert processes.running(LAB)["web", "it"].state == "lost"
-    assert ending.stop(LAB, grace=0.3) == []
+    assert stop.stop(LAB, grace=0.3) == []
 
     assert len(found) == 3
     assert [pid for pid in found if lives(pid)] == []
@@ -384,7 +386,7 @@ def test_a_mark_alone_ends_nobody() -> None:
     inside = subprocess.Popen(("ip", "netns", "exec", "web", "sleep", "1000"))
     kill_keeper()
 
-    assert ending.stop(LAB) == []
+    assert stop.stop(LAB) == []
 
     try:
         assert [elsewhere.poll(), inside.poll()] == [None, None]
@@ -401,7 +403,7 @@ def test_a_number_that_is_used_again_proves_nothing(other: str) -> None:
     with subprocess.Popen(("sleep", "1000")) as bystander:
         begin(command("exec sleep 1000"))
         kill_keeper()
-        ending.stop(LAB)
+        stop.stop(LAB)
         begin(command("true"))
         (run,) = processes.runs(LAB)
         start = int(Path(f"/proc/{bystander.pid}/stat").read_text().rpartition(")")[2].split()[19])
@@ -415,7 +417,7 @@ def test_a_number_that_is_used_again_proves_nothing(other: str) -> None:
             Path(run.folder, "asked").write_text(json.dumps(asked))
 
         assert processes.running(LAB)["web", "it"].state == "lost"
-        assert ending.stop(LAB) == []
+        assert stop.stop(LAB) == []
 
         assert bystander.poll() is None
         bystander.kill()
@@ -433,7 +435,7 @@ def test_what_was_only_announced_is_forgotten() -> None:
     Path(processes.runs_dir(LAB), "half").mkdir()
 
     assert processes.running(LAB)["web", "it"].state == "not started"
-    assert ending.stop(LAB) == []
+    assert stop.stop(LAB) == []
 
     assert not os.path.exists(processes.runs_dir(LAB))
 
@@ -444,7 +446,7 @@ def test_a_keeper_that_comes_late_starts_nothing() -> None:
     os.makedirs(processes.logs_dir(LAB))
     os.makedirs(processes.runs_dir(LAB))
     order = launch._order(LAB, command("touch /run/started"), "digest", "boot")
-    assert ending.stop(LAB) == []
+    assert stop.stop(LAB) == []
 
     trouble = launch._launch(LAB, marshal.dumps([order]), launch._spawn)
 
@@ -474,7 +476,7 @@ def test_killed_anywhere_nothing_is_lost(call: str, when: int) -> None:
     with subprocess.Popen(("strace", "-f", "-o", "/dev/null", *inject, *shell, *program)) as traced:
         Path("/run/report").read_bytes()  # until nobody is between fork and exec
 
-        assert ending.stop(LAB, grace=0.5) == []
+        assert stop.stop(LAB, grace=0.5) == []
 
         traced.wait(SOON)  # until none of those traced is left
     mark = f"{processes.MARK}={order['env'][processes.MARK]}"
@@ -515,7 +517,7 @@ def test_what_became_of_a_command_is_told(text: str, state: str, status: int | N
 def test_a_second_start_has_a_log_of_its_own_behind_the_first() -> None:
     """The file goes on, and what is shown begins with the last start."""
     begin(command("echo first"), command("echo other", name="other"))
-    ending.stop(LAB)
+    stop.stop(LAB)
     begin(command("echo second; echo third", ready="log/third"))
 
     assert Path(processes.log_path(LAB, "web", "it")).read_text() == "first\nsecond\nthird\n"
@@ -531,4 +533,4 @@ def test_a_command_of_the_host_stays_where_netloom_is() -> None:
     begin(command("readlink /proc/self/ns/net; echo done", netns="host", ready="log/done"))
 
     assert printed(netns="host")[0] == os.readlink("/proc/thread-self/ns/net")
-    assert ending.stop(LAB) == []
+    assert stop.stop(LAB) == []

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from netloom.errors import NotReady, Unavailable
-from netloom.host.commands import ending, launch, processes
-from netloom.host.commands.ready import wait_ready
+from netloom.host.commands import launch, processes, stop
+from netloom.host.commands.wait_ready import wait_ready
 from netloom.kernel import sockets
 from netloom.namespaces.enter import enter
 from netloom.namespaces.handle import open_name
@@ -151,7 +151,7 @@ def test_a_text_is_found_wherever_it_was_cut() -> None:
 def test_what_was_printed_by_an_earlier_start_does_not_count() -> None:
     """A log goes on from start to start, and each is read from where it began."""
     begin(command("echo ready; exec sleep 1000", ready="log/ready"))
-    ending.stop(LAB)
+    stop.stop(LAB)
     wanted = command("exec sleep 1000", ready="log/ready")
     begin(wanted, wait=False)
 

@@ -7,7 +7,7 @@ routes before rules, and an edit of a running lab comes to the same.
 import pytest
 
 from netloom.engine import front as engine
-from netloom.topology.parse import parse
+from netloom.language.parse import parse
 from tests.kernel.worlds_made import MACHINE, alone, host, ip
 
 pytestmark = pytest.mark.needs("netns", "veth", "bridge", "ip")

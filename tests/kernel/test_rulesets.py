@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from netloom.errors import Unavailable
-from netloom.host.walls.rulesets import (
+from netloom.host.firewall.rulesets import (
     Ruleset,
     Rulesets,
     Text,

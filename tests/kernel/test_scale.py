@@ -9,9 +9,9 @@ import pytest
 
 from netloom.engine import front as engine
 from netloom.kernel.netlink import Rtnetlink
+from netloom.language.parse import parse
 from netloom.namespaces.enter import aside, hop
 from netloom.namespaces.handle import open_name
-from netloom.topology.parse import parse
 from netloom.wire.rtnetlink import get_link, read_links
 from tests.kernel.worlds_made import MACHINE, alone, ip
 

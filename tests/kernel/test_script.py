@@ -6,16 +6,10 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given, settings
 
+from netloom.compile.lower import lower
 from netloom.engine import front as engine
 from netloom.host.sysctl import read
-from netloom.model.objects import HOST, Desired
-from netloom.namespaces.enter import enter
-from netloom.namespaces.handle import open_name
-from netloom.namespaces.names import names
-from netloom.plan.diff import teardown
-from netloom.render.shell import script
-from netloom.topology.lower import lower
-from netloom.topology.topology import (
+from netloom.language.topology import (
     Interface,
     Membership,
     Namespace,
@@ -24,6 +18,12 @@ from netloom.topology.topology import (
     Wire,
     WireEnd,
 )
+from netloom.model.objects import HOST, Desired
+from netloom.namespaces.enter import enter
+from netloom.namespaces.handle import open_name
+from netloom.namespaces.names import names
+from netloom.plan.diff import teardown
+from netloom.render.script import script
 from tests.hosts.programs import ran
 from tests.kernel.worlds_made import LOOKS, MACHINE, MADE, alone, host, ip, seen, source
 from tests.pure.worlds import LAB, Change, changes

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netloom.compile.settings import normal
 from netloom.engine import front as engine
+from netloom.language.parse import parse
 from netloom.plan.steps import Plan
-from netloom.topology.parse import parse
-from netloom.topology.settings import normal
 from tests.hosts.programs import says
 from tests.kernel.worlds_made import MACHINE, MADE, alone
 

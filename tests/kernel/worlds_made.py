@@ -7,15 +7,15 @@ from typing import Any, TypeVar
 
 from hypothesis import Phase, settings
 
-from netloom.host.scope import Scope, scope_of
-from netloom.host.this import ThisMachine
+from netloom.host.local import ThisMachine
+from netloom.host.observe.scope import Scope, scope_of
 from netloom.kernel.loopback import set_lo_up
+from netloom.language.parse import Source, parse
+from netloom.language.topology import Topology
+from netloom.language.unparse import unparse
+from netloom.model.lab_state import Snapshot
 from netloom.model.objects import Desired, Netns
-from netloom.model.snapshot import Snapshot
 from netloom.plan.fence import Fence
-from netloom.topology.parse import Source, parse
-from netloom.topology.topology import Topology
-from netloom.topology.unparse import unparse
 from tests.hosts.machine import a_machine, within
 from tests.hosts.programs import says
 from tests.pure.worlds import LAB

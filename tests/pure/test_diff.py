@@ -3,15 +3,15 @@
 import pytest
 from msgspec.structs import replace
 
+from netloom.compile.expand import Joined
+from netloom.compile.host_ports import Nic
+from netloom.compile.lower import Around, lower
+from netloom.language.parse import parse
+from netloom.model.lab_state import Foreign, Snapshot
 from netloom.model.objects import NOTHING, Desired, End, Netns, Veth
-from netloom.model.snapshot import Foreign, Snapshot
 from netloom.plan.diff import diff, teardown
-from netloom.plan.effect import after
+from netloom.plan.simulate import after
 from netloom.render.text import line
-from netloom.topology.expand import Joined
-from netloom.topology.lend import Nic
-from netloom.topology.lower import Around, lower
-from netloom.topology.parse import parse
 from tests.pure.worlds import bare, made
 
 LAB = """

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 from msgspec.structs import replace
 
+from netloom.model.lab_state import Foreign, Snapshot
 from netloom.model.objects import HOST, Borrowed, End, Link, Netns, Nexthop, Route
-from netloom.model.snapshot import Foreign, Snapshot
 from netloom.plan import steps
-from netloom.plan.effect import after
-from netloom.plan.scratch import Illegal
+from netloom.plan.mutable import Illegal
+from netloom.plan.simulate import after
 from tests.pure.effects import DOES, FAR, LAN, OTHERS, REFUSES, WORLD, W, veth
 
 EMPTY = Snapshot(foreign=Foreign(names=frozenset(OTHERS) - {"a"}, links=OTHERS))

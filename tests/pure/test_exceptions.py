@@ -3,8 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from netloom.model.objects import Netns
-from netloom.model.walls import (
+from netloom.model.firewall import (
     DNS,
     Across,
     Flow,
@@ -19,9 +18,9 @@ from netloom.model.walls import (
     Walls,
     WallTable,
 )
-from netloom.plan.guards import claim
-from netloom.plan.openings import closing, opening
-from netloom.plan.passages import (
+from netloom.model.objects import Netns
+from netloom.plan.exception_commands import closing, opening
+from netloom.plan.firewall_exceptions import (
     flow_of,
     flows,
     missing,
@@ -32,6 +31,7 @@ from netloom.plan.passages import (
     there,
     zone_of,
 )
+from netloom.plan.host_steps import claim
 from netloom.plan.steps import ClaimAdd, PassageAdd
 
 WEB, NAMES = Published("10.1.0.2", "tcp", 80), Published("fd00::2", "udp", 53)

@@ -4,7 +4,9 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
+from netloom.model.firewall import Flow, Passage
 from netloom.model.identity import Identities, Identity
+from netloom.model.lab_state import GivenLink, Snapshot
 from netloom.model.marks import HOST_PROTOCOL, link_mark, port_mark
 from netloom.model.objects import (
     HOST,
@@ -18,8 +20,6 @@ from netloom.model.objects import (
     Route,
     Veth,
 )
-from netloom.model.snapshot import GivenLink, Snapshot
-from netloom.model.walls import Flow, Passage
 from netloom.plan.fence import UNKNOWN, Fence
 
 MINE, OTHERS = 101, 202

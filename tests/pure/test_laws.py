@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from netloom.model.objects import HOST, NOTHING, Netns
 from netloom.plan.diff import diff, teardown
-from netloom.plan.effect import after
-from netloom.render.shell import commands
+from netloom.plan.simulate import after
+from netloom.render.script import commands
 from netloom.render.text import line
 from tests.pure.worlds import Change, bare, changes, made
 

@@ -2,15 +2,15 @@
 
 import pytest
 
+from netloom.compile.etc_files import digest_of
+from netloom.compile.host_part import Occupied
+from netloom.compile.host_ports import Nic
+from netloom.compile.ifnames import short_name
+from netloom.compile.lower import SHARD, Around, Lowered, lower
 from netloom.errors import TopologyError
+from netloom.language.parse import parse
 from netloom.model.facts import HostSubnet
 from netloom.model.objects import HOST, Addr, Bridge, Desired, File, Nexthop, Route
-from netloom.topology.etc import digest_of
-from netloom.topology.ifnames import short_name
-from netloom.topology.lend import Nic
-from netloom.topology.lower import SHARD, Around, Lowered, lower
-from netloom.topology.onhost import Occupied
-from netloom.topology.parse import parse
 
 
 def lowered(text: str, around: Around | None = None) -> Lowered:

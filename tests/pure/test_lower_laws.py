@@ -4,15 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from netloom.compile.expand import Fabric, expand
+from netloom.compile.host_part import published, takes_part
+from netloom.compile.lower import Around, lower
 from netloom.errors import Problem, TopologyError
+from netloom.language.parse import parse
+from netloom.language.topology import Membership, Namespace, Network, Topology, Wire, WireEnd
+from netloom.language.unparse import unparse
 from netloom.model.objects import HOST, NOTHING, Desired, Loopback, Veth
 from netloom.model.reservation import Reservation, reserved_by
-from netloom.topology.expand import Fabric, expand
-from netloom.topology.lower import Around, lower
-from netloom.topology.onhost import published, takes_part
-from netloom.topology.parse import parse
-from netloom.topology.topology import Membership, Namespace, Network, Topology, Wire, WireEnd
-from netloom.topology.unparse import unparse
 from netloom.values import contains, family
 from tests.pure.topologies import topologies
 from tests.pure.worlds import Change, bare, changes, made, worlds

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from netloom.compile.expand import Joined
+from netloom.compile.host_part import Occupied
+from netloom.compile.host_ports import Nic
+from netloom.compile.lower import Around, lower
+from netloom.compile.uplink import Exit, Outside, Taken
 from netloom.errors import TopologyError
+from netloom.language.parse import Source, parse
 from netloom.model.facts import HostSubnet
-from netloom.model.snapshot import Snapshot
+from netloom.model.lab_state import Snapshot
 from netloom.plan.diff import diff
-from netloom.render.shell import script
-from netloom.topology.expand import Joined
-from netloom.topology.lend import Nic
-from netloom.topology.lower import Around, lower
-from netloom.topology.onhost import Occupied
-from netloom.topology.parse import Source, parse
-from netloom.topology.uplink import Exit, Outside, Taken
+from netloom.render.script import script
 
 HERE = Path(__file__).parent / "lowered"
 FILES = sorted((*HERE.glob("*.yaml"), *(HERE.parents[2] / "examples").glob("*.yaml")))

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 import netloom
 from netloom.errors import Mark, Problem, TopologyError
+from netloom.language import topology
 from netloom.model.marks import (
     ALIAS_MAX,
     far_of,
@@ -24,8 +25,7 @@ from netloom.model.marks import (
 )
 from netloom.model.objects import End
 from netloom.model.owner import lab_of
-from netloom.topology import topology
-from netloom.wire import addrs, links, routes, rules, seen
+from netloom.wire import addrs, link_decode, links, routes, rules
 from tests.house.test_floors import FLOOR_OF
 
 ROOT = Path(netloom.__path__[0])
@@ -66,7 +66,7 @@ def test_what_a_topology_says_is_said_by_name() -> None:
 
 def test_what_comes_in_thousands_is_no_work_for_the_collector() -> None:
     """Values of numbers and texts hold nothing that could hold them."""
-    every = structs(addrs, links, routes, rules, seen)
+    every = structs(addrs, links, routes, rules, link_decode)
     seen_often = {each for each in every if each.__name__.startswith("Seen")}
 
     assert seen_often

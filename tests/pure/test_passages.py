@@ -4,7 +4,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netloom.model.walls import (
+from netloom.model.firewall import (
     Across,
     Flow,
     Match,
@@ -19,8 +19,8 @@ from netloom.model.walls import (
     WallTable,
     comment_of,
 )
-from netloom.plan.openings import closing, opening, program
-from netloom.plan.passages import flows, missing, passages, place, standing, there
+from netloom.plan.exception_commands import closing, opening, program
+from netloom.plan.firewall_exceptions import flows, missing, passages, place, standing, there
 from netloom.plan.verdicts import DOCKER_USER, dropped, probes
 
 LAB = Through("red", "lan", "eth0", ("10.100.0.0/24",), (Published("10.100.0.2", "tcp", 80),))

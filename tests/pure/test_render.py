@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from netloom.compile.lower import lower
+from netloom.language.parse import parse
+from netloom.model.firewall import Flow, Passage
 from netloom.model.objects import (
     Addr,
     Borrowed,
@@ -18,13 +21,10 @@ from netloom.model.objects import (
     Rule,
     Veth,
 )
-from netloom.model.walls import Flow, Passage
 from netloom.plan import steps
 from netloom.plan.diff import diff, teardown
-from netloom.render.shell import commands, script
+from netloom.render.script import commands, script
 from netloom.render.text import line, plan_text
-from netloom.topology.lower import lower
-from netloom.topology.parse import parse
 from tests.pure.worlds import bare, made
 
 A, HERE = End("a", "eth0"), End("host", "a")

@@ -4,16 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netloom.compile.addressing import Naming
+from netloom.compile.allocate import allocate
+from netloom.compile.expand import expand
+from netloom.compile.lower import lower
+from netloom.compile.route_words import parse_routes, parse_rule
+from netloom.language.parse import parse
+from netloom.language.topology import POOL, Topology
 from netloom.model.facts import Held
 from netloom.model.objects import Nexthop, Route, Rule
 from netloom.render.text import route_words, rule_words
-from netloom.topology.allocate import allocate
-from netloom.topology.expand import expand
-from netloom.topology.lower import lower
-from netloom.topology.naming import Naming
-from netloom.topology.parse import parse
-from netloom.topology.routes import parse_routes, parse_rule
-from netloom.topology.topology import POOL, Topology
 from tests.pure.worlds import RULES, worlds
 
 LAB = """

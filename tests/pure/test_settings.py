@@ -6,11 +6,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from netloom.compile.lower import lower
+from netloom.compile.settings import normal, settings
 from netloom.errors import TopologyError
+from netloom.language.parse import parse
 from netloom.model.objects import Desired
-from netloom.topology.lower import lower
-from netloom.topology.parse import parse
-from netloom.topology.settings import normal, settings
 
 VECTOR = "net.ipv4.tcp_rmem"
 SET = "net.ipv4.ip_local_reserved_ports"

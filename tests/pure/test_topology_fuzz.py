@@ -4,9 +4,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from netloom.errors import TopologyError, printable
-from netloom.topology.parse import Source, parse
-from netloom.topology.suggest import did_you_mean
-from netloom.topology.unparse import unparse
+from netloom.language.parse import Source, parse
+from netloom.language.suggest import did_you_mean
+from netloom.language.unparse import unparse
 from tests.pure.topologies import topologies
 
 PIECES = st.sampled_from(

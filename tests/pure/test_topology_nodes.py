@@ -7,11 +7,11 @@ import yaml
 from hypothesis import given
 
 from netloom.errors import Mark, Problem, TopologyError
-from netloom.topology import nodes
-from netloom.topology.lines import Lines, decode
-from netloom.topology.nodes import ListNode, Loader, MapNode, Node, TextNode, compose
-from netloom.topology.topology import Topology
-from netloom.topology.unparse import unparse
+from netloom.language import nodes
+from netloom.language.lines import Lines, decode
+from netloom.language.nodes import ListNode, Loader, MapNode, Node, TextNode, compose
+from netloom.language.topology import Topology
+from netloom.language.unparse import unparse
 from tests.pure.topologies import topologies
 
 LOADERS: list[Loader] = [yaml.BaseLoader]

@@ -3,8 +3,8 @@
 import pytest
 
 from netloom.errors import Problem, TopologyError
-from netloom.topology.parse import Source, parse
-from netloom.topology.topology import (
+from netloom.language.parse import Source, parse
+from netloom.language.topology import (
     Interface,
     Membership,
     Namespace,

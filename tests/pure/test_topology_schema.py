@@ -8,12 +8,12 @@ import yaml
 from hypothesis import given
 
 from netloom.errors import TopologyError
-from netloom.topology.keys import TOPOLOGY
-from netloom.topology.parse import parse
-from netloom.topology.schema import json_schema
-from netloom.topology.shapes import Many, Named, Record, Shape
-from netloom.topology.topology import Topology
-from netloom.topology.unparse import unparse
+from netloom.language.keys import TOPOLOGY
+from netloom.language.parse import parse
+from netloom.language.schema import json_schema
+from netloom.language.schema_types import Many, Named, Record, Shape
+from netloom.language.topology import Topology
+from netloom.language.unparse import unparse
 from tests.pure.topologies import topologies
 
 SCHEMA = json_schema()

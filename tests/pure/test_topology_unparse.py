@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netloom.errors import TopologyError
-from netloom.topology.emit import scalar
-from netloom.topology.parse import parse, read
-from netloom.topology.topology import Topology
-from netloom.topology.unparse import unparse
+from netloom.language.emit import scalar
+from netloom.language.parse import parse, read
+from netloom.language.topology import Topology
+from netloom.language.unparse import unparse
 from tests.pure.topologies import topologies
 
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netloom.compile.lower import lower
 from netloom.errors import TopologyError
-from netloom.topology.lower import lower
-from netloom.topology.parse import parse
+from netloom.language.parse import parse
 
 LAB = """
 networks: {lan: 10.1.0.0/24}

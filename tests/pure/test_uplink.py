@@ -2,12 +2,12 @@
 
 import pytest
 
+from netloom.compile.lower import Around, lower
+from netloom.compile.uplink import Exit, Outside, moved
 from netloom.errors import TopologyError
+from netloom.language.parse import parse
 from netloom.model.facts import Held
 from netloom.model.objects import HOST, Netns
-from netloom.topology.lower import Around, lower
-from netloom.topology.parse import parse
-from netloom.topology.uplink import Exit, Outside, moved
 
 SHOP = """\
 name: shop

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netloom.model.walls import Flow, Match, Verdict, WallChain, WallRule, WallTable
+from netloom.model.firewall import Flow, Match, Verdict, WallChain, WallRule, WallTable
 from netloom.plan.verdicts import (
     DOCKER_USER,
     POLICY,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netloom.errors import TopologyError
-from netloom.topology.wgconf import Peer, Tunnel, read_tunnel
+from netloom.wire.wgquick import Peer, Tunnel, read_tunnel
 
 KEY = "yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk="
 CONF = f"""\

@@ -2,8 +2,8 @@
 
 from hypothesis import strategies as st
 
-from netloom.model.ready import Ready
-from netloom.topology.topology import (
+from netloom.language.scalars import flow_text
+from netloom.language.topology import (
     Flow,
     Interface,
     Membership,
@@ -17,7 +17,7 @@ from netloom.topology.topology import (
     Wire,
     WireEnd,
 )
-from netloom.topology.words import flow_text
+from netloom.model.ready import Ready
 from netloom.values import RESERVED
 
 NETNS_NAMES = ("a", "b", "c1", "web", "no", "010", "null", "r.1", "é-x")

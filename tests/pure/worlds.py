@@ -12,15 +12,9 @@ from typing import NamedTuple, TypeVar
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from netloom.compile.lower import Around, Lowered, lower
 from netloom.errors import Path, Problem, TopologyError
-from netloom.model.facts import Held
-from netloom.model.objects import HOST, Addr, Desired, Link, Loopback, Netns
-from netloom.model.snapshot import Snapshot
-from netloom.plan.diff import diff
-from netloom.plan.effect import after
-from netloom.plan.sysctls import NO_IPV6, link_of
-from netloom.topology.lower import Around, Lowered, lower
-from netloom.topology.topology import (
+from netloom.language.topology import (
     Addresses,
     Interface,
     Membership,
@@ -30,7 +24,13 @@ from netloom.topology.topology import (
     Wire,
     WireEnd,
 )
-from netloom.topology.unparse import unparse
+from netloom.language.unparse import unparse
+from netloom.model.facts import Held
+from netloom.model.lab_state import Snapshot
+from netloom.model.objects import HOST, Addr, Desired, Link, Loopback, Netns
+from netloom.plan.diff import diff
+from netloom.plan.simulate import after
+from netloom.plan.sysctls import NO_IPV6, link_of
 from netloom.values import bounds, family, from_int, network_of, to_int
 
 _T = TypeVar("_T")

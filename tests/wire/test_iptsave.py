@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netloom.model.walls import Flow, Match, Noted, WallChain, WallRule, WallTable
+from netloom.model.firewall import Flow, Match, Noted, WallChain, WallRule, WallTable
 from netloom.wire.iptsave import parted, prefix_of, tables
 from netloom.wire.ufwrules import noted
 

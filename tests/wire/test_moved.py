@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netloom.wire.attributes import Malformed
-from netloom.wire.moved import (
+from netloom.wire.relocate import (
     addr_again,
     is_near,
     leads_through,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netloom.model.walls import Match, WallRule, WallTable
+from netloom.model.firewall import Match, WallRule, WallTable
 from netloom.wire.nftables import flagged, tables
 
 HEAD = [

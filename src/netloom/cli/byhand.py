@@ -14,7 +14,7 @@ from netloom.errors import FAILURES, NetloomError, failure, printable
 from netloom.namespaces.handle import NoSuchNetns, path_of
 
 if TYPE_CHECKING:
-    from netloom.host.brake import Brake
+    from netloom.host.cancel import Brake
 
 _WORDS = ("add", "attach", "delete", "exec", "help", "identify", "list", "list-id", "monitor")
 
@@ -41,7 +41,7 @@ def ls_command(as_json: bool) -> None:
 @verb("add", Argument("wanted", "NAME...", many=True))
 def add_command(wanted: tuple[str, ...]) -> None:
     """Make namespaces as `ip netns add` does, but with `lo` up."""
-    from netloom.host.brake import brake
+    from netloom.host.cancel import brake
     from netloom.namespaces import names
 
     for name in wanted:
@@ -91,9 +91,9 @@ def _unmade(made: list[str]) -> str:
 def attach_command(name: str, what: str) -> None:
     """Give the namespace of a process, or one at a path, a name that stays when they go."""
     from netloom.cli.who import opened
-    from netloom.host.brake import held_back
+    from netloom.host.cancel import held_back
     from netloom.namespaces import names
-    from netloom.namespaces.links import trap
+    from netloom.namespaces.symlinks import trap
 
     or_stop(lambda: path_of(name), REFUSED)
     if found := trap(name, path_of(name)):
@@ -111,10 +111,10 @@ def attach_command(name: str, what: str) -> None:
 
 
 def _tell_private() -> None:
-    from netloom.namespaces import holder, names
+    from netloom.namespaces import names, userns_session
 
     with suppress(*FAILURES):  # it is done, whatever cannot be seen now
-        if names.private() and not holder.lasts():
+        if names.private() and not userns_session.lasts():
             tell(f"note: {names.NETNS_DIR} is not shared with the machine: seen from here only")
 
 

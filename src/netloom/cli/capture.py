@@ -57,8 +57,8 @@ def capture_command(  # noqa: PLR0913 - an option each
     Without NS:IF it is every interface of the lab, or of all named namespaces; a lab's switch is
     left out, since its members see the same packets. It ends by Ctrl-C, too.
     """
-    from netloom.host.brake import brake
     from netloom.host.byhand.packets import Ears, Ending
+    from netloom.host.cancel import brake
 
     if not packets:
         message = "what is to be captured?\nhint: netloom capture --packets"
@@ -136,13 +136,13 @@ def _open(text: str) -> "Target":
 
 def _every(lab: str, stack: ExitStack) -> "list[Source]":
     """Return all interfaces of a lab, those on the host too, or of all names."""
-    from netloom.engine.files import lab_name
+    from netloom.compile.lower import switch_of
+    from netloom.engine.topology_file import lab_name
     from netloom.host.byhand.packets import Source, links_of
-    from netloom.host.this import ThisMachine
+    from netloom.host.local import ThisMachine
     from netloom.model.objects import HOST
     from netloom.model.owner import lab_of
     from netloom.namespaces import names
-    from netloom.topology.lower import switch_of
 
     lab = lab_name(lab, ThisMachine()) if lab else ""
     found = []

@@ -2,6 +2,8 @@
 
 from typing import assert_never
 
+from netloom.compile.expand import out_of
+from netloom.compile.lower import switch_of
 from netloom.model.objects import (
     Borrowed,
     Bridge,
@@ -14,8 +16,6 @@ from netloom.model.objects import (
     is_kept,
 )
 from netloom.render.counted import counted
-from netloom.topology.expand import out_of
-from netloom.topology.lower import switch_of
 
 
 def unwritten(lab: str, desired: Desired) -> set[str]:

@@ -11,11 +11,11 @@ from typing import NamedTuple
 from netloom.cli.named import reason
 from netloom.cli.output import REFUSED, TRIED, Stop, tell
 from netloom.errors import FAILURES, NetloomError, failure
-from netloom.host.brake import held_back
+from netloom.host.cancel import held_back
 from netloom.namespaces import names
-from netloom.namespaces.belonging import named
 from netloom.namespaces.handle import NETNS_DIR, Handle, open_name, open_self
-from netloom.namespaces.holding import Identity, holders, identity, mounts
+from netloom.namespaces.ownership import named
+from netloom.namespaces.references import Identity, holders, identity, mounts
 
 _SHOWN = 5
 _OTHER_FILES = 100
@@ -43,7 +43,7 @@ def delete(wanted: tuple[str, ...], *, kill: bool, timeout: float | None) -> Non
             _remove(wanted)
             _tell_why(live)  # they are open still: their inodes are nobody else's
             return
-        from netloom.namespaces.gone import Gone
+        from netloom.namespaces.deletion import Gone
 
         gone = stack.enter_context(Gone([each.netns for each in live]))
         _remove(wanted)
@@ -117,7 +117,7 @@ def _check_killable(live: list[_Live], wanted: tuple[str, ...]) -> None:
 
 
 def _kill(live: list[_Live]) -> None:
-    from netloom.namespaces.ending import end
+    from netloom.namespaces.terminate import end
 
     for pid, command, signal, gone in end({each.identity for each in live}):
         word = "ended" if gone else "could not be ended"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from netloom.cli.grammar import Argument, Verb, verb
 from netloom.cli.output import REFUSED, Stop, answer, refusals, tell
-from netloom.engine.files import DEFAULT_FILE, lab_name, load
-from netloom.host import boot
-from netloom.host.brake import held_back
-from netloom.host.this import ThisMachine
-from netloom.topology.suggest import did_you_mean
+from netloom.engine.topology_file import DEFAULT_FILE, lab_name, load
+from netloom.host import systemd
+from netloom.host.cancel import held_back
+from netloom.host.local import ThisMachine
+from netloom.language.suggest import did_you_mean
 
 
 def _enabled(before: Sequence[str], incomplete: str) -> list[str]:  # noqa: ARG001 - a completion
@@ -30,16 +30,16 @@ def enable_command(file: str) -> None:
         plan(source)
         path = str(Path(file).absolute())
         with held_back(deadly=True):
-            told = boot.enable(os.path.normpath(path), _own_words())
+            told = systemd.enable(os.path.normpath(path), _own_words())
     name = source.topology.name
     if not told.changed:
         answer(f"{name}  starts at boot already")
         return
-    answer(f"{name}  will be started at boot: {boot.unit_of(path)}")
+    answer(f"{name}  will be started at boot: {systemd.unit_of(path)}")
     if told.note:
-        tell(f"note: {told.note}: the link in {boot.WANTS} is made by hand")
+        tell(f"note: {told.note}: the link in {systemd.WANTS} is made by hand")
         return
-    answer(f"now   systemctl start {shlex.quote(boot.unit_of(path))}")
+    answer(f"now   systemctl start {shlex.quote(systemd.unit_of(path))}")
 
 
 def _own_words() -> list[str]:
@@ -56,13 +56,13 @@ def disable_command(lab: str) -> None:
     with refusals():
         path = _path(lab)
         with held_back(deadly=True):
-            told = boot.disable(path)
+            told = systemd.disable(path)
         if not told.changed:
             message = f"`{lab}` does not start at boot"
             raise Stop(message, REFUSED)
     answer(f"{lab}  will not be started at boot")
     if told.note:
-        tell(f"note: {told.note}: the link in {boot.WANTS} is removed by hand")
+        tell(f"note: {told.note}: the link in {systemd.WANTS} is removed by hand")
 
 
 def _path(lab: str) -> str:
@@ -87,7 +87,7 @@ def _path(lab: str) -> str:
 def _by_lab() -> dict[str, list[str]]:
     """Return the files that start at boot by the name of the lab that each makes."""
     found: dict[str, list[str]] = {}
-    for path in boot.enabled():
+    for path in systemd.enabled():
         found.setdefault(lab_name(path, ThisMachine()), []).append(path)
     return found
 

@@ -208,7 +208,7 @@ class _Reader:
 
 
 def _with_meant(message: str, name: str, verb: Verb) -> str:
-    from netloom.topology.suggest import did_you_mean
+    from netloom.language.suggest import did_you_mean
 
     meant = did_you_mean(name, [each for option in verb.options for each in option.names])
     return f"{message}: {meant}" if meant else message

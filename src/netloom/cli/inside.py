@@ -92,8 +92,8 @@ def run_command(
     if vpn and (uplink or network or several["publish"]):
         message = "with --vpn its link is the only one: no --uplink, --publish or --network beside"
         raise Stop(message, TROUBLE)
-    from netloom.host.isolated.run import Asked, run_with
-    from netloom.topology.publish import publish
+    from netloom.host.isolated.command import Asked, run_with
+    from netloom.language.publish import publish
     from netloom.values import ip
 
     try:

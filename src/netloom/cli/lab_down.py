@@ -7,11 +7,11 @@ from netloom.cli.grammar import Option, Verb, verb
 from netloom.cli.lab_names import JSON, LAB, QUIET, is_down, lab_meant, print_plan
 from netloom.cli.output import NO, Stop, answer, refusals, tell
 from netloom.engine.dependents import dependents_first
-from netloom.engine.files import DEFAULT_FILE
 from netloom.engine.remembered import labs
 from netloom.engine.report import Report
+from netloom.engine.topology_file import DEFAULT_FILE
 from netloom.engine.untouched import untouched
-from netloom.host.this import ThisMachine
+from netloom.host.local import ThisMachine
 
 
 @verb(

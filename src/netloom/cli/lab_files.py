@@ -3,8 +3,8 @@
 from netloom.cli.grammar import Verb, verb
 from netloom.cli.lab_names import FILE
 from netloom.cli.output import REFUSED, TRIED, Stop, answer, write
-from netloom.engine.files import DEFAULT_FILE, default_name
-from netloom.host.brake import held_back
+from netloom.engine.topology_file import DEFAULT_FILE, default_name
+from netloom.host.cancel import held_back
 
 
 @verb("schema")
@@ -12,7 +12,7 @@ def schema_command() -> None:
     """Print the JSON Schema of topology files."""
     import json
 
-    from netloom.topology.schema import json_schema
+    from netloom.language.schema import json_schema
 
     write(json.dumps(json_schema(), indent=2) + "\n")
 

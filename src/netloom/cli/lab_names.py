@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from netloom.cli.grammar import Argument, Option
 from netloom.cli.output import REFUSED, Stop, write
-from netloom.engine.files import DEFAULT_FILE, lab_name
-from netloom.host.this import ThisMachine
-from netloom.namespaces.holder import is_needed
+from netloom.engine.topology_file import DEFAULT_FILE, lab_name
+from netloom.host.local import ThisMachine
+from netloom.language.suggest import did_you_mean
+from netloom.namespaces.userns_session import is_needed
 from netloom.plan.steps import Plan
-from netloom.topology.suggest import did_you_mean
 
 FILE = Argument("file", "[FILE]", default=DEFAULT_FILE, is_file=True)
 QUIET = Option("-q", "--quiet", says="Say nothing.")

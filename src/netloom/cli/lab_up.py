@@ -9,15 +9,15 @@ from netloom.cli.grammar import Option, Verb, seconds, verb
 from netloom.cli.lab_names import FILE, JSON, QUIET, print_plan
 from netloom.cli.output import answer, progress, refusals, tell, write
 from netloom.engine.draft import plan
-from netloom.engine.files import load, load_stdin
 from netloom.engine.report import Report
+from netloom.engine.topology_file import load, load_stdin
 from netloom.engine.untouched import untouched
 from netloom.engine.up import TIMEOUT, up
+from netloom.language.parse import Source
 from netloom.model.objects import HOST, Desired, Netns, is_kept
 from netloom.plan.steps import NetnsAdd
 from netloom.render.counted import counted
 from netloom.render.text import plan_text, told, touches_host
-from netloom.topology.parse import Source
 
 
 def _load(file: str) -> Source:
@@ -121,7 +121,7 @@ def plan_command(file: str, *, form: str, as_json: bool) -> None:
     with refusals(), untouched():
         found = plan(_load(file))
     if form == "ip":
-        from netloom.render.shell import script
+        from netloom.render.script import script
 
         write(script(found.plan, found.lowered.desired.folders))
     elif as_json:

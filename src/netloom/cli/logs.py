@@ -11,8 +11,8 @@ from netloom.cli.grammar import Argument, Option, Verb, verb
 from netloom.cli.output import REFUSED, Stop
 from netloom.host.commands.printed import Reader
 from netloom.host.commands.processes import logs as logs_of
-from netloom.host.journal import labs
-from netloom.topology.suggest import did_you_mean
+from netloom.host.store.journal import labs
+from netloom.language.suggest import did_you_mean
 
 
 def _every() -> dict[str, list[tuple[str, str]]]:

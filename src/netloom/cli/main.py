@@ -88,7 +88,7 @@ def _is_for_ip(words: list[str]) -> bool:
 
 
 def _unknown(word: str) -> str:
-    from netloom.cli.suggest import meant
+    from netloom.cli.did_you_mean import meant
 
     if word.startswith("-"):
         return f"no such option `{word}`\nhint: netloom --help"

@@ -17,8 +17,8 @@ def namespaces(before: Sequence[str], incomplete: str) -> list[str]:  # noqa: AR
 
 def reason(error: NetloomError) -> str:
     """Return what went wrong, with the name that was perhaps meant."""
+    from netloom.language.suggest import did_you_mean
     from netloom.namespaces import names
-    from netloom.topology.suggest import did_you_mean
 
     if not isinstance(error, NoSuchNetns) or isinstance(error, Stale):
         return str(error)
@@ -50,9 +50,9 @@ def rows(wanted: Iterable[str]) -> list[Row]:
 
 
 def _row(name: str) -> Row:
-    from netloom.namespaces.belonging import lab_here
     from netloom.namespaces.enter import hop
-    from netloom.namespaces.links import link_of
+    from netloom.namespaces.ownership import lab_here
+    from netloom.namespaces.symlinks import link_of
 
     try:
         with open_name(name) as netns:

@@ -17,7 +17,7 @@ from netloom.cli.netns_words import (
 from netloom.errors import KernelError
 from netloom.kernel.netlink import Rtnetlink
 from netloom.namespaces.handle import NETNS_DIR
-from netloom.namespaces.nsid import Known, assign, ids, known, known_as
+from netloom.namespaces.ids import Known, assign, ids, known, known_as
 
 
 def show(asked: Asked, words: Sequence[str]) -> int:  # noqa: ARG001 - a verb

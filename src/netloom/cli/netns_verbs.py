@@ -271,7 +271,7 @@ def _become(argv: "Sequence[str]") -> int:
 
 def switch(name: str) -> bool:
     """Move this process into a namespace with its /sys and /etc, as `ip -n` does; or complain."""
-    from netloom.namespaces import view
+    from netloom.namespaces import mounts
 
     failed = f'Cannot open network namespace "{name}"'
     try:
@@ -282,11 +282,11 @@ def switch(name: str) -> bool:
         finally:
             os.close(fd)
         failed = "unshare failed"
-        view.own_mounts(name)
+        mounts.own_mounts(name)
     except OSError as error:
         complain(f"{failed}: {error.strerror}")
         return False
-    for line in view.bind_etc(name):
+    for line in mounts.bind_etc(name):
         complain(line)
     return True
 

@@ -125,9 +125,9 @@ def _with_sudo() -> str:
 
 def _own_host(said: str) -> str:
     """Return what to add where a plain user asks for what only the machine's host has."""
-    from netloom.namespaces import holder
+    from netloom.namespaces import userns_session
 
-    if "the host" not in said or not holder.lasts():
+    if "the host" not in said or not userns_session.lasts():
         return ""
     return f"\nwithout root the host is one of your own, with `lo` alone: {_with_sudo()}"
 

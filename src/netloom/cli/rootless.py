@@ -11,9 +11,9 @@ from collections.abc import Callable
 from types import FrameType
 
 from netloom.errors import Unavailable
-from netloom.host.brake import SIGNALS, held_back
-from netloom.host.rootless.holder import Holder
-from netloom.namespaces.holder import is_needed
+from netloom.host.cancel import SIGNALS, held_back
+from netloom.host.rootless.session import Holder
+from netloom.namespaces.userns_session import is_needed
 
 
 def enter(*, start: bool) -> Callable[[], None] | None:

@@ -8,7 +8,7 @@ VERBS: dict[str, dict[str, tuple[str, str]]] = {
         "down": ("netloom.cli.lab_down", "take a lab down, and leave nothing"),
         "plan": ("netloom.cli.lab_up", "what would `up` change?"),
         "verify": ("netloom.cli.lab_down", "is it still what was applied?"),
-        "undo": ("netloom.cli.undo", "back to before netloom's last change"),
+        "undo": ("netloom.cli.take_back", "back to before netloom's last change"),
         "labs": ("netloom.cli.labs", "the labs that are up"),
         "logs": ("netloom.cli.logs", "what the commands of a namespace printed"),
         "enable": ("netloom.cli.enable", "start a lab at boot"),

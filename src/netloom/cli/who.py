@@ -12,8 +12,8 @@ from netloom.errors import NetloomError, printable
 from netloom.namespaces.handle import NETNS_DIR, Handle, open_name, open_path, open_pid
 
 if TYPE_CHECKING:
-    from netloom.namespaces.belonging import Owner
-    from netloom.namespaces.holding import Holder
+    from netloom.namespaces.ownership import Owner
+    from netloom.namespaces.references import Holder
 
 
 @contextmanager
@@ -34,7 +34,7 @@ def opened(what: str) -> Iterator[Handle]:
 
 def tell_traps(names: list[str]) -> None:
     """Tell of each name that is only a symbolic link, and what to do instead."""
-    from netloom.namespaces.links import trap
+    from netloom.namespaces.symlinks import trap
 
     for name in names:
         if found := trap(name, f"{NETNS_DIR}/{name}"):
@@ -49,8 +49,8 @@ def tell_traps(names: list[str]) -> None:
 )
 def identify_command(what: str, as_json: bool) -> None:
     """Print all names of a namespace, and whose it is; without an argument, of this one."""
-    from netloom.namespaces.belonging import names_of, owner
-    from netloom.namespaces.holding import identity
+    from netloom.namespaces.ownership import names_of, owner
+    from netloom.namespaces.references import identity
 
     with opened(what or str(os.getpid())) as netns:
         wanted = identity(netns.fd)
@@ -100,7 +100,7 @@ def _facts(whose: "Owner") -> dict[str, object]:
 )
 def pids_command(ns: str, threads: bool, fds: bool, sockets: bool, as_json: bool) -> None:
     """Print the ids of the processes in a namespace; with options, all that hold it, in words."""
-    from netloom.namespaces.holding import holders, identity
+    from netloom.namespaces.references import holders, identity
 
     try:
         with open_name(ns) as netns:

@@ -120,9 +120,9 @@ def _near(text: str) -> "Target":
 
 
 def _end(asked: _Asked, here: "Target", there: "Target") -> "WireEnd":
+    from netloom.compile.ifnames import short_name
     from netloom.host.byhand.wiring import WireEnd
     from netloom.model.objects import Addr
-    from netloom.topology.ifnames import short_name
     from netloom.values import if_name, ip_and_length
 
     link = asked.link or short_name(there.label)
@@ -138,7 +138,7 @@ def _end(asked: _Asked, here: "Target", there: "Target") -> "WireEnd":
 def _lab(target: "Target") -> str | None:
     """Return the lab that a namespace belongs to, None for nobody's."""
     from netloom.host.byhand.endpoint import conversation
-    from netloom.host.cannot_look import looking
+    from netloom.host.observe.cannot_look import looking
     from netloom.model.owner import lab_of
     from netloom.wire.rtnetlink import get_link, read_links
 

@@ -2,15 +2,15 @@
 
 from collections.abc import Collection, Iterator, Mapping
 
+from netloom.compile.lower import Lowered
 from netloom.errors import Problem
 from netloom.host.machine import Machine
+from netloom.model.lab_state import Foreign, Snapshot
 from netloom.model.objects import HOST, Netns, Route, RouteKey
-from netloom.model.snapshot import Foreign, Snapshot
 from netloom.plan.order import route_order
 from netloom.plan.steps import RouteDel
-from netloom.render.shell import command
+from netloom.render.script import command
 from netloom.render.text import protocol_word, route_words
-from netloom.topology.lower import Lowered
 
 
 def names_of_others(

@@ -7,8 +7,8 @@ from netloom.engine.state import known
 from netloom.engine.untouched import untouched
 from netloom.errors import Unavailable
 from netloom.host.machine import Machine
+from netloom.model.lab_state import Snapshot
 from netloom.model.objects import Desired, End, Link
-from netloom.model.snapshot import Snapshot
 from netloom.plan.steps import LinkDel, NetnsDel, Plan
 
 

@@ -12,14 +12,14 @@ from netloom.engine.state import Known, State, known
 from netloom.engine.transaction import Change, carry_out, members
 from netloom.engine.untouched import untouched
 from netloom.errors import Unavailable
-from netloom.host.brake import brake
-from netloom.host.journal import Record
+from netloom.host.cancel import brake
+from netloom.host.local import ThisMachine
 from netloom.host.machine import Machine
-from netloom.host.scope import Scope, scope_of
-from netloom.host.this import ThisMachine
+from netloom.host.observe.scope import Scope, scope_of
+from netloom.host.store.journal import Record
+from netloom.model.lab_state import Snapshot
 from netloom.model.marks import ruleset_of
 from netloom.model.objects import HOST, Desired, Netns, is_kept
-from netloom.model.snapshot import Snapshot
 from netloom.plan.diff import teardown
 
 

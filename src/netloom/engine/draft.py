@@ -6,28 +6,28 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
+from netloom.compile.expand import Joined
+from netloom.compile.host_part import published
+from netloom.compile.lower import BASELINE, FORWARDING, Around, Lowered, lower
+from netloom.compile.uplink import Outside
 from netloom.engine.collisions import names_of_others, routes_of_others
-from netloom.engine.files import absolute, read_files
 from netloom.engine.report import forged_notes
 from netloom.engine.state import Known, known
+from netloom.engine.topology_file import absolute, read_files
 from netloom.engine.untouched import untouched
 from netloom.errors import Problem, TopologyError, Unavailable
+from netloom.host.local import ThisMachine
 from netloom.host.machine import Machine
-from netloom.host.scope import scope_of
-from netloom.host.this import ThisMachine
+from netloom.host.observe.scope import scope_of
+from netloom.language.parse import Source
+from netloom.language.topology import Topology
 from netloom.model.facts import Held
+from netloom.model.firewall import Across, Through
+from netloom.model.lab_state import Snapshot
 from netloom.model.objects import HOST, Desired, Link, Netns, is_kept
 from netloom.model.reservation import Port
-from netloom.model.snapshot import Snapshot
-from netloom.model.walls import Across, Through
 from netloom.plan.diff import diff
 from netloom.plan.steps import Plan
-from netloom.topology.expand import Joined
-from netloom.topology.lower import BASELINE, FORWARDING, Around, Lowered, lower
-from netloom.topology.onhost import published
-from netloom.topology.parse import Source
-from netloom.topology.topology import Topology
-from netloom.topology.uplink import Outside
 
 
 class Draft(Struct, frozen=True):
@@ -100,7 +100,7 @@ def _look(
     except TopologyError as error:
         raise source.error(error.problems) from None
     if lowered.desired.texts:
-        from netloom.engine.firewalls import foretold
+        from netloom.engine.dry_run import foretold
 
         lowered = foretold(source, lowered, machine)
     scope = scope_of(there.fence, lowered.desired)
@@ -132,7 +132,7 @@ def with_passages(
     """Return what is desired, with the exceptions that the host's firewalls make necessary now."""
     if snapshot.walls is None or HOST not in desired.netns:
         return desired
-    from netloom.plan.passages import passages
+    from netloom.plan.firewall_exceptions import passages
 
     found = {passage for each in through for passage in passages(snapshot.walls, each)}
     host = replace(desired.netns[HOST], passages=frozenset(found))

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netloom.engine.state import Known, State, known
 from netloom.engine.untouched import untouched
-from netloom.host.rundir import Anothers
-from netloom.host.this import ThisMachine
+from netloom.host.local import ThisMachine
+from netloom.host.store.rundir import Anothers
 from netloom.model.objects import Netns
 
 if TYPE_CHECKING:

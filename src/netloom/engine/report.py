@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from netloom.model.lab_state import Snapshot
 from netloom.model.objects import Desired
-from netloom.model.snapshot import Snapshot
 from netloom.plan.steps import Plan
 
 

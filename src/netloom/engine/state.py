@@ -1,6 +1,6 @@
 """What is known of a lab when a verb comes to it, and what follows.
 
-Two notes say what is known (`host/journal.py`): the record, which is what was applied last, and a
+Two notes say what is known (`host/store/journal.py`): the record, which is what was applied last, and a
 pending change, which was begun and did not come to its end. Together they are the lab's state, and
 what a verb does follows from that and from nothing else. Per cell: where to, and where back to if
 that is refused or interrupted.
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from msgspec import Struct
 
 from netloom.errors import Unavailable
-from netloom.host.journal import Journal, Pending, Record, Unreadable
+from netloom.host.store.journal import Journal, Pending, Record, Unreadable
 from netloom.model.identity import Identities
 from netloom.model.objects import Desired
 

@@ -22,15 +22,15 @@ from netloom.errors import (
     Unavailable,
     failure,
 )
-from netloom.host import journal as memory
-from netloom.host.brake import Brake
-from netloom.host.journal import Journal, Pending, Record
+from netloom.host.cancel import Brake
+from netloom.host.firewall import connections
 from netloom.host.machine import Holders, Machine, Orders
-from netloom.host.scope import scope_of
-from netloom.host.walls import flows
+from netloom.host.observe.scope import scope_of
+from netloom.host.store import journal as memory
+from netloom.host.store.journal import Journal, Pending, Record
 from netloom.model.identity import Identities
+from netloom.model.lab_state import Snapshot
 from netloom.model.objects import NOTHING, Desired, End, Link, Netns, is_kept
-from netloom.model.snapshot import Snapshot
 from netloom.plan.diff import diff
 from netloom.plan.fence import Fence
 from netloom.plan.steps import LinkDel, NetnsDel, Plan, RunStop
@@ -98,7 +98,7 @@ def _orders(change: Change, stop: Brake, progress: Progress | None) -> Orders:
         lab=change.known.lab,
         snapshot=change.snapshot,
         stopped=lambda: stop.pulled,
-        inside=flows.left(change.known.states, change.goal.desired),
+        inside=connections.left(change.known.states, change.goal.desired),
     )
     if progress is None:
         return orders
@@ -109,7 +109,7 @@ def _orders(change: Change, stop: Brake, progress: Progress | None) -> Orders:
 def _go_on(change: Change, journal: Journal, machine: Machine) -> tuple[str, ...]:
     """Carry out a change over all refusals, and tell them."""
     lab = change.known.lab
-    inside = flows.left(change.known.states, change.goal.desired)
+    inside = connections.left(change.known.states, change.goal.desired)
     orders = Orders(lab=lab, snapshot=change.snapshot, go_on=True, inside=inside)
     applied = _apply(change.plan, orders, machine)
     refused = applied.refused or _commit(change, journal, applied.made)
@@ -162,7 +162,7 @@ def _lead_back(
     fence = Fence(pending.lab, (*wholes, before), known_by, pending.names, by_mark=False)
     try:
         snapshot = machine.observe(scope_of(fence, before))
-        inside = flows.left(wholes, before)
+        inside = connections.left(wholes, before)
         orders = Orders(lab=pending.lab, snapshot=snapshot, go_on=True, inside=inside)
         applied = _apply(diff(before, snapshot), orders, machine)
         if not applied.refused:

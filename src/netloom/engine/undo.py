@@ -4,6 +4,7 @@ import time
 
 from msgspec.structs import replace
 
+from netloom.compile.host_ports import hindrances
 from netloom.engine.dependents import refuse_to_cut_off
 from netloom.engine.down import refuse_foreign
 from netloom.engine.draft import with_passages
@@ -13,18 +14,17 @@ from netloom.engine.taken import refuse_taken
 from netloom.engine.transaction import Change, carry_out
 from netloom.engine.untouched import untouched
 from netloom.errors import Unavailable
-from netloom.host import journal as memory
-from netloom.host.brake import brake
-from netloom.host.journal import Journal, Record
+from netloom.host.cancel import brake
+from netloom.host.local import ThisMachine
 from netloom.host.machine import Machine
-from netloom.host.reservations import Waiting
-from netloom.host.scope import scope_of
-from netloom.host.this import ThisMachine
+from netloom.host.observe.scope import scope_of
+from netloom.host.store import journal as memory
+from netloom.host.store.journal import Journal, Record
+from netloom.host.store.reservations import Waiting
+from netloom.model.lab_state import Snapshot
 from netloom.model.objects import HOST, Borrowed, Desired, Netns
 from netloom.model.reservation import Reservation, reserved_by
-from netloom.model.snapshot import Snapshot
 from netloom.plan.diff import diff
-from netloom.topology.lend import hindrances
 
 
 @untouched()

@@ -5,21 +5,21 @@ from contextlib import ExitStack
 
 from msgspec.structs import replace
 
+from netloom.compile.host_part import published, takes_part
 from netloom.engine.dependents import refuse_to_cut_off
 from netloom.engine.draft import draft
-from netloom.engine.files import absolute
 from netloom.engine.report import Report
 from netloom.engine.state import known
+from netloom.engine.topology_file import absolute
 from netloom.engine.transaction import Change, Progress, carry_out
 from netloom.engine.untouched import untouched
 from netloom.errors import FAILURES, Interrupted, NotReady, Unavailable
-from netloom.host.brake import Brake, brake
-from netloom.host.journal import Record
+from netloom.host.cancel import Brake, brake
+from netloom.host.local import ThisMachine
 from netloom.host.machine import Machine
-from netloom.host.reservations import Waiting
-from netloom.host.this import ThisMachine
-from netloom.topology.onhost import published, takes_part
-from netloom.topology.parse import Source
+from netloom.host.store.journal import Record
+from netloom.host.store.reservations import Waiting
+from netloom.language.parse import Source
 
 TIMEOUT = 30.0
 """Seconds that commands may take to become ready."""

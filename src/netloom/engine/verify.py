@@ -2,20 +2,20 @@
 
 from msgspec.structs import replace
 
+from netloom.compile.uplink import moved as way_moved
 from netloom.engine.draft import with_passages
 from netloom.engine.report import Verified, forged_notes
 from netloom.engine.state import State, known
 from netloom.engine.taken import shared_ports
 from netloom.engine.untouched import untouched
 from netloom.errors import Unavailable
+from netloom.host.local import ThisMachine
 from netloom.host.machine import Machine
-from netloom.host.scope import scope_of
-from netloom.host.this import ThisMachine
+from netloom.host.observe.scope import scope_of
+from netloom.language.parse import parse
+from netloom.model.lab_state import Snapshot
 from netloom.model.objects import NOTHING
-from netloom.model.snapshot import Snapshot
 from netloom.plan.diff import diff
-from netloom.topology.parse import parse
-from netloom.topology.uplink import moved as way_moved
 
 
 @untouched()

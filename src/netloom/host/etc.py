@@ -18,12 +18,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from netloom.errors import KernelError
-from netloom.host.journal import files_dir
-from netloom.host.rundir import RUN_DIR
+from netloom.host.store.journal import files_dir
+from netloom.host.store.rundir import RUN_DIR
 from netloom.kernel import modes
 from netloom.kernel.files import exists, is_dir, is_link, lexists
 from netloom.model.objects import Desired
-from netloom.namespaces.view import ETC_DIR, OWN_ETC_DIR, etc_dirs
+from netloom.namespaces.mounts import ETC_DIR, OWN_ETC_DIR, etc_dirs
 
 _MADE = f"{RUN_DIR}/made-etc-netns"
 """Stands where we made /etc/netns, so that we remove it again, and only then."""

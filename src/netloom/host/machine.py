@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
+from netloom.compile.expand import Joined
+from netloom.compile.host_part import Occupied
+from netloom.compile.host_ports import Nic
+from netloom.compile.uplink import Outside
 from netloom.errors import Refused
-from netloom.host.scope import Scope
+from netloom.host.observe.scope import Scope
+from netloom.model.firewall import Walls
 from netloom.model.identity import Identities
+from netloom.model.lab_state import Snapshot
 from netloom.model.objects import Desired
-from netloom.model.snapshot import Snapshot
-from netloom.model.walls import Walls
 from netloom.plan.fence import Fence
 from netloom.plan.steps import Plan
-from netloom.topology.expand import Joined
-from netloom.topology.lend import Nic
-from netloom.topology.onhost import Occupied
-from netloom.topology.uplink import Outside
 
 if TYPE_CHECKING:
-    from netloom.host.brake import Brake
-    from netloom.host.journal import Journal
-    from netloom.host.rooms import Nursery
-    from netloom.host.walls.rulesets import Foretellings, Text
+    from netloom.host.apply.sockets import Nursery
+    from netloom.host.cancel import Brake
+    from netloom.host.firewall.rulesets import Foretellings, Text
+    from netloom.host.store.journal import Journal
     from netloom.kernel.libnftables import Library
 
 

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal, NamedTuple, TypeGuard, assert_never, get_a
 
 from msgspec import Struct, field
 
-from netloom.model.walls import Passage
+from netloom.model.firewall import Passage
 from netloom.values import Family
 
 HOST = "host"

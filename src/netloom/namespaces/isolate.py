@@ -10,8 +10,8 @@ import os
 from netloom.errors import KernelError, Unavailable
 from netloom.kernel import procfs, syscalls
 from netloom.kernel.loopback import set_lo_up
-from netloom.namespaces import run, view
-from netloom.namespaces.refusals import refused
+from netloom.namespaces import mounts, run
+from netloom.namespaces.userns_diagnosis import refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ def isolate() -> None:
     try:
         _unshare()
         set_lo_up()
-        view.own_mounts("netloom")
-        view.hide_resolvers("netloom")
+        mounts.own_mounts("netloom")
+        mounts.hide_resolvers("netloom")
     except KernelError as error:
         if plain:
             raise refused(error) from error

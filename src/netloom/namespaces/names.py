@@ -16,10 +16,10 @@ from contextlib import contextmanager, suppress
 from netloom.errors import KernelError, Unavailable
 from netloom.kernel import modes, procfs, syscalls
 from netloom.kernel.loopback import set_lo_up
-from netloom.namespaces import cover, handle, holder
-from netloom.namespaces.cover import refused
+from netloom.namespaces import handle, private_run, userns_session
 from netloom.namespaces.enter import aside
 from netloom.namespaces.handle import NoSuchNetns, path_of
+from netloom.namespaces.private_run import refused
 
 NETNS_DIR = handle.NETNS_DIR
 is_netns = handle.is_netns
@@ -37,7 +37,7 @@ def prepare() -> None:
     Should: be called once before names are made.
     Mustn't: touch a /run/netns that is already as it should be (others are mounted below it).
     """
-    cover.make_run_writable()
+    private_run.make_run_writable()
     try:
         modes.make_dirs(NETNS_DIR, modes.PUBLIC_DIR)
         with _locked():
@@ -167,7 +167,7 @@ def check_lasting() -> None:
 
     That is so under `ip netns exec NAME netloom …`: each command there has mounts of its own.
     """
-    if not procfs.shares_mounts_with_parent() and private() and not holder.lasts():
+    if not procfs.shares_mounts_with_parent() and private() and not userns_session.lasts():
         reason = "names made here would vanish with this command, which has mounts of its own"
         raise Unavailable(
             reason, "enter by `nsenter --net=/run/netns/NAME`, not by `ip netns exec`"

@@ -9,7 +9,7 @@ import os
 
 from netloom.errors import KernelError, Unavailable
 from netloom.kernel import procfs, syscalls
-from netloom.namespaces import handle, view
+from netloom.namespaces import handle, mounts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def exec_in(
     """
     with handle.open_name(name) as netns:
         _move(netns, name)
-    for line in view.bind_etc(name):
+    for line in mounts.bind_etc(name):
         tell(line)
     become(argv, env or {})
 
@@ -57,7 +57,7 @@ def exec_in(
 def _move(netns: handle.Handle, name: str) -> None:
     try:
         syscalls.setns(netns.fd, syscalls.CLONE_NEWNET)
-        view.own_mounts(name)
+        mounts.own_mounts(name)
     except KernelError as error:
         reason = f"cannot enter namespace `{name}`: {error.strerror}"
         remedy = "run it as root" if error.errno == errno.EPERM else ""

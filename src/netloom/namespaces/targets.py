@@ -24,9 +24,9 @@ from netloom.kernel.files import lexists
 from netloom.kernel.process import process
 from netloom.model.objects import HOST
 from netloom.namespaces import handle
-from netloom.namespaces.belonging import lab_here
 from netloom.namespaces.enter import enter
 from netloom.namespaces.handle import Handle, NoSuchNetns
+from netloom.namespaces.ownership import lab_here
 
 _DOCKER = "/var/run/docker.sock"
 _PATIENCE = 10.0

@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from netloom.model.objects import Borrowed, Bridge, Link, Loopback, Other, Veth
-from netloom.plan.scratch import IPV6_MIN_MTU
+from netloom.plan.mutable import IPV6_MIN_MTU
 
 
 def newborn_lo(alias: str) -> Link:

@@ -17,6 +17,7 @@ links, so that the applier talks to each namespace once.
 from collections.abc import Iterator, Mapping
 from typing import Any, assert_never
 
+from netloom.model.lab_state import Snapshot
 from netloom.model.objects import (
     HOST,
     NOTHING,
@@ -32,13 +33,12 @@ from netloom.model.objects import (
     Veth,
     is_kept,
 )
-from netloom.model.snapshot import Snapshot
 from netloom.plan import steps
 from netloom.plan.born import born
-from netloom.plan.clearing import barring, in_the_way
-from netloom.plan.effect import after
-from netloom.plan.guards import claim, guard, start
+from netloom.plan.host_steps import claim, guard, start
 from netloom.plan.order import route_order, rule_order
+from netloom.plan.removals import barring, in_the_way
+from netloom.plan.simulate import after
 from netloom.plan.steps import Plan, Step
 from netloom.plan.sysctls import NO_IPV6, link_of, to_set
 from netloom.values import link_local

@@ -21,12 +21,12 @@ from typing import Protocol
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from netloom.model.firewall import Passage
 from netloom.model.identity import Identities, Pair
+from netloom.model.lab_state import GivenLink
 from netloom.model.marks import HOST_PROTOCOL, is_port, lo_mark
 from netloom.model.objects import HOST, Desired, End, Link, Netns, Route, Veth
 from netloom.model.owner import lab_of
-from netloom.model.snapshot import GivenLink
-from netloom.model.walls import Passage
 
 _NOTHING = Netns()
 _LO = 1
@@ -35,7 +35,7 @@ UNKNOWN = End("", "")
 
 
 class Seen(Protocol):
-    """A link as the kernel tells of it (`wire/seen.py`)."""
+    """A link as the kernel tells of it (`wire/link_decode.py`)."""
 
     @property
     def index(self) -> int:

@@ -1,13 +1,13 @@
 """The steps of a plan: a closed union, each one change that the kernel makes in one go.
 
 A step holds all that is needed to carry it out and to foretell it (`effect.py`), and nothing about
-how. How it looks to a person is `render/text.py`, as a command `render/shell.py`.
+how. How it looks to a person is `render/text.py`, as a command `render/script.py`.
 """
 
 from msgspec import Struct
 
+from netloom.model.firewall import Passage
 from netloom.model.objects import Addr, Borrowed, Command, End, Link, Route, Rule
-from netloom.model.walls import Passage
 
 
 class OnLink(Struct, frozen=True):

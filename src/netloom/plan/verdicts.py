@@ -9,7 +9,7 @@ overrides.
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from netloom.model.walls import Flow, Match, WallRule, WallTable
+from netloom.model.firewall import Flow, Match, WallRule, WallTable
 from netloom.values import bounds, to_int, width
 
 DOCKER_USER = "DOCKER-USER"

@@ -20,7 +20,7 @@ from netloom.model.objects import (
     Veth,
 )
 from netloom.plan import steps
-from netloom.plan.openings import closing, opening
+from netloom.plan.exception_commands import closing, opening
 from netloom.plan.steps import Plan, Step
 
 _TABLES = {253: "default", 254: "main", 255: "local"}

@@ -1,5 +1,5 @@
 """For tests without a kernel: `FakeMachine`, on which topologies are made in milliseconds."""
 
-from netloom.testing.machine import Died, FakeMachine
+from netloom.testing.fake import Died, FakeMachine
 
 __all__ = ["Died", "FakeMachine"]

@@ -6,8 +6,8 @@ from typing import Self
 
 import msgspec
 
-from netloom.host.journal import Journal, Pending, Record, Unreadable
-from netloom.host.reservations import Waiting
+from netloom.host.store.journal import Journal, Pending, Record, Unreadable
+from netloom.host.store.reservations import Waiting
 from netloom.model.objects import File
 from netloom.model.reservation import Reservation, reserved_by
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from msgspec import structs
 
-from netloom.model.walls import Match, Tool, Verdict, WallChain, WallRule, WallTable
+from netloom.model.firewall import Match, Tool, Verdict, WallChain, WallRule, WallTable
 from netloom.values import Family, ip, network_of, width
 
 PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "ipv6-icmp", "icmpv6": "ipv6-icmp"}

@@ -49,8 +49,8 @@ from netloom.wire.constants import (
     RTM_NEWLINKPROP,
     VETH_INFO_PEER,
 )
+from netloom.wire.link_decode import SeenLink, read_links
 from netloom.wire.message import Message
-from netloom.wire.seen import SeenLink, read_links
 
 __all__ = [
     "Peer",

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from netloom.model.walls import Match, Verdict, WallChain, WallRule, WallTable
+from netloom.model.firewall import Match, Verdict, WallChain, WallRule, WallTable
 from netloom.wire.iptsave import PROTOCOLS, prefix_of
 
 _FAMILIES: dict[str, Literal[0, 4, 6]] = {"ip": 4, "ip6": 6, "inet": 0}

@@ -10,7 +10,7 @@ in hexadecimal.
 
 from typing import Literal
 
-from netloom.model.walls import Flow, Noted
+from netloom.model.firewall import Flow, Noted
 from netloom.wire.iptsave import prefix_of
 
 _HEAD = "### tuple ### "

@@ -4,12 +4,12 @@ import errno
 from typing import NamedTuple, Self
 
 from netloom.errors import KernelError, Unavailable
-from netloom.host.cannot_look import looking
+from netloom.host.observe.cannot_look import looking
 from netloom.kernel.netlink import Rtnetlink
 from netloom.namespaces.enter import enter
 from netloom.namespaces.targets import Target
 from netloom.values import IFNAMSIZ
-from netloom.wire.moved import get_altname
+from netloom.wire.relocate import get_altname
 from netloom.wire.rtnetlink import dump_links, get_link, read_links
 
 

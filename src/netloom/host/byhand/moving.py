@@ -12,17 +12,17 @@ import os
 from contextlib import ExitStack, suppress
 
 from netloom.errors import FAILURES, Interrupted, KernelError, Refused, Unavailable, failure
-from netloom.host.brake import Brake, brake
 from netloom.host.byhand.endpoint import Endpoint, free_index, is_taken
 from netloom.host.byhand.saved_link import Restored, SavedLink, missing_from, restore, save
 from netloom.host.byhand.undo_log import EndpointId, MoveNote, UndoLog, WireNote, entries
-from netloom.host.cannot_look import looking
+from netloom.host.cancel import Brake, brake
+from netloom.host.observe.cannot_look import looking
 from netloom.kernel.files import exists
 from netloom.model.owner import lab_of
 from netloom.namespaces.handle import open_self
-from netloom.namespaces.holding import identity
+from netloom.namespaces.references import identity
 from netloom.namespaces.targets import Target, open_target
-from netloom.wire.moved import link_move, may_move
+from netloom.wire.relocate import link_move, may_move
 from netloom.wire.rtnetlink import SeenLink, dump_links, get_link, read_links, read_routes
 
 _DEFAULTS = {"0.0.0.0/0", "::/0"}

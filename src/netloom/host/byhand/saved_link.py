@@ -25,7 +25,7 @@ from netloom.host.byhand.endpoint import Endpoint
 from netloom.namespaces.enter import enter
 from netloom.render.text import route_words
 from netloom.wire.constants import AF_INET, NLM_F_APPEND, RTM_NEWROUTE
-from netloom.wire.moved import (
+from netloom.wire.relocate import (
     addr_again,
     addr_words,
     dump_neighbours,

@@ -21,10 +21,10 @@ from msgspec import Struct
 
 from netloom.errors import Unavailable
 from netloom.host.byhand.saved_link import SavedLink
-from netloom.host.rundir import RUN_DIR, check_own
+from netloom.host.store.rundir import RUN_DIR, check_own
 from netloom.kernel import modes
 from netloom.kernel.procfs import boot_id
-from netloom.namespaces.cover import make_run_writable
+from netloom.namespaces.private_run import make_run_writable
 
 LOG_DIR = f"{RUN_DIR}/byhand"
 VERSION = 1

@@ -10,7 +10,6 @@ from contextlib import ExitStack, suppress
 from typing import NamedTuple
 
 from netloom.errors import FAILURES, KernelError, Refused, Unavailable, failure
-from netloom.host.brake import brake
 from netloom.host.byhand import moving, wiring
 from netloom.host.byhand.endpoint import Endpoint, conversation, is_taken, open_endpoint
 from netloom.host.byhand.saved_link import Restored, restore, save
@@ -25,11 +24,12 @@ from netloom.host.byhand.undo_log import (
     latest,
     tidy,
 )
-from netloom.host.cannot_look import looking
+from netloom.host.cancel import brake
+from netloom.host.observe.cannot_look import looking
 from netloom.model.objects import HOST
 from netloom.namespaces import names
 from netloom.namespaces.enter import cookie
-from netloom.namespaces.holding import identity
+from netloom.namespaces.references import identity
 from netloom.namespaces.targets import Target, open_target
 
 

@@ -25,10 +25,10 @@ from netloom.errors import (
     Unavailable,
     failure,
 )
-from netloom.host.brake import Brake, brake
 from netloom.host.byhand.endpoint import conversation, is_taken
 from netloom.host.byhand.undo_log import EndpointId, UndoLog, WireNote
-from netloom.host.cannot_look import looking
+from netloom.host.cancel import Brake, brake
+from netloom.host.observe.cannot_look import looking
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.objects import Addr, End, Link, Veth
 from netloom.namespaces.targets import Target

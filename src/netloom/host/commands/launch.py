@@ -23,8 +23,8 @@ import msgspec
 
 from netloom.errors import KernelError, Unavailable
 from netloom.host.commands.processes import MARK, Asked, Command, log_path, runs_dir
-from netloom.host.rootless import porter
-from netloom.host.rundir import make_lab_dir
+from netloom.host.rootless import outer_agent
+from netloom.host.store.rundir import make_lab_dir
 from netloom.kernel import modes, procfs
 from netloom.kernel.files import is_dir
 from netloom.kernel.procfs import boot_id
@@ -35,13 +35,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from netloom.host.commands.keeper import Order
+    from netloom.host.commands.supervisor import Order
 
     Begin = Callable[[list[str], Sequence[int]], Callable[[], int]]
 
 _PROGRAM = (
     "import sys; sys.path.append(sys.argv[1]); "
-    "from netloom.host.commands.keeper import launch; launch()"
+    "from netloom.host.commands.supervisor import launch; launch()"
 )
 _SOURCE = str(Path(__file__).parents[3])
 """Where the package lies: the launcher starts without site-packages."""
@@ -81,9 +81,9 @@ def start(lab: str, commands: Sequence[tuple[Command, str]]) -> None:
     except OSError as error:
         reason = f"cannot write below {runs_dir(lab)}: {error.strerror}"
         raise Unavailable(reason, "a start begins on disk: make room there") from error
-    beyond = [order for order in orders if not order["netns"]] if porter.is_here() else []
+    beyond = [order for order in orders if not order["netns"]] if outer_agent.is_here() else []
     here = [order for order in orders if order not in beyond]
-    for those, begin in ((here, _spawn), (beyond, porter.spawn)):
+    for those, begin in ((here, _spawn), (beyond, outer_agent.spawn)):
         if those and (trouble := _launch(lab, marshal.dumps(those), begin)):
             raise _refusal(trouble)
 

@@ -23,12 +23,12 @@ import msgspec
 from msgspec import Struct
 
 from netloom.host.commands.printed import Reader
-from netloom.host.rundir import lab_dir
+from netloom.host.store.rundir import lab_dir
 from netloom.kernel import process
 from netloom.kernel.files import exists
 from netloom.kernel.procfs import boot_id
 from netloom.model import objects
-from netloom.namespaces import view
+from netloom.namespaces import mounts
 
 MARK = "NETLOOM_RUN"
 """The variable that bears the mark of a start."""
@@ -209,7 +209,7 @@ def uncovered(netns: str, run: Running) -> list[str]:
     """
     if run.state != "running" or netns == objects.HOST:
         return []
-    return view.uncovered(netns, run.pid, run.since)
+    return mounts.uncovered(netns, run.pid, run.since)
 
 
 def _running(run: Run, boot: str) -> Running:

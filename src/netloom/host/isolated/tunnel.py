@@ -19,7 +19,6 @@ from netloom.kernel.closing import Closing
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.objects import Addr, Nexthop, Route
 from netloom.namespaces.handle import open_self
-from netloom.topology.wgconf import Peer, Tunnel, read_tunnel
 from netloom.values import family, ip_and_length
 from netloom.wire.rtnetlink import (
     Message,
@@ -30,6 +29,7 @@ from netloom.wire.rtnetlink import (
     read_links,
     route_add,
 )
+from netloom.wire.wgquick import Peer, Tunnel, read_tunnel
 
 LINK = "wg0"
 """What the link is called inside."""

@@ -22,16 +22,16 @@ from typing import NamedTuple
 import msgspec
 
 from netloom.errors import KernelError, Unavailable
-from netloom.host import newborn
+from netloom.host.observe import defaults
 from netloom.kernel import process, syscalls
 from netloom.kernel.forking import fork
 from netloom.kernel.loopback import set_lo_up
 from netloom.kernel.nft import Nft
 from netloom.model.objects import WORDS, Word
-from netloom.namespaces import cover, isolate
+from netloom.namespaces import isolate, private_run
 from netloom.namespaces.enter import Kept
-from netloom.namespaces.refusals import judged
-from netloom.namespaces.settings import Settings, is_mapped, settings
+from netloom.namespaces.userns_diagnosis import judged
+from netloom.namespaces.userns_limits import Settings, is_mapped, settings
 
 NOBODY = 65534
 
@@ -203,12 +203,12 @@ def _mounts() -> None:
     """Lay a /run over the old one, as a lab has it."""
     _namespaces()
     syscalls.propagation("/", syscalls.MS_SLAVE, recursive=True)
-    cover.lay_run()
+    private_run.lay_run()
 
 
 def _link(word: Word) -> None:
     _namespaces()
-    newborn.look((), (word,))
+    defaults.look((), (word,))
 
 
 def _nft() -> None:

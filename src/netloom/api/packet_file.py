@@ -1,0 +1,68 @@
+"""`Lab.capture_packets`: a recording that is written to a file as packets come."""
+
+import os
+import select
+import threading
+import warnings
+from typing import TYPE_CHECKING
+
+from netloom.api.recording import Recording
+from netloom.errors import Unavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from netloom.api.lab import Lab
+
+
+class Capture(Recording):
+    """A recording with a thread of its own, which writes what has come at once."""
+
+    def __init__(self, lab: "Lab", path: "Path | str") -> None:
+        """Begin; raises `Unavailable` where the file cannot be written, or a namespace refuses."""
+        try:
+            self._file = open(path, "wb")  # noqa: SIM115, PTH123 - closed by `end`
+        except OSError as error:
+            raise Unavailable(f"cannot write `{path}`: {error.strerror}") from error
+        super().__init__(lab, self._file)
+        self.path = path
+        self._stop = os.eventfd(0)
+        self.poll.register(self._stop, select.EPOLLIN)
+        self._thread = threading.Thread(target=self._write_on, name="netloom-capture", daemon=True)
+        self.follow()
+        if self.failure:
+            super().end()
+            os.close(self._stop)
+            self._file.close()
+            raise Unavailable(f"cannot capture packets: {self.failure}")
+        self._thread.start()
+        lab.recordings.append(self)
+
+    def _write_on(self) -> None:
+        while self._stop not in dict(self.poll.poll()):
+            self.take()
+
+    def end(self) -> None:
+        """End the file, and let go of the lab; warns of what the file lacks."""
+        with self._lab.lock:
+            if self.poll.closed or os.getpid() != self._program:
+                return
+            os.eventfd_write(self._stop, 1)
+            self._thread.join()
+            self.poll.unregister(self._stop)
+            os.close(self._stop)
+            told = self.prove()
+            super().end()
+            told += self._closed()
+            self._lab.recordings.remove(self)
+        for line in told:
+            warnings.warn(f"{self.path}: {line}", RuntimeWarning, stacklevel=2)
+
+    def _closed(self) -> list[str]:
+        """Close the file, and return in words what went wrong."""
+        try:
+            with self._file:
+                self.write_counts(self._file)
+        except OSError as error:  # no space left, here or before
+            return [f"the file is cut short: {error.strerror}"]
+        return []

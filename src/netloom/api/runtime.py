@@ -1,0 +1,192 @@
+"""Where the lab of a Python program stands, and all that it has to let go of at its end."""
+
+import os
+import subprocess  # noqa: TC003 - what is reaped
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from mmap import mmap
+from typing import Any, ParamSpec, TypeVar
+
+from netloom.api.processes import watchdog, way_out
+from netloom.api.processes.reap import end_all_in, end_residents
+from netloom.engine.down import down
+from netloom.errors import Unavailable
+from netloom.host.cancel import held_back
+from netloom.host.local import ThisMachine
+from netloom.host.rootless.session import Holder
+from netloom.host.sandbox import OwnMachine
+from netloom.kernel.closing import Closing
+from netloom.model.objects import HOST
+from netloom.namespaces.context import Place, here, of, outer, within
+from netloom.namespaces.enter import hop
+from netloom.namespaces.handle import open_name
+from netloom.namespaces.references import identity
+from netloom.namespaces.userns_session import is_needed, is_used
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class Stand(Closing):
+    """The place of a lab, those of its namespaces, and the processes that were started there."""
+
+    def __init__(self, lab: str, *, persistent: bool) -> None:
+        """Make a place of the lab's own, or take the one that the process is in."""
+        self.lab = lab
+        self.persistent = persistent
+        self._holder = Holder() if persistent and is_needed() else None
+        if self._holder:
+            self.home = of(self._holder.find(start=True))
+        else:
+            self.home = here() if persistent else outer()
+        own = OwnMachine(lab, by_heart=self.home.user < 0)
+        self.machine: ThisMachine = ThisMachine() if persistent else own
+        self._lock = threading.RLock()
+        self._places: dict[str, Place] = {}
+        self._entered: set[str] = set()
+        self._children: list[subprocess.Popen[Any]] = []
+        self._warden: subprocess.Popen[bytes] | None = None
+        self._porter: subprocess.Popen[bytes] | None = None
+        self._program = os.getpid()
+        self._spawned = mmap(-1, 1)  # which a process that is forked shares with us
+
+    def place_of(self, name: str) -> Place:
+        """Return a namespace with what is seen in it, opened when it is first asked for."""
+        place = self._places.get(name)
+        if place is not None:
+            return place
+        with self._lock, held_back():
+            place = self._places.get(name)
+            if place is None:
+                inner = "" if name == HOST else name
+                place = self._places[name] = within(self.home, inner)
+                self._entered.add(name)
+            return place
+
+    def probed(self, name: str, call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
+        """Return what a call returns that needs the network of a namespace, and leaves nothing.
+
+        Should: be used where nobody looks at /sys or /etc: mounts to see them cost a millisecond.
+        """
+        place = self._places.get(name)
+        if place or name == HOST:
+            return (place or self.home).call(call, *args, **keys)
+
+        def inside() -> _T:
+            with open_name(name) as netns:
+                hop(netns)
+            return call(*args, **keys)
+
+        return self.home.call(inside)
+
+    @contextmanager
+    def expecting(self, number: int) -> Iterator[None]:
+        """Begin to make namespaces that a change in the block will ask for."""
+        machine = self.machine
+        if not isinstance(machine, OwnMachine):
+            yield
+            return
+        machine.expect(number)
+        try:
+            yield
+        finally:
+            machine.empty = False  # it is a copy that was told, if that was in a child
+            machine.dismiss()
+
+    def check_whose(self) -> None:
+        """Raise `Unavailable` in a process that was forked: no other would know of its change."""
+        if os.getpid() != self._program:
+            reason = f"a process that was forked may use the lab `{self.lab}`, and not change it"
+            raise Unavailable(reason, "change it in the program, or make a lab in the process")
+
+    def forget(self, name: str) -> None:
+        """Open a namespace anew when it is asked for next: what is seen in it is another now."""
+        with self._lock:
+            place = self._places.pop(name, None)
+            if place is not None:
+                place.close()
+
+    @property
+    def opened(self) -> list[str]:
+        """The namespaces that were asked for, be they open still or not."""
+        return sorted(self._entered)
+
+    @property
+    def has_spawned(self) -> bool:
+        """Whether any process was started there: then a warden is there."""
+        return bool(self._spawned[0])
+
+    def spawns(self) -> None:
+        """Note that a process is about to be started, which must not outlive the lab."""
+        with self._lock:
+            if not self.persistent and self._warden is None:
+                self._warden = watchdog.start(self.home, self.lab, self._program)
+                self._spawned[0] = 1
+
+    def leads_out(self) -> None:
+        """Note that the lab asks for a way out: a program outside, which must not outlive it."""
+        with self._lock:
+            self.spawns()
+            if not self.persistent and (self._porter is None or self._porter.poll() is not None):
+                self._porter = way_out.start(self.home)
+                self.adopt(self._porter)
+
+    def adopt(self, process: "subprocess.Popen[Any]") -> None:
+        """Reap a process with the lab: who has started it need not."""
+        self._children.append(process)
+
+    def clear(self, names: Iterable[str]) -> None:
+        """End what lives in namespaces that are no more in the lab, and let go of them."""
+        with self._lock:
+            names = list(names)
+            self._entered.difference_update(names)
+            gone = [place for name in names if (place := self._places.pop(name, None))]
+            try:
+                if gone and self.has_spawned:
+                    self.home.call(end_all_in, {identity(place.net) for place in gone})
+            finally:
+                for place in gone:
+                    place.close()
+
+    def close(self) -> None:
+        """End what runs there, and let go of all places.
+
+        A process that was forked meanwhile, and comes here too, only lets go.
+        """
+        with self._lock, ExitStack() as stack:
+            for place in (self.home, *self._places.values()):
+                stack.callback(place.close)
+            self._places = {}
+            if os.getpid() != self._program:
+                return
+            if self._holder:
+                stack.callback(self._tidy, self._holder)
+            children, self._children = self._children, []
+            for child in children:
+                stack.callback(_reap, child)
+            if self.persistent:
+                for child in children:
+                    child.kill()
+                self.home.call(down, self.lab)
+            elif self._spawned[0]:  # here, or by a process that was forked
+                with suppress(RuntimeError):  # at a program's very end no thread begins: it does it
+                    self.home.call(end_residents, self.lab)
+                    if self._warden:
+                        _reap(self._warden)
+
+    def _tidy(self, holder: Holder) -> None:
+        holder.tidy(used=self.home.call(is_used))
+
+
+def _reap(child: "subprocess.Popen[Any]") -> None:
+    child.kill()  # it has ended, unless ending it went wrong
+    child.wait()
+    for pipe in (child.stdin, child.stdout, child.stderr):
+        if pipe is not None:
+            pipe.close()
+
+
+def not_open(lab: str) -> Unavailable:
+    """Return the refusal of what is asked of a lab before or after its `with` block."""
+    return Unavailable(f"the lab `{lab}` is not open", "with Lab() as lab: …")

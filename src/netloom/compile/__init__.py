@@ -1,0 +1,1 @@
+"""What a topology desires of the kernel: `lower(topology, around) -> Lowered`."""

@@ -1,0 +1,327 @@
+"""Which subnets and addresses: those given are checked, the others derived.
+
+Derived ones go in file order, so a reader can foretell them; and what is applied keeps its address
+(`Held`), so that adding a line does not renumber a running lab. A network gets an IPv4 prefix that
+its members fit in, at least a /24, and an IPv6 /64; a wire a /30 and a /126.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from operator import itemgetter
+
+from netloom.compile.expand import Fabric, Port, Segment
+from netloom.model.facts import Held, HostSubnet
+from netloom.model.objects import HOST
+from netloom.values import (
+    bounds,
+    contains,
+    family,
+    from_int,
+    ip,
+    ip_and_length,
+    network_of,
+    overlap,
+    to_int,
+    width,
+)
+
+_ROOM = 1.25
+"""A derived prefix is made for this many times the members there are, so that some can be added."""
+
+
+def allocate(
+    fabric: Fabric, pool: tuple[str, ...], held: Held, host: tuple[HostSubnet, ...]
+) -> Held:
+    """Fill in the subnets and addresses of a fabric; return what of them is derived."""
+    _give_subnets(fabric, pool, held, host)
+    addresses: dict[str, tuple[str, ...]] = {}
+    for segment in fabric.segments:
+        _take_given(fabric, segment)
+        if _bare(segment):
+            continue
+        for prefix in segment.subnets:
+            _fill(fabric, segment, prefix, held)
+        derived = (port for port in segment.ports if port.asked is None)
+        addresses |= {str(port.end): tuple(port.addresses) for port in derived}
+    derived_subnets = {
+        segment.key: tuple(segment.subnets) for segment in fabric.segments if segment.asked is None
+    }
+    _check_host(fabric, host)
+    _check_overlaps(fabric)
+    return Held(
+        subnets=derived_subnets, addresses=addresses, baseline=held.baseline, secret=held.secret
+    )
+
+
+def _bare(segment: Segment) -> bool:
+    """Whether no address is derived on a segment: L2 only, or a wire with given ones."""
+    if segment.asked == ():
+        return True
+    return segment.network is None and segment.asked is None and any(p.asked for p in segment.ports)
+
+
+# ── subnets ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def _give_subnets(
+    fabric: Fabric, pool: tuple[str, ...], held: Held, host: tuple[HostSubnet, ...]
+) -> None:
+    given = [prefix for segment in fabric.segments for prefix in segment.asked or ()]
+    kept = [prefix for prefixes in held.subnets.values() for prefix in prefixes]
+    blocked = _Blocked((*given, *kept, *(subnet.prefix for subnet in host)))
+    cursors = {prefix: bounds(prefix)[0] for prefix in pool}
+    for segment in fabric.segments:
+        if segment.asked is not None:
+            segment.subnets = list(segment.asked)
+        elif not _bare(segment):
+            old = held.subnets.get(segment.key, ())
+            beside = _Blocked(other.prefix for other in _beside(segment, host))
+            if old and all(_fits(segment, prefix) and beside.is_free(prefix) for prefix in old):
+                segment.subnets = list(old)
+                continue
+            segment.subnets = [
+                prefix for block in pool if (prefix := _cut(segment, block, cursors, blocked))
+            ]
+            if not segment.subnets:
+                hint = "give a `subnet:`, or a larger `pool:`"
+                fabric.say(segment.path, "no room is left in the pool for its subnet", hint)
+
+
+def _length(segment: Segment, block: str) -> int:
+    """Return the prefix length for a derived subnet."""
+    if segment.network is None:
+        return width(block.partition("/")[0]) - 2
+    if family(block) == 6:
+        return 64
+    need = int(len(segment.ports) * _ROOM) + 3
+    return min(24, 32 - (need - 1).bit_length())
+
+
+def _fits(segment: Segment, prefix: str) -> bool:
+    first, last = bounds(prefix)
+    return last - first - 2 >= len(segment.ports) or segment.network is None
+
+
+def _cut(segment: Segment, block: str, cursors: dict[str, int], blocked: "_Blocked") -> str | None:
+    """Return the next free prefix of a block of the pool, None if there is none."""
+    first, last = bounds(block)
+    length = _length(segment, block)
+    size = 1 << (width(block.partition("/")[0]) - length)
+    start = max(cursors[block], first)
+    while True:
+        start = -(-start // size) * size
+        if start + size - 1 > last:
+            return None
+        jump = blocked.end_of(family(block), start, start + size - 1)
+        if jump is None:
+            cursors[block] = start + size
+            return f"{from_int(start, block)}/{length}"
+        start = jump + 1
+
+
+class _Blocked:
+    """Prefixes that derived ones must not overlap, merged and sorted so that asking is quick."""
+
+    def __init__(self, prefixes: Iterable[str]) -> None:
+        self.ranges: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
+        for prefix in sorted(set(prefixes), key=bounds):
+            ranges = self.ranges[family(prefix)]
+            first, last = bounds(prefix)
+            if ranges and first <= ranges[-1][1]:
+                ranges[-1] = ranges[-1][0], max(last, ranges[-1][1])
+            else:
+                ranges.append((first, last))
+
+    def end_of(self, version: int, first: int, last: int) -> int | None:
+        """Return the end of a blocked range that `first … last` meets, None if it meets none."""
+        ranges = self.ranges[version]
+        place = bisect_right(ranges, last, key=itemgetter(0)) - 1
+        return ranges[place][1] if place >= 0 and ranges[place][1] >= first else None
+
+    def is_free(self, prefix: str) -> bool:
+        """Whether a prefix meets none of them."""
+        return self.end_of(family(prefix), *bounds(prefix)) is None
+
+
+# ── addresses ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def _take_given(fabric: Fabric, segment: Segment) -> None:
+    """Check the addresses that are given on a segment, and complete them with its prefix length."""
+    owners: dict[str, Port] = {}
+    for port in segment.ports:
+        for text in port.asked or ():
+            complete = _with_length(fabric, segment, port, text)
+            if complete is None:
+                continue
+            address, length = complete
+            if address in owners:
+                other = owners[address].end
+                message = f"{address} of `{port.end}` is also `{other}`'s, on the same segment"
+                fabric.say(port.path, message)
+            owners[address] = port
+            port.addresses.append(f"{address}/{length}")
+
+
+def _with_length(fabric: Fabric, segment: Segment, port: Port, text: str) -> tuple[str, int] | None:
+    """Return an address and its length, None if it is a mistake, which is said."""
+    address, slash, _ = text.partition("/")
+    inside = [prefix for prefix in segment.subnets if contains(prefix, address)]
+    if segment.subnets and not inside:
+        where = " · ".join(segment.subnets)
+        kind = f"network `{segment.key}`" if segment.network else "the link"
+        fabric.say(port.path, f"{address} is outside {where} of {kind}")
+        return None
+    if slash:
+        address, length = ip_and_length(text)
+    elif inside:
+        length = int(inside[0].partition("/")[2])
+    else:
+        fabric.say(port.path, f"`{text}` has no prefix length", f"write `{text}/24`")
+        return None
+    if not _is_host(address, length):
+        fabric.say(
+            port.path, f"{address} is the address of {address}/{length} itself, not of a host"
+        )
+        return None
+    return address, length
+
+
+def _is_host(address: str, length: int) -> bool:
+    """Whether an address may be a host's: not the network's, nor IPv4's broadcast."""
+    if length >= width(address) - 1:
+        return True
+    first, last = bounds(network_of(address, length))
+    return to_int(address) != first and not (family(address) == 4 and to_int(address) == last)
+
+
+def _fill(fabric: Fabric, segment: Segment, prefix: str, held: Held) -> None:
+    """Give each port that asks an address in a subnet: the one it holds, or the next free."""
+    asking = [port for port in segment.ports if port.asked is None]
+    if asking and segment.joined and segment.network:
+        ranges = segment.network.range
+        if not ranges:
+            message = "an address is never guessed on a segment that is not the lab's"
+            fabric.say(asking[0].path, message, "give an address, or the network a `range:`")
+        if not any(overlap(part, prefix) for part in ranges):
+            return
+    kept = {id(port): _held_in(prefix, held.addresses.get(str(port.end), ())) for port in asking}
+    used = {_number(text) for port in segment.ports for text in port.addresses}
+    if (gateway := _gateway_address(segment)) and contains(prefix, gateway):
+        used.add(to_int(gateway))
+    mine: set[int] = set()
+    for port in asking:
+        if (number := kept[id(port)]) and number not in used and number not in mine:
+            mine.add(number)
+        else:
+            kept[id(port)] = 0
+    free = (n for n in _candidates(segment, prefix) if n not in used and n not in mine)
+    length = prefix.partition("/")[2]
+    for port in asking:
+        number = kept[id(port)] or next(free, 0)
+        if not number:
+            fabric.say(port.path, f"no address is left in {prefix} for `{port.end}`")
+            return
+        port.addresses.append(f"{from_int(number, prefix)}/{length}")
+
+
+def _gateway_address(segment: Segment) -> str | None:
+    """Return the gateway of a network where it is given as an address, else None."""
+    try:
+        return ip(segment.network.gateway) if segment.network else None
+    except ValueError:
+        return None
+
+
+def _held_in(prefix: str, held: tuple[str, ...]) -> int:
+    """Return the held address that lies in a prefix as a number, 0 if there is none."""
+    for text in held:
+        if contains(prefix, text.partition("/")[0]):
+            return _number(text)
+    return 0
+
+
+def _number(text: str) -> int:
+    return to_int(text.partition("/")[0])
+
+
+def _candidates(segment: Segment, prefix: str) -> Iterator[int]:
+    """Yield the addresses of a subnet that may be derived, in order."""
+    ranges = segment.network.range if segment.network else ()
+    spans = [bounds(part) for part in ranges if overlap(part, prefix)]
+    first, last = bounds(prefix)
+    if last - first > 1:
+        first, last = first + 1, last - (family(prefix) == 4)
+    for start, end in spans or [(first, last)]:
+        yield from range(max(start, first), min(end, last) + 1)
+
+
+# ── what one namespace must not see twice ─────────────────────────────────────────────────────────
+
+
+def _check_overlaps(fabric: Fabric) -> None:
+    """Find namespaces that see overlapping subnets on two interfaces, or one address twice."""
+    seen: dict[str, list[tuple[int, int, int, Port, str]]] = {}
+    for segment in fabric.segments:
+        for port in segment.ports:
+            for text in port.addresses:
+                address, length = ip_and_length(text)
+                first, last = bounds(network_of(address, length))
+                entry = (family(address), first, last, port, address)
+                seen.setdefault(port.end.netns, []).append(entry)
+    for name, entries in seen.items():
+        entries.sort(key=lambda entry: entry[:3])
+        for one, two in pairwise(entries):
+            if one[0] == two[0] and two[1] <= one[2] and one[3] is not two[3]:
+                _say_overlap(fabric, name, one, two)
+
+
+def _say_overlap(
+    fabric: Fabric,
+    name: str,
+    one: tuple[int, int, int, Port, str],
+    two: tuple[int, int, int, Port, str],
+) -> None:
+    if one[4] == two[4]:
+        message = f"{two[4]} is on `{one[3].end}` and on `{two[3].end}`: one namespace, one address"
+    else:
+        message = (
+            f"{one[4]} of `{one[3].end}` and {two[4]} of `{two[3].end}` have overlapping subnets"
+        )
+    hint = f"`{name}` could not tell which of the two ways to take"
+    fabric.say(two[3].path, message, hint)
+
+
+def _check_host(fabric: Fabric, host: tuple[HostSubnet, ...]) -> None:
+    """Find subnets that overlap with what the host sees already, where the host takes part."""
+    for segment in fabric.segments:
+        shown = _beside(segment, host)
+        for prefix in segment.subnets or _subnets_of(segment) if shown else ():
+            for other in shown:
+                if overlap(prefix, other.prefix):
+                    what = (
+                        f"network `{segment.key}`" if segment.network else f"link `{segment.key}`"
+                    )
+                    owner = f" (the lab `{other.owner}`)" if other.owner else ""
+                    fabric.say(
+                        (*segment.path, "subnet"),
+                        f"{prefix} of {what} overlaps {other.prefix} on host:{other.link}{owner}",
+                        "choose another, or let it be derived",
+                    )
+
+
+def _beside(segment: Segment, host: tuple[HostSubnet, ...]) -> tuple[HostSubnet, ...]:
+    """Return which subnets of the host are seen where a segment is, beside its own.
+
+    A program for `uplink: user` shows what plays the host the subnets beside the way out.
+    """
+    if any(port.end.netns == HOST for port in segment.ports):
+        return host
+    has_uplink = segment.network is not None and segment.network.uplink is not None
+    return tuple(other for other in host if has_uplink and other.leads_out)
+
+
+def _subnets_of(segment: Segment) -> list[str]:
+    texts = (text for port in segment.ports for text in port.addresses)
+    return sorted({network_of(*ip_and_length(text)) for text in texts})

@@ -1,0 +1,55 @@
+"""The part of the namespace `host` that a lab has or wants, and what others have of it by now."""
+
+from collections.abc import Iterator, Mapping
+
+from msgspec import Struct, field
+
+from netloom.language.topology import Topology
+from netloom.model.facts import HostSubnet
+from netloom.model.objects import HOST, Netns
+from netloom.model.reservation import Port, RouteKey
+
+
+class Occupied(Struct, frozen=True):
+    """What others have in the namespace `host`: what is seen there, and what labs have reserved.
+
+    `links` are names of interfaces, each with the lab that has it, None for none that is known;
+    `routes` what tells routes apart, with the labs that have these.
+    """
+
+    subnets: tuple[HostSubnet, ...] = ()
+    links: Mapping[str, str | None] = field(default_factory=dict)
+    routes: Mapping[RouteKey, str] = field(default_factory=dict)
+
+
+def takes_part(topology: Topology) -> bool:
+    """Whether what is made of a topology may have a part of the host that no other lab can have."""
+    members = topology.namespaces or {}
+    return (
+        HOST in members
+        or any(end.netns == HOST for wire in topology.links for end in wire.ends)
+        or any(member.publish for member in members.values())
+        or any(
+            network.bridge or network.joins or (network.uplink and network.uplink.mode != "user")
+            for network in topology.networks.values()
+        )
+    )
+
+
+def published(topology: Topology) -> frozenset[Port]:
+    """Return the ports of the host that a topology publishes."""
+    members = (topology.namespaces or {}).values()
+    return frozenset(
+        Port(port.protocol, port.address, port.port) for said in members for port in said.publish
+    )
+
+
+def others_links(host: Netns, occupied: Occupied) -> Iterator[tuple[str, str, str]]:
+    """Yield interfaces that another lab has, each with what is to say, and what would help."""
+    for name, link in host.links.items():
+        owner = occupied.links.get(name)
+        if owner and link.borrowed:
+            yield name, f"`{name}` is the lab `{owner}`'s", f"netloom down {owner}"
+        elif owner:
+            message = f"an interface `{HOST}:{name}` exists, and is the lab `{owner}`'s"
+            yield name, message, "choose another name"

@@ -1,0 +1,307 @@
+"""Weaving: the ports of segments become links, of the kinds that the kernel has.
+
+The bridges of a lab stand in its *switch namespace* `LAB.switch`, in which IPv6 is off, so that no
+port of a bridge ever speaks by itself. A bridge takes 1,023 ports: the first thousand members of a
+network are on its root bridge, each further thousand on a bridge of its own that hangs on the root,
+so a network that grows moves nobody.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from netloom.compile.expand import Fabric, Joined, Port, Segment, branch_of
+from netloom.compile.ifnames import short_name
+from netloom.compile.settings import ipv6_off
+from netloom.errors import Path  # noqa: TC001 - one name for all that tells a place
+from netloom.model.firewall import Across
+from netloom.model.marks import link_mark, lo_mark, port_mark
+from netloom.model.objects import HOST, Addr, Borrowed, Bridge, End, Link, Loopback, Other, Veth
+from netloom.values import IFNAMSIZ, blake2b, family, ip_and_length, network_of
+
+SHARD = 1000
+"""Members on one bridge; the rest of its 1,023 ports is for the bridges that hang on it."""
+
+MAX_MEMBERS = SHARD * 24
+_IPV6_MIN_MTU = 1280
+_LO_MTU = 65536
+
+
+def switch_of(lab: str) -> str:
+    """Return the name of the namespace that a lab's bridges stand in."""
+    return f"{lab}.switch"
+
+
+class Loom:
+    """Weaves links out of ports; mistakes are noted in the fabric.
+
+    `links` are the links by namespace and name, `places` where in the file each was said, `silent`
+    the bridges on the host that the host itself does not speak on.
+    """
+
+    def __init__(
+        self, lab: str, fabric: Fabric, salt: str, borrowed: Mapping[str, Borrowed]
+    ) -> None:
+        """Begin with no links; `salt` goes into the MAC addresses.
+
+        `borrowed` are the interfaces of the host that become ports, as they were found.
+        """
+        self.borrowed = borrowed
+        self.lab = lab
+        self.fabric = fabric
+        self.salt = salt
+        self.switch = switch_of(lab)
+        self.links: dict[str, dict[str, Link]] = {name: {} for name in fabric.members}
+        self.links.setdefault(HOST, {})
+        self.places: dict[str, Path] = {}
+        self.silent: list[str] = []
+
+    def weave(self) -> None:
+        """Make all links."""
+        for segment in self.fabric.segments:
+            if segment.network is None:
+                self.wire(segment)
+            else:
+                self.network(segment)
+                self.borrow(segment)
+
+    def lo(self, name: str) -> Link:
+        """Return `lo` of a namespace of the lab."""
+        addrs = _addrs(self.fabric.loopbacks.get(name, ()))
+        off = self.why_no_ipv6(End(name, "lo"), _LO_MTU)
+        if off and any(family(addr.ip) == 6 for addr in addrs):
+            path = (*self.fabric.members[name].path, "interfaces", "lo")
+            self.fabric.say(path, f"`{name}:lo` has an IPv6 address, {off}")
+        alias = lo_mark(self.lab, name)
+        return Link(kind=Loopback(), mac="", mtu=_LO_MTU, alias=alias, addrs=addrs)
+
+    def mac(self, end: End) -> str:
+        """Return the MAC address of an interface: its own on this machine, the same at every run.
+
+        It is part of the message that makes the link, and so marks it as ours from birth.
+        """
+        raw = blake2b(f"{self.salt}/{self.lab}/{end}".encode(), digest_size=5).digest()
+        return "02:" + raw.hex(":")
+
+    def port_link(self, port: Port, far: End, mtu: int, *, ipv6: bool) -> Link:
+        """Return the link that a port of a segment becomes."""
+        mtu = port.mtu or mtu
+        off = self.why_no_ipv6(port.end, mtu)
+        if off and any(family(text) == 6 for text in port.addresses):
+            self.fabric.say(port.path, f"`{port.end}` has an IPv6 address, {off}")
+        self.places[str(port.end)] = port.path
+        return Link(
+            kind=Veth(far),
+            mac=port.mac or self.mac(port.end),
+            mtu=mtu,
+            up=port.up,
+            alias=link_mark(self.lab, far),
+            ipv6_ll=ipv6 and not off and port.up,
+            altnames=(port.altname,) if port.altname else (),
+            addrs=_addrs(port.addresses),
+        )
+
+    def why_no_ipv6(self, end: End, mtu: int = 0) -> str | None:
+        """Return why a link, made or of this MTU, can have no IPv6; None if it can."""
+        made = self.links.get(end.netns, {}).get(end.link)  # none, if a mistake was found in it
+        mtu = mtu or (made.mtu if made else _LO_MTU)
+        if mtu < _IPV6_MIN_MTU:
+            return f"which needs an MTU of {_IPV6_MIN_MTU} bytes"
+        member = self.fabric.members.get(end.netns)
+        key = ipv6_off(member.said.sysctls, end.link) if member else None
+        return f"which the setting `{key}` forbids" if key else None
+
+    def across(self) -> Iterator[Across]:
+        """Yield what of the lab crosses bridges of the host."""
+        for name, link in self.links[HOST].items():
+            if _is_bridge(link):
+                yield Across(self.lab, name)
+        for segment in self.fabric.segments:
+            if segment.joined and segment.joined.netns == HOST:
+                texts = (text for port in segment.ports for text in port.addresses)
+                if plain := tuple(text.partition("/")[0] for text in texts):
+                    yield Across(self.lab, segment.joined.bridge, plain)
+
+    def sysctls(self) -> dict[str, str]:
+        """Return the settings of the lab's bridges on the host: it learns nothing from a lab.
+
+        Those that nothing but borrowed interfaces are on answer for no address of the host's, and
+        forward nothing: the host is on such a network by another interface, or not at all.
+        """
+        values = {}
+        for name, link in self.links[HOST].items():
+            path = name.replace(".", "/")
+            if name in self.silent:
+                values[f"net.ipv4.conf.{path}.arp_ignore"] = "8"
+                values[f"net.ipv4.conf.{path}.forwarding"] = "0"
+            if link.mtu < _IPV6_MIN_MTU:
+                continue
+            if name in self.silent:
+                values[f"net.ipv6.conf.{path}.disable_ipv6"] = "1"
+            elif _is_bridge(link):
+                values[f"net.ipv6.conf.{path}.accept_ra"] = "0"
+        return values
+
+    def add(self, end: End, link: Link) -> None:
+        """Put a link into its namespace, where no other of its name is."""
+        links = self.links.setdefault(end.netns, {})
+        if end.link in links or end.link == "lo":
+            path = self.places.get(str(end), ("networks",))
+            self.fabric.say(path, f"`{end}` is made twice", "give one of them another name")
+        links[end.link] = link
+
+    def wire(self, segment: Segment) -> None:
+        """Make a wire's two ends; where their MTUs differ each keeps its own."""
+        one, two = segment.ports
+        ipv6 = _has_ipv6(segment)
+        self.add(one.end, self.port_link(one, two.end, segment.mtu, ipv6=ipv6))
+        self.add(two.end, self.port_link(two, one.end, segment.mtu, ipv6=ipv6))
+
+    def network(self, segment: Segment) -> None:
+        """Make a network: its bridges, and for each member a wire to one of them."""
+        network = segment.network
+        assert network is not None
+        if len(segment.ports) > MAX_MEMBERS:
+            self.fabric.say(
+                segment.path, f"{len(segment.ports)} members: {MAX_MEMBERS} is the limit"
+            )
+            return
+        if segment.joined:
+            self.join(segment, segment.joined)
+            return
+        where = HOST if network.bridge else self.switch
+        names = _bridge_names(network.bridge or short_name(segment.key), len(segment.ports))
+        ipv6 = _has_ipv6(segment)
+        for number, name in enumerate(names):
+            self.places[f"{where}:{name}"] = segment.path
+            self.add(End(where, name), self.bridge(End(where, name), segment))
+            if number:
+                self.trunk(End(where, names[0]), End(where, name), segment.mtu)
+        for number, port in enumerate(segment.ports):
+            if network.bridge and port.end.netns == HOST:
+                self.on_bridge(End(where, names[0]), port, ipv6=ipv6)
+            else:
+                self.member(where, names[number // SHARD], segment, port, ipv6=ipv6)
+
+    def join(self, segment: Segment, joined: Joined) -> None:
+        """Make the wires from the members to a bridge that is not ours, and touch nothing else."""
+        ipv6 = _has_ipv6(segment)
+        for port in segment.ports:
+            if port.end.netns == joined.netns:
+                message = f"the host is on this segment by its bridge `{joined.bridge}` already"
+                self.fabric.say(port.path, message)
+            else:
+                self.member(joined.netns, joined.bridge, segment, port, ipv6=ipv6)
+
+    def bridge(self, end: End, segment: Segment) -> Link:
+        """Return a bridge of a network."""
+        stp = bool(segment.network and segment.network.stp)
+        mac, alias = self.mac(end), link_mark(self.lab)
+        return Link(kind=Bridge(stp=stp), mac=mac, mtu=segment.mtu, alias=alias)
+
+    def on_bridge(self, end: End, port: Port, *, ipv6: bool) -> None:
+        """Give the host its address on a bridge that stands on the host."""
+        bridge = self.links[HOST][end.link]
+        off = self.why_no_ipv6(end, bridge.mtu)
+        if off and any(family(text) == 6 for text in port.addresses):
+            self.fabric.say(port.path, f"`{end}` has an IPv6 address, {off}")
+        ipv6 = ipv6 and not off
+        addrs = _addrs(port.addresses)
+        self.links[HOST][end.link] = replace(bridge, ipv6_ll=ipv6, addrs=addrs)
+        if port.end.link != end.link or port.mac or port.mtu or not port.up:
+            message = f"the host is on this network by its bridge `{end.link}`, as it is"
+            self.fabric.say(port.path, message, "set `mtu` and `bridge` in the network itself")
+
+    def member(self, where: str, bridge: str, segment: Segment, port: Port, *, ipv6: bool) -> None:
+        """Make the wire from a member to its bridge."""
+        near = End(where, self.port_name(where, port.end.netns, segment.key))
+        self.add(port.end, self.port_link(port, near, segment.mtu, ipv6=ipv6))
+        self.add(near, self.bridge_port(near, port.end, bridge, port.mtu or segment.mtu))
+
+    def bridge_port(self, end: End, far: End, bridge: str, mtu: int) -> Link:
+        """Return the bridge's end of a wire.
+
+        Its MAC address is a high one where the bridge may be somebody's: a bridge whose address was
+        not set takes the lowest of its ports' (br_stp_recalculate_bridge_id).
+        """
+        alias = link_mark(self.lab, far)
+        mac = self.mac(end)
+        if end.netns == HOST:
+            mac = f"fe{mac[2:]}"
+        return Link(kind=Veth(far), mac=mac, mtu=mtu, master=bridge, alias=alias)
+
+    def trunk(self, root: End, branch: End, mtu: int) -> None:
+        """Hang a further bridge of a network on its root."""
+        down = End(root.netns, short_name(f"{branch.link}.down"))
+        up = End(branch.netns, short_name(f"{branch.link}.up"))
+        self.add(down, self.bridge_port(down, up, root.link, mtu))
+        self.add(up, self.bridge_port(up, down, branch.link, mtu))
+
+    def borrow(self, segment: Segment) -> None:
+        """Make interfaces of the host ports of a network.
+
+        They stay where they are, so it is a bridge on the host that they become ports of: the
+        network's own where it stands there, else a further one that hangs on it: on somebody's,
+        too, for a bridge may take the MAC address of such a port.
+        """
+        network, joined = segment.network, segment.joined
+        if not segment.lent or network is None:
+            return
+        if network.bridge:
+            bridge = network.bridge
+        else:
+            bridge = branch_of(self.lab, segment.key)
+            self.silent.append(bridge)
+            root = joined.bridge if joined else short_name(segment.key)
+            where = joined.netns if joined else self.switch
+            self.places[f"{HOST}:{bridge}"] = segment.path
+            self.add(End(HOST, bridge), self.bridge(End(HOST, bridge), segment))
+            self.trunk(End(where, root), End(HOST, bridge), segment.mtu)
+        for name, path in segment.lent:
+            self.places[f"{HOST}:{name}"] = path
+            kind = self.borrowed.get(name, Borrowed())
+            alias = port_mark(self.lab, segment.key)
+            self.add(End(HOST, name), Link(kind, mac="", mtu=0, master=bridge, alias=alias))
+
+    def port_name(self, where: str, netns: str, network: str) -> str:
+        """Return a free name for a bridge's end of a wire: `web.lan`, or a digest of that."""
+        taken = self.links.setdefault(where, {})
+        name = f"{netns}.{network}"
+        tries = 0
+        while len(name.encode()) >= IFNAMSIZ or name in taken:
+            name = short_name(f"{netns}.{network} as port {tries}")
+            tries += 1
+        return name
+
+
+def _bridge_names(root: str, members: int) -> list[str]:
+    extra = max(0, members - 1) // SHARD
+    return [root, *(short_name(f"{root}.{number}") for number in range(1, extra + 1))]
+
+
+def _has_ipv6(segment: Segment) -> bool:
+    texts = (*segment.subnets, *(text for port in segment.ports for text in port.addresses))
+    return any(family(text) == 6 for text in texts)
+
+
+def _is_bridge(link: Link) -> bool:
+    match link.kind:
+        case Bridge():
+            return True
+        case Loopback() | Veth() | Borrowed() | Other():
+            return False
+        case _:
+            assert_never(link.kind)
+
+
+def _addrs(texts: Iterable[str]) -> tuple[Addr, ...]:
+    """Return addresses as the kernel has them: the second in an IPv4 subnet is secondary."""
+    found: list[Addr] = []
+    seen: set[str] = set()
+    for text in texts:
+        address, length = ip_and_length(text)
+        net = network_of(address, length)
+        found.append(Addr(address, length, secondary=family(address) == 4 and net in seen))
+        seen.add(net)
+    return tuple(sorted(found))

@@ -1,0 +1,300 @@
+"""From what people write to what is desired of the kernel: `lower(topology, …) -> Lowered`.
+
+The arrow has four stretches, a module each: `expand` (every single namespace, segment and port),
+`allocate` (subnets and addresses), `naming` with `routes`, `static` and `hosts` (names become
+addresses), and here the last, with `loom`: ports become links, of the kinds that the kernel has.
+
+Rule 1: pure. The addresses in use, the host's subnets and the salt of the MAC addresses are given.
+Rule 2: every mistake is found, and says its place; only when there is none does anything come out.
+Rule 3: everything is concrete afterwards (`model/objects.py`, rule 2).
+
+"""
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from netloom.compile.addressing import Naming
+from netloom.compile.allocate import allocate
+from netloom.compile.check_expect import check_expects
+from netloom.compile.etc_files import EtcFolders, Files, contents, digest_of
+from netloom.compile.expand import DEFAULT_MTU, Fabric, Joined, Member, expand, out_of
+from netloom.compile.host_part import Occupied, others_links
+from netloom.compile.host_ports import Nic, join_notes, lent
+from netloom.compile.ifnames import HostNames
+from netloom.compile.link_builder import MAX_MEMBERS, SHARD, Loom, switch_of
+from netloom.compile.policy import Policy
+from netloom.compile.run_commands import commands, twice
+from netloom.compile.run_commands import digest_of as command_digest
+from netloom.compile.settings import contradictions, settings
+from netloom.compile.uplink import Outside, Uplinks
+from netloom.compile.user_uplink import all_by_user
+from netloom.errors import Path, Problem, TopologyError
+from netloom.language.topology import Namespace, Topology
+from netloom.model.facts import Held
+from netloom.model.firewall import Across, Through
+from netloom.model.marks import ruleset_of
+from netloom.model.objects import (
+    HOST,
+    Command,
+    Desired,
+    File,
+    Link,
+    Netns,
+    Route,
+    RouteKey,
+)
+from netloom.values import blake2b, family
+
+FORWARDING = {"net.ipv4.ip_forward": "0", "net.ipv6.conf.all.forwarding": "0"}
+"""Set in every namespace, and looked after."""
+
+BASELINE = FORWARDING | {
+    f"net.ipv4.conf.{which}.{setting}": "0"
+    for setting in ("rp_filter", "arp_ignore", "arp_announce", "arp_filter")
+    for which in ("all", "default")
+}
+"""Settings that a new namespace inherits from the initial one, with the kernel's own defaults, so
+that a lab behaves alike on every host. Those that a new namespace has anyway are left alone."""
+
+SWITCH_SYSCTLS = {
+    "net.ipv6.conf.all.disable_ipv6": "1",
+    "net.ipv6.conf.default.disable_ipv6": "1",
+}
+
+
+class Around(Struct, frozen=True):
+    """What `lower` is told of the machine and of the lab's earlier life.
+
+    `ipv6`: whether the kernel has it; where not, nothing of it is derived or set. `hostname` is
+    the machine's own name, for the hosts files. `host` is what others have there. `nics` are the
+    interfaces of the host, `borrowed` those that the lab has had as ports.
+    """
+
+    held: Held = Held()
+    host: Occupied = Occupied()
+    salt: str = ""
+    ipv6: bool = True
+    hostname: str = ""
+    outside: Outside = Outside()
+    files: Files = field(default_factory=dict)
+    joined: Mapping[str, Joined] = field(default_factory=dict)
+    nics: Mapping[str, Nic] = field(default_factory=dict)
+    borrowed: Mapping[str, Link] = field(default_factory=dict)
+    folder: str = ""
+
+
+class Lowered(Struct, frozen=True):
+    """What is desired, and what to remember: derived addresses, and where things were said.
+
+    `places` are those of namespaces and interfaces, `routes` those of routes of `host`.
+    """
+
+    desired: Desired
+    held: Held
+    places: Mapping[str, Path] = field(default_factory=dict)
+    routes: Mapping[RouteKey, Path] = field(default_factory=dict)
+    through: tuple[Across | Through, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def lower(topology: Topology, around: Around | None = None) -> Lowered:
+    """Return what a topology desires of the kernel; raises `TopologyError` with every mistake."""
+    around = around or Around()
+    if around.outside.is_apart:
+        topology = all_by_user(topology)
+    names = HostNames(topology, around.held.names, around.host.links)
+    fabric = expand(topology, names, around.joined)
+    pool = tuple(block for block in topology.pool if around.ipv6 or family(block) == 4)
+    host = (*around.host.subnets, *around.outside.subnets)
+    held = allocate(fabric, pool, around.held, host)
+    naming = Naming(fabric)
+    _check_names(fabric, topology, naming)
+    uplinks = Uplinks(topology, fabric, around.outside, around.held)
+    uplinks.check_published()
+    lowering = _Lowering(topology, fabric, naming, around, uplinks)
+    desired = lowering.desired()
+    for name, message, hint in others_links(desired.netns[HOST], around.host):
+        place = lowering.loom.places.get(f"{HOST}:{name}", ("namespaces", HOST))
+        fabric.say(place, message, hint, at_key=True)
+    held = replace(held, names=names.given, closed=uplinks.closed, guarded=uplinks.guarded)
+    check_expects(topology, fabric, naming)
+    if fabric.problems:
+        raise TopologyError(_unique(fabric.problems))
+    places = {name: member.path for name, member in fabric.members.items()}
+    return Lowered(
+        desired=desired,
+        held=held,
+        places=places | lowering.loom.places,
+        routes=lowering.routes,
+        through=(*uplinks.through(), *lowering.loom.across()),
+        notes=(*uplinks.notes, *join_notes(fabric)),
+    )
+
+
+def _unique(problems: Iterable[Problem]) -> list[Problem]:
+    """Return the problems without those that a `count` repeats."""
+    found: dict[tuple[Path, str], Problem] = {}
+    for problem in problems:
+        found.setdefault((problem.path, problem.message), problem)
+    return list(found.values())
+
+
+def _check_names(fabric: Fabric, topology: Topology, naming: Naming) -> None:
+    switch = switch_of(topology.name)
+    if switch in fabric.members:
+        fabric.say(
+            ("namespaces", switch), f"`{switch}` is the name of the lab's own switch namespace"
+        )
+    for name, member in fabric.members.items():
+        links = {port.end.link for _, port in naming.ports.get(name, ())}
+        for key, why in contradictions(member.said.sysctls, links):
+            fabric.say((*member.path, "sysctls", key), why, at_key=True)
+    for name in topology.networks:
+        if name in fabric.members:
+            message = f"`{name}` is a namespace and a network: one name, one thing"
+            fabric.say(("networks", name), message, at_key=True)
+
+
+class _Lowering:
+    """Gathers what is desired of each namespace; the last stretch."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        fabric: Fabric,
+        naming: Naming,
+        around: Around,
+        uplinks: Uplinks,
+    ) -> None:
+        self.uplinks = uplinks
+        self.files = around.files
+        self.hostname = around.hostname
+        self.folder = around.folder
+        self.topology = topology
+        self.fabric = fabric
+        self.naming = naming
+        self.baseline = around.held.baseline
+        self.secret = around.held.secret
+        self.ipv6 = around.ipv6
+        borrowed = lent(fabric, topology.name, around.nics, around.borrowed)
+        self.loom = Loom(topology.name, fabric, around.salt, borrowed)
+        self.routes: dict[RouteKey, Path] = {}
+
+    def desired(self) -> Desired:
+        """Return everything that is desired."""
+        loom = self.loom
+        loom.weave()
+        policy = Policy(self.topology, self.naming, loom.why_no_ipv6, self.uplinks.ways)
+        forwarding, routes = policy.routes()
+        self.routes = policy.places
+        texts: dict[str, str] = {}
+        folders: dict[str, Mapping[str, File]] = {}
+        ran: dict[str, Command] = {}
+        etc = EtcFolders(self.topology, self.naming, self.uplinks, self.files, self.hostname)
+        netns = {HOST: self.host(routes.get(HOST, frozenset()), texts)}
+        if (out := out_of(self.topology.name)) in loom.links:
+            netns[out] = self.out(out, texts)
+        if command := self.uplinks.user_command():
+            digest = command_digest(command)
+            ran[digest] = command
+            netns[HOST] = replace(netns[HOST], commands={out: digest})
+        if loom.switch in loom.links:
+            links = {"lo": loom.lo(loom.switch), **loom.links[loom.switch]}
+            netns[loom.switch] = Netns(links=links, sysctls=self.possible(SWITCH_SYSCTLS))
+        for segment in self.fabric.segments:
+            if segment.joined and (where := segment.joined.netns) != HOST and where in loom.links:
+                netns[where] = Netns(links=loom.links[where], borrowed=True)
+        for name, member in self.fabric.members.items():
+            if name == HOST:
+                continue
+            folder = etc.folder(name, member)
+            digest = digest_of(folder, self.secret)
+            folders[digest] = folder
+            netns[name] = Netns(
+                links={"lo": loom.lo(name), **loom.links[name]},
+                routes=routes.get(name, frozenset()),
+                rules=policy.rules(name),
+                sysctls=self.sysctls(member.said.sysctls, forward=forwarding.get(name, False)),
+                etc=digest,
+                rulesets=self.rulesets(member.said, texts),
+                commands=self.commands(member, ran),
+            )
+        return Desired(netns=netns, folders=folders, texts=texts, commands=ran)
+
+    def commands(self, member: Member, ran: dict[str, Command]) -> dict[str, str]:
+        """Return the commands of a namespace by their digests; the commands are collected."""
+        found = {}
+        for number in twice(member.said.run):
+            path = (*member.path, "run", number, "name")
+            self.fabric.say(path, f"a second command `{member.said.run[number].name}`")
+        for name, command in commands(member.said.run, self.folder).items():
+            found[name] = command_digest(command)
+            ran[found[name]] = command
+        return found
+
+    def rulesets(self, said: Namespace, texts: dict[str, str]) -> dict[str, str]:
+        """Return the firewall rules of a namespace by their digests; the texts are collected."""
+        found = {}
+        table = ruleset_of(self.topology.name)
+        kinds = ((table, said.firewall), ("iptables", said.iptables), ("ip6tables", said.ip6tables))
+        for kind, text in kinds:
+            if text is not None:
+                whole = "".join(part.text for _, part in contents(text, self.files))
+                digest = found[kind] = _digest(whole)
+                texts[digest] = whole
+        return found
+
+    def out(self, name: str, texts: dict[str, str]) -> Netns:
+        """Return the namespace that plays the host, where a program leads out."""
+        rules = self.uplinks.user_rules()
+        digest = _digest(rules)
+        texts[digest] = rules
+        own = self.possible(self.uplinks.user_sysctls())
+        sysctls = self.sysctls({}, forward=True) | own
+        return Netns(
+            links={"lo": self.loom.lo(name), **self.loom.links[name]},
+            sysctls=sysctls,
+            rulesets={ruleset_of(self.topology.name): digest},
+        )
+
+    def host(self, routes: frozenset[Route], texts: dict[str, str]) -> Netns:
+        """Return the lab's part of the namespace `host`."""
+        rulesets: dict[str, str] = {}
+        if rules := self.uplinks.rules():
+            name = ruleset_of(self.topology.name)
+            texts[rulesets.setdefault(name, _digest(rules))] = rules
+        return Netns(
+            links=self.loom.links[HOST],
+            routes=routes,
+            sysctls=self.possible(self.loom.sysctls() | self.uplinks.sysctls()),
+            rulesets=rulesets,
+            claims=self.uplinks.claims(),
+        )
+
+    def sysctls(self, said: Mapping[str, str], *, forward: bool) -> dict[str, str]:
+        """Return the sysctls of a namespace: the baseline, forwarding, and what the file says."""
+        values = FORWARDING | {key: BASELINE[key] for key in self.baseline}
+        if forward:
+            values = values | dict.fromkeys(FORWARDING, "1")
+        return self.possible(values) | settings(said)
+
+    def possible(self, sysctls: Mapping[str, str]) -> dict[str, str]:
+        """Return those sysctls that the kernel has."""
+        return {k: v for k, v in sysctls.items() if self.ipv6 or not k.startswith("net.ipv6.")}
+
+
+def _digest(text: str) -> str:
+    return blake2b(text.encode(), digest_size=12).hexdigest()
+
+
+__all__ = [
+    "DEFAULT_MTU",
+    "MAX_MEMBERS",
+    "SHARD",
+    "Around",
+    "Lowered",
+    "lower",
+    "switch_of",
+]

@@ -1,0 +1,54 @@
+"""The commands of a namespace (`run:`), each with a name of its own."""
+
+import re
+from collections.abc import Iterator
+
+from netloom.language.topology import Run
+from netloom.model.objects import Command
+from netloom.values import blake2b
+
+_PROGRAM = r"(?:\S*/)?(\w[\w.-]*)"
+_BEFORE = frozenset({"exec", "env", "nohup", "setsid"})
+_NAMELESS = "run"
+
+
+def commands(said: tuple[Run, ...], folder: str) -> dict[str, Command]:
+    """Return the commands by their names; `folder` is where those begin that say nothing else."""
+    found: dict[str, Command] = {}
+    for run in said:
+        argv = run.command if len(run.command) > 1 else ("sh", "-c", *run.command)
+        cwd = run.cwd if run.cwd.startswith("/") else f"{folder}/{run.cwd}".rstrip("/")
+        command = Command(
+            argv=argv,
+            ready=str(run.ready or ""),
+            env=run.env,
+            user=run.user,
+            cwd=cwd or "/",
+        )
+        wanted = run.name or _program(run.command[0])
+        names = (wanted, *(f"{wanted}{number}" for number in range(2, len(said) + 2)))
+        found[next(name for name in names if name not in found)] = command
+    return found
+
+
+def twice(said: tuple[Run, ...]) -> Iterator[int]:
+    """Yield the numbers of commands whose name an earlier one has."""
+    names = [run.name for run in said]
+    return (n for n, name in enumerate(names) if name and name in names[:n])
+
+
+def _program(text: str) -> str:
+    """Return the name of the program that a text runs first."""
+    for word in text.split():
+        program = re.fullmatch(_PROGRAM, word)
+        if program and program[1] not in _BEFORE:
+            return program[1]
+        if not program and "=" not in word:
+            break
+    return _NAMELESS
+
+
+def digest_of(command: Command) -> str:
+    """Return by what a command is known: all but what it is ready by."""
+    whole = (command.argv, sorted(command.env.items()), command.user, command.cwd)
+    return blake2b(repr(whole).encode(), digest_size=12).hexdigest()

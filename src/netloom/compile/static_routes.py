@@ -1,0 +1,89 @@
+"""`routing: static`: routes between all subnets of a lab of routers, by the fewest hops.
+
+A namespace on two segments or more is a router. From each segment we walk outwards, router by
+router (breadth first, in file order, so the choice among equal ways is stable); whoever is reached
+learns the segment's subnets through the neighbour it was reached from. A namespace with a single
+segment and a single router on it gets a default route in place of them all.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+
+from netloom.compile.addressing import Naming, is_near
+from netloom.compile.expand import Port, Segment
+from netloom.model.objects import HOST
+from netloom.values import Family, family, ip_and_length, network_of
+
+
+def static_routes(naming: Naming, forwarding: Mapping[str, bool | None]) -> dict[str, list[str]]:
+    """Return for each namespace the routes to add, in iproute2's words.
+
+    `forwarding` is what the file says of each; who shall not forward is no router.
+    """
+    ports = {name: held for name, held in naming.ports.items() if name != HOST}
+    routers = {
+        name for name, held in ports.items() if len(held) > 1 and forwarding.get(name) is not False
+    }
+    routes: dict[str, list[str]] = {name: [] for name in ports}
+    leaves = _default_routes(naming, routers, routes)
+    for segment in naming.fabric.segments:
+        if segment.subnets or any(port.addresses for port in segment.ports):
+            _walk(segment, naming, routers, leaves, routes)
+    return routes
+
+
+def _default_routes(naming: Naming, routers: set[str], routes: dict[str, list[str]]) -> set[str]:
+    """Give the namespaces at the edge their default route; return who they are."""
+    leaves = set()
+    for name, held in naming.ports.items():
+        if name == HOST or len(held) != 1:
+            continue
+        segment = held[0][0]
+        near = [port for port in segment.ports if port.end.netns in routers]
+        if len(near) == 1 and _shared(held[0][1], near[0]):
+            routes[name].append(f"default via {near[0].end}")
+            leaves.add(name)
+    return leaves
+
+
+def _walk(
+    target: Segment,
+    naming: Naming,
+    routers: set[str],
+    leaves: set[str],
+    routes: dict[str, list[str]],
+) -> None:
+    """Spread the way to one segment over the lab."""
+    prefixes = _prefixes(target)
+    reached = {port.end.netns for port in target.ports}
+    queue = deque(port.end.netns for port in target.ports if port.end.netns in routers)
+    while queue:
+        router = queue.popleft()
+        for segment, own in naming.ports[router]:
+            for port in segment.ports:
+                name = port.end.netns
+                if name in reached or name == HOST:
+                    continue
+                reached.add(name)
+                if name not in leaves:
+                    routes[name] += _through(own, port, prefixes)
+                if name in routers:
+                    queue.append(name)
+
+
+def _through(router: Port, port: Port, prefixes: list[str]) -> list[str]:
+    """Return a neighbour's routes to `prefixes` through a router's port, as far as they share."""
+    versions = _shared(port, router)
+    return [f"{prefix} via {router.end}" for prefix in prefixes if family(prefix) in versions]
+
+
+def _shared(port: Port, router: Port) -> set[Family]:
+    """Return the families in which a router is a neighbour of a port; none where one is down."""
+    addresses = (text.partition("/")[0] for text in router.addresses if router.up and port.up)
+    return {family(address) for address in addresses if is_near(port, address)}
+
+
+def _prefixes(segment: Segment) -> list[str]:
+    """Return the subnets of a segment, given or those of its addresses."""
+    own = (network_of(*ip_and_length(text)) for port in segment.ports for text in port.addresses)
+    return list(dict.fromkeys((*segment.subnets, *own)))

@@ -1,0 +1,381 @@
+"""Ways out: what a network with an `uplink:` asks of the host.
+
+The host stands on such a network with one interface, which has the first address and is the gateway
+of all members. Beyond that it is asked for forwarding on that interface and on those that lead out
+(shared with others: a claim), and for one table of nftables (`gate.py`).
+
+IPv6 has one switch for all interfaces, and a host that forwards ignores router advertisements. So
+it is thrown only where a default route of IPv6 leads out, and whoever learns from advertisements is
+told before to go on listening (`accept_ra` 2).
+
+Everything else that a host may have in the way is not known here, but where the machine is.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+from msgspec import Struct, field
+
+from netloom.compile.expand import TAP, Fabric, Segment, branch_of, out_of
+from netloom.compile.nat import ALL_IPV6, Inward, Way, table
+from netloom.compile.user_uplink import hindrances, user_program
+from netloom.errors import Path
+from netloom.language.suggest import did_you_mean
+from netloom.language.topology import Publish, Topology, Uplink
+from netloom.model.facts import Held, HostSubnet
+from netloom.model.firewall import Published, Through
+from netloom.model.objects import HOST, Command
+from netloom.model.reservation import Port
+from netloom.values import Family, family
+
+__all__ = ["Exit", "Outside", "Taken", "Uplinks", "Way", "moved"]
+
+_ANY = frozenset({"", "::"})
+_ALL_FORWARD = "net.ipv6.conf.all.forwarding"
+
+
+class Exit(Struct, frozen=True):
+    """An interface of the host that a default route leads out of, in one family."""
+
+    link: str
+    family: Family
+
+
+class Taken(Struct, frozen=True):
+    """A port of the host that is taken; `owner` says by whom, empty if that is not known."""
+
+    protocol: str
+    address: str
+    port: int
+    owner: str = ""
+
+    def clashes(self, port: Port | Publish) -> bool:
+        """Whether a port cannot be published beside it."""
+        if (self.protocol, self.port) != (port.protocol, port.port):
+            return False
+        if self.address in _ANY or not port.address:
+            return True
+        return port.address == self.address or (
+            self.address == "0.0.0.0" and family(port.address) == 4  # noqa: S104 - not bound
+        )
+
+
+class Outside(Struct, frozen=True):
+    """What lies around the namespace `host`.
+
+    `links` are its interfaces, each with what keeps packets from it (`is down`), if anything;
+    `of_labs` those of other labs, `bridges` those that are bridges. `exits` are the ways out by
+    default routes. `forwards` are interfaces that forward IPv4 without any lab, `forwards_ipv6`
+    whether all do IPv6, `learners` those that have learned from router advertisements. `resolvers`
+    is a resolv.conf with the resolvers behind the machine's own, `taken` ports that are in use,
+    `program` the path of one for user-mode networking, `no_tun` why that could make no tap,
+    `subnets` those beside the exits. `is_apart`: the namespace `host` is none of all that, and
+    nobody may change anything of it.
+    """
+
+    links: Mapping[str, str | None] = field(default_factory=dict)
+    of_labs: frozenset[str] = frozenset()
+    bridges: frozenset[str] = frozenset()
+    resolvers: str | None = None
+    exits: tuple[Exit, ...] = ()
+    forwards: frozenset[str] = frozenset()
+    forwards_ipv6: bool = False
+    learners: frozenset[str] = frozenset()
+    taken: tuple[Taken, ...] = ()
+    program: str | None = None
+    no_tun: str | None = None
+    subnets: tuple[HostSubnet, ...] = ()
+    is_apart: bool = False
+
+
+def moved(topology: Topology, closed: Collection[str], outside: Outside) -> str | None:
+    """Return what is to say if the host's default route leads elsewhere by now, else None.
+
+    `closed` are the ways out that a lab that is up remembers.
+    """
+    uplinks = [network.uplink for network in topology.networks.values() if network.uplink]
+    if all(uplink.via or uplink.mode == "user" for uplink in uplinks):
+        return None
+    said = {link for uplink in uplinks for link in uplink.via}
+    was = set(closed) - {ALL_IPV6} - said
+    now = {exit_.link for exit_ in outside.exits} - said
+    if was == now:
+        return None
+    if not now:
+        return f"the host has no default route any more; it led out of {_listed(was)}"
+    return f"the host's default route leads out of {_listed(now)} by now, not {_listed(was)}"
+
+
+class Uplinks:
+    """The ways out of a lab; mistakes are noted in the fabric."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        fabric: Fabric,
+        outside: Outside,
+        held: Held,
+    ) -> None:
+        """Find the ways; `held` says what was closed when the lab came up, and is guarded since."""
+        self.topology = topology
+        self.fabric = fabric
+        self.outside = outside
+        self.ways = [way for segment in fabric.segments if (way := self._way(segment))]
+        self.of_host = [way for way in self.ways if way.netns == HOST]
+        self.closed = dict(self._closed(held.closed))
+        links = {way.link for way in self.of_host}
+        self.guarded = tuple(link for link in held.guarded if link in links)
+        self.inward = list(self._inward())
+
+    def _closed(self, held: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield where packets could not go before any lab came, so that they still cannot."""
+        others = tuple(sorted(self.outside.links.keys() - self.outside.of_labs - {"lo"}))
+        for link in sorted({link for way in self.of_host for link in way.out}):
+            open_ = link in self.outside.forwards
+            yield link, () if open_ else held.get(link) or others
+        if self._forwards_ipv6:
+            open_ = self.outside.forwards_ipv6
+            yield ALL_IPV6, () if open_ else held.get(ALL_IPV6) or others
+
+    def _way(self, segment: Segment) -> Way | None:
+        uplink = segment.network.uplink if segment.network else None
+        if uplink is None:
+            return None
+        path: Path = (*segment.path, "uplink")
+        gate = out_of(self.topology.name) if uplink.mode == "user" else HOST
+        port = next((port for port in segment.ports if port.end.netns == gate), None)
+        exits = self.outside.exits
+        out = uplink.via or tuple(dict.fromkeys(exit_.link for exit_ in exits))
+        if port is None or not out:
+            if not out:
+                hint = "`uplink: {mode: nat, via: eth0}` says the way"
+                self.fabric.say(path, "the host has no default route, so no way out", hint)
+            return None
+        families = self._families(segment, out, path)
+        for number, link in enumerate(out):
+            self._check(link, (*path, "via", number) if uplink.via else path)
+        if uplink.mode == "routed" and self.outside.is_apart:
+            message = "nothing is routed over the machine from here: the host is not the machine's"
+            self.fabric.say(path, message, "`uplink: user`, or `nat`, which is the same here")
+            return None
+        if gate != HOST:
+            for message, hint in hindrances(self.outside.program, self.outside.no_tun):
+                self.fabric.say(path, message, hint)
+            return Way(segment, port.end.link, (TAP,), families, netns=gate)
+        routed = uplink.mode == "routed"
+        branch = self._branch(segment)
+        return Way(segment, port.end.link, out, families, routed=routed, branch=branch)
+
+    def _families(self, segment: Segment, out: tuple[str, ...], path: Path) -> frozenset[Family]:
+        """Return the families that lead out; where the file says the way, IPv4 needs no route."""
+        families = {exit_.family for exit_ in self.outside.exits if exit_.link in out}
+        said = segment.network and segment.network.uplink and segment.network.uplink.via
+        families |= {4} if said else set[Family]()
+        wanted = _wanted(segment)
+        if wanted and not families & wanted:
+            named = " and ".join(f"IPv{version}" for version in sorted(wanted))
+            where = f" out of {_listed(out)}" if said else ""
+            hint = "`uplink: {mode: nat, via: eth0}` says the way" if 4 in wanted else ""
+            message = f"the host has no {named} default route{where}, so no way out"
+            self.fabric.say(path, message, hint)
+        return frozenset(families)
+
+    def _branch(self, segment: Segment) -> str | None:
+        """Return the bridge on the host that a network hangs its borrowed ports on, if any."""
+        own = segment.network and segment.network.bridge
+        return branch_of(self.topology.name, segment.key) if segment.lent and not own else None
+
+    def _check(self, link: str, path: Path) -> None:
+        if link not in self.outside.links:
+            hint = did_you_mean(link, self.outside.links)
+            self.fabric.say(path, f"the host has no interface `{link}`", hint)
+        elif trouble := self.outside.links[link]:
+            hint = f"ip link set {link} up" if "down" in trouble else "is the cable plugged in?"
+            self.fabric.say(path, f"`{link}` of the host {trouble}", hint)
+
+    @property
+    def notes(self) -> Iterator[str]:
+        """Yield what is as the file says, and may surprise."""
+        led = {exit_.link for exit_ in self.outside.exits}
+        for way in self.ways:
+            if led and way.netns == HOST and not led & set(way.out):
+                name = way.segment.key
+                yield (
+                    f"the host's default route leads out of {_listed(led)}, and `{name}` may leave "
+                    f"by {_listed(way.out)} alone: it reaches what the host reaches there"
+                )
+            for version in sorted(_wanted(way.segment) - way.families):
+                yield (
+                    f"the host has no IPv{version} default route, so nobody leaves "
+                    f"`{way.segment.key}` by IPv{version}"
+                )
+        if unanswered := sorted(self._unanswered()):
+            yield (
+                f"the host has no resolver that {_listed(unanswered[:3])} could ask; "
+                f"`dns: 9.9.9.9` in the network names one"
+            )
+
+    def _unanswered(self) -> Iterator[str]:
+        """Yield the members that see the host's resolv.conf, where that is of no use to them."""
+        for way in self.ways if not self.outside.resolvers else ():
+            if way.segment.network and way.segment.network.dns is None:
+                for port in way.segment.ports:
+                    member = self.fabric.members.get(port.end.netns)
+                    if member is None or port.end.netns == HOST:
+                        continue
+                    if member.said.dns is None and "resolv.conf" not in member.said.etc:
+                        yield port.end.netns
+
+    # ── what it asks of the host ──────────────────────────────────────────────────────────────
+
+    @property
+    def _forwards_ipv6(self) -> bool:
+        return any(6 in way.families for way in self.of_host)
+
+    def sysctls(self) -> dict[str, str]:
+        """Return the settings of the host's interfaces that are ours.
+
+        A member that plays a router must not give the host a default route: hence `accept_ra`.
+        """
+        values = {}
+        for way in self.of_host:
+            ipv4, ipv6 = (f"net.ipv{v}.conf.{way.link.replace('.', '/')}" for v in (4, 6))
+            values[f"{ipv4}.forwarding"] = "1"
+            values[f"{ipv6}.accept_ra"] = "0"
+            if self.inward:
+                values[f"{ipv4}.route_localnet"] = "1"
+        return values
+
+    def claims(self) -> dict[str, str]:
+        """Return the settings of the host that others share."""
+        values = {}
+        for way in self.of_host:
+            for link in way.out if 4 in way.families else ():
+                values[f"net.ipv4.conf.{link.replace('.', '/')}.forwarding"] = "1"
+        if self._forwards_ipv6:
+            values[_ALL_FORWARD] = "1"
+            for link in self.outside.learners:
+                values[f"net.ipv6.conf.{link.replace('.', '/')}.accept_ra"] = "2"
+        return values
+
+    def through(self) -> Iterator[Through]:
+        """Yield what the firewalls of others must let pass: each network, each way out of it."""
+        for way in self.of_host:
+            published = tuple(
+                Published(target, inward.port.protocol, inward.port.to)
+                for inward in self.inward
+                if inward.way is way
+                for target in inward.targets()
+            )
+            for link in way.out:
+                subnets = tuple(p for p in way.segment.subnets if family(p) in way.families)
+                yield Through(self.topology.name, way.link, link, subnets, published)
+
+    def rules(self) -> str:
+        """Return the chains of the lab's table on the host, empty if it needs none."""
+        inward = [one for one in self.inward if one.way.netns == HOST]
+        return table(self.of_host, inward, self.closed, self.guarded, self.outside.bridges)
+
+    # ── what plays the host, where nothing is changed there ───────────────────────────────────
+
+    @property
+    def by_user(self) -> list[Way]:
+        """The ways out that a program makes."""
+        return [way for way in self.ways if way.netns != HOST]
+
+    def user_rules(self) -> str:
+        """Return the chains of the lab's table in the namespace that plays the host."""
+        inward = [one for one in self.inward if one.way.netns != HOST]
+        return table(self.by_user, inward, {})
+
+    def user_sysctls(self) -> dict[str, str]:
+        """Return the settings of interfaces in the namespace that plays the host.
+
+        Before its address is tried, the program's tap asks for no neighbour: an answer by IPv6
+        would come a second late, and twice, which has pasta 2023-03 send the same again for ever.
+        """
+        links = [way.link for way in self.by_user] if self.inward else []
+        values = {f"net.ipv4.conf.{n.replace('.', '/')}.route_localnet": "1" for n in links}
+        if any(6 in way.families for way in self.by_user):
+            values["net.ipv6.conf.default.accept_dad"] = "0"
+        return values
+
+    def user_command(self) -> Command | None:
+        """Return the program that leads out of it, if there is such a way."""
+        program = self.outside.program
+        if not program or not self.by_user:
+            return None
+        via = [link for way in self.by_user if (u := _uplink(way)) for link in u.via]
+        ports = [one.port for one in self.inward if one.way.netns != HOST]
+        return user_program(program, out_of(self.topology.name), ports, via)
+
+    # ── ports that lead inwards ───────────────────────────────────────────────────────────────
+
+    def _inward(self) -> Iterator[Inward]:
+        for name, member in self.fabric.members.items():
+            for number, port in enumerate(member.said.publish):
+                for way in self.ways:
+                    place = next((p for p in way.segment.ports if p.end.netns == name), None)
+                    if place is not None:
+                        yield Inward(port, way, place, (*member.path, "publish", number))
+                        break
+
+    def check_published(self) -> None:
+        """Find ports that are taken, published twice, or from where nothing leads in."""
+        earlier: list[Taken] = []
+        for one in self.inward:
+            port = one.port
+            for other in (*earlier, *self.outside.taken):
+                if other.clashes(port):
+                    message = f"port {port.port} of the host is taken: {other.owner}"
+                    self.fabric.say(one.path, message, "publish another port")
+                    break
+            if one.way.netns != HOST and (self.outside.program or "").endswith("slirp4netns"):
+                message = "slirp4netns leads out, and opens no ports of the host"
+                self.fabric.say(one.path, message, "apt-get install passt")
+            if port.address == "::1":
+                message = "nothing leads from ::1 into another namespace: IPv6 has no such route"
+                self.fabric.say(one.path, message, f"`127.0.0.1:{port.port}:{port.to}`")
+            elif not list(one.targets()):
+                which = f"IPv{family(port.address)} address" if port.address else "address"
+                self.fabric.say(one.path, f"`{one.netns}` has no {which} there to lead to")
+            owner = f"`{one.netns}` publishes it"
+            earlier.append(Taken(port.protocol, port.address, port.port, owner))
+        self._check_told_apart()
+        reached = {one.netns for one in self.inward}
+        for name, member in self.fabric.members.items():
+            if member.said.publish and name not in reached and self._complete:
+                message = f"`{name}` is on no network with an uplink, so no port leads there"
+                hint = "give one of its networks `uplink: nat`"
+                self.fabric.say((*member.path, "publish"), message, hint)
+
+    def _check_told_apart(self) -> None:
+        """Find a port that is published at two addresses of the host, by a program: it has one."""
+        found: dict[tuple[str, int, Family], str] = {}
+        for one in self.inward:
+            if one.port.address and not one.address:
+                key = (one.port.protocol, one.port.port, family(one.port.address))
+                if found.setdefault(key, one.netns) != one.netns:
+                    message = (
+                        f"port {one.port.port} leads to `{found[key]}` already, and a program does "
+                        f"not tell addresses of the host apart"
+                    )
+                    self.fabric.say(one.path, message, "publish another port")
+
+    @property
+    def _complete(self) -> bool:
+        """Whether every network with an uplink has found its way: else that is the mistake."""
+        wanted = sum(bool(network.uplink) for network in self.topology.networks.values())
+        return len(self.ways) == wanted
+
+
+def _wanted(segment: Segment) -> frozenset[Family]:
+    """Return the families of a network's subnets."""
+    return frozenset(family(subnet) for subnet in segment.subnets)
+
+
+def _uplink(way: Way) -> Uplink | None:
+    return way.segment.network.uplink if way.segment.network else None
+
+
+def _listed(names: Iterable[str]) -> str:
+    return " and ".join(f"`{name}`" for name in sorted(names))

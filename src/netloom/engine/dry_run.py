@@ -1,0 +1,116 @@
+"""Firewall rules on their way from text to what the machine will list them as.
+
+A text is checked, and its listing foretold, before anything is touched; so a mistake in it is told
+with its line in the topology.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from msgspec.structs import replace
+
+from netloom.compile.expand import out_of
+from netloom.compile.lower import Lowered
+from netloom.errors import Path, Problem, Unavailable
+from netloom.host.firewall.rulesets import Foretold, Text
+from netloom.host.machine import Machine
+from netloom.kernel.nft import Wrong
+from netloom.language.parse import Source
+from netloom.model.marks import kind_of
+from netloom.model.objects import HOST
+
+
+def foretold(source: Source, lowered: Lowered, machine: Machine) -> Lowered:
+    """Return what is desired, with firewall rules known by the digests of their listings.
+
+    Raises `TopologyError` for mistakes in a text, and where the machine lacks what carries it out.
+    """
+    desired = lowered.desired
+    texts: dict[tuple[str, str], Text] = {}
+    gates = {HOST, out_of(source.topology.name)}  # whose rules nobody has written
+    for name, netns in desired.netns.items():
+        for key, digest in netns.rulesets.items():
+            text = Text(kind_of(key), desired.texts[digest], own=name in gates)
+            texts.setdefault((key, digest), text)
+    if not texts:
+        return lowered
+    links = {name for netns in desired.netns.values() for name in netns.links}
+    try:
+        answers = machine.foretell(source.topology.name, texts.values(), sorted(links))
+    except Unavailable as error:
+        path = _needing(source, lowered, texts, machine)
+        raise source.error([Problem(error.reason, path, error.remedy)]) from error
+    problems = list(_mistakes(source, lowered, texts, answers))
+    if problems:
+        raise source.error(problems)
+    digests: dict[tuple[str, str], str] = {}
+    known: dict[str, str] = {}
+    for place, text in texts.items():
+        answer = answers[text]
+        assert not isinstance(answer, tuple)
+        if not answer.listing:  # rules of iptables that are none
+            continue
+        digests[place] = answer.digest
+        known[answer.digest] = text.text
+    every = {
+        name: replace(one, rulesets=_found(one.rulesets, digests)) if one.rulesets else one
+        for name, one in desired.netns.items()
+    }
+    return replace(lowered, desired=replace(desired, netns=every, texts=known))
+
+
+def _found(rulesets: Mapping[str, str], digests: Mapping[tuple[str, str], str]) -> dict[str, str]:
+    return {key: digests[key, d] for key, d in rulesets.items() if (key, d) in digests}
+
+
+def _needing(
+    source: Source,
+    lowered: Lowered,
+    texts: Mapping[tuple[str, str], Text],
+    machine: Machine,
+) -> Path:
+    """Return the place of the first rules that this machine cannot take, whatever they say."""
+    for name, netns in lowered.desired.netns.items():
+        for place in netns.rulesets.items():
+            try:
+                machine.foretell(source.topology.name, [texts[place]], ())
+            except Unavailable:
+                return _place(source, lowered, name, place[0])
+    return ()
+
+
+def _place(source: Source, lowered: Lowered, name: str, ruleset: str) -> Path:
+    """Return where the rules of a namespace are asked for; a gateway's are by an `uplink`."""
+    if name in (HOST, out_of(source.topology.name)):
+        networks = source.topology.networks.items()
+        return next((("networks", each, "uplink") for each, one in networks if one.uplink), ())
+    return (*lowered.places.get(name, ("namespaces", name)), _key(ruleset))
+
+
+def _mistakes(
+    source: Source,
+    lowered: Lowered,
+    texts: Mapping[tuple[str, str], Text],
+    answers: Mapping[Text, Foretold],
+) -> Iterator[Problem]:
+    told = set()
+    for name, netns in lowered.desired.netns.items():
+        for place in netns.rulesets.items():
+            answer = answers[texts[place]]
+            if not isinstance(answer, tuple) or place in told:
+                continue
+            told.add(place)
+            path = _place(source, lowered, name, place[0])
+            for wrong in answer:
+                yield _mistake(name, path, wrong)
+
+
+def _mistake(name: str, path: Path, wrong: Wrong) -> Problem:
+    """Return a mistake with its place in the topology; in a file beside it, the line is told."""
+    where = f"line {wrong.line}: " if wrong.line else ""
+    place = ("text", "at", wrong.line, wrong.column, wrong.length) if wrong.line else ()
+    message = f"the rules of `{name}`: {where}{wrong.message}"
+    return Problem(message, (*path, *place))
+
+
+def _key(ruleset: str) -> str:
+    return ruleset if kind_of(ruleset) != "nft" else "firewall"

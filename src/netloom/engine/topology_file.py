@@ -1,0 +1,117 @@
+"""Topology files, and the names of the labs that are made from them."""
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from netloom.engine.state import known
+from netloom.engine.untouched import untouched
+from netloom.errors import Path as ProblemPath
+from netloom.errors import Problem, TopologyError, Unavailable
+from netloom.host.sources import Sources
+from netloom.kernel import inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from netloom.compile.etc_files import Files
+    from netloom.host.machine import Machine
+    from netloom.language.parse import Source
+    from netloom.language.topology import Text
+
+
+DEFAULT_FILE = "netloom.yaml"
+
+
+def load(path: "str | Path") -> "Source":
+    """Read a topology file; raises `TopologyError` with every mistake, `Unavailable` if unreadable.
+
+    A lab without `name:` bears the file's stem, and that of `netloom.yaml` its folder's name.
+    """
+    from netloom.language.parse import parse
+
+    try:
+        data, _ = inputs.read(str(path))
+    except FileNotFoundError:
+        raise Unavailable(f"no file `{path}`", "`netloom up FILE` names another") from None
+    except IsADirectoryError:
+        raise Unavailable(f"`{path}` is a folder", f"netloom up {path}/{DEFAULT_FILE}") from None
+    except OSError as error:
+        raise Unavailable(f"cannot read `{path}`: {error.strerror}") from error
+    return parse(data, file=str(path), name=default_name(str(path)))
+
+
+def load_stdin() -> "Source":
+    """Read a topology from standard input; raises `TopologyError`, `Unavailable` if unreadable."""
+    from netloom.language.parse import parse
+
+    try:
+        data = inputs.read_stdin()
+    except OSError as error:
+        raise Unavailable(f"cannot read standard input: {error.strerror}") from error
+    return parse(data, file="<stdin>", name="stdin")
+
+
+def absolute(file: str) -> str:
+    """Return the whole path of a file."""
+    return os.path.abspath(file)
+
+
+def default_name(file: str) -> str:
+    """Return the name of the lab of a file that does not say it."""
+    folder, name = os.path.split(absolute(file))
+    return os.path.basename(folder) if name == DEFAULT_FILE else os.path.splitext(name)[0]
+
+
+@untouched()
+def lab_name(text: str, machine: "Machine") -> str:
+    """Return the lab that LAB means: a name, or a FILE (with `/`, `.yaml`, `.yml`, `.json`).
+
+    A file means the lab that was made from it, even if it says another name by now, or has
+    mistakes.
+    """
+    if "/" not in text and not text.endswith((".yaml", ".yml", ".json")):
+        return text
+    path = absolute(text)
+    for name in machine.labs():
+        with suppress(Unavailable):  # one of another user's is not meant
+            record = known(machine.journal(name)).record
+            if record is not None and record.source == path:
+                return name
+    try:
+        return load(text).topology.name
+    except (TopologyError, Unavailable):
+        return default_name(path)
+
+
+def read_files(source: "Source") -> "Files":
+    """Return the files that a topology names, from the folder of its own file.
+
+    Raises `TopologyError` with every file that cannot be read, or that makes them too many.
+    """
+    found = {}
+    problems = []
+    sources = Sources()
+    for path, said in _named(source):
+        if not said.file or said.file in found:
+            continue
+        try:
+            found[said.file] = sources.read(os.path.join(os.path.dirname(source.file), said.file))
+        except OSError as error:
+            which = said.file + str(error.filename).partition(said.file)[2]
+            problems.append(Problem(f"cannot read `{which}`: {error.strerror}", path))
+    if problems:
+        raise source.error(problems)
+    return found
+
+
+def _named(source: "Source") -> "Iterator[tuple[ProblemPath, Text]]":
+    for name, namespace in (source.topology.namespaces or {}).items():
+        start: ProblemPath = ("namespaces", name)
+        for key in ("firewall", "iptables", "ip6tables"):
+            said = getattr(namespace, key)
+            if said is not None:
+                yield (*start, key), said
+        for path, said in namespace.etc.items():
+            yield (*start, "etc", path), said

@@ -1,0 +1,1 @@
+"""Doing: a plan, carried out on this machine."""

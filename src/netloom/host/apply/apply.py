@@ -1,0 +1,153 @@
+"""Doing: a plan, carried out on this machine by one throwaway thread.
+
+Rule 1: no decisions. What to do is `plan/diff.py`, what becomes of a refusal is the caller's.
+Rule 2: whatever a step meets (no memory, a limit, a broken disk) is a refusal of that step, as the
+kernel's own are: the caller undoes one as the other.
+
+Should: run after the journal is on disk.
+Mustn't: be called twice at once for one lab.
+"""
+
+import errno
+import os
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+from msgspec.structs import replace
+
+from netloom.errors import FAILURES, KernelError, Refused, Unavailable, failure
+from netloom.host import etc
+from netloom.host.apply.execute import carry, delete_together, start_together, stop_together
+from netloom.host.apply.executor import Worker
+from netloom.host.apply.sockets import OPEN
+from netloom.host.firewall import connections, shared_sysctls
+from netloom.host.machine import Applied, Orders
+from netloom.namespaces import names as registry
+from netloom.namespaces.enter import roam
+from netloom.namespaces.handle import NoSuchNetns
+from netloom.plan import steps
+from netloom.plan.steps import Plan, Step
+from netloom.render.script import command
+from netloom.render.text import line
+
+_AT_ONCE: dict[type[Step], Callable[[Any, Worker], None]] = {
+    steps.LinkDel: delete_together,
+    steps.RunStart: start_together,
+    steps.RunStop: stop_together,
+}
+"""How neighbouring steps of one kind are carried out at once."""
+
+
+def _work(plan: Plan, orders: Orders) -> Applied:
+    """Carry out all steps; stop at the first refusal unless told to go on."""
+    worker = Worker(plan, orders)
+    done = 0
+    try:
+        for together in _grouped(plan):
+            if orders.stopped():
+                break
+            _carry_or_note(together, worker)
+            done += len(together)
+            orders.progress(done)
+            if worker.refused and not orders.go_on:
+                return Applied(worker.refused)
+        worker.flush_or_note()
+        worker.settle()
+        return Applied(worker.refused, worker.made.identities(worker.rooms))
+    finally:
+        worker.close()
+
+
+def _carry_or_note(together: tuple[Step, ...], worker: Worker) -> None:
+    """Carry out steps, or note that they were refused."""
+    first = together[0]
+    try:
+        if len(together) > 1 or not isinstance(first, steps.LinkDel):
+            _AT_ONCE.get(type(first), _carry_each)(together, worker)
+        else:
+            carry(first, worker)
+    except (Unavailable, *FAILURES) as error:
+        worker.note(first, _as_kernel_error(error))
+
+
+def _carry_each(together: tuple[Step, ...], worker: Worker) -> None:
+    for step in together:
+        carry(step, worker)
+
+
+def _grouped(plan: Plan) -> Iterator[tuple[Step, ...]]:
+    """Yield the steps, neighbours that are carried out at once taken together."""
+    for (kind, _), group in groupby(plan, key=_company):
+        if kind in _AT_ONCE:
+            yield tuple(group)
+        else:
+            yield from ((step,) for step in group)
+
+
+def _company(step: Step) -> tuple[type[Step], str]:
+    """Return what steps must have in common; links are deleted together in one namespace."""
+    kind = type(step)
+    return kind, step.end.netns if isinstance(step, steps.LinkDel) else ""
+
+
+def apply(plan: Plan, orders: Orders) -> Applied:
+    """Carry out a plan; what is refused is at most one step, unless told to go on."""
+    applied = _applied(plan, orders) if plan else Applied([])
+    if applied.refused and not orders.go_on:
+        return applied
+    return replace(applied, refused=[*applied.refused, *_tidied(orders)])
+
+
+def _applied(plan: Plan, orders: Orders) -> Applied:
+    """Carry out the steps; where none can be begun, the first is refused, or all if told so."""
+    try:
+        if any(isinstance(step, steps.NetnsAdd) for step in plan):
+            registry.prepare()
+        _raise_limit()
+        return roam(_work, plan, orders)
+    except (Unavailable, *FAILURES) as error:
+        if orders.nursery:
+            orders.nursery.close()
+        cause = _as_kernel_error(error)
+        those = plan if orders.go_on else plan[:1]
+        return Applied([Refused(line(step), cause, asked=command(step)) for step in those])
+
+
+def _tidied(orders: Orders) -> Iterator[Refused]:
+    """Forget and remove what no step names; yield what is left of it."""
+    what: list[tuple[str, str, Callable[[], None]]] = [
+        ("- /etc/netns", "rmdir /etc/netns", etc.tidy),
+        ("- claims", f"rmdir {shared_sysctls.CLAIMS_DIR}", shared_sysctls.tidy),
+    ]
+    if orders.inside:
+        those = " ".join(sorted(orders.inside))
+        forget = partial(connections.forget, orders.inside)
+        what.insert(0, (f"- connections {those}", f"conntrack -D -s {those}", forget))
+    for step, asked, tidy in what:
+        try:
+            tidy()
+        except FAILURES as error:
+            yield Refused(step, failure(error), asked=asked)
+
+
+def _as_kernel_error(error: BaseException) -> KernelError:
+    """Return what was behind a refusal; a sentence may have nothing behind it."""
+    if not isinstance(error, Unavailable):
+        return failure(error)
+    if isinstance(error, NoSuchNetns):
+        return KernelError(errno.ENOENT, "", error.reason)
+    cause = error.__cause__
+    number = failure(cause).errno if isinstance(cause, FAILURES) else 0
+    return KernelError(number or 0, "", error.reason.removesuffix(f": {os.strerror(number or 0)}"))
+
+
+def _raise_limit() -> None:
+    """Raise the soft limit of open files as far as the hard one allows (getrlimit(2))."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard and soft < 4 * OPEN:
+        with suppress(OSError, ValueError):  # then there are fewer, and a step may say so
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4 * OPEN), hard))

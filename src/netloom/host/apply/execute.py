@@ -1,0 +1,361 @@
+"""How each step is carried out: one function for each kind, and nothing is decided in it.
+
+Mustn't: match anything by name that the step does not name.
+"""
+
+import errno
+from collections.abc import Callable
+from itertools import count
+from typing import assert_never
+
+from netloom.errors import KernelError
+from netloom.host import sysctl
+from netloom.host.apply.executor import Worker
+from netloom.model.marks import kind_of
+from netloom.model.objects import (
+    HOST,
+    Addr,
+    Borrowed,
+    Bridge,
+    End,
+    Link,
+    Loopback,
+    Other,
+    Route,
+    Veth,
+)
+from netloom.namespaces import names as registry
+from netloom.namespaces.enter import hop
+from netloom.plan import steps
+from netloom.plan.steps import Step
+from netloom.wire.rtnetlink import (
+    Message,
+    Peer,
+    addr_add,
+    addr_del,
+    altname_add,
+    altname_del,
+    bridge_mtu,
+    dump_addrs,
+    link_add,
+    link_del,
+    link_del_group,
+    link_group,
+    link_set,
+    read_addrs,
+    route_add,
+    route_del,
+    route_replace,
+    rule_add,
+    rule_del,
+)
+
+_GROUP = 0x6E6C6D
+"""The group (IFLA_GROUP) of links that are deleted together: one wait for RCU, not many.
+
+Where somebody's links are in it, it is the next.
+"""
+
+_IFAPROT_KERNEL_LL = 3  # linux/if_addr.h
+
+
+def carry(step: Step, worker: Worker) -> None:
+    """Carry out one step."""
+    if isinstance(step, steps.OnLink):
+        _on_link(step, worker)
+    else:
+        _in_netns(step, worker)
+
+
+def _on_link(step: steps.LinkStep, worker: Worker) -> None:
+    match step:
+        case steps.LinkAdd():
+            _link_add(step, worker)
+        case steps.LinkDel():
+            _link_del(step, worker)
+        case steps.LinkSet():
+            _link_set(step, worker)
+        case steps.AddrAdd():
+            worker.send(step.end.netns, step, addr_add(worker.index(step.end), step.addr))
+        case steps.AddrDel():
+            worker.send(step.end.netns, step, addr_del(worker.index(step.end), step.addr))
+        case steps.AltnameAdd():
+            worker.send(step.end.netns, step, altname_add(worker.index(step.end), step.altname))
+        case steps.AltnameDel():
+            worker.send(step.end.netns, step, altname_del(worker.index(step.end), step.altname))
+        case steps.PortAdd():
+            _port_add(step, worker)
+        case steps.PortDel():
+            _port_del(step, worker)
+        case _:
+            assert_never(step)
+
+
+def _in_netns(step: steps.NetnsStep, worker: Worker) -> None:  # noqa: C901, PLR0912 - a table
+    match step:
+        case steps.NetnsAdd():
+            _netns_add(step, worker)
+        case steps.NetnsDel():
+            _netns_del(step, worker)
+        case steps.NameDel():
+            registry.remove(step.netns)
+        case steps.RouteAdd():
+            _route(step, worker, route_add)
+        case steps.RouteReplace():
+            _route(step, worker, route_replace)
+        case steps.RouteDel():
+            _route(step, worker, route_del)
+        case steps.RuleAdd():
+            worker.send(step.netns, step, rule_add(step.rule))
+        case steps.RuleDel():
+            worker.send(step.netns, step, rule_del(step.rule))
+        case steps.SysctlSet():
+            _sysctl_set(step, worker)
+        case steps.EtcSet():
+            worker.etc.set_etc(step.netns, step.digest)
+        case steps.EtcDel():
+            worker.etc.del_etc(step.netns)
+        case steps.RulesetSet():
+            _ruleset_set(step, worker)
+        case steps.RulesetDel():
+            _ruleset_del(step, worker)
+        case steps.ClaimAdd():
+            _claim_add(step, worker)
+        case steps.ClaimDel():
+            _claim_del(step, worker)
+        case steps.PassageAdd():
+            _passage_add(step, worker)
+        case steps.PassageDel():
+            _passage_del(step, worker)
+        case steps.RunStart():
+            start_together((step,), worker)
+        case steps.RunStop():
+            stop_together((step,), worker)
+        case _:
+            assert_never(step)
+
+
+def _netns_add(step: steps.NetnsAdd, worker: Worker) -> None:
+    worker.turn_to("")
+    room = worker.rooms.new(step.netns)
+    room.rt.batch(link_set(1, alias=step.alias, up=True))
+    try:
+        registry.attach(step.netns, f"/proc/self/fd/{room.handle.fd}")
+    except registry.Taken as error:
+        from netloom.host.observe import owners
+
+        if lab := owners.lab_with(step.netns, but=worker.orders.lab):
+            reason = f"{error.reason} by the lab `{lab}`"
+            raise registry.Taken(reason, "choose another name") from error.__cause__
+        raise
+    worker.made.netns(step.netns, room.rt.cookie)
+    worker.indexes[End(step.netns, "lo")] = 1
+    worker.fresh[step.netns] = count(worker.orders.snapshot.newborn_links + 1)
+
+
+def _netns_del(step: steps.NetnsDel, worker: Worker) -> None:
+    worker.turn_to("")
+    worker.rooms.forget(step.netns)
+    registry.remove(step.netns)
+
+
+def _ruleset_set(step: steps.RulesetSet, worker: Worker) -> None:
+    from netloom.host.firewall.rulesets import Text
+
+    worker.turn_to(step.netns)
+    hop(worker.rooms[step.netns].handle)
+    worker.rulesets.put(Text(kind_of(step.ruleset), step.text))
+
+
+def _ruleset_del(step: steps.RulesetDel, worker: Worker) -> None:
+    worker.turn_to(step.netns)
+    hop(worker.rooms[step.netns].handle)
+    worker.rulesets.remove(kind_of(step.ruleset))
+
+
+def _passage_add(step: steps.PassageAdd, worker: Worker) -> None:
+    from netloom.host.firewall import exceptions
+
+    worker.turn_to(step.netns)
+    hop(worker.rooms[step.netns].handle)
+    exceptions.put(step.passage)
+
+
+def _passage_del(step: steps.PassageDel, worker: Worker) -> None:
+    from netloom.host.firewall import exceptions
+
+    worker.turn_to(step.netns)
+    hop(worker.rooms[step.netns].handle)
+    exceptions.remove(step.passage)
+
+
+def _claim_add(step: steps.ClaimAdd, worker: Worker) -> None:
+    from netloom.host.firewall import shared_sysctls
+
+    worker.turn_to(step.netns)
+    hop(worker.rooms[step.netns].handle)
+    shared_sysctls.add(worker.orders.lab, step.key, step.value)
+
+
+def _claim_del(step: steps.ClaimDel, worker: Worker) -> None:
+    from netloom.host.firewall import shared_sysctls
+
+    worker.turn_to(step.netns)
+    hop(worker.rooms[step.netns].handle)
+    shared_sysctls.remove(worker.orders.lab, step.key)
+
+
+def _sysctl_set(step: steps.SysctlSet, worker: Worker) -> None:
+    worker.turn_to(step.netns)
+    hop(worker.rooms[step.netns].handle)
+    sysctl.write(step.key, step.value)
+
+
+# ── links ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _link_add(step: steps.LinkAdd, worker: Worker) -> None:
+    end, link = step.end, step.link
+    match link.kind:
+        case Bridge():
+            worker.send(end.netns, step, *_new_bridge(end, link, worker))
+        case Veth():
+            assert step.peer is not None
+            worker.send(end.netns, step, _new_veth(end, link, link.kind.peer, step.peer, worker))
+        case Loopback() | Borrowed() | Other():
+            raise ValueError(f"no lab makes {link.kind}")
+        case _:
+            assert_never(link.kind)
+
+
+def _new_veth(end: End, link: Link, far: End, peer_link: Link, worker: Worker) -> Message:
+    """Return the message that makes a wire, its far end in the namespace that it lies in."""
+    worker.peers[end], worker.peers[far] = far, end
+    fd = -1 if far.netns == end.netns else worker.rooms[far.netns].handle.fd
+    master = worker.index(End(end.netns, link.master)) if link.master else 0
+    index = worker.choose_index(end)
+    far_index = worker.choose_index(far, beside=index)
+    worker.made.link(end, index, far, far_index)
+    peer = Peer(far.link, peer_link, far_index, fd)
+    return link_add(end.link, link, index=index, master=master, peer=peer)
+
+
+def _new_bridge(end: End, link: Link, worker: Worker) -> tuple[Message, ...]:
+    """Return the messages that make a bridge and hold its MTU."""
+    index = worker.choose_index(end)
+    worker.made.link(end, index)
+    born = link_add(end.link, link, index=index)
+    return born, *bridge_mtu(index, link.mtu, name=end.link)
+
+
+def _link_del(step: steps.LinkDel, worker: Worker) -> None:
+    worker.send(step.end.netns, step, link_del(worker.index(step.end)))
+    worker.indexes.pop(step.end, None)
+
+
+def stop_together(stops: tuple[steps.RunStop, ...], worker: Worker) -> None:
+    """End commands, all at once; raises `KernelError` where something of them is left."""
+    from netloom.host.commands import stop
+
+    which = frozenset((step.netns, step.name) for step in stops)
+    left = stop.stop(worker.orders.lab, which)
+    if left:
+        those = ", ".join(f"{one.command} (pid {one.pid})" for one in left)
+        raise KernelError(errno.EBUSY, "kill", f"still there after SIGKILL: {those}")
+
+
+def start_together(starts: tuple[steps.RunStart, ...], worker: Worker) -> None:
+    """Start commands, all at once."""
+    from netloom.host.commands import launch, processes
+
+    worker.turn_to(HOST)
+    hop(worker.rooms[HOST].handle)
+    lab = worker.orders.lab
+    launch.start(lab, [(processes.of(s.netns, s.name, s.command), s.digest) for s in starts])
+
+
+def delete_together(doomed: tuple[steps.LinkDel, ...], worker: Worker) -> None:
+    """Delete many links of one namespace at once, as a group of their own."""
+    where = doomed[0].end.netns
+    taken = worker.orders.snapshot.foreign.groups
+    group = next(number for number in count(_GROUP) if number not in taken)
+    for step in doomed:
+        worker.send(where, step, link_group(worker.index(step.end), group))
+        worker.indexes.pop(step.end, None)
+    worker.send(where, doomed[0], link_del_group(group))
+
+
+def _link_set(step: steps.LinkSet, worker: Worker) -> None:
+    end = step.end
+    master = None
+    if step.master is not None:
+        master = worker.index(End(end.netns, step.master)) if step.master else 0
+    live = step.ipv6_ll is not None and end in worker.orders.snapshot.given
+    messages = link_set(
+        worker.index(end),
+        up=step.up,
+        mtu=step.mtu,
+        mac=step.mac,
+        master=master,
+        alias=step.alias,
+        ipv6_ll=None if live else step.ipv6_ll,
+        stp=step.stp,
+    )
+    if step.link_local:
+        index, addr = worker.index(end), Addr(step.link_local, 64)
+        messages = (*messages[:-1], addr_add(index, addr, proto=_IFAPROT_KERNEL_LL), messages[-1])
+    worker.send(end.netns, step, *messages)
+    if step.up:
+        worker.note_up(end)
+    if live:
+        _switch_ll(end, worker, on=bool(step.ipv6_ll))
+
+
+def _switch_ll(end: End, worker: Worker, *, on: bool) -> None:
+    """Give a link that may be up its IPv6 link-local address, or take it away.
+
+    Netlink changes no more than the mode (inet6_set_link_af), the sysctl gives the address, too
+    (addrconf_sysctl_addr_gen_mode); neither takes it away.
+    """
+    worker.turn_to(end.netns)
+    room = worker.rooms[end.netns]
+    hop(room.handle)
+    key = f"net.ipv6.conf.{end.link.replace('.', '/')}.addr_gen_mode"
+    sysctl.write(key, "0" if on else "1")
+    if not on:
+        index = worker.index(end)
+        seen = read_addrs(room.rt.dump(dump_addrs()))
+        mine = (s.addr for s in seen if s.index == index and s.proto == _IFAPROT_KERNEL_LL)
+        room.rt.batch([addr_del(index, addr) for addr in mine])
+
+
+def _port_add(step: steps.PortAdd, worker: Worker) -> None:
+    end, link = step.end, step.link
+    master = worker.index(End(end.netns, link.master))
+    _port(step, worker, up=link.up, master=master, alias=link.alias)
+    worker.made.port(end)
+
+
+def _port_del(step: steps.PortDel, worker: Worker) -> None:
+    _port(step, worker, up=step.found.up, master=0, alias=step.found.alias)
+    worker.indexes.pop(step.end, None)
+
+
+def _port(
+    step: steps.PortAdd | steps.PortDel, worker: Worker, *, up: bool, master: int, alias: str
+) -> None:
+    index = worker.index(step.end)
+    worker.send(step.end.netns, step, *link_set(index, up=up, master=master, alias=alias))
+
+
+# ── addresses, routes, rules ──────────────────────────────────────────────────────────────
+
+
+def _route(
+    step: steps.RouteAdd | steps.RouteReplace | steps.RouteDel,
+    worker: Worker,
+    build: Callable[[Route, dict[str, int]], Message],
+) -> None:
+    netns, route = step.netns, step.route
+    indexes = {hop.dev: worker.index(End(netns, hop.dev)) for hop in route.nexthops}
+    worker.send(netns, step, build(route, indexes))

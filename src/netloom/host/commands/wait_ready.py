@@ -1,0 +1,314 @@
+"""Waiting until commands are ready, with a deadline and a reason.
+
+What a command prints is an event (inotify), and so is its end: the note of its keeper, or the
+keeper's own end (pidfd). That something listens is none: the kernel tells nobody of a new listener.
+So it is asked again after 1 ms, 1.5 ms and so on, up to 50 ms, which costs 0.05 ms each time; that
+is no sleep, for any event wakes it.
+"""
+
+import os
+import select
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Self
+
+from netloom.errors import Interrupted, KernelError, NotReady, Unavailable
+from netloom.host.commands.printed import Reader
+from netloom.host.commands.processes import Command, Run, alive, log_path, read_run, runs, tail
+from netloom.kernel import inotify
+from netloom.kernel.files import exists
+from netloom.kernel.netlink import Rtnetlink
+from netloom.kernel.process import age, descendants, open_pidfd, processes
+from netloom.kernel.procfs import boot_id
+from netloom.kernel.sockets import (
+    diag_socket,
+    file_at,
+    listeners,
+    sockets_of,
+    unix_listeners,
+)
+from netloom.model.objects import HOST
+from netloom.model.ready import Ready, ready
+from netloom.namespaces.enter import enter
+from netloom.namespaces.handle import open_name
+
+if TYPE_CHECKING:
+    from netloom.host.cancel import Brake
+
+FIRST = 0.001
+LONGEST = 0.05
+SLOWER = 1.5
+"""Seconds between two questions: the first pause, the longest, and how much longer each is."""
+
+SETTLING = 0.05
+"""Seconds for which one without `ready` must run: a wrong name or argument ends it in less."""
+
+_YOUNG = 1.0
+"""Seconds from its birth within which a command may just have become its program (execve(2)):
+only the birth is noted, and before the program come the mounts."""
+
+_SHOWN = 10
+"""Lines of a log that are shown."""
+
+_KINDS = ("tcp", "udp")
+_SIGNALLED = "was ended by signal {}"
+
+
+def wait_ready(
+    lab: str, commands: Sequence[Command], timeout: float, stop: "Brake | None" = None
+) -> None:
+    """Return when all are ready; raise `NotReady` for the first that ends before, or for all late.
+
+    `timeout` is in seconds. A command without `ready` is ready when it has run for `SETTLING`, or
+    has ended with 0; one that fails while others are waited for is told, too. Raises `Interrupted`
+    as soon as it is asked to `stop`.
+
+    Should: come after `launch.start`.
+    Mustn't: end anything: who looks for the reason finds everything as it is.
+    """
+    began = time.monotonic()
+    with _Vigil(lab, commands, stop) as vigil:
+        reasons = [_told(lab, watch) for watch in vigil.until(began + timeout)]
+    if reasons:
+        raise NotReady("\n".join(reasons), round(time.monotonic() - began, 2))
+
+
+def listens(wanted: Ready, diag: Rtnetlink, pid: int) -> bool:
+    """Whether something listens as `wanted` says (not `log`), where `diag` can be asked for it.
+
+    A path is as the process `pid` sees it.
+    """
+    if wanted.kind != "unix":
+        return any(each.port == wanted.port for each in listeners(diag, wanted.kind))
+    found = unix_listeners(diag)
+    if any(each.name == wanted.text for each in found):
+        return True
+    # It may have bound a relative name, or one below a link.
+    file = None if wanted.text[0] == "@" else file_at(f"/proc/{pid}/root{wanted.text}")
+    return file is not None and any(each.file == file for each in found)
+
+
+class _Watch:
+    """One command that is waited for: when it is asked next, and why it never will be ready."""
+
+    def __init__(self, command: Command, run: Run | None, lab: str) -> None:
+        self.command = command
+        self.wanted: Ready | None = ready(command.ready) if command.ready else None
+        self.run = run
+        self.diag: Rtnetlink | None = None
+        self.log = log_path(lab, command.netns, command.name)
+        self.read = run.keeper.log if run and run.keeper else 0
+        self.kept = b""
+        self.reason: str | None = None
+        self.again = 0.0
+        self.pause = FIRST
+        self.settled = time.monotonic() + SETTLING if self._is_young() else 0.0
+
+    @property
+    def asks(self) -> bool:
+        """Whether it has to be asked for, since no event tells it."""
+        return self.wanted is not None and self.wanted.kind != "log"
+
+    def _is_young(self) -> bool:
+        noted = self.run and (self.run.command or self.run.keeper)
+        return bool(noted and age(noted.start) < _YOUNG)
+
+    def is_settling(self, now: float) -> bool:
+        """Whether it has yet to become ready, or, without `ready`, to have run long enough."""
+        return self.wanted is not None or now < self.settled
+
+    def is_ready(self, boot: str) -> bool:
+        """Whether it is ready for good; else `reason` is told if it never will be.
+
+        One without `ready` that runs can still fail, so it is not.
+        """
+        if self.run is None:
+            self.reason = "was not started"
+            return False
+        ended = self._ended(
+            self.run, boot
+        )  # before the look: what was ready before it ended was ready
+        if self.wanted is None:
+            over = ended == _over(0)
+            self.reason = None if over else ended
+            return over
+        if self._seen(self.wanted):
+            return True
+        self.reason = ended and f"{ended} before {_goal(self.wanted)}"
+        return False
+
+    def next_look(self, now: float, deadline: float) -> float:
+        """Return when it is looked at again if no event comes before that."""
+        if self.asks:
+            pause, self.pause = self.pause, min(self.pause * SLOWER, LONGEST)
+            return now + pause
+        return self.settled if self.wanted is None and now < self.settled else deadline
+
+    def _ended(self, run: Run, boot: str) -> str | None:
+        """Return how it ended, None while it runs, be it in the background."""
+        self.run = run = read_run(run.folder)
+        if run.ended and (run.ended.status or run.over):
+            return _over(run.ended.status)
+        if alive(run.keeper, boot, run.asked):
+            return None
+        run = read_run(run.folder)  # it may have written its last note in between
+        if run.ended:
+            return _over(run.ended.status)
+        return "was lost: its keeper was killed" if run.keeper else "was not started"
+
+    def _seen(self, wanted: Ready) -> bool:
+        if wanted.kind == "log":
+            return self._printed(os.fsencode(wanted.text))
+        assert self.diag is not None
+        return listens(
+            wanted, self.diag, self.run.command.pid if self.run and self.run.command else 0
+        )
+
+    def _printed(self, text: bytes) -> bool:
+        with suppress(FileNotFoundError), open(self.log, "rb") as file:
+            reader = Reader(file.fileno(), self.read)
+            while data := reader.read():
+                self.read = reader.place
+                self.kept = data if reader.skipped else self.kept + data
+                if text in self.kept:
+                    return True
+                self.kept = self.kept[max(0, len(self.kept) - len(text) + 1) :]
+        return False
+
+
+class _Vigil:
+    """All that is watched, and what wakes it."""
+
+    def __init__(self, lab: str, commands: Sequence[Command], stop: "Brake | None") -> None:
+        self.stop = stop
+        started = {run.key: run for run in sorted(runs(lab), key=lambda run: run.asked.since)}
+        self.boot = boot_id()
+        self.watches = [
+            _Watch(command, started.get((command.netns, command.name)), lab) for command in commands
+        ]
+        self.poll = select.poll()
+        self.woken: dict[int, _Watch] = {}
+        self.events: dict[int, _Watch] = {}
+        self.stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with self.stack:
+            self.queue = self.stack.enter_context(inotify.Inotify())
+            self.poll.register(self.queue, select.POLLIN)
+            if self.stop:
+                self.poll.register(self.stop, select.POLLIN)
+            for watch in self.watches:
+                self._prepare(watch)
+            self.stack = self.stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stack.close()
+
+    def _prepare(self, watch: _Watch) -> None:
+        if watch.run is None:
+            return
+        self.events[self.queue.watch(watch.run.folder, inotify.MOVED_IN)] = watch
+        if watch.asks:
+            watch.diag = self.stack.enter_context(_diag(watch.command.netns))
+        elif watch.wanted and exists(watch.log):
+            self.events[self.queue.watch(watch.log, inotify.MODIFIED)] = watch
+        # A file for each: only where the end of a keeper must wake us.
+        noted = watch.run.keeper if watch.wanted else None
+        fd = open_pidfd(noted.pid, noted.start) if noted else None
+        if fd is not None:
+            self.stack.callback(os.close, fd)
+            self.poll.register(fd, select.POLLIN)
+            self.woken[fd] = watch
+
+    def until(self, deadline: float) -> list[_Watch]:
+        """Return who is not ready: the first that never will be, or all at the deadline."""
+        waiting = list(self.watches)
+        while True:
+            if self.stop and self.stop.pulled:
+                raise Interrupted
+            now = time.monotonic()
+            for watch in [each for each in waiting if each.again <= now]:
+                if watch.is_ready(self.boot):
+                    waiting.remove(watch)
+                elif watch.reason:
+                    return [watch]
+                watch.again = watch.next_look(now, deadline)
+            if now >= deadline or not any(each.is_settling(now) for each in waiting):
+                return [each for each in waiting if each.wanted]
+            self._sleep_until(min(each.again for each in waiting), now)
+
+    def _sleep_until(self, when: float, now: float) -> None:
+        for fd, _ in self.poll.poll(max(0.0, when - now) * 1000):
+            if fd in self.woken:
+                self.poll.unregister(fd)
+                self.woken.pop(fd).again = 0.0
+            else:
+                told = self.queue.happened()
+                for number, watch in self.events.items():
+                    if told is None or number in told:
+                        watch.again = 0.0
+
+
+def _diag(netns: str) -> Rtnetlink:
+    try:
+        if netns == HOST:
+            return diag_socket()
+        with open_name(netns) as handle:
+            return enter(handle, diag_socket)
+    except OSError as error:
+        reason = f"cannot ask what listens in `{netns}`: {error.strerror}"
+        raise Unavailable(reason, "modprobe -a tcp_diag udp_diag unix_diag") from error
+
+
+# ── why it is not ready ───────────────────────────────────────────────────────────────────────────
+
+
+def _over(status: int) -> str:
+    return _SIGNALLED.format(-status) if status < 0 else f"ended with status {status}"
+
+
+def _goal(wanted: Ready) -> str:
+    """Return what did not happen, to follow `before`."""
+    if wanted.kind == "log":
+        return f"it printed `{wanted.text}`"
+    return f"anything listened on {wanted}"
+
+
+def _told(lab: str, watch: _Watch) -> str:
+    """Return why a command is not ready, and its last lines."""
+    command = watch.command
+    why = watch.reason or _still(watch)
+    lines = [f"`{command.name}` in `{command.netns}` {why}"]
+    if last := tail(lab, command.netns, command.name, _SHOWN):
+        lines += [f"  the end of {watch.log}:", *(f"    {line}" for line in last)]
+    else:
+        lines.append("  it has printed nothing")
+    return "\n".join(lines)
+
+
+def _still(watch: _Watch) -> str:
+    """Return what one that runs does in place of what it was to do."""
+    wanted = watch.wanted
+    if wanted is None or wanted.kind == "log":
+        return f"is running, but has not printed `{wanted.text if wanted else ''}`"
+    instead = ", ".join(sorted(set(_instead(watch)))) or "nothing"
+    return f"is running, but nothing listens on {wanted}; it listens on {instead}"
+
+
+def _instead(watch: _Watch) -> Iterator[str]:
+    """Yield what the command and all that it forked listen on."""
+    noted = watch.run.keeper if watch.run else None
+    if noted is None or watch.diag is None:
+        return
+    own = set[int]().union(*(sockets_of(pid) for pid in descendants(processes(), {noted.pid})))
+    with suppress(KernelError):
+        for kind in _KINDS:
+            for each in listeners(watch.diag, kind):
+                if each.inode in own:
+                    address = f"[{each.address}]" if ":" in each.address else each.address
+                    yield f"{kind}/{each.port} ({address}:{each.port})"
+        for bound in unix_listeners(watch.diag):
+            if bound.inode in own:
+                yield f"unix/{bound.name}"

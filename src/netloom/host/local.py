@@ -1,0 +1,205 @@
+"""The real `Machine`: the one that netloom runs on."""
+
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from netloom.host.store.journal import Journal, labs
+from netloom.kernel.files import exists
+from netloom.kernel.procfs import boot_id
+from netloom.model.objects import HOST
+
+if TYPE_CHECKING:
+    from netloom.compile.expand import Joined
+    from netloom.compile.host_part import Occupied
+    from netloom.compile.host_ports import Nic
+    from netloom.compile.uplink import Outside
+    from netloom.host.cancel import Brake
+    from netloom.host.commands.processes import Command
+    from netloom.host.firewall.rulesets import Foretellings, Text
+    from netloom.host.machine import Applied, Holders, Orders
+    from netloom.host.observe.scope import Scope
+    from netloom.kernel.libnftables import Library
+    from netloom.model.firewall import Walls
+    from netloom.model.lab_state import Snapshot
+    from netloom.model.objects import Desired
+    from netloom.plan.fence import Fence
+    from netloom.plan.steps import Plan
+
+
+class ThisMachine:
+    """The machine that netloom runs on; `host` is the network namespace of the process."""
+
+    _library: "Library | None" = None
+    """A library of nftables, to foretell by and then to carry out."""
+
+    @property
+    def boot(self) -> str:
+        """The kernel's name for this boot."""
+        return boot_id()
+
+    @property
+    def ipv6(self) -> bool:
+        """Whether the kernel has IPv6."""
+        return exists("/proc/sys/net/ipv6")
+
+    @property
+    def hostname(self) -> str:
+        """What the machine calls itself (gethostname(2))."""
+        return os.uname().nodename
+
+    def journal(self, lab: str) -> Journal:
+        """Return the memory of a lab, on disk."""
+        return Journal(lab)
+
+    def labs(self) -> list[str]:
+        """Return the names of the labs that something is remembered of."""
+        return labs()
+
+    @property
+    def is_own(self) -> bool:
+        """Whether nobody but this program comes into the namespaces that are made here."""
+        return False
+
+    def check_lasting(self) -> None:
+        """Raise `Unavailable` where what is made would be gone with this process."""
+        from netloom.namespaces import names
+
+        names.check_lasting()
+
+    def occupied(self, fence: "Fence") -> "Occupied":
+        """Return what the namespace `host` has that is not the lab's, or is to be another's."""
+        from netloom.host.observe import occupied
+
+        return occupied.occupied(fence)
+
+    def outside(self, fence: "Fence", ports: Collection[tuple[str, int]] = ()) -> "Outside":
+        """Return what lies around the namespace `host`, and which of these ports are taken."""
+        from netloom.host.observe import uplinks
+
+        return uplinks.outside(fence, ports)
+
+    def foretell(self, lab: str, texts: "Iterable[Text]", links: Iterable[str]) -> "Foretellings":
+        """Return, for each text of firewall rules, how it will be listed, or its mistakes."""
+        from netloom.host.firewall import rulesets
+        from netloom.kernel import nft
+
+        texts = tuple(texts)
+        if not all(text.own for text in texts):
+            return rulesets.foretell(lab, texts, links)
+        if self._library is None or self._library.is_over:
+            self._library = nft.begin()
+        return rulesets.foretell(lab, texts, links, self._library)
+
+    def joined(self, segment: str) -> "Joined":
+        """Return what is known of a segment that is not a lab's; raises `Unavailable`."""
+        from netloom.host.observe import segments
+
+        return segments.joined(segment)
+
+    def nics(self) -> "Mapping[str, Nic]":
+        """Return the interfaces of the namespace `host`, as those that could be a port."""
+        from netloom.host.observe import segments
+
+        return segments.nics()
+
+    def check(self, desired: "Desired", walls: "Walls | None") -> None:
+        """Raise `Unavailable` for what could not be started, or not be opened, here."""
+        if desired.commands:
+            from netloom.host.commands import launch
+
+            launch.check(list(_commands(desired)))
+        if walls:
+            from netloom.host.firewall import exceptions
+
+            exceptions.check(walls, desired.netns[HOST].passages)
+
+    def notes(self, desired: "Desired") -> tuple[str, ...]:
+        """Return what a lab may run into on this machine."""
+        from netloom.host import etc, limits
+
+        return (*limits.notes(desired), *etc.notes(desired))
+
+    def wait_ready(
+        self, lab: str, desired: "Desired", timeout: float, stop: "Brake | None" = None
+    ) -> None:
+        """Return when all commands are ready.
+
+        Raises `NotReady` after `timeout` seconds, `Interrupted` when asked to `stop`.
+        """
+        from netloom.compile.expand import out_of
+
+        if desired.commands:
+            from netloom.host.commands import wait_ready
+
+            wait_ready.wait_ready(lab, list(_commands(desired)), timeout, stop)
+        if out_of(lab) in desired.netns:
+            from netloom.host import wait_uplink
+
+            wait_uplink.wait_way_out(out_of(lab), timeout, stop)
+
+    def observe(self, scope: "Scope") -> "Snapshot":
+        """Return what is there within a scope."""
+        from netloom.host.observe import lab_state
+
+        return lab_state.observe(scope)
+
+    def apply(self, plan: "Plan", orders: "Orders") -> "Applied":
+        """Carry out a plan; what is refused is at most one step, unless told to go on."""
+        from netloom.host.apply import apply
+
+        if self._library and not self._library.is_over:
+            orders = replace(orders, library=self._library)
+        return apply.apply(plan, orders)
+
+    def dismiss(self) -> None:
+        """Let go of what was begun for a plan that does not come."""
+        library, self._library = self._library, None
+        if library:
+            library.close()
+
+    def uncovered(self, lab: str) -> list[str]:
+        """Return why commands that run shall be started anew: files in /etc that were replaced."""
+        from netloom.host.commands import processes
+
+        return [
+            f"`{name}` in `{netns}` sees the host's {', '.join(paths)}, which was replaced: what "
+            "lay over it is gone"
+            for (netns, name), run in processes.running(lab).items()
+            if (paths := processes.uncovered(netns, run))
+        ]
+
+    def let_go_of_lost(self) -> list[str]:
+        """Forget shared settings whose notes cannot be read, and return them: they stay as set."""
+        from netloom.host.firewall import shared_sysctls
+
+        return shared_sysctls.let_go_of_lost()
+
+    def marked(self, lab: str) -> frozenset[str]:
+        """Return the names of all namespaces that bear the mark of a lab, or have files of it."""
+        from netloom.host import etc
+        from netloom.host.observe import owners
+
+        return owners.marked(lab) | etc.linked(lab)
+
+    def lab_with(self, netns: str, *, but: str) -> str | None:
+        """Return which other lab than `but` has or makes a namespace of this name, None if none."""
+        from netloom.host.observe import owners
+
+        return owners.lab_with(netns, but=but)
+
+    def holders(self, names: Iterable[str]) -> "Holders":
+        """Return the processes that live in namespaces of these names."""
+        from netloom.host.observe import holders
+
+        return holders.holders(names)
+
+
+def _commands(desired: "Desired") -> "Iterator[Command]":
+    from netloom.host.commands import processes
+
+    for netns, one in desired.netns.items():
+        for name, digest in one.commands.items():
+            yield processes.of(netns, name, desired.commands[digest])

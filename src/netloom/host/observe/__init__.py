@@ -1,0 +1,1 @@
+"""Looking: what is there, within the fence of one lab, or on all of the host."""

@@ -1,0 +1,23 @@
+"""Who lives in a namespace, and so keeps it alive when its name is gone."""
+
+import os
+from collections.abc import Iterable
+
+from netloom.host.machine import Holders
+from netloom.namespaces.handle import path_of
+from netloom.namespaces.references import Identity, residents
+
+
+def holders(names: Iterable[str]) -> Holders:
+    """Return the processes that live in namespaces of these names: (pid, command), by name."""
+    wanted: dict[Identity, str] = {}
+    for name in names:
+        try:
+            facts = os.stat(path_of(name))
+        except OSError:
+            continue
+        wanted[Identity(facts.st_dev, facts.st_ino)] = name
+    found: Holders = {}
+    for holder in residents(wanted):
+        found.setdefault(wanted[holder.netns], []).append((holder.pid, holder.command))
+    return found

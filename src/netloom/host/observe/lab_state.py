@@ -1,0 +1,318 @@
+"""Looking: what is there, within the fence of one lab.
+
+One throwaway thread goes from namespace to namespace, opens a netlink socket in each, and asks four
+questions: links, addresses, routes, rules. What of the answers is whose is told by the fence
+(`plan/fence.py`).
+
+Rule: looking changes nothing. (To learn how a new namespace begins, one is made without a name; it
+is gone when its thread is.)
+"""
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from socket import if_nameindex
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from netloom.errors import FAILURES, KernelError
+from netloom.host import etc, sysctl
+from netloom.host.firewall import shared_sysctls
+from netloom.host.observe import defaults
+from netloom.host.observe.cannot_look import cannot_look
+from netloom.host.observe.dumps import Look
+from netloom.host.observe.lab_links import Links
+from netloom.host.observe.scope import Scope
+from netloom.host.store.journal import has_runs
+from netloom.kernel.netlink import Rtnetlink
+from netloom.model.firewall import Passage, Walls
+from netloom.model.lab_state import Foreign, Snapshot
+from netloom.model.marks import HOST_PROTOCOL, IPTABLES
+from netloom.model.objects import (
+    HOST,
+    End,
+    Link,
+    Netns,
+    Route,
+    Word,
+)
+from netloom.model.owner import lab_of
+from netloom.namespaces import names as registry
+from netloom.namespaces.enter import aside, hop, roam
+from netloom.namespaces.handle import Handle, NoSuchNetns, Stale, open_name
+from netloom.plan.sysctls import NO_IPV6, link_of
+from netloom.wire.netconf import FORWARDING, netconf_get, read_forwarding
+
+if TYPE_CHECKING:
+    from netloom.host.firewall.rulesets import Rulesets
+
+
+class _Observer:
+    """Gathers a snapshot."""
+
+    def __init__(self, scope: Scope, *, bare: bool) -> None:
+        self.scope = scope
+        self.fence = scope.fence
+        self.bare = bare
+        self.netns: dict[str, Netns] = {}
+        self.links = Links(scope.fence)
+        self.forged: list[str] = []
+        self.foreign_routes: frozenset[Route] = frozenset()
+        self.foreign_names: set[str] = set()
+        self.stale: set[str] = set()
+        self.unnamed: set[str] = set()
+        self.trusted: set[str] = set()
+        self.stray: set[str] = set()
+        self.stray_commands: set[tuple[str, str]] = set()
+        self.newborn: dict[str, str] = {}
+        self.newborn_links = 0
+        self.walls: Walls | None = None
+        self.opened = ExitStack()
+        self._rulesets: Rulesets | None = None
+
+    def look(self) -> Snapshot:
+        """Visit every namespace of the scope; runs on a thread of its own."""
+        with self.opened:
+            return self.visit_all()
+
+    def visit_all(self) -> Snapshot:
+        """Visit the host, the namespaces, and what became of commands."""
+        if self.bare and not self.scope.in_host:
+            self.netns[HOST] = Netns(sysctls=sysctl.read((NO_IPV6,)))
+        else:
+            self.visit_host()
+        there = set(registry.names())
+        for name in sorted(self.scope.names):
+            if name == HOST:
+                continue
+            if name in there and name in self.scope.trusted:
+                self.trust(name)
+            elif name in there:
+                self.visit(name)
+            if name not in self.netns and etc.etc_of(self.scope.lab, name):
+                self.stray.add(name)
+        self.look_at_commands()
+        unseen = not defaults.is_made(self.scope.kinds - self.kinds())
+        if self.scope.forgotten or unseen or not self.scope.making <= self.netns.keys():
+            self.newborn, self.newborn_links = defaults.look(self.scope.fresh, self.scope.kinds)
+        return self.joined()
+
+    def look_at_nothing(self) -> Snapshot:
+        """See to what is known of a machine in which nothing is yet: it is itself newborn."""
+        known = sysctl.read((NO_IPV6, *self.scope.sysctls.get(HOST, ())))
+        self.netns[HOST] = Netns(sysctls={k: v for k, v in known.items() if not link_of(k)})
+        self.newborn = sysctl.read(self.scope.fresh)
+        self.newborn_links = max(index for index, _ in if_nameindex())
+        if not defaults.is_made(self.scope.kinds):
+            aside(defaults.look, (), self.scope.kinds)
+        return self.joined()
+
+    def visit_host(self) -> None:
+        with Rtnetlink() as rt:
+            look = Look(rt, self.protocols())
+        links = self.links.take(HOST, look, marked=False)
+        known = sysctl.read((NO_IPV6, *self.scope.sysctls.get(HOST, ())))
+        self.netns[HOST] = Netns(
+            passages=self.passages(links) if self.scope.walls else frozenset(),
+            links=links,
+            routes=self.routes(look, links),
+            sysctls={k: v for k, v in known.items() if not link_of(k) or link_of(k) in links},
+            rulesets=self.rulesets(HOST),
+            claims=shared_sysctls.held_by(self.scope.lab),
+        )
+
+    def protocols(self) -> frozenset[int] | None:
+        """Return the protocols of the host's routes that are of interest, None for all."""
+        if self.scope.routes:
+            return None
+        some = self.fence.has_routes or self.fence.by_mark
+        return frozenset({HOST_PROTOCOL}) if some else frozenset()
+
+    def routes(self, look: Look, links: Iterable[str]) -> frozenset[Route]:
+        """Return the lab's routes of the host, and note those of others that it should know of."""
+        before = {now: was for was, now in self.links.renamed.items()}
+        names = {link: before.get(End(HOST, link), End(HOST, link)).link for link in links}
+        ours = self.fence.routes(look.routes, names)
+        self.foreign_routes = frozenset(
+            route
+            for route in look.routes
+            if route not in ours
+            if route.key in self.scope.routes
+            or (self.fence.by_mark and route.protocol == HOST_PROTOCOL)
+        )
+        return ours
+
+    def passages(self, links: Iterable[str]) -> frozenset[Passage]:
+        """Return the lab's exceptions in the firewalls of others."""
+        import shlex
+
+        from netloom.host.firewall import exceptions
+        from netloom.plan.exception_commands import closing
+
+        self.walls, found = exceptions.read(self.scope.lab, {*links, *self.scope.links})
+        ours = self.fence.passages(found)
+        self.forged += [
+            f"an exception in {one.owner} ({shlex.join(closing(one))})"
+            for one in found
+            if one not in ours and one.tool != "firewall-cmd"  # which has no comments
+        ]
+        return ours
+
+    def rulesets(self, name: str) -> dict[str, str]:
+        """Return the firewall rules of ours in the namespace that the thread is in."""
+        wanted = self.scope.rulesets.get(name)
+        if not wanted:
+            return {}
+        if self._rulesets is None:
+            from netloom.host.firewall.rulesets import Rulesets
+
+            self._rulesets = self.opened.enter_context(Rulesets(self.scope.lab))
+        of_iptables = name != HOST and not wanted.isdisjoint(IPTABLES)
+        found = self._rulesets.observe(of_iptables=of_iptables, listed=self.scope.listed)
+        return {key: ruleset.digest for key, ruleset in found.items() if ruleset.ours}
+
+    def visit(self, name: str) -> None:
+        try:
+            handle = open_name(name)
+        except Stale:
+            if name in self.scope.unpublished:
+                self.unnamed.add(name)
+            elif name not in self.scope.borrowed:
+                self.foreign_names.add(name)
+                self.stale.add(name)
+            return
+        except NoSuchNetns:
+            return
+        with handle:
+            self.visit_inside(name, handle)
+
+    def trust(self, name: str) -> None:
+        """Take a namespace for what it was made; its files and commands are looked at."""
+        self.trusted.add(name)
+        known = self.scope.trusted[name]
+        self.netns[name] = replace(known, etc=self.etc(name), commands={})
+        if name in self.fence.identities:
+            self.links.identities[name] = self.fence.identities[name]
+
+    def visit_inside(self, name: str, handle: Handle) -> None:
+        hop(handle)
+        keys = self.scope.sysctls.get(name, ())
+        with Rtnetlink() as rt:
+            look = Look(rt)
+            if name in self.scope.borrowed:
+                self.take_borrowed(name, look)
+                return
+            if not self.fence.owns(name, look.cookie, look.mark):
+                self.foreign_names.add(name)
+                if lab_of(look.mark) == self.scope.lab:
+                    self.forged.append(f"the namespace `{name}`")
+                return
+            values = _forwarding(rt, keys)
+        links = self.links.take(name, look, marked=True)
+        values |= sysctl.read(key for key in keys if key not in values)
+        if values.get(NO_IPV6) == "1":
+            links = {n: _without_ll(link) for n, link in links.items()}
+        self.netns[name] = Netns(
+            links=links,
+            routes=frozenset(r for r in look.routes if not self.by_tap(name, r)),
+            rules=frozenset(look.rules),
+            sysctls=values,
+            etc=self.etc(name),
+            rulesets=self.rulesets(name),
+        )
+
+    def take_borrowed(self, name: str, look: Look) -> None:
+        """Take what is ours in a namespace that is not."""
+        links, sysctls = self.links.take(name, look, marked=False), sysctl.read((NO_IPV6,))
+        if sysctls.get(NO_IPV6) == "1":
+            links = {n: _without_ll(link) for n, link in links.items()}
+        self.netns[name] = Netns(links=links, sysctls=sysctls, borrowed=True)
+
+    def by_tap(self, netns: str, route: Route) -> bool:
+        """Whether a route is the one that a user-mode program brings along."""
+        return any(self.links.is_tap(netns, hop.dev) for hop in route.nexthops)
+
+    def etc(self, name: str) -> str:
+        """Return the files of a namespace in /etc; somebody else's stand in the place of ours."""
+        if found := etc.etc_of(self.scope.lab, name):
+            return found
+        wanted = self.scope.etc.get(name, "")
+        return wanted if wanted and etc.is_taken(name) else ""
+
+    def kinds(self) -> set[Word]:
+        """Return the kinds of links that there are, so that the kernel has them."""
+        links = (link for netns in self.netns.values() for link in netns.links.values())
+        return {link.kind.word for link in links if link.kind.word}
+
+    def look_at_commands(self) -> None:
+        """Take what became of the lab's commands.
+
+        One that does not run, or does not see its own /etc any more, is as no other.
+        """
+        if not has_runs(self.scope.lab):
+            return
+        from netloom.host.commands import processes
+
+        found: dict[str, dict[str, str]] = {}
+        for (netns, name), run in processes.running(self.scope.lab).items():
+            if netns in self.netns:
+                good = run.state == "running" and not processes.uncovered(netns, run)
+                digest = run.digest if good else ""
+                found.setdefault(netns, {})[name] = digest
+            else:
+                self.stray_commands.add((netns, name))
+        for netns, commands in found.items():
+            self.netns[netns] = replace(self.netns[netns], commands=commands)
+
+    def joined(self) -> Snapshot:
+        """Return the snapshot; each wire leads where the indexes of its ends say."""
+        links = self.links
+        return Snapshot(
+            netns=self.fence.joined(self.netns, links.given, links.renamed, self.trusted),
+            newborn=self.newborn,
+            newborn_links=self.newborn_links,
+            walls=self.walls,
+            given=links.given,
+            foreign=Foreign(
+                links=links.foreign,
+                names=frozenset(self.foreign_names),
+                stale=frozenset(self.stale),
+                routes=self.foreign_routes,
+                groups=frozenset(links.groups),
+                forged=(*links.forged, *self.forged),
+            ),
+            cookies=links.cookies,
+            identities=links.identities,
+            unnamed=frozenset(self.unnamed),
+            stray_etc=frozenset(self.stray),
+            stray_commands=frozenset(self.stray_commands),
+        )
+
+
+def _without_ll(link: Link) -> Link:
+    """Return a link where IPv6 is off: its mode says what it would do, not what it does."""
+    return replace(link, ipv6_ll=False) if link.ipv6_ll else link
+
+
+def _forwarding(rt: Rtnetlink, keys: Iterable[str]) -> dict[str, str]:
+    """Return those of the sysctls `keys` that netlink tells."""
+    asked = [key for key in keys if key in FORWARDING]
+    answers = rt.ask_each([netconf_get(FORWARDING[key]) for key in asked])
+    return {
+        key: read_forwarding(answer)
+        for key, answer in zip(asked, answers, strict=True)
+        if not isinstance(answer, KernelError)
+    }
+
+
+def observe(scope: Scope, *, empty: bool = False, bare: bool = False) -> Snapshot:
+    """Return what is there within a scope; raises `Unavailable` where that cannot be looked at.
+
+    `empty`: the machine is known to be newborn, with nothing in it; `bare`: its namespace `host` is
+    known to have no interfaces but those of its birth.
+    """
+    observer = _Observer(scope, bare=bare)
+    try:
+        return observer.look_at_nothing() if empty and not scope.walls else roam(observer.look)
+    except FAILURES as error:
+        raise cannot_look(error) from error

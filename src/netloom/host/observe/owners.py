@@ -1,0 +1,64 @@
+"""Whose namespaces the names in /run/netns are: by the mark on `lo` inside each."""
+
+import errno
+from contextlib import suppress
+
+from netloom.errors import KernelError, Unavailable
+from netloom.host.store.journal import Journal, labs
+from netloom.kernel.netlink import Rtnetlink
+from netloom.model.objects import is_kept
+from netloom.model.owner import lab_of
+from netloom.namespaces import names as registry
+from netloom.namespaces.enter import aside, hop
+from netloom.namespaces.handle import NoSuchNetns, open_name
+from netloom.wire.rtnetlink import dump_links, read_links
+
+
+def marked(lab: str) -> frozenset[str]:
+    """Return the names of all namespaces that bear a lab's mark."""
+    return frozenset(name for name, owner in owners().items() if owner == lab)
+
+
+def lab_with(netns: str, *, but: str) -> str | None:
+    """Return which other lab than `but` has or makes a namespace of this name, None if none.
+
+    By what they remember: a name that is just being made bears no mark yet.
+    """
+    return next((lab for lab in labs() if lab != but and netns in _namespaces(lab)), None)
+
+
+def _namespaces(lab: str) -> set[str]:
+    found = set()
+    with suppress(Unavailable):  # its memory cannot be read
+        journal = Journal(lab)
+        for state in (journal.record(), journal.pending()):
+            every = state.desired.netns.items() if state else ()
+            found |= {name for name, netns in every if not is_kept(name, netns)}
+    return found
+
+
+def owners() -> dict[str, str | None]:
+    """Return every name in /run/netns with the lab whose namespace it is, None for nobody's."""
+    return aside(_owners)
+
+
+def _owners() -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for name in registry.names():
+        try:
+            handle = open_name(name)
+        except (NoSuchNetns, Unavailable):
+            found[name] = None
+            continue
+        with handle:
+            try:
+                hop(handle)
+            except KernelError as error:
+                if error.errno != errno.EPERM:
+                    raise
+                found[name] = ""  # one that may not be entered is somebody else's
+                continue
+            with Rtnetlink() as rt:
+                links = read_links(rt.dump(dump_links()))
+        found[name] = next((lab_of(link.alias) for link in links if link.index == 1), None)
+    return found

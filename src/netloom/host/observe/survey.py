@@ -1,0 +1,233 @@
+"""Looking at all of a machine: the namespace `host`, and every one that has a name.
+
+Nothing is fenced off, and nobody's mark is asked for: this is for reading alone. Of what the kernel
+does by itself, routes and temporary addresses are told as well, since packets go by them.
+
+The two ends of a wire name each other's index, which several pairs may have alike; so the kernel is
+asked which namespace an end means (RTM_GETNSID).
+
+Rule: looking changes nothing. A namespace without a name is not visited, nor one that may not be
+entered: `foreign.names` has the names of those, `foreign.stale` those that lead nowhere.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import assert_never
+
+from netloom.errors import KernelError, Unavailable
+from netloom.host.observe.dumps import Look, all_addrs
+from netloom.kernel.netlink import Rtnetlink
+from netloom.model.lab_state import Foreign, GivenLink, Snapshot
+from netloom.model.marks import far_of
+from netloom.model.objects import (
+    HOST,
+    Addr,
+    Bridge,
+    End,
+    Kind,
+    Link,
+    Loopback,
+    Netns,
+    Other,
+    Veth,
+    is_word,
+)
+from netloom.namespaces import names as registry
+from netloom.namespaces.enter import aside, hop
+from netloom.namespaces.handle import Handle, NoSuchNetns, Stale, open_name, open_self
+from netloom.namespaces.ids import ids
+from netloom.plan.fence import UNKNOWN
+from netloom.wire.nsid import nsid_get, read_nsid
+from netloom.wire.rtnetlink import SeenLink
+
+
+def survey() -> Snapshot:
+    """Return what there is in the namespace `host` and in every one that has a name."""
+    return aside(_survey)
+
+
+def around() -> Netns:
+    """Return what there is in the namespace of the calling thread; no wire has a far end."""
+    with Rtnetlink() as rt:
+        return _netns(HOST, Look(rt, None), {})
+
+
+def _survey() -> Snapshot:
+    with open_self() as host:
+        seen = _Survey(host)
+        seen.visit_all()
+        peers = seen.peers()
+    looks = seen.looks
+    return Snapshot(
+        netns={name: _netns(name, look, peers) for name, look in looks.items()},
+        given={end: given for name, look in looks.items() for end, given in _given(name, look)},
+        foreign=Foreign(names=frozenset(seen.refused | seen.stale), stale=frozenset(seen.stale)),
+        cookies={name: look.cookie for name, look in looks.items()},
+    )
+
+
+class _Survey:
+    """What was seen, and what could not be; goes from namespace to namespace on its thread."""
+
+    def __init__(self, host: Handle) -> None:
+        self.host = host
+        self.looks: dict[str, Look] = {}
+        self.refused: set[str] = set()
+        self.stale: set[str] = set()
+
+    def visit_all(self) -> None:
+        with Rtnetlink() as rt:
+            self.looks[HOST] = Look(rt, None)
+        for name in registry.names():
+            try:
+                self.visit(name)
+            except Stale:
+                self.stale.add(name)
+            except NoSuchNetns:  # removed meanwhile
+                continue
+            except (Unavailable, KernelError):
+                self.refused.add(name)
+
+    def visit(self, name: str) -> None:
+        if name == HOST:  # whoever has called it so: here that word means another
+            self.refused.add(name)
+            return
+        with open_name(name) as netns:
+            if netns.inode == self.host.inode:  # a name of the one that we are in
+                return
+            hop(netns)
+            with Rtnetlink() as rt:
+                self.looks[name] = Look(rt, None)
+
+    def conversation(self, name: str) -> Rtnetlink:
+        if name == HOST:
+            hop(self.host)
+            return Rtnetlink()
+        with open_name(name) as netns:
+            hop(netns)
+            return Rtnetlink()
+
+    # ── wires ─────────────────────────────────────────────────────────────────────────────────
+
+    def peers(self) -> dict[End, End]:
+        """Return the far end of every end of a wire, if that is where we have looked."""
+        ends: dict[tuple[int, int], list[End]] = {}
+        for name, look in self.looks.items():
+            for seen in _wires(look):
+                pair = seen.index, seen.peer_index
+                ends.setdefault(pair, []).append(End(name, seen.name))
+        found: dict[End, End] = {}
+        for name, look in self.looks.items():
+            across: list[tuple[SeenLink, list[End]]] = []
+            for seen in _wires(look):
+                facing = ends.get((seen.peer_index, seen.index), [])
+                if seen.peer_nsid is None:
+                    found |= {End(name, seen.name): far for far in facing if far.netns == name}
+                elif End(name, seen.name) not in found:
+                    across.append((seen, [far for far in facing if far not in found]))
+            for seen, far in self.asked(name, across):
+                near = End(name, seen.name)
+                found |= {near: far, far: near}
+        return found
+
+    def asked(
+        self, name: str, across: list[tuple[SeenLink, list[End]]]
+    ) -> Iterator[tuple[SeenLink, End]]:
+        """Yield which of the ends that may face it each link does face, as its namespace has it."""
+        if not across:
+            return
+        try:
+            rt = self.conversation(name)
+        except (Unavailable, KernelError):  # removed meanwhile
+            return
+        with rt:
+            numbers = _Numbers(rt, self.host)
+            for seen, facing in across:
+                facing.sort(key=lambda far: far != far_of(seen.alias))
+                far = next((far for far in facing if numbers[far.netns] == seen.peer_nsid), None)
+                if far:
+                    yield seen, far
+
+
+class _Numbers(dict[str, int | None]):
+    """What one namespace calls others (ip-netns(8), nsid), asked for when it is first needed."""
+
+    def __init__(self, rt: Rtnetlink, host: Handle) -> None:
+        super().__init__()
+        self.rt = rt
+        self.host = host
+
+    def __missing__(self, name: str) -> int | None:
+        if name == HOST:
+            answer = self.rt.ask_each([nsid_get(self.host.fd)])[0]
+            found = read_nsid(answer) if isinstance(answer, bytes) else None
+        else:
+            said = next(ids(self.rt, [name]))
+            found = said if isinstance(said, int) else None
+        self[name] = found
+        return found
+
+
+def _wires(look: Look) -> Iterator[SeenLink]:
+    return (seen for seen in look.links if _is_wire(seen.kind))
+
+
+def _is_wire(word: str) -> bool:
+    if not is_word(word):
+        return False
+    match word:
+        case "veth":
+            return True
+        case "bridge":
+            return False
+        case _:
+            assert_never(word)
+
+
+# ── as the model has it ───────────────────────────────────────────────────────────────────
+
+
+def _given(name: str, look: Look) -> Iterator[tuple[End, GivenLink]]:
+    for seen in look.links:
+        yield End(name, seen.name), GivenLink(seen.index, seen.carrier, seen.peer_index)
+
+
+def _netns(name: str, look: Look, peers: dict[End, End]) -> Netns:
+    addrs = all_addrs(look.addrs)
+    return Netns(
+        links={
+            seen.name: _link(End(name, seen.name), seen, look, addrs.get(seen.index, ()), peers)
+            for seen in look.links
+        },
+        routes=frozenset(look.routes),
+        rules=frozenset(look.rules),
+    )
+
+
+def _link(
+    end: End, seen: SeenLink, look: Look, addrs: Iterable[Addr], peers: dict[End, End]
+) -> Link:
+    return Link(
+        kind=_kind(end, seen, peers),
+        mac=seen.mac,
+        mtu=seen.mtu,
+        up=seen.up,
+        master=look.names.get(seen.master, ""),
+        alias=seen.alias,
+        ipv6_ll=seen.ipv6_ll,
+        altnames=seen.altnames,
+        addrs=tuple(addrs),
+    )
+
+
+def _kind(end: End, seen: SeenLink, peers: dict[End, End]) -> Kind:
+    if seen.index == 1:
+        return Loopback()
+    if not is_word(seen.kind):
+        return Other(seen.kind)
+    match seen.kind:
+        case "veth":
+            return Veth(peers.get(end, UNKNOWN))
+        case "bridge":
+            return Bridge(stp=seen.stp)
+        case _:
+            assert_never(seen.kind)

@@ -1,0 +1,84 @@
+"""The machine that the lab of a Python program has for itself (`namespaces/context.py`).
+
+Nobody else is there, and at first nothing is: so what was not made yet need not be looked for. Its
+namespace `host` is looked at where it has more interfaces than it was born with.
+"""
+
+from socket import if_nameindex
+
+from msgspec.structs import replace
+
+from netloom.compile.host_part import Occupied
+from netloom.host.apply.executor import newborns
+from netloom.host.apply.sockets import Nursery
+from netloom.host.local import ThisMachine
+from netloom.host.machine import Applied, Orders
+from netloom.host.observe import lab_state as looking
+from netloom.host.observe.lab_links import FALLBACK
+from netloom.host.observe.scope import Scope
+from netloom.host.store.in_memory import Memory
+from netloom.host.store.journal import Journal
+from netloom.model.lab_state import Snapshot
+from netloom.plan.fence import Fence
+from netloom.plan.steps import Plan
+
+
+def _is_bare() -> bool:
+    """Whether the namespace of the calling thread has no interfaces but those of its birth."""
+    return {name for _, name in if_nameindex()} - FALLBACK == {"lo"}
+
+
+class OwnMachine(ThisMachine):
+    """The machine of one lab; its `host` is the network namespace of the process or thread.
+
+    `empty`: nothing was made yet.
+
+    Mustn't: remember (`by_heart`) where changes are made in children, in whom it is a copy.
+    """
+
+    def __init__(self, lab: str, *, by_heart: bool) -> None:
+        """Know that nothing is there."""
+        self.empty = True
+        self._by_heart = by_heart
+        self._journal = Memory(lab) if by_heart else Journal(lab)
+        self._nursery: Nursery | None = None
+
+    def expect(self, number: int) -> None:
+        """Begin to make namespaces, as many as the next plan will ask for, while that is found out.
+
+        Should: be followed by `apply`, or by `dismiss` where it does not come to that.
+        """
+        if number and self._by_heart:
+            self._nursery = Nursery(number)
+
+    def dismiss(self) -> None:
+        """Let go of what was begun for a plan that does not come."""
+        super().dismiss()
+        nursery, self._nursery = self._nursery, None
+        if nursery:
+            nursery.close()
+
+    @property
+    def is_own(self) -> bool:
+        """Whether nobody but this program comes into the namespaces that are made here."""
+        return True
+
+    def journal(self, lab: str) -> Journal:  # noqa: ARG002 - there is one
+        """Return the memory of the lab."""
+        return self._journal
+
+    def occupied(self, fence: Fence) -> Occupied:
+        """Return what the namespace `host` has that is not the lab's."""
+        return Occupied() if _is_bare() else super().occupied(fence)
+
+    def observe(self, scope: Scope) -> Snapshot:
+        """Return what is there within a scope."""
+        bare = _is_bare()  # asked, since whoever was in there need not have told
+        return looking.observe(scope, empty=self.empty and bare, bare=bare)
+
+    def apply(self, plan: Plan, orders: Orders) -> Applied:
+        """Carry out a plan; what is refused is at most one step, unless told to go on."""
+        self.empty = False
+        if self._nursery and self._nursery.number == newborns(plan):
+            orders, self._nursery = replace(orders, nursery=self._nursery), None
+        return super().apply(plan, orders)

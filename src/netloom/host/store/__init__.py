@@ -1,0 +1,1 @@
+"""What netloom remembers, on disk before it acts."""

@@ -1,0 +1,379 @@
+"""What netloom remembers of a lab, on disk before it acts: /run/netloom/labs/LAB.
+
+    record    what was applied last: the desired state, derived addresses, the file's text
+    pending   what is being changed right now: what will be made, and the state before
+    files/    folders with what namespaces of the lab see in /etc (hosts, resolv.conf), by digest
+    undo/     states before earlier changes, newest last
+
+What of it is the host's others must know, too: `reservations.py`.
+
+Rule 1: `pending` is complete before the first step, and goes only after `record` is in place.
+Whoever finds a `pending` knows that somebody was killed, and by which names and MAC addresses to
+tell what had been made already and not been marked yet.
+Rule 2: a file is written beside its place and renamed, so it is either whole or not there.
+Rule 3: the folder of a lab is its lock. It goes when nothing is in it, and the folders above it
+too: no trace.
+
+/run is no tmpfs everywhere, so everything carries the boot id.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from netloom.errors import Unavailable
+from netloom.host.store.lablock import LabLock
+from netloom.host.store.reservations import OwnNote, Waiting
+from netloom.host.store.rundir import (
+    LABS_DIR,
+    RUN_DIR,
+    check_own,
+    lab_dir,
+    make_lab_dir,
+    remove_tree,
+)
+from netloom.kernel import modes
+from netloom.kernel.files import exists, is_dir
+from netloom.kernel.procfs import boot_id
+from netloom.model.facts import Held
+from netloom.model.firewall import Across, Through
+from netloom.model.identity import Identities
+from netloom.model.objects import NOTHING, Desired, File, Netns
+from netloom.model.reservation import Port, Reservation, reserved_by
+
+if TYPE_CHECKING:
+    from netloom.plan.steps import Plan
+
+VERSION = 1
+_KEPT = 10
+"""How many earlier states `undo` can go back to."""
+
+
+class Record(Struct, frozen=True):
+    """What was applied last. `source` is the file it came from, `text` what stood there.
+
+    `through` is what the firewalls of others must let pass, `ports` those of the host that lead in,
+    `identities` what it is all known by.
+    """
+
+    lab: str
+    boot: str
+    desired: Desired = NOTHING
+    held: Held = Held()
+    source: str = ""
+    text: str = ""
+    command: str = "up"
+    version: int = VERSION
+    through: tuple[Across | Through, ...] = ()
+    ports: frozenset[Port] = frozenset()
+    identities: Identities = {}
+
+
+class Unreadable(Unavailable):
+    """A note of a lab is there and cannot be read: cut, of a newer version, another lab's."""
+
+
+class Pending(Struct, frozen=True):
+    """A change that has begun, towards `desired`: names and MAC addresses of all that it will make.
+
+    `names` are the namespaces that will be made or will go: a file of such a name on which nothing
+    is mounted is one that we had not mounted on yet, or no longer. `earlier` are the states that
+    changes before this one led to, if they were not finished either; `ports` are those of all.
+    `identities` are what the lab's things were known by when it began.
+    """
+
+    lab: str
+    boot: str
+    names: frozenset[str] = frozenset()
+    desired: Desired = NOTHING
+    earlier: tuple[Desired, ...] = ()
+    version: int = VERSION
+    ports: frozenset[Port] = frozenset()
+    identities: Identities = {}
+
+
+_Note = TypeVar("_Note", Record, Pending)
+
+
+def change(
+    steps: "Plan", wanted: Record, unfinished: Pending | None, identities: Identities
+) -> Pending:
+    """Return what to remember while `steps` lead to what is wanted, after a change not finished."""
+    from netloom.plan.steps import NameDel, NetnsAdd, NetnsDel
+
+    names = {step.netns for step in steps if isinstance(step, NetnsAdd | NetnsDel | NameDel)}
+    earlier: tuple[Desired, ...] = ()
+    if unfinished:
+        names |= unfinished.names
+        earlier = (*unfinished.earlier, unfinished.desired)
+    return Pending(
+        lab=wanted.lab,
+        boot=wanted.boot,
+        names=frozenset(names),
+        desired=wanted.desired,
+        earlier=tuple(state for state in earlier if state not in (NOTHING, wanted.desired)),
+        ports=wanted.ports | (unfinished.ports if unfinished else frozenset()),
+        identities=identities,
+    )
+
+
+class _Versioned(Struct):
+    version: int = 0
+
+
+def labs() -> list[str]:
+    """Return the names of the labs that something is remembered of."""
+    try:
+        return sorted(os.listdir(LABS_DIR))
+    except FileNotFoundError:
+        return []
+
+
+def files_dir(lab: str) -> str:
+    """Return the folder of the files that namespaces of a lab see."""
+    return f"{lab_dir(lab)}/files"
+
+
+def has_runs(lab: str) -> bool:
+    """Whether anything is remembered of a lab's commands."""
+    return is_dir(f"{lab_dir(lab)}/run")
+
+
+class Journal:
+    """The memory of one lab. As a context manager it holds the lab's lock, and tidies up."""
+
+    lasts = True
+    """Whether anybody can come back to it when the process has ended."""
+
+    def __init__(self, lab: str) -> None:
+        """Remember which lab; nothing is read or made yet."""
+        self.lab = lab
+        self.dir = lab_dir(lab)
+        self._lock = LabLock(lab)
+        self.host = OwnNote(lab, f"{self.dir}/host.new")
+
+    def __enter__(self) -> Self:
+        """Take the lock, without waiting for another netloom that has it."""
+        from netloom.namespaces.private_run import make_run_writable
+
+        make_run_writable()
+        check_own(RUN_DIR, LABS_DIR, self.dir)
+        self._lock.take()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Remove the folders that are empty, and let go of the locks."""
+        with suppress(OSError):  # what was done is done
+            self.host.unlock()
+        self._lock.let_go()
+
+    def lock_host(self, stopped: Callable[[], bool], waiting: Waiting | None = None) -> None:
+        """Have other labs wait that look for what is free on the host, until `begin` or the end.
+
+        Raises `Interrupted` and `Unavailable` (`reservations.py`).
+        """
+        self.host.lock(stopped, waiting)
+
+    # ── record and pending ────────────────────────────────────────────────────────────────────
+
+    def record(self) -> Record | None:
+        """Return what was applied last, None if nothing is."""
+        return self._read("record", Record)
+
+    def pending(self) -> Pending | None:
+        """Return the change that was begun and not finished, None if there is none."""
+        return self._read("pending", Pending)
+
+    def _read(self, name: str, kind: type[_Note]) -> _Note | None:
+        """Return a note, None if there is none.
+
+        Raises `Unreadable`, and `Unavailable` where somebody else might read it.
+        """
+        check_own(RUN_DIR, LABS_DIR)
+        check_own(self.dir, kind=Unreadable)
+        path = f"{self.dir}/{name}"
+        try:
+            with open(path, "rb") as file:
+                data = file.read()
+        except FileNotFoundError:
+            return None
+        except PermissionError as error:
+            raise Unavailable(f"may not read {path}", "run it as root") from error
+        except OSError as error:
+            raise Unreadable(f"{path} cannot be read: {error.strerror}") from error
+        note = self.decoded(name, data, kind)
+        return note if note.boot == boot_id() else replace(note, identities={})
+
+    def decoded(self, name: str, data: bytes, kind: type[_Note]) -> _Note:
+        """Return the note that some bytes are; raises `Unreadable` where they are none of ours."""
+        try:
+            note = msgspec.json.decode(data, type=kind)
+        except msgspec.DecodeError as error:
+            raise self._unreadable(name, _written_by(data) or str(error)) from error
+        if note.version > VERSION:
+            raise self._unreadable(name, _newer(note.version))
+        if note.lab != self.lab:
+            raise self._unreadable(name, f"it is of the lab `{note.lab}`")
+        return note
+
+    def _unreadable(self, name: str, why: str) -> Unreadable:
+        return Unreadable(f"{self.dir}/{name} cannot be read: {why}")
+
+    def _note(self, pending: Pending) -> None:
+        self._write("pending", msgspec.json.encode(pending))
+
+    def begin(self, pending: Pending, folders: Mapping[str, Mapping[str, File]]) -> None:
+        """Put on disk what folders will be needed, and last what is made; raises `Unavailable`.
+
+        What others must not take stands there before that; from now on they may look for theirs.
+        """
+        files = f"{self.dir}/files"
+        new = [digest for digest in folders if not exists(f"{files}/{digest}")]
+        held: Reservation | None = None
+        try:
+            held = self.host.reserved()
+            if new:
+                make_lab_dir(self.lab, "files")
+            for digest in new:
+                self._write_folder(f"files/{digest}", folders[digest])
+            states = [*pending.earlier, pending.desired]
+            self.host.reserve(held | reserved_by(states, pending.ports))
+            self._note(pending)
+            self.host.unlock()
+        except OSError as error:
+            if held is not None:
+                with suppress(OSError):
+                    self.host.reserve(held)
+            for digest in new:
+                with suppress(OSError):  # it goes with the lab
+                    remove_tree(f"{files}/{digest}")
+                    remove_tree(f"{files}/{digest}.new")
+            reason = f"cannot write below {self.dir}: {error.strerror}"
+            raise Unavailable(reason, "a change begins on disk: make room there") from error
+
+    def commit(self, record: Record) -> None:
+        """Put on disk what is applied now; raises `OSError` where that cannot be.
+
+        With that the change is over: what is of no use any more, and stays, harms nobody.
+        """
+        self._write("record", msgspec.json.encode(record))
+        with suppress(OSError):
+            self._forget("pending")
+        with suppress(OSError):
+            self._drop_folders(record.desired)
+        with suppress(OSError):
+            self.host.reserve(reserved_by([record.desired], record.ports))
+
+    def abort(self, record: Record | None) -> None:
+        """Note that the change has been undone: what was applied before it holds again.
+
+        Raises `OSError` where that cannot be noted.
+        """
+        if record is None:
+            self.forget()
+        else:
+            self.commit(record)
+            self._forget("pending")  # if that could not be: with it, this record is not the last
+
+    def forget(self) -> None:
+        """Forget the lab: nothing of it is left on the machine; nor of a file half written.
+
+        The record goes first: who is killed in between leaves a change that was begun.
+
+        What stands below `run` by now was never begun: a start is noted before anything is forked.
+        """
+        self.host.reserve(Reservation())
+        for name in ("record", "pending", "pending.new", "record.new", "host.new"):
+            self._forget(name)
+        for folder in ("files", "undo", "logs", "run"):
+            remove_tree(f"{self.dir}/{folder}")
+
+    def _forget(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(f"{self.dir}/{name}")
+
+    def _drop_folders(self, desired: Desired) -> None:
+        used = {netns.etc for netns in desired.netns.values()}
+        with suppress(FileNotFoundError):
+            for digest in os.listdir(f"{self.dir}/files"):
+                if digest not in used:
+                    remove_tree(f"{self.dir}/files/{digest}")
+
+    def _write_folder(self, name: str, files: Mapping[str, File]) -> None:
+        beside = f"{self.dir}/{name}.new"
+        remove_tree(beside)
+        for path, file in files.items():
+            modes.make_dirs(os.path.dirname(f"{beside}/{path}"), modes.PUBLIC_DIR)
+            if not path.endswith("/"):
+                data = file.text.encode(errors="surrogateescape")
+                modes.write(f"{beside}/{path}", data, file.mode)
+        for path, file in files.items():
+            if file != File(file.text):
+                os.chown(f"{beside}/{path}", *file.owner)
+                os.chmod(f"{beside}/{path}", file.mode)
+        os.rename(beside, f"{self.dir}/{name}")
+
+    def _write(self, name: str, data: bytes) -> None:
+        modes.replace(f"{self.dir}/{name}", data, modes.PRIVATE)
+
+    # ── undo ──────────────────────────────────────────────────────────────────────────────────
+
+    def push(self, past: Record | None) -> int:
+        """Keep the state before a change; return its number."""
+        make_lab_dir(self.lab, "undo")
+        numbers = self._numbers()
+        number = (numbers[-1] if numbers else 0) + 1
+        nothing = Record(lab=self.lab, boot="", command="")
+        kept = replace(past or nothing, identities={})  # when it is led back to, it is made anew
+        self._write(f"undo/{number:06}", msgspec.json.encode(kept))
+        for old in numbers[: -_KEPT + 1]:
+            with suppress(OSError):  # it goes with the next
+                self._forget(f"undo/{old:06}")
+        return number
+
+    def pasts(self) -> Iterator[tuple[int, Record]]:
+        """Yield the earlier states with their numbers, newest first."""
+        for number in reversed(self._numbers()):
+            past = self._read(f"undo/{number:06}", Record)
+            if past is not None:
+                yield number, past
+
+    def pop(self, number: int) -> None:
+        """Forget an earlier state and those after it."""
+        for later in self._numbers():
+            if later >= number:
+                self._forget(f"undo/{later:06}")
+
+    def _numbers(self) -> list[int]:
+        try:
+            return sorted(int(name) for name in os.listdir(f"{self.dir}/undo") if name.isdecimal())
+        except FileNotFoundError:
+            return []
+
+
+def _written_by(data: bytes) -> str | None:
+    """Return whose a note is that this netloom has no words for, None if nothing tells."""
+    with suppress(msgspec.DecodeError):
+        version = msgspec.json.decode(data, type=_Versioned).version
+        return None if version <= VERSION else _newer(version)
+    return None
+
+
+def _newer(version: int) -> str:
+    return f"a newer netloom wrote it (version {version})"
+
+
+def empty(desired: Desired) -> bool:
+    """Whether nothing at all is desired."""
+    return all(netns == Netns(borrowed=netns.borrowed) for netns in desired.netns.values())

@@ -1,1 +1,0 @@
-"""Firewalls and settings that the host shares: rules of ours, exceptions in others, claims."""

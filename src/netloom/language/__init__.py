@@ -1,0 +1,1 @@
+"""What users write: text to `Topology` and back, every mistake with its place."""

@@ -1,0 +1,123 @@
+"""What is there: the same nouns as asked for, and beside them what only the kernel knows.
+
+The snapshot of a lab is cut by *the fence*: of the namespace `host` and of other people's things it
+holds no more than their names and subnets, so that nothing later can change them by mistake. That
+of a machine (`netloom.observe`) has no fence, and is never the ground of a change.
+"""
+
+from collections.abc import Mapping
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from netloom.model.firewall import Walls
+from netloom.model.identity import Identities, Identity, Pair
+from netloom.model.objects import Desired, End, Netns, Route
+
+
+class GivenLink(Struct, frozen=True):
+    """What the kernel gave to a link: its index, whether it has carrier, its far end's index."""
+
+    index: int
+    carrier: bool = False
+    peer_index: int = 0
+
+
+class Foreign(Struct, frozen=True):
+    """What others made, as far as it can stand in our way.
+
+    `links` are their interfaces in a namespace of ours or in `host`; `names` the entries of
+    /run/netns that are not ours; `stale` those among them that are no namespaces at all. `routes`
+    are those of `host` in the place of one that is wanted, and, where nothing is remembered of the
+    lab, those that some lab made. `groups` are those that their interfaces are in (IFLA_GROUP);
+    `forged` tells in words what bears the lab's mark, and is not its own.
+    """
+
+    links: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    names: frozenset[str] = frozenset()
+    stale: frozenset[str] = frozenset()
+    routes: frozenset[Route] = frozenset()
+    groups: frozenset[int] = frozenset()
+    forged: tuple[str, ...] = ()
+
+
+class Snapshot(Struct, frozen=True):
+    """One look at the machine, within the fence of one lab, or at all of it.
+
+    `netns` holds what is ours (of a whole machine: all that may be looked at); `newborn` the
+    sysctls that a fresh namespace begins with (New namespaces inherit the IPv4 settings of the
+    initial one, net/ipv4/devinet.c), `newborn_links` the highest index of its links; `walls` the
+    firewalls of the host, if somebody asked for them; `given` and `foreign` the rest; `identities`
+    what the lab's things are known by from now on, under the names that they are remembered by.
+    `unnamed`
+    are files in /run/netns that a killed `up` made and never mounted a namespace on; `stray_etc`
+    names whose files of ours in /etc outlived their namespace, `stray_commands` namespaces and
+    names of commands that did.
+    """
+
+    netns: Mapping[str, Netns] = field(default_factory=dict)
+    newborn: Mapping[str, str] = field(default_factory=dict)
+    newborn_links: int = 1
+    given: Mapping[End, GivenLink] = field(default_factory=dict)
+    foreign: Foreign = Foreign()
+    cookies: Mapping[str, int] = field(default_factory=dict)
+    identities: Identities = field(default_factory=dict)
+    walls: Walls | None = None
+    unnamed: frozenset[str] = frozenset()
+    stray_etc: frozenset[str] = frozenset()
+    stray_commands: frozenset[tuple[str, str]] = frozenset()
+
+    @property
+    def asked(self) -> Desired:
+        """The asked facts alone: what would have to be desired to leave all as it is."""
+        return Desired(netns=self.netns)
+
+    def asked_by(self, desired: Desired) -> Desired:
+        """Return the asked facts as far as `desired` has words for them.
+
+        Without the sysctls that it says nothing of, and the commands that it does not know; with
+        its own rules where what is there is nothing that it knows.
+        """
+        netns = {name: _known(one, desired, name) for name, one in self.netns.items()}
+        return replace(desired, netns=netns)
+
+    def identified(self, desired: Desired, made: Identities) -> Identities:
+        """Return what all of `desired` is known by when it is there, with what was `made` of it."""
+        found: dict[str, Identity] = {}
+        for name, netns in desired.netns.items():
+            was, new = self.identities.get(name), made.get(name)
+            if was and not new and was.links.keys() == netns.links.keys() - _LO:
+                found[name] = was
+            elif latest := new or was:
+                pairs = {link: self._pair(End(name, link), was, new) for link in netns.links}
+                links = {link: pair for link, pair in pairs.items() if pair}
+                found[name] = Identity(latest.cookie, links)
+        return found
+
+    def _pair(self, end: End, was: Identity | None, new: Identity | None) -> Pair | None:
+        if end.link in _LO:
+            return None
+        if new and end.link in new.links:
+            return new.links[end.link]
+        given = self.given.get(end)
+        if given:
+            return given.index, given.peer_index
+        return was.links.get(end.link) if was else None
+
+
+_LO = {"lo"}
+
+
+def _known(netns: Netns, desired: Desired, name: str) -> Netns:
+    said = desired.netns.get(name, Netns())
+    rulesets = {
+        key: digest if digest in desired.texts else said.rulesets[key]
+        for key, digest in netns.rulesets.items()
+        if digest in desired.texts or key in said.rulesets
+    }
+    return replace(
+        netns,
+        sysctls={key: value for key, value in netns.sysctls.items() if key in said.sysctls},
+        rulesets=rulesets,
+        commands={key: d for key, d in netns.commands.items() if d in desired.commands},
+    )

@@ -1,0 +1,47 @@
+"""Namespaces of a plain user's own: whether one needs them, is in them, and has something in them.
+
+Who makes and finds them is `host/rootless/session.py`.
+"""
+
+import os
+from contextlib import suppress
+
+from netloom.kernel import modes
+
+MARK = "/run/.netloom-holder"
+"""Stands in a holder's own /run, with the inode of its mount namespace: names made there last."""
+
+_CAP_SYS_ADMIN = 1 << 21
+
+
+def is_needed() -> bool:
+    """Whether this process has not the rights for namespaces, and would have them inside."""
+    if os.geteuid() == 0:
+        return False
+    with open("/proc/self/status", encoding="utf-8", errors="replace") as file:
+        caps = next((line for line in file if line.startswith("CapEff:")), "CapEff: 0")
+    return not int(caps.split()[1], 16) & _CAP_SYS_ADMIN
+
+
+def is_used() -> bool:
+    """Whether there is a lab or a name in the namespaces that we are in."""
+    for folder in ("/run/netns", "/run/netloom"):
+        with suppress(OSError):
+            if os.listdir(folder):
+                return True
+    return False
+
+
+def mark() -> None:
+    """Note that the mounts of the calling thread are held by a process."""
+    inode = os.stat("/proc/thread-self/ns/mnt").st_ino
+    modes.write(MARK, str(inode).encode(), modes.PUBLIC)
+
+
+def lasts(process: int | str = "thread-self") -> bool:
+    """Whether names made in the mounts of a process last, because a holder keeps these mounts."""
+    try:
+        with open(f"/proc/{process}/root{MARK}", encoding="utf-8") as file:
+            return file.read() == str(os.stat(f"/proc/{process}/ns/mnt").st_ino)
+    except OSError:
+        return False

@@ -1,0 +1,291 @@
+"""Which exceptions a network with an uplink needs in the firewalls of its host, and which it has.
+
+Nothing is opened where nothing drops: each kind of packets that must pass is followed through each
+base chain that it meets, and only where it certainly ends there (`verdicts.py`) is an exception
+asked for, in the chain that drops, of the one whose chain it is. What is asked for does not depend
+on what was opened already: exceptions, ours and other labs', are looked through.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+
+from msgspec import structs
+
+from netloom.model.firewall import (
+    Across,
+    Flow,
+    Passage,
+    Through,
+    WallRule,
+    Walls,
+    WallTable,
+    comment_of,
+    families,
+    is_ours,
+)
+from netloom.plan.verdicts import DOCKER_USER, POLICY, Drop, Ours, dropped, place_for, probes
+from netloom.values import Family
+
+OWN_TABLE = "inet netloom-"
+"""How the names of our own tables begin: what they drop is meant."""
+
+ZONES = ("nm-shared", "trusted")
+"""Zones of firewalld that forward what they are given, the narrower first.
+
+`nm-shared` comes with NetworkManager and is made for this very thing: it forwards, and opens no
+more of the host than DHCP, DNS, SSH and ICMP. `trusted` is always there, and opens all of it.
+"""
+
+_IN_NM_SHARED = {("udp", 53), ("tcp", 53), ("udp", 67), ("tcp", 22)}
+_ICMP = {4: "icmp", 6: "ipv6-icmp"}
+
+
+# ── what must pass ────────────────────────────────────────────────────────────────────────
+
+
+def flows(through: Through | Across, bridged: Collection[Family] = ()) -> tuple[Flow, ...]:
+    """Return the kinds of packets of a network that its host must let pass, each once.
+
+    `bridged` are the families in which the host's firewalls see what crosses a bridge.
+    """
+    if isinstance(through, Across):
+        return tuple(_across(through, bridged))
+    found = (
+        flow
+        for family, subnet in families(through)
+        for flow in (
+            *_forwarded(through, family, subnet),
+            *_to_host(through, family, subnet),
+            Flow(family, oif=through.link, dst=subnet),
+        )
+    )
+    return tuple(dict.fromkeys(found))
+
+
+def _across(across: Across, bridged: Collection[Family]) -> Iterator[Flow]:
+    """Yield what crosses a bridge; neighbours are asked for from other addresses, too."""
+    bridge = across.bridge
+    for family in sorted(bridged):
+        if not across.addresses:
+            yield Flow(family, iif=bridge, oif=bridge)
+            continue
+        for address in across.addresses:
+            if (":" in address) == (family == 6):
+                one = f"{address}/{128 if family == 6 else 32}"
+                yield Flow(family, iif=bridge, oif=bridge, src=one)
+                yield Flow(family, iif=bridge, oif=bridge, dst=one)
+        if family == 6 and any(":" in address for address in across.addresses):
+            yield Flow(family, iif=bridge, oif=bridge, proto=_ICMP[family])
+
+
+def _forwarded(through: Through, family: Family, subnet: str) -> Iterator[Flow]:
+    """Yield what is forwarded; members come by a published port of the host's, too, and return."""
+    lan, out = through.link, through.uplink
+    yield Flow(family, iif=lan, oif=out, src=subnet)
+    yield Flow(family, iif=out, oif=lan, dst=subnet, established=True)
+    for ip, proto, port in through.published:
+        if (":" in ip) == (family == 6):
+            dst = f"{ip}/{128 if family == 6 else 32}"
+            yield Flow(family, iif=out, oif=lan, dst=dst, proto=proto, port=port)
+            yield Flow(family, iif=lan, oif=lan, dst=dst, proto=proto, port=port)
+            yield Flow(family, iif=lan, oif=lan, dst=subnet, established=True)
+
+
+def _to_host(through: Through, family: Family, subnet: str) -> Iterator[Flow]:
+    """Yield what members say to the host; IPv6 asks for neighbours from other addresses, too."""
+    lan = through.link
+    yield Flow(family, iif=lan, src=subnet, established=True)
+    yield Flow(family, iif=lan, src="" if family == 6 else subnet, proto=_ICMP[family])
+    for proto, port in through.services:
+        yield Flow(family, iif=lan, src=subnet, proto=proto, port=port)
+    if family == 6:
+        yield Flow(family, oif=lan, proto=_ICMP[family])
+
+
+# ── what is needed ────────────────────────────────────────────────────────────────────────
+
+
+def passages(walls: Walls, through: Through | Across) -> tuple[Passage, ...]:
+    """Return the exceptions that a network needs on this host, open already or not, each once.
+
+    A zone of firewalld opens the host to an interface, too: no bridge is put into one for the sake
+    of what crosses it, and by itself firewalld lets that pass (firewalld.zone(5), `forward`).
+    """
+    comment = comment_of(through.lab)
+    zone, link = ("", "") if isinstance(through, Across) else (_zone(walls, through), through.link)
+    found = {
+        passage: None
+        for flow in flows(through, walls.bridged)
+        for table in walls.tables
+        if table.family in {0, flow.family} and not table.name.startswith(OWN_TABLE)
+        for drop in _drops(walls, table, flow)
+        for passage in _exceptions(table, flow, drop, zone, comment)
+        if passage.tool != "firewall-cmd" or flow.iif == link
+    }
+    return tuple(found)
+
+
+def _drops(walls: Walls, table: WallTable, flow: Flow) -> dict[Drop, None]:
+    """Return where a table drops a flow."""
+    ours = _is_open(walls, table)
+    bases = [name for name, chain in table.chains.items() if chain.hook == flow.hook]
+    ends = (dropped(table, name, probe, ours) for name in bases for probe in probes(flow))
+    return {end: None for end in ends if end is not None}
+
+
+def _is_open(walls: Walls, table: WallTable) -> Ours:
+    """Return what tells the rules of a table that are exceptions, ours or another lab's."""
+    noted = {said_to_ufw(note.flow) for note in walls.ufw if is_ours(note.comment)}
+
+    def ours(chain: str, rule: WallRule) -> bool:
+        if is_ours(rule.comment):
+            return True
+        if chain.startswith(("ufw-user-", "ufw6-user-")):
+            return bool(noted) and said_to_ufw(flow_of(rule, table.family)) in noted
+        return bool(zone_of(walls, table, rule))
+
+    return ours
+
+
+def _exceptions(
+    table: WallTable, flow: Flow, drop: Drop, zone: str, comment: str
+) -> Iterator[Passage]:
+    """Yield the exception for a flow that ends somewhere, if its owner has a word for it."""
+    if is_firewalld(table):
+        # A zone decides about what comes in by an interface; replies and DNATed packets pass.
+        yield Passage("firewall-cmd", "", zone, Flow(0, iif=flow.iif), comment)
+    elif _is_ufw(table, drop):
+        # ufw has no words for ICMP and for replies; both pass by its own rules (before.rules).
+        if not flow.established and flow.proto not in _ICMP.values():
+            yield Passage("ufw", "", "", said_to_ufw(flow), comment)
+    else:
+        chain = DOCKER_USER if drop.through_user else drop.chain
+        yield Passage(table.tool, table.name, chain, flow, comment)
+
+
+def said_to_ufw(flow: Flow) -> Flow:
+    """Return a flow as ufw has words for it: without an address it is of both families."""
+    return flow if flow.src or flow.dst else structs.replace(flow, family=0)
+
+
+def is_firewalld(table: WallTable) -> bool:
+    """Whether a table is firewalld's: its own of nftables, or one of iptables that it fills."""
+    return table.name.endswith(" firewalld") or "INPUT_ZONES" in table.chains
+
+
+def _is_ufw(table: WallTable, drop: Drop) -> bool:
+    hooked = "ufw-before-forward" in table.chains or "ufw6-before-forward" in table.chains
+    is_base = drop.rule == POLICY and bool(table.chains[drop.chain].hook)
+    return hooked and (is_base or drop.chain.startswith(("ufw-", "ufw6-")))
+
+
+def _zone(walls: Walls, through: Through) -> str:
+    narrow = walls.zones.issuperset(ZONES[:1]) and _IN_NM_SHARED.issuperset(through.services)
+    return ZONES[0] if narrow else ZONES[1]
+
+
+# ── what is there ─────────────────────────────────────────────────────────────────────────
+
+
+def there(walls: Walls, lab: str, links: Collection[str] = ()) -> tuple[Passage, ...]:
+    """Return the exceptions of a lab that there are, with those that are behind a drop.
+
+    firewalld has no comments: there the `links` tell, which are the lab's interfaces on the host.
+    """
+    comment = comment_of(lab)
+    found = dict.fromkeys(_commented(walls, comment))
+    for table in walls.tables:
+        for chain in table.chains.values():
+            for rule in chain.rules:
+                if (zone := zone_of(walls, table, rule)) and rule.matches[0].values[0] in links:
+                    flow = Flow(0, iif=rule.matches[0].values[0])
+                    found[Passage("firewall-cmd", "", zone, flow, comment)] = None
+    return tuple(found)
+
+
+def _commented(walls: Walls, comment: str) -> Iterator[Passage]:
+    yield from (
+        Passage("ufw", "", "", said_to_ufw(note.flow), comment)
+        for note in walls.ufw
+        if note.comment == comment
+    )
+    for table in walls.tables:
+        if table.name.startswith(OWN_TABLE):
+            continue
+        ours = _is_open(walls, table)
+        for name, chain in table.chains.items():
+            for number, rule in enumerate(chain.rules):
+                if rule.comment == comment:
+                    flow = flow_of(rule, table.family)
+                    end = place_for(table, name, flow, ours)
+                    behind = POLICY < end < number
+                    yield Passage(table.tool, table.name, name, flow, comment, behind)
+
+
+def zone_of(walls: Walls, table: WallTable, rule: WallRule) -> str | None:
+    """Return the zone that a rule of firewalld gives an interface to, None if we choose no such.
+
+    One of its lasting configuration is not ours.
+    """
+    if not rule.target or len(rule.matches) != 1 or not is_firewalld(table):
+        return None
+    match = rule.matches[0]
+    if match.key != "iif" or len(match.values) != 1 or match.values[0] in walls.bound:
+        return None
+    zone = rule.target.rpartition("_")[2]
+    return zone if zone in ZONES and rule.target.startswith(("filter_", "FWD", "IN_")) else None
+
+
+def flow_of(rule: WallRule, family: int) -> Flow:
+    """Return the flow that a rule speaks of, as far as it can be told."""
+    said = {match.key: match.values for match in rule.matches if not match.negated}
+    one = {key: values[0] for key, values in said.items() if len(values) == 1}
+    addressed = one.get("src", "") + one.get("dst", "")
+    six = family == 6 or ":" in addressed or one.get("proto") == "ipv6-icmp"
+    six = six or one.get("family") == "6"
+    port = one.get("dport", "")
+    return Flow(
+        6 if six else 4,
+        iif=one.get("iif", ""),
+        oif=one.get("oif", ""),
+        src=one.get("src", ""),
+        dst=one.get("dst", ""),
+        proto=one.get("proto", ""),
+        port=int(port) if port.isdecimal() else 0,
+        established=set(said.get("state", ())) == {"established", "related"},
+    )
+
+
+def missing(wanted: Iterable[Passage], found: Iterable[Passage]) -> tuple[Passage, ...]:
+    """Return the exceptions that are asked for and not open."""
+    has = set(found)
+    return tuple(passage for passage in wanted if passage not in has)
+
+
+def place(walls: Walls, passage: Passage) -> tuple[int, WallRule | None] | None:
+    """Return where in its chain an exception goes: before a rule, with its number from 1.
+
+    (0, None) is the end of the chain; None says that there is no such chain.
+    """
+    for table in walls.tables:
+        if (table.tool, table.name) == (passage.tool, passage.table) and _sees(table, passage):
+            chain = table.chains.get(passage.chain)
+            if chain is None:
+                continue
+            number = place_for(table, passage.chain, passage.flow, _is_open(walls, table))
+            return (0, None) if number == POLICY else (number + 1, chain.rules[number])
+    return None
+
+
+def standing(walls: Walls, passage: Passage) -> tuple[WallRule, ...]:
+    """Return the rules that are this exception, by comment and meaning."""
+    return tuple(
+        rule
+        for table in walls.tables
+        if (table.tool, table.name) == (passage.tool, passage.table) and _sees(table, passage)
+        for rule in (table.chains[passage.chain].rules if passage.chain in table.chains else ())
+        if rule.comment == passage.comment and flow_of(rule, table.family) == passage.flow
+    )
+
+
+def _sees(table: WallTable, passage: Passage) -> bool:
+    return table.family in {0, passage.flow.family}

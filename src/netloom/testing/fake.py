@@ -1,0 +1,323 @@
+"""A machine without a kernel: what a plan would do to it is foretold (`plan/simulate.py`), and done.
+
+On it the verbs of labs run in milliseconds, as on a real one: they look, plan, note, apply. It can
+refuse a step, and a process can die before any step or write, as by SIGKILL.
+"""
+
+import errno
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+from msgspec.structs import replace
+
+from netloom.compile.expand import Joined
+from netloom.compile.host_part import Occupied
+from netloom.compile.host_ports import Nic
+from netloom.compile.lower import BASELINE
+from netloom.compile.uplink import Exit, Outside, Taken
+from netloom.engine import front as engine
+from netloom.engine.report import Report
+from netloom.errors import KernelError, Refused, Unavailable
+from netloom.host.cancel import Brake
+from netloom.host.firewall.rulesets import Foretold, Ruleset, Text
+from netloom.host.machine import Applied, Holders, Orders
+from netloom.host.observe.scope import Scope
+from netloom.language.parse import Source, parse
+from netloom.model.facts import HostSubnet
+from netloom.model.firewall import Walls
+from netloom.model.lab_state import Foreign, Snapshot
+from netloom.model.objects import HOST, Desired, Netns, is_kept
+from netloom.model.reservation import Reservation, RouteKey
+from netloom.plan.fence import Fence
+from netloom.plan.mutable import Illegal
+from netloom.plan.simulate import after
+from netloom.plan.steps import NetnsDel, Plan, Step
+from netloom.plan.sysctls import default_of, link_of
+from netloom.render.text import line
+from netloom.testing.store import FakeDisk, FakeJournal
+
+_NEWBORN = BASELINE | {
+    f"net.{family}.conf.{which}.{setting}": "0"
+    for family, setting in (
+        ("ipv4", "forwarding"),
+        ("ipv6", "forwarding"),
+        ("ipv6", "disable_ipv6"),
+    )
+    for which in ("all", "default")
+}
+_OUTSIDE = Outside(links={"eth0": ""}, exits=(Exit("eth0", 4), Exit("eth0", 6)))
+
+
+class Died(BaseException):
+    """The process that was changing something on a fake machine died, as by SIGKILL."""
+
+
+class FakeMachine:
+    """A machine with network namespaces, all of it in memory.
+
+    `events` are the steps and writes that it has seen, in words. With `dies_at` a process dies
+    before that event (counted from 1, from when it is set), with `refuses_at` the step that is that
+    event is refused. `residents` are processes that live in a namespace, by its name: they keep it
+    alive when its name goes.
+    """
+
+    boot = "fake"
+    hostname = "fake"
+    is_own = False
+
+    def __init__(
+        self,
+        *,
+        outside: Outside = _OUTSIDE,
+        nics: Mapping[str, Nic] | None = None,
+        segments: Mapping[str, Joined] | None = None,
+        ipv6: bool = True,
+    ) -> None:
+        """Make a machine; `outside`, `nics` and `segments` (for `from:`) are what stands around."""
+        self.ipv6 = ipv6
+        self.events: list[str] = []
+        self.dies_at = 0
+        self.refuses_at = 0
+        self.residents: Holders = {}
+        self.kept: list[Netns] = []
+        self._outside = outside
+        self._nics = dict(nics or {})
+        self._segments = dict(segments or {})
+        self._disk = FakeDisk(self._event)
+        self._netns: dict[str, dict[str, Netns]] = {}
+
+    # ── for tests ─────────────────────────────────────────────────────────────────────────────
+
+    def up(self, topology: Source | str) -> Report:
+        """Make a lab as `netloom up` does, of what `netloom.load` gave, or of a text."""
+        source = parse(topology, name="lab") if isinstance(topology, str) else topology
+        return engine.up(source, self)
+
+    def down(self, lab: str = "lab") -> Report | None:
+        """Take a lab down as `netloom down` does."""
+        return engine.down(lab, self)
+
+    def undo(self, lab: str = "lab") -> Report | None:
+        """Lead a lab back as `netloom undo` does."""
+        return engine.undo(lab, self)
+
+    def verify(self, lab: str = "lab") -> Plan | None:
+        """Return what `netloom verify` tells."""
+        found = engine.verify(lab, self)
+        return found.plan if found else None
+
+    def netns(self, lab: str = "lab") -> Mapping[str, Netns]:
+        """Return the namespaces of a lab, and under `host` its part of that, as they are now.
+
+        Of their sysctls those that are not as in a newborn namespace.
+        """
+        return self._netns.get(lab, {})
+
+    def forget_events(self) -> None:
+        """Count from 1 again, and neither die nor refuse."""
+        self.events.clear()
+        self.dies_at = self.refuses_at = 0
+
+    # ── facts ─────────────────────────────────────────────────────────────────────────────────
+
+    def check_lasting(self) -> None:
+        """All lasts as long as the machine."""
+
+    def occupied(self, fence: Fence) -> Occupied:
+        """Return what was given, and what other labs have of the host or are about to have."""
+        links: dict[str, str | None] = dict.fromkeys((*self._outside.links, *self._nics))
+        subnets: list[HostSubnet] = []
+        routes: dict[RouteKey, str] = {}
+        for other, has in self._reserved(fence.lab):
+            links |= dict.fromkeys(has.links, other)
+            subnets += [HostSubnet(*each, other) for each in sorted(has.subnets)]
+            routes |= dict.fromkeys(has.routes, other)
+        return Occupied(tuple(subnets), links, routes)
+
+    def _reserved(self, lab: str) -> Iterator[tuple[str, Reservation]]:
+        """Yield what the other labs have of the host by their notes."""
+        others = (other for other in self.labs() if other != lab)
+        return ((other, self.journal(other).reserved()) for other in others)
+
+    def outside(self, fence: Fence, ports: Collection[tuple[str, int]] = ()) -> Outside:
+        """Return what lies around the host, other labs' interfaces and ports too."""
+        others = self._host_links(fence.lab)
+        links = {**self._outside.links, **dict.fromkeys(others, "")}
+        taken = [
+            Taken(port.protocol, port.address, port.port, f"the lab `{other}` publishes it")
+            for other, has in self._reserved(fence.lab)
+            for port in has.ports
+            if (port.protocol, port.port) in ports
+        ]
+        return replace(self._outside, links=links, of_labs=frozenset(others), taken=tuple(taken))
+
+    def joined(self, segment: str) -> Joined:
+        """Return a segment that was given; raises `Unavailable` for others."""
+        if segment not in self._segments:
+            raise Unavailable(f"the host has no bridge `{segment}`")
+        return self._segments[segment]
+
+    def nics(self) -> Mapping[str, Nic]:
+        """Return the interfaces that were given."""
+        return self._nics
+
+    def foretell(
+        self,
+        lab: str,  # noqa: ARG002
+        texts: Iterable[Text],
+        links: Iterable[str],  # noqa: ARG002
+    ) -> Mapping[Text, Foretold]:
+        """Return each text as its own listing: nobody checks it here."""
+        return {text: Ruleset(text.text, str(hash(text.text))) for text in texts}
+
+    def check(self, desired: Desired, walls: Walls | None) -> None:
+        """All can be started here."""
+
+    def notes(self, desired: Desired) -> tuple[str, ...]:  # noqa: ARG002
+        """Nothing is short here."""
+        return ()
+
+    # ── looking ───────────────────────────────────────────────────────────────────────────────
+
+    def observe(self, scope: Scope) -> Snapshot:
+        """Return what is there within a scope."""
+        mine = self._netns.get(scope.lab, {})
+        others = {
+            name
+            for lab, netns in self._netns.items()
+            if lab != scope.lab
+            for name, one in netns.items()
+            if not is_kept(name, one)
+        }
+        seen = {
+            name: _within(one, scope.sysctls.get(name, ()))
+            for name, one in mine.items()
+            if name in scope.names
+        }
+        nics = (name for name in self._nics if name not in mine.get(HOST, Netns()).links)
+        foreign = Foreign(
+            links={HOST: (*self._host_links(scope.lab), *nics)},
+            names=frozenset(others & scope.names),
+        )
+        return Snapshot(
+            netns={HOST: Netns(), **seen},
+            newborn=dict.fromkeys(scope.fresh, "0") | _NEWBORN,
+            foreign=foreign,
+            walls=Walls() if scope.walls else None,
+        )
+
+    def _host_links(self, lab: str) -> list[str]:
+        """Return the interfaces of all other labs on the host."""
+        others = (netns for other, netns in self._netns.items() if other != lab)
+        return [name for netns in others for name in netns.get(HOST, Netns()).links]
+
+    def marked(self, lab: str) -> frozenset[str]:
+        """Return the names of a lab's namespaces."""
+        netns = self._netns.get(lab, {})
+        return frozenset(name for name, one in netns.items() if not is_kept(name, one))
+
+    def lab_with(self, netns: str, *, but: str) -> str | None:
+        """Return which other lab than `but` has a namespace of this name, None if none."""
+        others = (lab for lab in self._netns if lab != but)
+        return next((lab for lab in others if netns in self.marked(lab)), None)
+
+    def holders(self, names: Iterable[str]) -> Holders:
+        """Return the processes that live in namespaces of these names."""
+        return {name: self.residents[name] for name in names if name in self.residents}
+
+    def uncovered(self, lab: str) -> list[str]:  # noqa: ARG002
+        """Nothing is replaced here."""
+        return []
+
+    # ── changing ──────────────────────────────────────────────────────────────────────────────
+
+    def apply(self, plan: Plan, orders: Orders) -> Applied:
+        """Carry out a plan; what is refused is at most one step, unless told to go on.
+
+        After a refusal also steps are refused that stand on the one that was.
+        """
+        refused: list[Refused] = []
+        for number, step in enumerate(plan, 1):
+            if orders.stopped() or (refused and not orders.go_on):
+                break
+            if self._event(line(step)):
+                refused.append(Refused(line(step), KernelError(errno.EPERM, "")))
+                continue
+            try:
+                self._carry_out(step, orders)
+            except Illegal:
+                if not refused:
+                    raise
+                refused.append(Refused(line(step), KernelError(errno.EBUSY, "")))
+            orders.progress(number)
+        return Applied(refused)
+
+    def _carry_out(self, step: Step, orders: Orders) -> None:
+        before = self._netns.get(orders.lab, {})
+        if isinstance(step, NetnsDel) and step.netns in self.residents:
+            self.kept.append(before[step.netns])
+        whole = {name: _within(one, (*_NEWBORN, *one.sysctls)) for name, one in before.items()}
+        there = replace(orders.snapshot, netns={HOST: Netns(), **whole})
+        left = {name: _settled(one) for name, one in after([step], there).netns.items()}
+        self._netns[orders.lab] = {n: one for n, one in left.items() if n != HOST or one != Netns()}
+        if not self._netns[orders.lab]:
+            del self._netns[orders.lab]
+
+    @property
+    def wires_kept(self) -> list[str]:
+        """The wires that still lead from one namespace without a name to another."""
+        return [
+            f"{name} to {link.peer}"
+            for one in self.kept
+            for name, link in one.links.items()
+            if link.peer and self._is_kept(link.peer.netns)
+        ]
+
+    def _is_kept(self, name: str) -> bool:
+        return name in self.residents and not any(name in netns for netns in self._netns.values())
+
+    def dismiss(self) -> None:
+        """Nothing is begun before its time here."""
+
+    def wait_ready(
+        self, lab: str, desired: Desired, timeout: float, stop: Brake | None = None
+    ) -> None:
+        """Everything is ready at once."""
+
+    def let_go_of_lost(self) -> list[str]:
+        """Nothing is lost here."""
+        return []
+
+    # ── remembering ───────────────────────────────────────────────────────────────────────────
+
+    def journal(self, lab: str) -> FakeJournal:
+        """Return the memory of a lab."""
+        return FakeJournal(lab, self._disk)
+
+    def labs(self) -> list[str]:
+        """Return the labs that something is remembered of."""
+        return self._disk.labs()
+
+    def write(self, lab: str, name: str, data: bytes) -> None:
+        """Put bytes in the place of a note (`record`, `pending`), as somebody else might."""
+        self._disk.notes.setdefault(lab, {})[name] = data
+
+    def _event(self, words: str) -> bool:
+        """Note what is about to be done; return whether it is refused."""
+        self.events.append(words)
+        if len(self.events) == self.dies_at:
+            raise Died(words)
+        return len(self.events) == self.refuses_at
+
+
+def _within(netns: Netns, keys: Iterable[str]) -> Netns:
+    """Return a namespace with the sysctls that are asked for: each has a value."""
+    known = {**_NEWBORN, **netns.sysctls}
+    there = (key for key in keys if not link_of(key) or link_of(key) in netns.links)
+    values = {key: known.get(key, known.get(default_of(key), "0")) for key in there}
+    return replace(netns, sysctls=values)
+
+
+def _settled(netns: Netns) -> Netns:
+    """Return a namespace without the sysctls that it was born with."""
+    own = {key: value for key, value in netns.sysctls.items() if value != _NEWBORN.get(key, "0")}
+    return replace(netns, sysctls=own)

@@ -1,1 +1,0 @@
-"""Text to `Topology`, and `Topology` to what is desired of the kernel."""
