@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 
 from netloom.cli.verbs import VERBS, command
-from netloom.compile.expand import Joined
-from netloom.compile.host_ports import Nic
 from netloom.compile.lower import Around, lower
-from netloom.compile.uplink import Exit, Outside
 from netloom.language.parse import parse
+from netloom.model.facts import Exit, Joined, Nic, Outside
 from tests.house.reference import PAGE, RECORDS, rewritten
 from tests.house.transcripts import PAGES, ROOT, alike, blocks, commands, played
 

@@ -3,10 +3,9 @@
 import pytest
 from msgspec.structs import replace
 
-from netloom.compile.expand import Joined
-from netloom.compile.host_ports import Nic
 from netloom.compile.lower import Around, lower
 from netloom.language.parse import parse
+from netloom.model.facts import Joined, Nic
 from netloom.model.lab_state import Foreign, Snapshot
 from netloom.model.objects import NOTHING, Desired, End, Netns, Veth
 from netloom.plan.diff import diff, teardown

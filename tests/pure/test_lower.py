@@ -3,13 +3,11 @@
 import pytest
 
 from netloom.compile.etc_files import digest_of
-from netloom.compile.host_part import Occupied
-from netloom.compile.host_ports import Nic
-from netloom.compile.ifnames import short_name
 from netloom.compile.lower import SHARD, Around, Lowered, lower
 from netloom.errors import TopologyError
 from netloom.language.parse import parse
-from netloom.model.facts import HostSubnet
+from netloom.model.facts import HostSubnet, Nic, Occupied
+from netloom.model.names import short_name
 from netloom.model.objects import HOST, Addr, Bridge, Desired, File, Nexthop, Route
 
 

@@ -11,14 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from netloom.compile.expand import Joined
-from netloom.compile.host_part import Occupied
-from netloom.compile.host_ports import Nic
 from netloom.compile.lower import Around, lower
-from netloom.compile.uplink import Exit, Outside, Taken
 from netloom.errors import TopologyError
 from netloom.language.parse import Source, parse
-from netloom.model.facts import HostSubnet
+from netloom.model.facts import Exit, HostSubnet, Joined, Nic, Occupied, Outside, Taken
 from netloom.model.lab_state import Snapshot
 from netloom.plan.diff import diff
 from netloom.render.script import script

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netloom.compile.uplink import Taken
 from netloom.language.publish import publish, publish_text
 from netloom.language.topology import Publish
+from netloom.model.facts import Taken
 
 PORTS = st.integers(1, 65535)
 ADDRESSES = st.sampled_from(["", "127.0.0.1", "192.0.2.2", "2001:db8::2", "::1"])

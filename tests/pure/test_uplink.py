@@ -3,10 +3,10 @@
 import pytest
 
 from netloom.compile.lower import Around, lower
-from netloom.compile.uplink import Exit, Outside, moved
+from netloom.compile.uplink import moved
 from netloom.errors import TopologyError
 from netloom.language.parse import parse
-from netloom.model.facts import Held
+from netloom.model.facts import Exit, Held, Outside
 from netloom.model.objects import HOST, Netns
 
 SHOP = """\

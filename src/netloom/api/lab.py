@@ -23,7 +23,6 @@ from netloom.api.namespace import Netns
 from netloom.api.partitions import Change, Partitions
 from netloom.api.runtime import Stand, not_open
 from netloom.compile.expand import Fabric, expand
-from netloom.compile.link_builder import switch_of
 from netloom.engine.topology_file import load
 from netloom.engine.up import TIMEOUT, make
 from netloom.engine.verify import observed
@@ -35,6 +34,7 @@ from netloom.language.synthetic import Written
 from netloom.language.topology import Topology
 from netloom.language.unparse import unparse
 from netloom.model.lab_state import Snapshot
+from netloom.model.names import switch_of
 from netloom.model.objects import HOST, Desired, Link
 from netloom.namespaces.context import Place
 

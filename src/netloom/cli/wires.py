@@ -120,8 +120,8 @@ def _near(text: str) -> "Target":
 
 
 def _end(asked: _Asked, here: "Target", there: "Target") -> "WireEnd":
-    from netloom.compile.ifnames import short_name
     from netloom.host.byhand.wiring import WireEnd
+    from netloom.model.names import short_name
     from netloom.model.objects import Addr
     from netloom.values import if_name, ip_and_length
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct, field
 
-from netloom.compile.ifnames import HostNames, altname, short_name
+from netloom.compile.ifnames import HostNames
 from netloom.errors import Path, Problem
 from netloom.language.suggest import did_you_mean
 from netloom.language.topology import (
@@ -21,10 +21,10 @@ from netloom.language.topology import (
     Wire,
     WireEnd,
 )
+from netloom.model.facts import Joined
+from netloom.model.names import DEFAULT_MTU, altname, out_of, short_name
 from netloom.model.objects import HOST, End
 from netloom.values import from_int, to_int
-
-DEFAULT_MTU = 1500
 
 
 class Port(Struct):
@@ -38,20 +38,6 @@ class Port(Struct):
     up: bool = True
     altname: str = ""
     addresses: list[str] = field(default_factory=list)
-
-
-class Joined(Struct, frozen=True):
-    """A segment that is not the lab's: its bridge, its prefixes, its MTU in bytes.
-
-    The bridge is on the host, or in the switch namespace `netns` of another lab. `way_out`: a
-    default route of the host leads out of it.
-    """
-
-    bridge: str
-    subnets: tuple[str, ...] = ()
-    mtu: int = 1500
-    netns: str = HOST
-    way_out: bool = False
 
 
 class Segment(Struct):
@@ -96,20 +82,6 @@ class Fabric(Struct):
     def say(self, path: Path, message: str, hint: str = "", *, at_key: bool = False) -> None:
         """Note a mistake."""
         self.problems.append(Problem(message, path, hint, at_key=at_key))
-
-
-def branch_of(lab: str, network: str) -> str:
-    """Return the name of the bridge on the host that borrowed interfaces are ports of."""
-    return short_name(f"{lab}.{network}")
-
-
-TAP = "uplink"
-"""The interface by which a user-mode program leads out; it makes it itself."""
-
-
-def out_of(lab: str) -> str:
-    """Return the name of the namespace that plays the host where `uplink: user` leads out."""
-    return f"{lab}.out"
 
 
 def expand(

@@ -1,25 +1,11 @@
 """The part of the namespace `host` that a lab has or wants, and what others have of it by now."""
 
-from collections.abc import Iterator, Mapping
-
-from msgspec import Struct, field
+from collections.abc import Iterator
 
 from netloom.language.topology import Topology
-from netloom.model.facts import HostSubnet
+from netloom.model.facts import Occupied
 from netloom.model.objects import HOST, Netns
-from netloom.model.reservation import Port, RouteKey
-
-
-class Occupied(Struct, frozen=True):
-    """What others have in the namespace `host`: what is seen there, and what labs have reserved.
-
-    `links` are names of interfaces, each with the lab that has it, None for none that is known;
-    `routes` what tells routes apart, with the labs that have these.
-    """
-
-    subnets: tuple[HostSubnet, ...] = ()
-    links: Mapping[str, str | None] = field(default_factory=dict)
-    routes: Mapping[RouteKey, str] = field(default_factory=dict)
+from netloom.model.reservation import Port
 
 
 def takes_part(topology: Topology) -> bool:

@@ -6,30 +6,12 @@ where that is anything at all.
 
 from collections.abc import Iterator, Mapping
 
-from msgspec import Struct
-
 from netloom.compile.expand import Fabric, Segment
 from netloom.language.suggest import did_you_mean
+from netloom.model.facts import Nic
 from netloom.model.marks import is_port
 from netloom.model.objects import Borrowed, Link
 from netloom.model.owner import lab_of
-
-
-class Nic(Struct, frozen=True):
-    """An interface of the host, as it is found; `master` is the bridge that it is a port of.
-
-    `way_out`: a default route of the host leads out of it. `addresses` do not count those that the
-    kernel gave it (IPv6 link-local), nor `routes` those that come with its addresses.
-    """
-
-    mac: str = ""
-    kind: str = ""
-    up: bool = True
-    alias: str = ""
-    master: str = ""
-    addresses: tuple[str, ...] = ()
-    routes: tuple[str, ...] = ()
-    way_out: bool = False
 
 
 def lent(

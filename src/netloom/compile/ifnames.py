@@ -6,27 +6,10 @@ name follows it, unless the file speaks of the interface.
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import count, pairwise
-from zlib import crc32
 
 from netloom.language.topology import Namespace, Topology
+from netloom.model.names import short_name
 from netloom.model.objects import HOST
-from netloom.values import IFNAMSIZ
-
-
-def short_name(text: str) -> str:
-    """Return an interface name for a longer text: its beginning, and a digest of the whole.
-
-    The kernel takes 15 bytes; the whole text becomes an altname.
-    """
-    raw = text.encode()
-    if len(raw) < IFNAMSIZ:
-        return text
-    return f"{raw[:8].decode(errors='ignore')}-{crc32(raw) & 0xFFFFFF:06x}"
-
-
-def altname(text: str) -> str:
-    """Return what the interface of a text is called besides, empty where its name is the text."""
-    return "" if len(text.encode()) < IFNAMSIZ else text
 
 
 class HostNames:

@@ -11,12 +11,13 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
-from netloom.compile.expand import Fabric, Joined, Port, Segment, branch_of
-from netloom.compile.ifnames import short_name
+from netloom.compile.expand import Fabric, Port, Segment
 from netloom.compile.settings import ipv6_off
 from netloom.errors import Path  # noqa: TC001 - one name for all that tells a place
+from netloom.model.facts import Joined
 from netloom.model.firewall import Across
 from netloom.model.marks import link_mark, lo_mark, port_mark
+from netloom.model.names import branch_of, short_name, switch_of
 from netloom.model.objects import HOST, Addr, Borrowed, Bridge, End, Link, Loopback, Other, Veth
 from netloom.values import IFNAMSIZ, blake2b, family, ip_and_length, network_of
 
@@ -26,11 +27,6 @@ SHARD = 1000
 MAX_MEMBERS = SHARD * 24
 _IPV6_MIN_MTU = 1280
 _LO_MTU = 65536
-
-
-def switch_of(lab: str) -> str:
-    """Return the name of the namespace that a lab's bridges stand in."""
-    return f"{lab}.switch"
 
 
 class Loom:

@@ -19,22 +19,23 @@ from netloom.compile.addressing import Naming
 from netloom.compile.allocate import allocate
 from netloom.compile.check_expect import check_expects
 from netloom.compile.etc_files import EtcFolders, Files, contents, digest_of
-from netloom.compile.expand import DEFAULT_MTU, Fabric, Joined, Member, expand, out_of
-from netloom.compile.host_part import Occupied, others_links
-from netloom.compile.host_ports import Nic, join_notes, lent
+from netloom.compile.expand import Fabric, Member, expand
+from netloom.compile.host_part import others_links
+from netloom.compile.host_ports import join_notes, lent
 from netloom.compile.ifnames import HostNames
-from netloom.compile.link_builder import MAX_MEMBERS, SHARD, Loom, switch_of
+from netloom.compile.link_builder import MAX_MEMBERS, SHARD, Loom
 from netloom.compile.policy import Policy
 from netloom.compile.run_commands import commands, twice
 from netloom.compile.run_commands import digest_of as command_digest
 from netloom.compile.settings import contradictions, settings
-from netloom.compile.uplink import Outside, Uplinks
+from netloom.compile.uplink import Uplinks
 from netloom.compile.user_uplink import all_by_user
 from netloom.errors import Path, Problem, TopologyError
 from netloom.language.topology import Namespace, Topology
-from netloom.model.facts import Held
+from netloom.model.facts import Held, Joined, Nic, Occupied, Outside
 from netloom.model.firewall import Across, Through
 from netloom.model.marks import ruleset_of
+from netloom.model.names import DEFAULT_MTU, out_of, switch_of
 from netloom.model.objects import (
     HOST,
     Command,

@@ -12,9 +12,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from netloom.compile.expand import TAP, Port, Segment
+from netloom.compile.expand import Port, Segment
 from netloom.errors import Path
 from netloom.language.topology import Publish
+from netloom.model.names import TAP
 from netloom.model.objects import HOST
 from netloom.values import Family, family
 

@@ -13,78 +13,21 @@ Everything else that a host may have in the way is not known here, but where the
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from msgspec import Struct, field
-
-from netloom.compile.expand import TAP, Fabric, Segment, branch_of, out_of
+from netloom.compile.expand import Fabric, Segment
 from netloom.compile.nat import ALL_IPV6, Inward, Way, table
 from netloom.compile.user_uplink import hindrances, user_program
 from netloom.errors import Path
 from netloom.language.suggest import did_you_mean
-from netloom.language.topology import Publish, Topology, Uplink
-from netloom.model.facts import Held, HostSubnet
+from netloom.language.topology import Topology, Uplink
+from netloom.model.facts import Exit, Held, Outside, Taken
 from netloom.model.firewall import Published, Through
+from netloom.model.names import TAP, branch_of, out_of
 from netloom.model.objects import HOST, Command
-from netloom.model.reservation import Port
 from netloom.values import Family, family
 
 __all__ = ["Exit", "Outside", "Taken", "Uplinks", "Way", "moved"]
 
-_ANY = frozenset({"", "::"})
 _ALL_FORWARD = "net.ipv6.conf.all.forwarding"
-
-
-class Exit(Struct, frozen=True):
-    """An interface of the host that a default route leads out of, in one family."""
-
-    link: str
-    family: Family
-
-
-class Taken(Struct, frozen=True):
-    """A port of the host that is taken; `owner` says by whom, empty if that is not known."""
-
-    protocol: str
-    address: str
-    port: int
-    owner: str = ""
-
-    def clashes(self, port: Port | Publish) -> bool:
-        """Whether a port cannot be published beside it."""
-        if (self.protocol, self.port) != (port.protocol, port.port):
-            return False
-        if self.address in _ANY or not port.address:
-            return True
-        return port.address == self.address or (
-            self.address == "0.0.0.0" and family(port.address) == 4  # noqa: S104 - not bound
-        )
-
-
-class Outside(Struct, frozen=True):
-    """What lies around the namespace `host`.
-
-    `links` are its interfaces, each with what keeps packets from it (`is down`), if anything;
-    `of_labs` those of other labs, `bridges` those that are bridges. `exits` are the ways out by
-    default routes. `forwards` are interfaces that forward IPv4 without any lab, `forwards_ipv6`
-    whether all do IPv6, `learners` those that have learned from router advertisements. `resolvers`
-    is a resolv.conf with the resolvers behind the machine's own, `taken` ports that are in use,
-    `program` the path of one for user-mode networking, `no_tun` why that could make no tap,
-    `subnets` those beside the exits. `is_apart`: the namespace `host` is none of all that, and
-    nobody may change anything of it.
-    """
-
-    links: Mapping[str, str | None] = field(default_factory=dict)
-    of_labs: frozenset[str] = frozenset()
-    bridges: frozenset[str] = frozenset()
-    resolvers: str | None = None
-    exits: tuple[Exit, ...] = ()
-    forwards: frozenset[str] = frozenset()
-    forwards_ipv6: bool = False
-    learners: frozenset[str] = frozenset()
-    taken: tuple[Taken, ...] = ()
-    program: str | None = None
-    no_tun: str | None = None
-    subnets: tuple[HostSubnet, ...] = ()
-    is_apart: bool = False
 
 
 def moved(topology: Topology, closed: Collection[str], outside: Outside) -> str | None:

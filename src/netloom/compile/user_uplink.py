@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
-from netloom.compile.expand import TAP
 from netloom.language.topology import Network, Publish, Topology
+from netloom.model.names import TAP
 from netloom.model.objects import Command
+from netloom.model.pasta import pasta_words
 
 
 def all_by_user(topology: Topology) -> Topology:
@@ -51,36 +52,3 @@ def user_program(program: str, netns: str, ports: Sequence[Publish], via: Iterab
         return Command(argv=(program, *words, path, TAP), ready="log/received tapfd")
     words = pasta_words(("--netns", path), TAP, [(port, port.port) for port in ports], via)
     return Command(argv=(program, *words), ready="log/Namespace interface: ")
-
-
-def pasta_words(
-    place: Sequence[str], tap: str, ports: Iterable[tuple[Publish, int]], via: Iterable[str] = ()
-) -> list[str]:
-    """Return what pasta is told: where to, the name of its tap, ports with where each leads.
-
-    `place` are its words for the namespace; who owns that as a plain user names `--userns`, too.
-    """
-    # As root it would become nobody, who may not enter the namespace.
-    words = [] if "--userns" in place else ["--runas", "0"]
-    words += ["--config-net", "--foreground", "--no-map-gw"]
-    words += [*place, "--ns-ifname", tap, "-T", "none", "-U", "none"]
-    for link in via:
-        words += ["--interface", link]
-    every = list(ports)
-    for option, protocol in (("-t", "tcp"), ("-u", "udp")):
-        for spec in _specs(every, protocol) or ["none"]:
-            words += [option, spec]
-    return words
-
-
-def _specs(ports: Iterable[tuple[Publish, int]], protocol: str) -> list[str]:
-    """Return the ports of one protocol as pasta takes them."""
-    return [
-        f"{port.address}/{_pair(port.port, to)}" if port.address else _pair(port.port, to)
-        for port, to in ports
-        if port.protocol == protocol
-    ]
-
-
-def _pair(port: int, to: int) -> str:
-    return f"{port}:{to}" if port != to else str(port)

@@ -6,10 +6,8 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netloom.compile.expand import Joined
 from netloom.compile.host_part import published
 from netloom.compile.lower import BASELINE, FORWARDING, Around, Lowered, lower
-from netloom.compile.uplink import Outside
 from netloom.engine.collisions import names_of_others, routes_of_others
 from netloom.engine.report import forged_notes
 from netloom.engine.state import Known, known
@@ -21,7 +19,7 @@ from netloom.host.machine import Machine
 from netloom.host.observe.scope import scope_of
 from netloom.language.parse import Source
 from netloom.language.topology import Topology
-from netloom.model.facts import Held
+from netloom.model.facts import Held, Joined, Outside
 from netloom.model.firewall import Across, Through
 from netloom.model.lab_state import Snapshot
 from netloom.model.objects import HOST, Desired, Link, Netns, is_kept

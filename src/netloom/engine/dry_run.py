@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 
 from msgspec.structs import replace
 
-from netloom.compile.expand import out_of
 from netloom.compile.lower import Lowered
 from netloom.errors import Path, Problem, Unavailable
 from netloom.host.firewall.rulesets import Foretold, Text
@@ -16,6 +15,7 @@ from netloom.host.machine import Machine
 from netloom.kernel.nft import Wrong
 from netloom.language.parse import Source
 from netloom.model.marks import kind_of
+from netloom.model.names import out_of
 from netloom.model.objects import HOST
 
 

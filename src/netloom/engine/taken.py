@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterator
 
 from msgspec.structs import replace
 
-from netloom.compile.host_part import Occupied
 from netloom.engine.state import Known
 from netloom.errors import Unavailable
 from netloom.host.machine import Machine
 from netloom.host.store.journal import Record
+from netloom.model.facts import Occupied
 from netloom.model.objects import HOST
 from netloom.model.reservation import Port, Reservation, reserved_by
 from netloom.plan.fence import Fence

@@ -12,16 +12,13 @@ from netloom.kernel.procfs import boot_id
 from netloom.model.objects import HOST
 
 if TYPE_CHECKING:
-    from netloom.compile.expand import Joined
-    from netloom.compile.host_part import Occupied
-    from netloom.compile.host_ports import Nic
-    from netloom.compile.uplink import Outside
     from netloom.host.cancel import Brake
     from netloom.host.commands.processes import Command
     from netloom.host.firewall.rulesets import Foretellings, Text
     from netloom.host.machine import Applied, Holders, Orders
     from netloom.host.observe.scope import Scope
     from netloom.kernel.libnftables import Library
+    from netloom.model.facts import Joined, Nic, Occupied, Outside
     from netloom.model.firewall import Walls
     from netloom.model.lab_state import Snapshot
     from netloom.model.objects import Desired
@@ -129,7 +126,7 @@ class ThisMachine:
 
         Raises `NotReady` after `timeout` seconds, `Interrupted` when asked to `stop`.
         """
-        from netloom.compile.expand import out_of
+        from netloom.model.names import out_of
 
         if desired.commands:
             from netloom.host.commands import wait_ready

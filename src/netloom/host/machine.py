@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
-from netloom.compile.expand import Joined
-from netloom.compile.host_part import Occupied
-from netloom.compile.host_ports import Nic
-from netloom.compile.uplink import Outside
 from netloom.errors import Refused
 from netloom.host.observe.scope import Scope
+from netloom.model.facts import Joined, Nic, Occupied, Outside
 from netloom.model.firewall import Walls
 from netloom.model.identity import Identities
 from netloom.model.lab_state import Snapshot

@@ -8,7 +8,6 @@ from socket import if_nameindex
 
 from msgspec.structs import replace
 
-from netloom.compile.host_part import Occupied
 from netloom.host.apply.executor import newborns
 from netloom.host.apply.sockets import Nursery
 from netloom.host.local import ThisMachine
@@ -18,6 +17,7 @@ from netloom.host.observe.lab_links import FALLBACK
 from netloom.host.observe.scope import Scope
 from netloom.host.store.in_memory import Memory
 from netloom.host.store.journal import Journal
+from netloom.model.facts import Occupied
 from netloom.model.lab_state import Snapshot
 from netloom.plan.fence import Fence
 from netloom.plan.steps import Plan

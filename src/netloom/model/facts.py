@@ -4,6 +4,13 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
+from netloom.model.objects import HOST
+from netloom.model.reservation import Published, RouteKey
+from netloom.values import Family, family
+
+ANY = frozenset({"", "::"})
+"""Addresses that stand for all of a host's."""
+
 
 class Held(Struct, frozen=True):
     """What a running lab holds: derived subnets by segment, derived addresses by interface.
@@ -34,3 +41,100 @@ class HostSubnet(Struct, frozen=True):
     link: str
     owner: str | None = None
     leads_out: bool = False
+
+
+class Joined(Struct, frozen=True):
+    """A segment that is not the lab's: its bridge, its prefixes, its MTU in bytes.
+
+    The bridge is on the host, or in the switch namespace `netns` of another lab. `way_out`: a
+    default route of the host leads out of it.
+    """
+
+    bridge: str
+    subnets: tuple[str, ...] = ()
+    mtu: int = 1500
+    netns: str = HOST
+    way_out: bool = False
+
+
+class Nic(Struct, frozen=True):
+    """An interface of the host, as it is found; `master` is the bridge that it is a port of.
+
+    `way_out`: a default route of the host leads out of it. `addresses` do not count those that the
+    kernel gave it (IPv6 link-local), nor `routes` those that come with its addresses.
+    """
+
+    mac: str = ""
+    kind: str = ""
+    up: bool = True
+    alias: str = ""
+    master: str = ""
+    addresses: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
+    way_out: bool = False
+
+
+class Occupied(Struct, frozen=True):
+    """What others have in the namespace `host`: what is seen there, and what labs have reserved.
+
+    `links` are names of interfaces, each with the lab that has it, None for none that is known;
+    `routes` what tells routes apart, with the labs that have these.
+    """
+
+    subnets: tuple[HostSubnet, ...] = ()
+    links: Mapping[str, str | None] = field(default_factory=dict)
+    routes: Mapping[RouteKey, str] = field(default_factory=dict)
+
+
+class Exit(Struct, frozen=True):
+    """An interface of the host that a default route leads out of, in one family."""
+
+    link: str
+    family: Family
+
+
+class Taken(Struct, frozen=True):
+    """A port of the host that is taken; `owner` says by whom, empty if that is not known."""
+
+    protocol: str
+    address: str
+    port: int
+    owner: str = ""
+
+    def clashes(self, port: Published) -> bool:
+        """Whether a port cannot be published beside it."""
+        if (self.protocol, self.port) != (port.protocol, port.port):
+            return False
+        if self.address in ANY or not port.address:
+            return True
+        return port.address == self.address or (
+            self.address == "0.0.0.0" and family(port.address) == 4  # noqa: S104 - not bound
+        )
+
+
+class Outside(Struct, frozen=True):
+    """What lies around the namespace `host`.
+
+    `links` are its interfaces, each with what keeps packets from it (`is down`), if anything;
+    `of_labs` those of other labs, `bridges` those that are bridges. `exits` are the ways out by
+    default routes. `forwards` are interfaces that forward IPv4 without any lab, `forwards_ipv6`
+    whether all do IPv6, `learners` those that have learned from router advertisements. `resolvers`
+    is a resolv.conf with the resolvers behind the machine's own, `taken` ports that are in use,
+    `program` the path of one for user-mode networking, `no_tun` why that could make no tap,
+    `subnets` those beside the exits. `is_apart`: the namespace `host` is none of all that, and
+    nobody may change anything of it.
+    """
+
+    links: Mapping[str, str | None] = field(default_factory=dict)
+    of_labs: frozenset[str] = frozenset()
+    bridges: frozenset[str] = frozenset()
+    resolvers: str | None = None
+    exits: tuple[Exit, ...] = ()
+    forwards: frozenset[str] = frozenset()
+    forwards_ipv6: bool = False
+    learners: frozenset[str] = frozenset()
+    taken: tuple[Taken, ...] = ()
+    program: str | None = None
+    no_tun: str | None = None
+    subnets: tuple[HostSubnet, ...] = ()
+    is_apart: bool = False

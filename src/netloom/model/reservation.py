@@ -5,11 +5,28 @@ All of it is there once in the namespace `host`: a name of an interface, a subne
 
 from collections.abc import Iterable
 from functools import reduce
+from typing import Protocol
 
 from msgspec import Struct
 
 from netloom.model.objects import HOST, Desired, Netns
 from netloom.values import network_of
+
+
+class Published(Protocol):
+    """What is known of a port of the host that shall lead to a lab."""
+
+    @property
+    def protocol(self) -> str:
+        """`tcp` or `udp`."""
+
+    @property
+    def address(self) -> str:
+        """The host's address, empty for any."""
+
+    @property
+    def port(self) -> int:
+        """Its number."""
 
 
 class Port(Struct, frozen=True, order=True):

@@ -9,11 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
-from netloom.compile.expand import Joined
-from netloom.compile.host_part import Occupied
-from netloom.compile.host_ports import Nic
 from netloom.compile.lower import BASELINE
-from netloom.compile.uplink import Exit, Outside, Taken
 from netloom.engine import front as engine
 from netloom.engine.report import Report
 from netloom.errors import KernelError, Refused, Unavailable
@@ -22,7 +18,7 @@ from netloom.host.firewall.rulesets import Foretold, Ruleset, Text
 from netloom.host.machine import Applied, Holders, Orders
 from netloom.host.observe.scope import Scope
 from netloom.language.parse import Source, parse
-from netloom.model.facts import HostSubnet
+from netloom.model.facts import Exit, HostSubnet, Joined, Nic, Occupied, Outside, Taken
 from netloom.model.firewall import Walls
 from netloom.model.lab_state import Foreign, Snapshot
 from netloom.model.objects import HOST, Desired, Netns, is_kept

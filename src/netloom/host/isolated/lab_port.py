@@ -11,7 +11,6 @@ import errno
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
-from netloom.compile.ifnames import short_name
 from netloom.errors import KernelError, Unavailable
 from netloom.host.byhand.endpoint import conversation
 from netloom.host.observe.segments import joined
@@ -20,6 +19,7 @@ from netloom.kernel import process
 from netloom.kernel.closing import Closing
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.marks import run_mark
+from netloom.model.names import short_name
 from netloom.model.objects import HOST, Addr, Desired, End, Link, Nexthop, Route, Veth
 from netloom.namespaces.handle import open_self
 from netloom.namespaces.targets import open_target

@@ -24,8 +24,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from netloom.compile.expand import TAP
-from netloom.compile.user_uplink import pasta_words
 from netloom.errors import KernelError, NotReady, Unavailable
 from netloom.host import wait_uplink
 from netloom.kernel import modes, process, syscalls
@@ -33,6 +31,8 @@ from netloom.kernel.closing import Closing
 from netloom.kernel.netlink import Rtnetlink
 from netloom.language.publish import publish_text
 from netloom.language.topology import Publish
+from netloom.model.names import TAP
+from netloom.model.pasta import pasta_words
 from netloom.namespaces.enter import cookie_here
 
 NAME = "netloom-door"
@@ -140,8 +140,8 @@ def _check_unpublished(port: Publish) -> None:
 
     A table of rules leads it inwards, before it comes to any socket.
     """
-    from netloom.compile.uplink import Taken
     from netloom.host.store import reservations
+    from netloom.model.facts import Taken
 
     for lab, has in reservations.others("", cookie_here()):
         for other in has.ports:

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import assert_never
 
-from netloom.compile.expand import TAP, out_of
 from netloom.host.observe.dumps import Look, asked_addrs
 from netloom.kernel.process import same
 from netloom.model.identity import Identity
 from netloom.model.lab_state import GivenLink
 from netloom.model.marks import far_of, is_port, runner_of
+from netloom.model.names import TAP, out_of
 from netloom.model.objects import (
     HOST,
     Addr,

@@ -1,9 +1,8 @@
 """What the namespace `host` has by now, and whose it is: as it is seen, and as labs have noted."""
 
-from netloom.compile.host_part import Occupied
 from netloom.host.store import reservations
 from netloom.kernel.netlink import Rtnetlink
-from netloom.model.facts import HostSubnet
+from netloom.model.facts import HostSubnet, Occupied
 from netloom.model.objects import HOST
 from netloom.model.owner import lab_of
 from netloom.plan.fence import Fence

@@ -6,16 +6,14 @@ from collections.abc import Collection
 import msgspec
 from msgspec import Struct, field
 
-from netloom.compile.expand import Joined
-from netloom.compile.host_ports import Nic
-from netloom.compile.ifnames import short_name
-from netloom.compile.link_builder import switch_of
 from netloom.errors import KernelError, Unavailable
 from netloom.host.store.journal import Journal, labs
 from netloom.kernel.netlink import Rtnetlink
 from netloom.kernel.procfs import boot_id
 from netloom.language.parse import parse
 from netloom.language.suggest import did_you_mean
+from netloom.model.facts import Joined, Nic
+from netloom.model.names import short_name, switch_of
 from netloom.model.objects import HOST, Route
 from netloom.namespaces.enter import enter
 from netloom.namespaces.handle import NoSuchNetns, open_name, open_self

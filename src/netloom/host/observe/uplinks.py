@@ -7,7 +7,6 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
-from netloom.compile.uplink import Exit, Outside, Taken
 from netloom.errors import KernelError
 from netloom.host import sysctl
 from netloom.host.commands.stop import members
@@ -17,7 +16,7 @@ from netloom.host.store import reservations
 from netloom.kernel.files import exists
 from netloom.kernel.netlink import Rtnetlink
 from netloom.kernel.sockets import diag_socket, listeners
-from netloom.model.facts import HostSubnet
+from netloom.model.facts import Exit, HostSubnet, Outside, Taken
 from netloom.model.objects import HOST, MAIN_TABLE, Route
 from netloom.model.owner import lab_of
 from netloom.model.reservation import Reservation

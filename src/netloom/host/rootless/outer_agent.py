@@ -31,7 +31,7 @@ from netloom.namespaces.handle import open_self
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from netloom.compile.uplink import Outside
+    from netloom.model.facts import Outside
 
 NAME = "netloom-porter"
 """What `ps` shows."""
@@ -76,7 +76,7 @@ def look(lab: str, ports: Collection[tuple[str, int]]) -> "Outside":
     """Return what lies around outside; raises `Unavailable` where nobody can look any more."""
     import msgspec
 
-    from netloom.compile.uplink import Outside
+    from netloom.model.facts import Outside
 
     with _ask(marshal.dumps(("look", lab, list(ports), dict(os.environ)))) as asked:
         said = _all_of(asked)
