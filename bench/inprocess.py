@@ -11,8 +11,8 @@ import time
 from bench.star import topology
 from netloom.engine.down import down
 from netloom.engine.up import up
-from netloom.host.local import ThisMachine
-from netloom.host.machine import Applied, Orders
+from netloom.host.local import LocalMachine
+from netloom.host.machine import Applied, ApplyOptions
 from netloom.language.parse import parse
 from netloom.plan.steps import Plan
 
@@ -37,12 +37,12 @@ def remove_star(n: int) -> dict[str, float]:  # noqa: ARG001 - the same shape as
     return {"total": time.monotonic() - start}
 
 
-class _Timed(ThisMachine):
+class _Timed(LocalMachine):
     """The real machine, with a clock on what it applies."""
 
     applying = 0.0
 
-    def apply(self, plan: Plan, orders: Orders) -> Applied:
+    def apply(self, plan: Plan, orders: ApplyOptions) -> Applied:
         """Carry out a plan, and note how long it took."""
         start = time.monotonic()
         try:

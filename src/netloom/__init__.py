@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from netloom.errors import Unavailable as Unavailable
     from netloom.language.parse import parse as parse
     from netloom.language.topology import Topology as Topology
-    from netloom.model.lab_state import Snapshot as Snapshot
+    from netloom.model.lab_state import LabState as LabState
     from netloom.model.objects import Desired as Desired
 
 _PLACES = {

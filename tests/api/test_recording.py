@@ -13,7 +13,7 @@ import pytest
 from netloom import Lab, Unavailable
 from netloom.api.processes.socket_closer import _CLOSER
 from netloom.api.recording import Recording
-from netloom.wire.pcapng import Interface, Packet, Statistics, decode
+from netloom.wire.pcapng import CapturedInterface, Packet, Statistics, decode
 from tests.hosts.programs import plainly, python, ran
 
 pytestmark = pytest.mark.needs("userns", "veth", "bridge")
@@ -50,7 +50,7 @@ def seen(path: Path) -> list[tuple[str, str]]:
 def canaries(data: bytes) -> list[tuple[str, str]]:
     """Return where each canary was seen, and the link that it names."""
     blocks = list(decode(data))
-    links = [block.name for block in blocks if isinstance(block, Interface)]
+    links = [block.name for block in blocks if isinstance(block, CapturedInterface)]
     packets = [block for block in blocks if isinstance(block, Packet)]
     found = [(one, re.search(rb"netloom canary \d+ of lab: (.*)", one.data)) for one in packets]
     return [(links[one.interface], text[1].decode()) for one, text in found if text]

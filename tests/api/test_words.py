@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netloom import Lab, Network, Topology, TopologyError, Wire, parse
-from netloom.language.topology import Namespace
+from netloom.language.topology import NamespaceSpec
 from netloom.plan.diff import diff
 from tests.hosts.programs import plainly, python, ran
 
@@ -79,8 +79,8 @@ def test_what_was_done_by_hand_elsewhere_stays() -> None:
     [
         lambda: Lab(name="../../x"),
         lambda: Lab(name="a b"),
-        lambda: Lab(Topology(namespaces={"../x": Namespace()})),
-        lambda: Lab(Topology(namespaces={"a b": Namespace()})),
+        lambda: Lab(Topology(namespaces={"../x": NamespaceSpec()})),
+        lambda: Lab(Topology(namespaces={"a b": NamespaceSpec()})),
         lambda: Lab(parse("links: [[a, b]]"), name="../../x"),
     ],
 )

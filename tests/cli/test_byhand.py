@@ -18,7 +18,7 @@ from netloom.namespaces.handle import open_name
 from netloom.namespaces.monitor import changes, watch
 from netloom.namespaces.ownership import group_of
 from netloom.namespaces.references import identity
-from netloom.namespaces.terminate import Ended, end
+from netloom.namespaces.terminate import Terminated, end
 from tests.hosts.machine import on_a_machine
 from tests.hosts.netloom import Ended as End
 from tests.hosts.netloom import Warm, command, ended, netloom
@@ -463,7 +463,7 @@ def test_who_does_not_listen_is_killed_with_his_children() -> None:
     assert len(done) == 2
     assert {(each.signal, each.gone) for each in done} == {("SIGKILL", True)}
     assert one.pid in {each.pid for each in done}
-    assert isinstance(done[0], Ended)
+    assert isinstance(done[0], Terminated)
 
 
 @on_a_machine

@@ -18,7 +18,7 @@ from netloom.wire.pcapng import (
     INBOUND,
     OUTBOUND,
     UNICAST,
-    Interface,
+    CapturedInterface,
     Packet,
     Statistics,
     decode,
@@ -86,7 +86,7 @@ def in_red(call: Callable[[], _T]) -> _T:
 def read(data: bytes) -> tuple[list[str], list[Packet], list[Statistics]]:
     """Return the names of the interfaces, the packets, and the counters at the end."""
     blocks = list(decode(data))
-    interfaces = [block for block in blocks if isinstance(block, Interface)]
+    interfaces = [block for block in blocks if isinstance(block, CapturedInterface)]
     packets = [block for block in blocks if isinstance(block, Packet)]
     counters = [block for block in blocks if isinstance(block, Statistics)]
     assert blocks[1:] == [*interfaces, *packets, *counters]

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from netloom.kernel import syscalls
-from netloom.namespaces.enter import aside, enter
+from netloom.namespaces.enter import enter, in_thread
 from netloom.namespaces.handle import Handle, open_name, open_path
 from tests.hosts.machine import become_a_machine, on, wait_for
 from tests.hosts.netloom import ended
@@ -79,7 +79,7 @@ def on_the_internet(
 def an_internet(*, ipv6: bool = True, mtu: int = 1500) -> Iterator[None]:
     """Be root of such a host, in its folder."""
     become_a_machine()
-    _here.beyond = Handle(aside(_unnamed))
+    _here.beyond = Handle(in_thread(_unnamed))
     card("eth0", "cable")
     says_in("beyond", "ip", "-batch", "-", stdin=_BEYOND)
     inside("beyond", lambda: set_sysctl("net.ipv6.conf.all.forwarding", "1"))  # it is a router

@@ -17,7 +17,7 @@ import pytest
 
 from netloom.errors import KernelError
 from netloom.kernel import procfs, syscalls
-from netloom.namespaces.enter import aside
+from netloom.namespaces.enter import in_thread
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -39,7 +39,7 @@ def within(place: Place, call: Callable[[], _T]) -> _T:
         with place():
             return call()
 
-    return aside(inside)
+    return in_thread(inside)
 
 
 def on(place: Place, *needs: str) -> Callable[[Callable[_P, _T]], Callable[_P, _T]]:

@@ -16,7 +16,7 @@ from netloom.cli.did_you_mean import SYNONYMS
 from netloom.cli.help import text_of
 from netloom.cli.verbs import VERBS, command
 from netloom.language import keys, scalar_types
-from netloom.language.schema_types import Anything, Choice, Key, Many, Named, Record, Shape, Word
+from netloom.language.schema_types import Anything, Choice, Key, Many, Mapped, Named, Shape, Word
 from netloom.language.topology import INTERNET, POOL
 from netloom.values import RESERVED
 from tests.house.transcripts import PAGES, ROOT, played
@@ -68,7 +68,7 @@ def _synonyms() -> str:
 # ── the topology language ─────────────────────────────────────────────────────────────────────────
 
 
-def _keys(record: Record) -> str:
+def _keys(record: Mapped) -> str:
     now = [key for key in record.keys.values() if not key.later]
     later = [f"`{key.name}`" for key in record.keys.values() if key.later]
     later += [_choices(key) for key in now if isinstance(key.shape, Choice) and key.shape.later]
@@ -94,7 +94,7 @@ def value(shape: Shape) -> str:
             return _list(shape)
         case Named():
             return f"{shape.key.name} → {value(shape.value)}"
-        case Record():
+        case Mapped():
             return f"[{shape.noun}](#{shape.noun})"
         case Anything():
             return "anything"
@@ -140,14 +140,14 @@ def _defaults() -> str:
     return _table(("key", "where the file does not say it"), rows)
 
 
-def _file() -> Record:
+def _file() -> Mapped:
     """Return the record of a text that may stand in a file."""
     shape = keys.NAMESPACE.keys["firewall"].shape
-    assert isinstance(shape, Record)
+    assert isinstance(shape, Mapped)
     return shape
 
 
-RECORDS: Mapping[str, Record] = {
+RECORDS: Mapping[str, Mapped] = {
     "topology": keys.TOPOLOGY,
     "network": keys.NETWORK,
     "namespace": keys.NAMESPACE,

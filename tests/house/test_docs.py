@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 
 from netloom.cli.verbs import VERBS, command
-from netloom.compile.lower import Around, lower
+from netloom.compile.lower import HostFacts, lower
 from netloom.language.parse import parse
-from netloom.model.facts import Exit, Joined, Nic, Outside
+from netloom.model.facts import Exit, Joined, Nic, UplinkFacts
 from tests.house.reference import PAGE, RECORDS, rewritten
 from tests.house.transcripts import PAGES, ROOT, alike, blocks, commands, played
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 WRONG_ON_PURPOSE = {"wrong.yaml", "mistakes.yaml"}
 
-AROUND = Around(
-    outside=Outside(
+AROUND = HostFacts(
+    outside=UplinkFacts(
         links={"eth0": None, "virbr0": None}, exits=(Exit("eth0", 4),), program="/usr/bin/pasta"
     ),
     joined={

@@ -17,8 +17,8 @@ from typing import get_args
 
 import pytest
 
-from netloom.model.objects import WORDS, Kind, Link, Netns
-from netloom.plan.mutable import Scratch
+from netloom.model.objects import WORDS, Kind, Link, NetnsState
+from netloom.plan.mutable import MutableNetns
 from netloom.plan.steps import InNetns, LinkSet, LinkStep, NetnsStep, OnLink, Step
 
 ROOT = Path(__file__).parents[2]
@@ -180,9 +180,9 @@ def test_each_step_is_in_some_plan() -> None:
 
 
 def test_a_namespace_that_is_changed_keeps_all_that_it_has() -> None:
-    """`Scratch` has every field of `Netns`: what it had not would be lost with the first step."""
-    assert set(Scratch.__slots__) == set(Netns.__struct_fields__)
-    assert Scratch(netns := Netns(etc="digest", borrowed=True)).frozen() == netns
+    """`MutableNetns` has every field of `NetnsState`: else it is lost with the first step."""
+    assert set(MutableNetns.__slots__) == set(NetnsState.__struct_fields__)
+    assert MutableNetns(netns := NetnsState(etc="digest", borrowed=True)).frozen() == netns
 
 
 def test_each_fact_of_a_link_can_be_set() -> None:

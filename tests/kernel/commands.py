@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from netloom.host.commands import launch, processes, stop
-from netloom.host.commands.processes import Command
+from netloom.host.commands.processes import RunCommand
 from netloom.host.commands.wait_ready import wait_ready
 from tests.hosts.machine import become_a_machine, on
 from tests.hosts.programs import says
@@ -45,13 +45,13 @@ def command(
     env: Mapping[str, str] | None = None,
     user: str = "",
     cwd: str = "/",
-) -> Command:
+) -> RunCommand:
     """Return a command: one word is a text for `sh`."""
     words = argv if len(argv) > 1 else ("sh", "-c", *argv)
-    return Command(netns, name, words, ready=ready, env=env or {}, user=user, cwd=cwd)
+    return RunCommand(netns, name, words, ready=ready, env=env or {}, user=user, cwd=cwd)
 
 
-def begin(*commands: Command, wait: bool = True) -> None:
+def begin(*commands: RunCommand, wait: bool = True) -> None:
     """Start commands, and wait until they are ready."""
     launch.check(commands)
     launch.start(LAB, [(each, "digest") for each in commands])

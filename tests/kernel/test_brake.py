@@ -2,7 +2,7 @@
 
 import signal
 
-from netloom.host.cancel import brake, held_back
+from netloom.host.cancel import cancellable, deferred_signals
 
 
 def test_signals_are_told_to_whom_they_are_for() -> None:
@@ -14,7 +14,7 @@ def test_signals_are_told_to_whom_they_are_for() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda number, _: heard.append(number))
-        with held_back() as outer, brake() as inner:
+        with deferred_signals() as outer, cancellable() as inner:
             assert outer is inner
             for number in numbers:
                 signal.raise_signal(number)
@@ -22,7 +22,7 @@ def test_signals_are_told_to_whom_they_are_for() -> None:
             assert heard == []
         assert sorted(heard) == [signal.SIGINT, signal.SIGTERM]
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-        with brake() as alone:
+        with cancellable() as alone:
             signal.raise_signal(signal.SIGHUP)
             assert not alone.pulled
     finally:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from netloom.engine import front as engine
 from netloom.engine.state import known
-from netloom.host.machine import Orders
+from netloom.host.machine import ApplyOptions
 from netloom.host.store.journal import Journal, Record
 from netloom.host.store.journal import change as change_note
-from netloom.model.lab_state import Snapshot
+from netloom.model.lab_state import LabState
 from netloom.model.objects import Desired
 from netloom.plan.diff import diff
 from netloom.plan.simulate import after
@@ -34,9 +34,9 @@ def wanted(change: Change) -> tuple[Desired, Desired]:
     return first, engine.plan(source(change.topologies[1]), MACHINE).lowered.desired
 
 
-def apply(plan: Plan, snapshot: Snapshot) -> None:
+def apply(plan: Plan, snapshot: LabState) -> None:
     """Carry out a plan, of which no step may be refused."""
-    refused = MACHINE.apply(plan, Orders(lab=LAB, snapshot=snapshot)).refused
+    refused = MACHINE.apply(plan, ApplyOptions(lab=LAB, snapshot=snapshot)).refused
     assert not refused, refused[0]
 
 
@@ -53,7 +53,7 @@ def interrupted(change: Change, steps: int) -> tuple[engine.Draft, Plan]:
     return draft, begun
 
 
-def disagreements(foretold: Snapshot, *states: Desired) -> list[str]:
+def disagreements(foretold: LabState, *states: Desired) -> list[str]:
     """Return what is seen otherwise than foretold, and does not come about soon.
 
     The far ends of the wires of a deleted namespace go when the kernel gets to them.

@@ -11,7 +11,7 @@ from netloom.errors import KernelError, Unavailable
 from netloom.kernel import procfs, syscalls
 from netloom.kernel.loopback import set_lo_up
 from netloom.namespaces import names
-from netloom.namespaces.enter import aside, cookie
+from netloom.namespaces.enter import cookie, in_thread
 from netloom.namespaces.handle import NoSuchNetns, open_name
 from tests.hosts.machine import mount_points, on_a_machine
 from tests.hosts.programs import python, ran, says
@@ -316,7 +316,7 @@ def test_lo_is_set_up_in_the_namespace_of_the_thread() -> None:
         set_lo_up()
         return before + says("ip", "-o", "link", "show", "lo")
 
-    before, after = aside(flags).splitlines()
+    before, after = in_thread(flags).splitlines()
 
     assert "<LOOPBACK>" in before
     assert "<LOOPBACK,UP,LOWER_UP>" in after

@@ -15,7 +15,7 @@ from netloom.wire.constants import NLM_F_DUMP_INTR, NLM_F_MULTI, NLMSG_DONE
 from netloom.wire.dialogue import Exchange, Waiting, frame
 from netloom.wire.rtnetlink import (
     Message,
-    Peer,
+    VethPeer,
     addr_add,
     addr_del,
     dump_addrs,
@@ -98,7 +98,7 @@ def test_a_batch_of_nothing_asks_nothing(netns: Netns) -> None:
 def test_a_dump_of_a_thousand_links_is_complete(netns: Netns) -> None:
     """It takes dozens of receives; every link is told of once."""
     pairs = [
-        link_add(f"a{n}", veth(n), index=1000 + n, peer=Peer(f"b{n}", veth(n, 6), 3000 + n))
+        link_add(f"a{n}", veth(n), index=1000 + n, peer=VethPeer(f"b{n}", veth(n, 6), 3000 + n))
         for n in range(600)
     ]
     netns.rt.batch(pairs)
@@ -232,7 +232,7 @@ def test_a_namespace_gets_an_id_when_a_wire_leads_to_it(new_netns: New) -> None:
     """The link tells the id, and the question by descriptor tells the same."""
     near, far = new_netns(), new_netns()
     assert read_nsid(near.rt.ask(nsid_get(far.fd))) is None
-    near.rt.batch([link_add("a", veth(1), index=5, peer=Peer("b", veth(1, 6), 7, far.fd))])
+    near.rt.batch([link_add("a", veth(1), index=5, peer=VethPeer("b", veth(1, 6), 7, far.fd))])
 
     (link,) = read_links([near.rt.ask(get_link("a"))])
 

@@ -16,8 +16,8 @@ from netloom.model.objects import Bridge, End, Link, Veth
 from netloom.wire.dialogue import frame
 from netloom.wire.rtnetlink import (
     Message,
-    Peer,
     SeenLink,
+    VethPeer,
     altname_add,
     altname_del,
     bridge_mtu,
@@ -94,8 +94,8 @@ def test_links_are_seen_as_ip_shows_them(new_netns: New) -> None:
     near.rt.batch(
         [
             link_add("br0", bridge(1400, stp=True), index=9, up=True),
-            link_add("out", veth(1), master=9, peer=Peer("eth0", veth(2), 0, far.fd), up=True),
-            link_add("a", veth(3), peer=Peer("b", veth(4, 1300)), group=7),
+            link_add("out", veth(1), master=9, peer=VethPeer("eth0", veth(2), 0, far.fd), up=True),
+            link_add("a", veth(3), peer=VethPeer("b", veth(4, 1300)), group=7),
             *link_set(0, "a", alias="netloom:lab to x:y", ipv6_ll=False),
             *link_set(1, up=True, alias="netloom:lab/é"),
             altname_add(9, "a-bridge-with-a-name-beyond-fifteen-bytes"),
@@ -111,7 +111,7 @@ def test_links_are_seen_as_ip_shows_them(new_netns: New) -> None:
 def test_a_veth_is_born_with_all_that_was_asked(new_netns: New) -> None:
     """Both ends have their name, index, MAC and MTU from one message, in two namespaces."""
     near, far = new_netns(), new_netns()
-    peer = Peer("eth0", veth(2, 1300), 77, far.fd)
+    peer = VethPeer("eth0", veth(2, 1300), 77, far.fd)
     near.rt.batch(
         [
             link_add("br0", bridge(), index=9),
@@ -132,25 +132,25 @@ def test_a_link_can_be_born_elsewhere(new_netns: New) -> None:
     """The near end lies in the namespace of a descriptor, and not in the socket's."""
     here, one, two = new_netns(), new_netns(), new_netns()
 
-    here.rt.batch([link_add("a", veth(1), netns_fd=one.fd, peer=Peer("b", veth(2), 0, two.fd))])
+    here.rt.batch([link_add("a", veth(1), netns_fd=one.fd, peer=VethPeer("b", veth(2), 0, two.fd))])
 
     assert [sorted(links(each)) for each in (here, one, two)] == [["lo"], ["a", "lo"], ["b", "lo"]]
 
 
 def test_the_kernel_ignores_the_index_of_a_peer_alone(netns: Netns) -> None:
     """veth_newlink looks at it only when the near end has one; so we refuse to ask for it."""
-    body = link_add("a", veth(1), index=5, peer=Peer("b", veth(2), 77)).body
+    body = link_add("a", veth(1), index=5, peer=VethPeer("b", veth(2), 77)).body
 
     netns.rt.batch([Message(16, 0x600, pack("=BxHiII", 0, 0, 0, 0, 0) + body[16:])])
 
     assert links(netns)["b"].index != 77
     with pytest.raises(ValueError, match="the index of `b` would be ignored: `a` has none"):
-        link_add("a", veth(1), peer=Peer("b", veth(2), 77))
+        link_add("a", veth(1), peer=VethPeer("b", veth(2), 77))
 
 
 def test_an_index_that_is_taken_is_refused(netns: Netns) -> None:
     """So a chosen index never falls on another link."""
-    netns.rt.batch([link_add("a", veth(1), index=5, peer=Peer("b", veth(2), 6))])
+    netns.rt.batch([link_add("a", veth(1), index=5, peer=VethPeer("b", veth(2), 6))])
 
     with pytest.raises(KernelError) as caught:
         netns.rt.batch([link_add("br0", bridge(), index=6)])
@@ -159,8 +159,8 @@ def test_an_index_that_is_taken_is_refused(netns: Netns) -> None:
 
 
 def test_a_peer_that_is_born_up_is_refused(netns: Netns) -> None:
-    """It would be opened before it knows its other end; so `Peer` has no state."""
-    body = link_add("a", veth(1), index=5, peer=Peer("b", veth(2), 77)).body
+    """It would be opened before it knows its other end; so `VethPeer` has no state."""
+    body = link_add("a", veth(1), index=5, peer=VethPeer("b", veth(2), 77)).body
     down, up = pack("=BxHiII", 0, 0, 77, 0, 0), pack("=BxHiII", 0, 0, 77, 1, 1)
 
     with pytest.raises(KernelError) as caught:
@@ -174,7 +174,7 @@ def test_a_bridge_floods_multicast_and_keeps_its_mac(netns: Netns) -> None:
     netns.rt.batch(
         [
             link_add("br0", bridge(stp=True), index=9),
-            link_add("a", veth(1), master=9, peer=Peer("b", veth(2))),
+            link_add("a", veth(1), master=9, peer=VethPeer("b", veth(2))),
         ]
     )
 
@@ -188,7 +188,7 @@ def test_a_bridge_floods_multicast_and_keeps_its_mac(netns: Netns) -> None:
 @pytest.mark.parametrize("mtu", [68, 1500, 9000])
 def test_a_bridge_keeps_the_mtu_that_was_set_for_good(netns: Netns, mtu: int) -> None:
     """Else it takes on the least of its ports'."""
-    port = [link_add("a", veth(1, 1300), master=9, peer=Peer("b", veth(2, 1300)))]
+    port = [link_add("a", veth(1, 1300), master=9, peer=VethPeer("b", veth(2, 1300)))]
     netns.rt.batch([link_add("br0", bridge(mtu), index=9), *port])
     assert links(netns)["br0"].mtu == 1300
     netns.rt.batch([link_del(name="a"), link_del(9)])
@@ -221,7 +221,7 @@ def test_a_change_changes_what_it_says_and_nothing_else(
     """Each fact has its latest value, whatever was changed together with it."""
     seen = links(netns)
     if "a" not in seen:
-        pair = link_add("a", veth(1), index=5, peer=Peer("b", veth(2), 6))
+        pair = link_add("a", veth(1), index=5, peer=VethPeer("b", veth(2), 6))
         netns.rt.batch([link_add("br0", bridge(), index=9), pair])
         seen = links(netns)
     expected = seen["a"]
@@ -235,7 +235,7 @@ def test_a_change_changes_what_it_says_and_nothing_else(
 
 def test_a_link_below_the_least_mtu_of_ipv6_has_no_ipv6(netns: Netns) -> None:
     """It is seen without link-local addresses, and the kernel refuses to be told about them."""
-    netns.rt.batch([link_add("a", veth(1, 1279), index=5, peer=Peer("b", veth(2), 6))])
+    netns.rt.batch([link_add("a", veth(1, 1279), index=5, peer=VethPeer("b", veth(2), 6))])
     assert not links(netns)["a"].ipv6_ll
 
     with pytest.raises(KernelError) as caught:
@@ -263,7 +263,7 @@ def test_a_link_that_is_set_up_has_a_link_local_address_only_where_asked(
     """Also where it was up a moment ago, and the kernel would give it one at once."""
     rt = netns.rt
     rt.batch([link_add("br0", bridge(), index=9, up=True)])
-    rt.batch([link_add("a", veth(1), index=5, master=9, up=True, peer=Peer("b", veth(2), 6))])
+    rt.batch([link_add("a", veth(1), index=5, master=9, up=True, peer=VethPeer("b", veth(2), 6))])
     rt.batch([*link_set(6, up=True), *link_set(9, up=False)])
 
     rt.batch(link_set(9, up=True, ipv6_ll=ipv6_ll))
@@ -278,7 +278,7 @@ def test_a_link_that_is_set_up_has_a_link_local_address_only_where_asked(
 def test_a_mode_that_is_changed_while_up_gives_and_takes_no_address(netns: Netns) -> None:
     """It decides at the next time that the link comes up."""
     rt = netns.rt
-    rt.batch([link_add("a", veth(1), index=5, up=True, peer=Peer("b", veth(2), 6))])
+    rt.batch([link_add("a", veth(1), index=5, up=True, peer=VethPeer("b", veth(2), 6))])
     rt.batch([*link_set(5, ipv6_ll=False), *link_set(6, ipv6_ll=False, up=True)])
     rt.batch(link_set(5, ipv6_ll=True))
 
@@ -287,7 +287,7 @@ def test_a_mode_that_is_changed_while_up_gives_and_takes_no_address(netns: Netns
 
 def test_an_alias_in_a_creating_message_is_ignored(netns: Netns) -> None:
     """Hence the mark follows in a message of its own."""
-    message = link_add("a", veth(1), peer=Peer("b", veth(2)))
+    message = link_add("a", veth(1), peer=VethPeer("b", veth(2)))
     alias = link_set(1, alias="netloom:lab")[0].body[16:]
 
     netns.rt.batch([message._replace(body=message.body + alias)])
@@ -309,8 +309,8 @@ def test_other_names_come_and_go(netns: Netns) -> None:
 def test_a_link_takes_its_other_end_with_it(new_netns: New) -> None:
     """By index or by name."""
     near, far = new_netns(), new_netns()
-    near.rt.batch([link_add("a", veth(1), index=5, peer=Peer("b", veth(2), 6, far.fd))])
-    near.rt.batch([link_del(5), link_add("c", veth(1), peer=Peer("d", veth(2), 0, far.fd))])
+    near.rt.batch([link_add("a", veth(1), index=5, peer=VethPeer("b", veth(2), 6, far.fd))])
+    near.rt.batch([link_del(5), link_add("c", veth(1), peer=VethPeer("d", veth(2), 0, far.fd))])
 
     far.rt.batch([link_del(name="d")])
 
@@ -323,7 +323,9 @@ def test_a_group_is_deleted_at_once(new_netns: New) -> None:
     near.rt.batch([link_add("br0", bridge(), index=9)])
     near.rt.batch(
         [
-            link_add(f"a{n}", veth(n), master=9, group=7, peer=Peer(f"b{n}", veth(n), 0, far.fd))
+            link_add(
+                f"a{n}", veth(n), master=9, group=7, peer=VethPeer(f"b{n}", veth(n), 0, far.fd)
+            )
             for n in range(50)
         ]
     )
@@ -347,7 +349,7 @@ def test_a_bridge_has_1023_ports(netns: Netns) -> None:
     """The 1024th is refused, and it is told which that was."""
     netns.rt.batch([link_add("br0", bridge(), index=9)])
     ports = [
-        link_add(f"a{n}", veth(1), index=1000 + 2 * n, master=9, peer=Peer(f"b{n}", veth(2)))
+        link_add(f"a{n}", veth(1), index=1000 + 2 * n, master=9, peer=VethPeer(f"b{n}", veth(2)))
         for n in range(1024)
     ]
 
@@ -368,7 +370,7 @@ def test_a_socket_of_another_thread_or_process_is_as_good(netns: Netns) -> None:
 def test_pyroute2_reads_the_same_of_a_dump(netns: Netns) -> None:
     """Another codec, written by others, finds the same facts in the same bytes."""
     messages = pytest.importorskip("pyroute2.netlink.rtnl.ifinfmsg")
-    pair = link_add("a", veth(1), index=5, master=9, peer=Peer("b", veth(2, 1400), 6), group=3)
+    pair = link_add("a", veth(1), index=5, master=9, peer=VethPeer("b", veth(2, 1400), 6), group=3)
     netns.rt.batch([link_add("br0", bridge(stp=True), index=9), pair])
     netns.rt.batch([*link_set(5, alias="netloom:lab", up=True), altname_add(6, "other")])
 

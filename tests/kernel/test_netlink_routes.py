@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from netloom.model.objects import Addr, End, Link, Nexthop, Route, Rule, Veth
 from netloom.values import Family
 from netloom.wire.rtnetlink import (
-    Peer,
+    VethPeer,
     addr_add,
     addr_del,
     dump_addrs,
@@ -42,7 +42,7 @@ def wired(netns: Netns) -> Netns:
     netns.rt.batch(
         [
             *link_set(1, up=True),
-            link_add("a", ends[0], index=5, peer=Peer("b", ends[1], 6)),
+            link_add("a", ends[0], index=5, peer=VethPeer("b", ends[1], 6)),
             *link_set(5, up=True, ipv6_ll=False),
             *link_set(6, up=True, ipv6_ll=False),
             addr_add(1, Addr("192.0.2.1", 32)),

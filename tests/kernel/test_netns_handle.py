@@ -9,7 +9,7 @@ import pytest
 from netloom.errors import KernelError
 from netloom.kernel import syscalls
 from netloom.namespaces import names
-from netloom.namespaces.enter import aside, cookie, cookie_here, enter
+from netloom.namespaces.enter import cookie, cookie_here, enter, in_thread
 from netloom.namespaces.handle import (
     Handle,
     NoSuchNetns,
@@ -94,7 +94,7 @@ def test_each_entry_is_a_thread_of_its_own() -> None:
         assert threading.get_ident() not in threads
 
     assert cookie_here() == here
-    assert aside(cookie_here) == here
+    assert in_thread(cookie_here) == here
 
 
 @on_a_machine
@@ -166,7 +166,7 @@ def test_entering_leaves_no_descriptor_open() -> None:
 def test_a_refusal_names_the_command_that_it_equals() -> None:
     """Not an errno alone: what was asked, as somebody would have typed it."""
     with Path("/dev/null").open("rb") as nothing, pytest.raises(KernelError) as refusal:
-        aside(syscalls.setns, nothing.fileno())
+        in_thread(syscalls.setns, nothing.fileno())
 
     assert str(refusal.value) == "nsenter --net: Invalid argument"
 

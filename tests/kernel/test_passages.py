@@ -7,13 +7,19 @@ import pytest
 from netloom.errors import KernelError, Unavailable
 from netloom.host.firewall.exceptions import check, put, read, remove
 from netloom.kernel import syscalls
-from netloom.model.firewall import Flow, Passage, Through, Walls, comment_of
+from netloom.model.firewall import (
+    FirewallException,
+    FirewallState,
+    ForwardNeed,
+    Traffic,
+    comment_of,
+)
 from netloom.plan.firewall_exceptions import passages
 from tests.hosts.machine import on_a_machine
 from tests.hosts.programs import ran, says
 
 LAB = "my.lab"
-THROUGH = Through(LAB, "lan", "eth0", ("10.100.0.0/24", "fd00:100::/64"))
+THROUGH = ForwardNeed(LAB, "lan", "eth0", ("10.100.0.0/24", "fd00:100::/64"))
 
 SHUT = """
 table inet filter {
@@ -71,12 +77,14 @@ def test_an_exception_is_opened_once_and_closed_at_all_events() -> None:
 def test_an_exception_of_another_lab_stays() -> None:
     """What bears the comment of another lab is neither told nor closed."""
     ran("nft", "-f", "-", stdin=SHUT)
-    other = Passage("nft", "ip early", "forward", Flow(4, "lan", "eth0"), comment_of("other"))
+    other = FirewallException(
+        "nft", "ip early", "forward", Traffic(4, "lan", "eth0"), comment_of("other")
+    )
     put(other)
     before = rules()
 
     assert read(LAB).passages == ()
-    remove(Passage(other.tool, other.table, other.chain, other.flow, comment_of(LAB)))
+    remove(FirewallException(other.tool, other.table, other.chain, other.flow, comment_of(LAB)))
 
     assert rules() == before
     assert read("other").passages == (other,)
@@ -130,7 +138,9 @@ def test_a_table_that_only_bears_a_name_of_iptables_is_changed_by_nft() -> None:
 @on_a_machine
 def test_a_chain_that_is_gone_is_told() -> None:
     """An exception for a chain that somebody removed is refused, with what was asked."""
-    gone = Passage("nft", "inet filter", "forward", Flow(4, "lan", "eth0"), comment_of(LAB))
+    gone = FirewallException(
+        "nft", "inet filter", "forward", Traffic(4, "lan", "eth0"), comment_of(LAB)
+    )
 
     with pytest.raises(KernelError, match=r"^nft .* rule inet filter forward .* is gone"):
         put(gone)
@@ -141,8 +151,8 @@ def test_a_chain_that_is_gone_is_told() -> None:
 def test_a_refusal_says_what_was_asked() -> None:
     """A program's refusal is told with the command and its own words."""
     says("iptables-nft", "-P", "FORWARD", "DROP")
-    flow = Flow(4, "lan", "eth0", proto="x")
-    wrong = Passage("iptables-nft", "filter", "FORWARD", flow, comment_of(LAB))
+    flow = Traffic(4, "lan", "eth0", proto="x")
+    wrong = FirewallException("iptables-nft", "filter", "FORWARD", flow, comment_of(LAB))
 
     with pytest.raises(KernelError, match=r"^iptables-nft -w -t filter -A FORWARD .*x.*: ip"):
         put(wrong)
@@ -155,10 +165,10 @@ def test_a_missing_program_is_told_beforehand() -> None:
     program = shutil.which("ufw")
     assert program is not None
     syscalls.bind("/dev/null", program)
-    passage = Passage("ufw", "", "", Flow(4, "lan", "eth0"), comment_of(LAB))
+    passage = FirewallException("ufw", "", "", Traffic(4, "lan", "eth0"), comment_of(LAB))
 
     with pytest.raises(Unavailable, match="no program `ufw`") as refused:
-        check(Walls(), [passage])
+        check(FirewallState(), [passage])
     with pytest.raises(KernelError, match=r"^ufw route allow in on lan out on eth0"):
         put(passage)
 

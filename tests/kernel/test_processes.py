@@ -58,7 +58,7 @@ make_run_writable()
 names.prepare()
 names.create('web')
 text = "(setsid sleep 1000 &) & sleep 0.05; echo done; sleep 1000"
-command = processes.Command('web', 'it', ('sh', '-c', text), ready='log/done')
+command = processes.RunCommand('web', 'it', ('sh', '-c', text), ready='log/done')
 launch.start('lab', [(command, '')])
 wait_ready.wait_ready('lab', [command], 10)
 print(processes.running('lab')['web', 'it'].state)

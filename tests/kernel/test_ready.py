@@ -50,7 +50,7 @@ PLACES = {
 }
 
 
-def told(timeout: float, *commands: processes.Command) -> str:
+def told(timeout: float, *commands: processes.RunCommand) -> str:
     """Return why commands are not ready."""
     with pytest.raises(NotReady) as caught:
         wait_ready(LAB, commands, timeout)

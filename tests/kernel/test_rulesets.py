@@ -16,7 +16,7 @@ from netloom.errors import Unavailable
 from netloom.host.firewall.rulesets import (
     Ruleset,
     Rulesets,
-    Text,
+    RulesetText,
     canonical,
     foretell,
     key_of,
@@ -77,9 +77,9 @@ def tables() -> list[tuple[str, str]]:
     return [(each["family"], each["name"]) for each in found]
 
 
-def body(text: str) -> Text:
+def body(text: str) -> RulesetText:
     """Return the body of a lab's table."""
-    return Text("nft", text)
+    return RulesetText("nft", text)
 
 
 def put(text: str) -> None:
@@ -374,8 +374,10 @@ COMMIT
 @pytest.mark.parametrize("kind", ["iptables", "ip6tables"])
 def test_what_is_foretold_of_iptables_is_what_is_saved(kind: Any) -> None:
     """The second text takes away all of the first: its tables, chains and policies."""
-    first = Text(kind, IPTABLES.replace("10.0.0.0/8", "2001:db8::/32" if "6" in kind else "10/8"))
-    second = Text(kind, "*nat\n-A POSTROUTING -j ACCEPT\nCOMMIT\n")
+    first = RulesetText(
+        kind, IPTABLES.replace("10.0.0.0/8", "2001:db8::/32" if "6" in kind else "10/8")
+    )
+    second = RulesetText(kind, "*nat\n-A POSTROUTING -j ACCEPT\nCOMMIT\n")
     told = foretell("red", [first, second])
     assert tables() == []
     with Rulesets("red") as rulesets:
@@ -392,9 +394,9 @@ def test_what_is_foretold_of_iptables_is_what_is_saved(kind: Any) -> None:
 def test_a_table_that_a_text_names_twice_is_what_it_says_at_last() -> None:
     """As `iptables-restore` has it, also where there was nothing before."""
     text = "*filter\n-A INPUT -j DROP\nCOMMIT\n*filter\n-A OUTPUT -j ACCEPT\nCOMMIT\n"
-    Rulesets("red").put(Text("iptables", text))
+    Rulesets("red").put(RulesetText("iptables", text))
     once = seen()
-    Rulesets("red").put(Text("iptables", text))
+    Rulesets("red").put(RulesetText("iptables", text))
 
     assert "DROP" not in once["iptables"].listing
     assert seen() == once
@@ -433,9 +435,9 @@ def test_rules_of_the_legacy_programs_are_told_too() -> None:
 )
 def test_a_mistake_in_iptables_is_told_with_its_line(text: str, line: int, message: str) -> None:
     """In the text of its author, whatever was added to it; and nothing has changed."""
-    told = foretell("red", [Text("iptables", text)])[Text("iptables", text)]
+    told = foretell("red", [RulesetText("iptables", text)])[RulesetText("iptables", text)]
     with pytest.raises(IptablesError):
-        Rulesets("red").put(Text("iptables", text))
+        Rulesets("red").put(RulesetText("iptables", text))
 
     assert not isinstance(told, Ruleset)
     assert told[0].line == line
@@ -462,7 +464,7 @@ def test_nobody_is_asked_for_the_name_of_a_host(kind: Any, text: str, line: int)
         nscd.listen()
         nscd.settimeout(0)
 
-        [told] = foretell("red", [Text(kind, text)]).values()
+        [told] = foretell("red", [RulesetText(kind, text)]).values()
 
         with pytest.raises(BlockingIOError):
             nscd.accept()

@@ -10,7 +10,7 @@ import pytest
 from netloom.engine import front as engine
 from netloom.kernel.netlink import Rtnetlink
 from netloom.language.parse import parse
-from netloom.namespaces.enter import aside, hop
+from netloom.namespaces.enter import in_thread, setns
 from netloom.namespaces.handle import open_name
 from netloom.wire.rtnetlink import get_link, read_links
 from tests.kernel.worlds_made import MACHINE, alone, ip
@@ -39,14 +39,14 @@ def sockets(names: Sequence[str], address: str = "") -> Iterator[list[socket.soc
 
         def opened(name: str) -> socket.socket:
             with open_name(name) as netns:
-                hop(netns)
+                setns(netns)
             sock = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             sock.bind((address, PORT))
             sock.settimeout(5)
             return sock
 
-        yield aside(lambda: [opened(name) for name in names])
+        yield in_thread(lambda: [opened(name) for name in names])
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
@@ -60,11 +60,11 @@ def indexes(names: Sequence[str]) -> list[int]:
 
     def index(name: str) -> int:
         with open_name(name) as netns:
-            hop(netns)
+            setns(netns)
         with Rtnetlink() as rt:
             return read_links([rt.ask(get_link("big"))])[0].index
 
-    return aside(lambda: [index(name) for name in names])
+    return in_thread(lambda: [index(name) for name in names])
 
 
 def heard(everyone: list[socket.socket]) -> int:

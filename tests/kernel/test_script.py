@@ -10,13 +10,13 @@ from netloom.compile.lower import lower
 from netloom.engine import front as engine
 from netloom.host.sysctl import read
 from netloom.language.topology import (
-    Interface,
+    InterfaceSpec,
     Membership,
-    Namespace,
-    Network,
+    NamespaceSpec,
+    NetworkSpec,
     Topology,
-    Wire,
-    WireEnd,
+    WireEndSpec,
+    WireSpec,
 )
 from netloom.model.objects import HOST, Desired
 from netloom.namespaces.enter import enter
@@ -153,13 +153,13 @@ def test_a_script_leads_where_up_leads(change: Change) -> None:
 RICH = Topology(
     name=LAB,
     networks={
-        "lan": Network(subnets=("10.1.0.0/24", "fd00:1::/64"), gateway="r", stp=True),
-        "a-network-with-a-long-name": Network(bridge="br7", mtu=1400),
+        "lan": NetworkSpec(subnets=("10.1.0.0/24", "fd00:1::/64"), gateway="r", stp=True),
+        "a-network-with-a-long-name": NetworkSpec(bridge="br7", mtu=1400),
     },
     namespaces={
-        "r": Namespace(
+        "r": NamespaceSpec(
             networks={"lan": Membership(), "a-network-with-a-long-name": Membership()},
-            interfaces={"lo": Interface(addresses=("10.255.0.1/32",))},
+            interfaces={"lo": InterfaceSpec(addresses=("10.255.0.1/32",))},
             routes=(
                 "10.9.0.0/16 nexthop via 10.1.0.8 weight 2 nexthop via 10.1.0.9",
                 "10.8.0.0/16 dev lan scope global",
@@ -169,18 +169,18 @@ RICH = Topology(
             rules=("from 10.1.0.0/24 lookup 100", "not fwmark 0x1/0xff prohibit"),
             sysctls={"net.ipv4.tcp_rmem": "4096 131072 6291456"},
         ),
-        "a": Namespace(count=2, networks={"lan": Membership(addresses=("10.1.0.20",))}),
-        "it.is": Namespace(),
-        HOST: Namespace(networks={"a-network-with-a-long-name": Membership()}),
+        "a": NamespaceSpec(count=2, networks={"lan": Membership(addresses=("10.1.0.20",))}),
+        "it.is": NamespaceSpec(),
+        HOST: NamespaceSpec(networks={"a-network-with-a-long-name": Membership()}),
     },
     links=(
-        Wire(
+        WireSpec(
             ends=(
-                WireEnd(netns="r", interface="it's;", addresses=("10.2.0.1/24", "10.2.0.3/24")),
-                WireEnd(netns=HOST, interface="$x", addresses=("10.2.0.2/24",)),
+                WireEndSpec(netns="r", interface="it's;", addresses=("10.2.0.1/24", "10.2.0.3/24")),
+                WireEndSpec(netns=HOST, interface="$x", addresses=("10.2.0.2/24",)),
             )
         ),
-        Wire(ends=(WireEnd(netns="it.is"), WireEnd(netns="a1")), subnets=(), mtu=1000),
+        WireSpec(ends=(WireEndSpec(netns="it.is"), WireEndSpec(netns="a1")), subnets=(), mtu=1000),
     ),
 )
 

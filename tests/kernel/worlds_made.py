@@ -7,14 +7,14 @@ from typing import Any, TypeVar
 
 from hypothesis import Phase, settings
 
-from netloom.host.local import ThisMachine
+from netloom.host.local import LocalMachine
 from netloom.host.observe.scope import Scope, scope_of
 from netloom.kernel.loopback import set_lo_up
 from netloom.language.parse import Source, parse
 from netloom.language.topology import Topology
 from netloom.language.unparse import unparse
-from netloom.model.lab_state import Snapshot
-from netloom.model.objects import Desired, Netns
+from netloom.model.lab_state import LabState
+from netloom.model.objects import Desired, NetnsState
 from netloom.plan.fence import Fence
 from tests.hosts.machine import a_machine, within
 from tests.hosts.programs import says
@@ -22,7 +22,7 @@ from tests.pure.worlds import LAB
 
 _T = TypeVar("_T")
 
-MACHINE = ThisMachine()
+MACHINE = LocalMachine()
 MADE = settings(phases=(Phase.explicit, Phase.reuse, Phase.generate))
 """For laws that make worlds: the smallest failure would take minutes, so the first is told."""
 
@@ -45,7 +45,7 @@ def source(topology: Topology) -> Source:
     return parse(unparse(topology))
 
 
-def seen(*states: Desired) -> Snapshot:
+def seen(*states: Desired) -> LabState:
     """Return what is there of states of a lab, the last being wanted now."""
     return MACHINE.observe(scope(*states))
 
@@ -55,7 +55,7 @@ def scope(*states: Desired) -> Scope:
     return scope_of(Fence(LAB, states), states[-1])
 
 
-def differing(foretold: Snapshot, found: Snapshot, where: Scope) -> list[str]:
+def differing(foretold: LabState, found: LabState, where: Scope) -> list[str]:
     """Return in words where a foretold snapshot and one that was seen are at odds."""
     names = {*foretold.netns, *found.netns}
     words = [
@@ -71,7 +71,7 @@ def differing(foretold: Snapshot, found: Snapshot, where: Scope) -> list[str]:
     return words
 
 
-def _differing(name: str, told: Netns, found: Netns, keys: tuple[str, ...]) -> list[str]:
+def _differing(name: str, told: NetnsState, found: NetnsState, keys: tuple[str, ...]) -> list[str]:
     """Compare one namespace; of a setting of a link just made nothing is foretold."""
     links = {*told.links, *found.links}
     words = [

@@ -3,11 +3,11 @@
 import pytest
 from msgspec.structs import replace
 
-from netloom.compile.lower import Around, lower
+from netloom.compile.lower import HostFacts, lower
 from netloom.language.parse import parse
 from netloom.model.facts import Joined, Nic
-from netloom.model.lab_state import Foreign, Snapshot
-from netloom.model.objects import NOTHING, Desired, End, Netns, Veth
+from netloom.model.lab_state import Foreign, LabState
+from netloom.model.objects import NOTHING, Desired, End, NetnsState, Veth
 from netloom.plan.diff import diff, teardown
 from netloom.plan.simulate import after
 from netloom.render.text import line
@@ -29,12 +29,12 @@ def desired(text: str) -> Desired:
     return lower(parse(text, name="lab").topology).desired
 
 
-def snapshot() -> Snapshot:
+def snapshot() -> LabState:
     """Return the lab, up."""
     return made(desired(LAB), bare(desired(LAB)))
 
 
-def lines(state: Desired, found: Snapshot) -> list[str]:
+def lines(state: Desired, found: LabState) -> list[str]:
     """Return a plan, as it is told."""
     return [line(step) for step in diff(state, found)]
 
@@ -118,12 +118,12 @@ namespaces:
 
 def test_what_is_borrowed_is_there_before_and_after() -> None:
     """Another lab's namespace gets a wire and loses it; so does the host with a card of its own."""
-    around = Around(
+    around = HostFacts(
         joined={"shop/lan": Joined("lan", netns="shop.switch")},
         nics={"eth2": Nic("02:00:00:00:00:01", up=False)},
     )
     state = lower(parse(GUEST).topology, around).desired
-    switch = Netns(borrowed=True)
+    switch = NetnsState(borrowed=True)
     found = replace(
         bare(state),
         netns={**bare(state).netns, "shop.switch": switch},
@@ -199,7 +199,7 @@ def test_a_wire_to_nowhere_is_made_anew() -> None:
 
 def test_what_a_killed_up_left_is_tidied() -> None:
     """A name without a namespace, a hosts file without a name."""
-    found = Snapshot(unnamed=frozenset({"a"}), stray_etc=frozenset({"b"}))
+    found = LabState(unnamed=frozenset({"a"}), stray_etc=frozenset({"b"}))
 
     plan = diff(NOTHING, found)
 

@@ -8,18 +8,18 @@ from collections.abc import Iterator
 import pytest
 from msgspec.structs import replace
 
-from netloom.model.lab_state import Foreign, Snapshot
-from netloom.model.objects import HOST, Borrowed, End, Link, Netns, Nexthop, Route
+from netloom.model.lab_state import Foreign, LabState
+from netloom.model.objects import HOST, Borrowed, End, Link, NetnsState, Nexthop, Route
 from netloom.plan import steps
 from netloom.plan.mutable import Illegal
 from netloom.plan.simulate import after
 from tests.pure.effects import DOES, FAR, LAN, OTHERS, REFUSES, WORLD, W, veth
 
-EMPTY = Snapshot(foreign=Foreign(names=frozenset(OTHERS) - {"a"}, links=OTHERS))
+EMPTY = LabState(foreign=Foreign(names=frozenset(OTHERS) - {"a"}, links=OTHERS))
 MADE = after(WORLD, EMPTY)
 
 
-def facts(snapshot: Snapshot) -> set[str]:
+def facts(snapshot: LabState) -> set[str]:
     """Return what a snapshot holds, in the words of the table."""
     return {
         fact
@@ -29,7 +29,7 @@ def facts(snapshot: Snapshot) -> set[str]:
     }
 
 
-def _in_netns(name: str, netns: Netns) -> Iterator[str]:
+def _in_netns(name: str, netns: NetnsState) -> Iterator[str]:
     yield name
     for link_name, link in netns.links.items():
         yield from (f"{name}: {link_name}{fact}" for fact in _of_link(link))
@@ -125,7 +125,7 @@ def test_what_is_borrowed_is_given_back_and_never_deleted() -> None:
 
 def test_the_host_has_addresses_that_we_do_not_know() -> None:
     """So any source may be right there."""
-    snapshot = Snapshot(netns={"host": Netns(links={"v": replace(veth(FAR), up=True)})})
+    snapshot = LabState(netns={"host": NetnsState(links={"v": replace(veth(FAR), up=True)})})
     route = Route("10.0.0.0/8", (Nexthop("v"),), src="192.0.2.1", scope=253)
 
     assert after([steps.RouteAdd("host", route)], snapshot).netns["host"].routes == {route}

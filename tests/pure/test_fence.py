@@ -4,9 +4,9 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netloom.model.firewall import Flow, Passage
+from netloom.model.firewall import FirewallException, Traffic
 from netloom.model.identity import Identities, Identity
-from netloom.model.lab_state import GivenLink, Snapshot
+from netloom.model.lab_state import GivenLink, LabState
 from netloom.model.marks import HOST_PROTOCOL, link_mark, port_mark
 from netloom.model.objects import (
     HOST,
@@ -15,7 +15,7 @@ from netloom.model.objects import (
     Desired,
     End,
     Link,
-    Netns,
+    NetnsState,
     Nexthop,
     Route,
     Veth,
@@ -47,8 +47,8 @@ def veth(peer: End, mac: str = MAC) -> Link:
 CARD = Link(kind=Borrowed(up=True), mac="", mtu=0, master="br0", alias=PORT_MARK)
 STATE = Desired(
     netns={
-        HOST: Netns(links={"lan": veth(End("web", "lan")), "eth2": CARD}),
-        "web": Netns(links={"lan": veth(End(HOST, "lan"), "02:00:00:00:00:02")}),
+        HOST: NetnsState(links={"lan": veth(End("web", "lan")), "eth2": CARD}),
+        "web": NetnsState(links={"lan": veth(End(HOST, "lan"), "02:00:00:00:00:02")}),
     }
 )
 KNOWN: Identities = {
@@ -125,7 +125,7 @@ def test_what_is_known_by_its_index_leaves_no_room_for_another_of_its_name_and_m
 def test_two_links_that_swapped_their_names_are_told_apart() -> None:
     """Each is remembered by the name that it had."""
     state = Desired(
-        netns={HOST: Netns(links={"a": veth(UNKNOWN, "02::a"), "b": veth(UNKNOWN, "02::b")})}
+        netns={HOST: NetnsState(links={"a": veth(UNKNOWN, "02::a"), "b": veth(UNKNOWN, "02::b")})}
     )
     fence = Fence(
         "lab", (state,), {HOST: Identity(MINE, {"a": (7, 2), "b": (8, 3)})}, by_mark=False
@@ -138,7 +138,7 @@ def test_two_links_that_swapped_their_names_are_told_apart() -> None:
 def test_a_link_that_was_made_with_the_index_of_one_that_went_is_itself() -> None:
     """The kernel gives the lowest index that is free, and a kill may come before it is noted."""
     state = Desired(
-        netns={HOST: Netns(links={"a": veth(UNKNOWN, "02::a"), "b": veth(UNKNOWN, "02::b")})}
+        netns={HOST: NetnsState(links={"a": veth(UNKNOWN, "02::a"), "b": veth(UNKNOWN, "02::b")})}
     )
     fence = Fence(
         "lab", (state,), {HOST: Identity(MINE, {"a": (7, 2), "b": (8, 2)})}, by_mark=False
@@ -174,18 +174,18 @@ def test_a_namespace_is_the_lab_s_by_its_cookie(what: str) -> None:
 # ── wires ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def wired(near: str, far: str, peer: End, back: End) -> dict[str, Netns]:
+def wired(near: str, far: str, peer: End, back: End) -> dict[str, NetnsState]:
     """Return two namespaces with a wire between them, each end with what it says of the other."""
     return {
-        HOST: Netns(links={near: veth(peer)}),
-        "web": Netns(links={far: veth(back)}),
+        HOST: NetnsState(links={near: veth(peer)}),
+        "web": NetnsState(links={far: veth(back)}),
     }
 
 
 GIVEN = {"near": GivenLink(7, peer_index=2), "far": GivenLink(2, peer_index=7)}
 
 
-def peers(netns: dict[str, Netns]) -> set[End | None]:
+def peers(netns: dict[str, NetnsState]) -> set[End | None]:
     """Return where all wires lead."""
     return {link.peer for one in netns.values() for link in one.links.values()}
 
@@ -220,7 +220,7 @@ def test_a_wire_into_a_namespace_that_is_trusted_is_taken_for_whole() -> None:
 
 ROUTE = Route("10.7.0.0/16", (Nexthop("lan", "10.1.0.2"),), protocol=HOST_PROTOCOL)
 WITH_ROUTE = Desired(
-    netns={HOST: Netns(links={"lan": veth(End("web", "lan"))}, routes=frozenset({ROUTE}))}
+    netns={HOST: NetnsState(links={"lan": veth(End("web", "lan"))}, routes=frozenset({ROUTE}))}
 )
 ROUTES = {
     "as it was made": (ROUTE, True, True),
@@ -268,12 +268,12 @@ def test_a_route_out_of_a_link_that_was_renamed_is_still_the_lab_s() -> None:
 
 def test_an_exception_is_the_lab_s_if_it_is_remembered_and_bears_its_comment() -> None:
     """What bears the comment alone is somebody's rule, but where nothing is remembered."""
-    one = Passage(
-        "iptables-nft", "filter", "FORWARD", Flow(4, iif="lan", oif="eth0"), "netloom:lab"
+    one = FirewallException(
+        "iptables-nft", "filter", "FORWARD", Traffic(4, iif="lan", oif="eth0"), "netloom:lab"
     )
     hidden = replace(one, behind=True)
-    forged = replace(one, flow=Flow(4, src="10.70.0.0/24"))
-    state = Desired(netns={HOST: Netns(passages=frozenset({one}))})
+    forged = replace(one, flow=Traffic(4, src="10.70.0.0/24"))
+    state = Desired(netns={HOST: NetnsState(passages=frozenset({one}))})
     fence = Fence("lab", (state,), by_mark=False)
 
     assert fence.passages([one, hidden, forged]) == {one, hidden}
@@ -285,7 +285,7 @@ def test_an_exception_is_the_lab_s_if_it_is_remembered_and_bears_its_comment() -
 
 def test_what_was_made_is_known_by_its_new_indexes_and_the_rest_as_it_was_seen() -> None:
     """And what is not desired any more is not known any more."""
-    snapshot = Snapshot(
+    snapshot = LabState(
         given={End(HOST, "lan"): GivenLink(7, peer_index=2), End(HOST, "br0"): GivenLink(9)},
         identities={
             HOST: Identity(MINE, {"lan": (7, 2), "was": (9, 0)}),
@@ -297,9 +297,9 @@ def test_what_was_made_is_known_by_its_new_indexes_and_the_rest_as_it_was_seen()
     lo = {"lo": bridge}
     desired = Desired(
         netns={
-            HOST: Netns(links={"lan": bridge, "br0": bridge, "new": bridge}),
-            "web": Netns(links={**lo, "lan": bridge}),
-            "db": Netns(links={**lo, "lan": bridge}),
+            HOST: NetnsState(links={"lan": bridge, "br0": bridge, "new": bridge}),
+            "web": NetnsState(links={**lo, "lan": bridge}),
+            "db": NetnsState(links={**lo, "lan": bridge}),
         }
     )
     made = {HOST: Identity(MINE, {"new": (10, 3)}), "db": Identity(13, {"lan": (3, 10)})}

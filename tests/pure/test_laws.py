@@ -6,7 +6,7 @@ The same worlds are made on the real kernel in `tests/kernel/test_laws_kernel.py
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netloom.model.objects import HOST, NOTHING, Netns
+from netloom.model.objects import HOST, NOTHING, NetnsState
 from netloom.plan.diff import diff, teardown
 from netloom.plan.simulate import after
 from netloom.render.script import commands
@@ -63,7 +63,7 @@ def test_an_interrupted_plan_can_be_finished_undone_or_taken_down(
 
     assert made(second, somewhere).asked_by(second).netns == second.netns
     assert made(first, somewhere).asked_by(first).netns == first.netns
-    assert made(NOTHING, somewhere).asked_by(NOTHING).netns == {HOST: Netns()}
+    assert made(NOTHING, somewhere).asked_by(NOTHING).netns == {HOST: NetnsState()}
 
 
 @given(changes())
@@ -75,7 +75,7 @@ def test_a_teardown_leaves_an_empty_host(change: Change) -> None:
 
         left = after(teardown(snapshot), snapshot)
 
-        assert left.asked_by(NOTHING).netns == {HOST: Netns()}
+        assert left.asked_by(NOTHING).netns == {HOST: NetnsState()}
 
 
 @given(changes())

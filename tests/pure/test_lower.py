@@ -3,7 +3,7 @@
 import pytest
 
 from netloom.compile.etc_files import digest_of
-from netloom.compile.lower import SHARD, Around, Lowered, lower
+from netloom.compile.lower import SHARD, HostFacts, Lowered, lower
 from netloom.errors import TopologyError
 from netloom.language.parse import parse
 from netloom.model.facts import HostSubnet, Nic, Occupied
@@ -11,7 +11,7 @@ from netloom.model.names import short_name
 from netloom.model.objects import HOST, Addr, Bridge, Desired, File, Nexthop, Route
 
 
-def lowered(text: str, around: Around | None = None) -> Lowered:
+def lowered(text: str, around: HostFacts | None = None) -> Lowered:
     """Return what a file lowers to."""
     return lower(parse(text, name="lab").topology, around)
 
@@ -21,7 +21,7 @@ def desired(text: str) -> Desired:
     return lowered(text).desired
 
 
-def mistakes(text: str, around: Around | None = None) -> list[str]:
+def mistakes(text: str, around: HostFacts | None = None) -> list[str]:
     """Return what a file is refused for."""
     with pytest.raises(TopologyError) as refusal:
         lowered(text, around)
@@ -83,7 +83,7 @@ links: [[a:x 10.0.0.9/24 10.0.0.1/24 10.0.0.2/25 fd00::1/64 fd00::2/64, b:y]]
 
 def test_derived_subnets_avoid_given_ones_and_the_hosts() -> None:
     """What the host sees is left to it."""
-    around = Around(host=Occupied((HostSubnet("10.64.0.0/24", "eth0"),)))
+    around = HostFacts(host=Occupied((HostSubnet("10.64.0.0/24", "eth0"),)))
 
     held = lowered(
         """
@@ -168,7 +168,7 @@ def test_a_thousand_members_share_a_bridge_and_the_next_get_another() -> None:
     )
     small = lowered(text.replace("COUNT", str(SHARD)))
 
-    grown = lowered(text.replace("COUNT", str(SHARD + 100)), Around(held=small.held))
+    grown = lowered(text.replace("COUNT", str(SHARD + 100)), HostFacts(held=small.held))
 
     large = grown.desired.netns["lab.switch"]
     before = small.desired.netns["lab.switch"].links
@@ -297,7 +297,7 @@ networks: {one: , two: }
 namespaces: {a: {networks: [one, two]}, host: {networks: [two]}}
 """
     first = lowered(text).held
-    held = Around(held=first, host=Occupied((HostSubnet("10.64.0.0/15", "tun0"),)))
+    held = HostFacts(held=first, host=Occupied((HostSubnet("10.64.0.0/15", "tun0"),)))
 
     second = lowered(text, held).held.subnets
 
@@ -309,7 +309,7 @@ def test_a_name_that_is_taken_on_the_host_is_followed_by_the_lab_s() -> None:
     """It stays as long as the lab has it; one that the file speaks of is as it says."""
     text = "name: lab\nlinks: [[host, a], [host, a-name-of-a-namespace], [b, a]]\n"
     taken = dict.fromkeys(("a", "a.lab", "a-name-of-a-namespace", "b"), "")
-    around = Around(host=Occupied(links=taken))
+    around = HostFacts(host=Occupied(links=taken))
 
     first = lowered(text, around)
     host = first.desired.netns["host"].links
@@ -320,13 +320,13 @@ def test_a_name_that_is_taken_on_the_host_is_followed_by_the_lab_s() -> None:
     assert host.keys() == {"a.lab.2", short_name("a-name-of-a-namespace.lab")}
     assert [link.altnames for link in host.values()] == [(), ("a-name-of-a-namespace.lab",)]
     assert "b" in first.desired.netns["a"].links
-    assert lowered(text, Around(held=first.held)).desired == first.desired
+    assert lowered(text, HostFacts(held=first.held)).desired == first.desired
     assert all("a" in each.desired.netns["host"].links for each in spoken)
 
 
 def test_an_interface_of_another_lab_s_is_not_made_again() -> None:
     """Seen or only noted; nor is a card lent twice."""
-    around = Around(
+    around = HostFacts(
         host=Occupied(links={"eth7": "shop", "eth8": "shop"}), nics={"eth8": Nic(mac="02::1")}
     )
     lent = "networks: {lan: }\nnamespaces: {host: {interfaces: {eth8: {network: lan}}}}"
@@ -346,7 +346,7 @@ def test_a_mistake_of_a_group_is_told_once() -> None:
 
 def test_subnets_of_the_host_are_not_taken() -> None:
     """Where the host takes part it could not tell which way to go; elsewhere nobody minds."""
-    around = Around(host=Occupied((HostSubnet("10.0.0.0/24", "eth0"),)))
+    around = HostFacts(host=Occupied((HostSubnet("10.0.0.0/24", "eth0"),)))
     on_host = "links: [[host 10.0.0.1/24, a 10.0.0.2/24]]"
 
     assert mistakes(on_host, around) == [

@@ -4,12 +4,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from netloom.compile.expand import Fabric, expand
+from netloom.compile.expand import Expanded, expand
 from netloom.compile.host_part import published, takes_part
-from netloom.compile.lower import Around, lower
+from netloom.compile.lower import HostFacts, lower
 from netloom.errors import Problem, TopologyError
 from netloom.language.parse import parse
-from netloom.language.topology import Membership, Namespace, Network, Topology, Wire, WireEnd
+from netloom.language.topology import (
+    Membership,
+    NamespaceSpec,
+    NetworkSpec,
+    Topology,
+    WireEndSpec,
+    WireSpec,
+)
 from netloom.language.unparse import unparse
 from netloom.model.objects import HOST, NOTHING, Desired, Loopback, Veth
 from netloom.model.reservation import Reservation, reserved_by
@@ -20,7 +27,7 @@ from tests.pure.worlds import Change, bare, changes, made, worlds
 
 def segments(topology: Topology, desired: Desired) -> list[list[tuple[str, str]]]:
     """Return the addresses on each segment, with who has them."""
-    fabric: Fabric = expand(topology)
+    fabric: Expanded = expand(topology)
     return [
         [
             (str(port.end), addr.ip)
@@ -61,7 +68,7 @@ def test_what_is_held_is_kept(topology: Topology) -> None:
     """Lowering again with what was derived before changes nothing."""
     first = lower(topology)
 
-    assert lower(topology, Around(held=first.held)) == first
+    assert lower(topology, HostFacts(held=first.held)) == first
 
 
 @given(worlds(), st.integers(0, 5))
@@ -69,7 +76,7 @@ def test_a_line_added_anywhere_renumbers_nobody(topology: Topology, place: int) 
     """A namespace, a wire and a membership put in front of others take no address of theirs."""
     before = lower(topology)
 
-    after = lower(with_newcomers(topology, place), Around(held=before.held)).desired
+    after = lower(with_newcomers(topology, place), HostFacts(held=before.held)).desired
 
     for name, netns in before.desired.netns.items():
         for link_name, link in netns.links.items():
@@ -86,8 +93,8 @@ def with_newcomers(topology: Topology, place: int) -> Topology:
     }
     spaces = list((topology.namespaces or {}).items())
     at = place % (len(spaces) + 1)
-    spaces[at:at] = [("aaa", Namespace(networks=nets)), ("zzz", Namespace())]
-    wire = Wire(ends=(WireEnd(netns="aaa"), WireEnd(netns="zzz")))
+    spaces[at:at] = [("aaa", NamespaceSpec(networks=nets)), ("zzz", NamespaceSpec())]
+    wire = WireSpec(ends=(WireEndSpec(netns="aaa"), WireEndSpec(netns="zzz")))
     at = place % (len(topology.links) + 1)
     links = (*topology.links[:at], wire, *topology.links[at:])
     return replace(topology, networks=plain, namespaces=dict(spaces), links=links)
@@ -105,7 +112,7 @@ def test_names_fit_the_kernel(topology: Topology) -> None:
 @given(worlds())
 def test_wires_have_two_ends_and_every_mac_is_its_own(topology: Topology) -> None:
     """Each end names the other, and no two of a lab are told apart by their place alone."""
-    desired = lower(topology, Around(salt="boot")).desired
+    desired = lower(topology, HostFacts(salt="boot")).desired
     links = {
         (name, link_name): link
         for name, netns in desired.netns.items()
@@ -188,10 +195,10 @@ def test_any_words_are_a_route_or_a_mistake(words: list[str], rule: list[str]) -
     """The words of iproute2 in any order are understood or refused, never half understood."""
     member = {"lan": Membership()}
     spaces = {
-        "a": Namespace(networks=member, routes=(" ".join(words),), rules=(" ".join(rule),)),
-        "b": Namespace(networks=member),
+        "a": NamespaceSpec(networks=member, routes=(" ".join(words),), rules=(" ".join(rule),)),
+        "b": NamespaceSpec(networks=member),
     }
-    lan = {"lan": Network(subnets=("10.1.0.0/24",))}
+    lan = {"lan": NetworkSpec(subnets=("10.1.0.0/24",))}
 
     desired, problems = outcome(unparse(Topology(networks=lan, namespaces=spaces)))
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from netloom.compile.lower import Around, lower
+from netloom.compile.lower import HostFacts, lower
 from netloom.errors import TopologyError
 from netloom.language.parse import Source, parse
-from netloom.model.facts import Exit, HostSubnet, Joined, Nic, Occupied, Outside, Taken
-from netloom.model.lab_state import Snapshot
+from netloom.model.facts import Exit, HostSubnet, Joined, Nic, Occupied, Taken, UplinkFacts
+from netloom.model.lab_state import LabState
 from netloom.plan.diff import diff
 from netloom.render.script import script
 
@@ -23,11 +23,11 @@ HERE = Path(__file__).parent / "lowered"
 FILES = sorted((*HERE.glob("*.yaml"), *(HERE.parents[2] / "examples").glob("*.yaml")))
 
 LINKS = ("lo", "eth0", "wlan0.7", "docker0", "virbr0", "shop")
-AROUND = Around(
+AROUND = HostFacts(
     host=Occupied((HostSubnet("10.64.0.0/24", "eth0"),), dict.fromkeys(LINKS)),
     hostname="house",
     folder="/srv",
-    outside=Outside(
+    outside=UplinkFacts(
         links=dict.fromkeys(LINKS, ""),
         of_labs=frozenset({"shop"}),
         bridges=frozenset({"docker0", "virbr0", "br-nat"}),
@@ -61,7 +61,7 @@ def _made(source: Source) -> Iterator[str]:
         lowered = lower(source.topology, AROUND)
     except TopologyError as error:
         raise source.error(error.problems) from None
-    yield script(diff(lowered.desired, Snapshot()), lowered.desired.folders)
+    yield script(diff(lowered.desired, LabState()), lowered.desired.folders)
     yield from (f"# note: {note}" for note in lowered.notes)
     yield from (f"# passes: {through}" for through in lowered.through)
 

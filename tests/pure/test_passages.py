@@ -5,51 +5,53 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netloom.model.firewall import (
-    Across,
-    Flow,
+    BridgeNeed,
+    FirewallChain,
+    FirewallException,
+    FirewallRule,
+    FirewallState,
+    FirewallTable,
+    ForwardNeed,
     Match,
-    Noted,
-    Passage,
     Published,
-    Through,
+    Traffic,
+    UfwRule,
     Verdict,
-    WallChain,
-    WallRule,
-    Walls,
-    WallTable,
     comment_of,
 )
 from netloom.plan.exception_commands import closing, opening, program
 from netloom.plan.firewall_exceptions import flows, missing, passages, place, standing, there
 from netloom.plan.verdicts import DOCKER_USER, dropped, probes
 
-LAB = Through("red", "lan", "eth0", ("10.100.0.0/24",), (Published("10.100.0.2", "tcp", 80),))
+LAB = ForwardNeed("red", "lan", "eth0", ("10.100.0.0/24",), (Published("10.100.0.2", "tcp", 80),))
 BOTH = msgspec.structs.replace(LAB, subnets=("10.100.0.0/24", "fd00::/64"))
 MARK = "netloom:red"
 
-DROP = WallRule("drop")
-OUT = Flow(4, iif="lan", oif="eth0", src="10.100.0.0/24")
-BACK = Flow(4, iif="eth0", oif="lan", dst="10.100.0.0/24", established=True)
-IN = Flow(4, iif="eth0", oif="lan", dst="10.100.0.2/32", proto="tcp", port=80)
+DROP = FirewallRule("drop")
+OUT = Traffic(4, iif="lan", oif="eth0", src="10.100.0.0/24")
+BACK = Traffic(4, iif="eth0", oif="lan", dst="10.100.0.0/24", established=True)
+IN = Traffic(4, iif="eth0", oif="lan", dst="10.100.0.2/32", proto="tcp", port=80)
 ROUND = msgspec.structs.replace(IN, iif="lan")
 ROUND_BACK = msgspec.structs.replace(BACK, iif="lan")
 ALL = [OUT, BACK, IN, ROUND, ROUND_BACK]
 
 
-def rule(verdict: Verdict, target: str = "", *, clear: bool = True, **said: str) -> WallRule:
+def rule(verdict: Verdict, target: str = "", *, clear: bool = True, **said: str) -> FirewallRule:
     """Return a rule with conditions by their names; several values stand between commas."""
     matches = tuple(Match(key, tuple(text.split(","))) for key, text in said.items())
-    return WallRule(verdict, target, matches, clear)
+    return FirewallRule(verdict, target, matches, clear)
 
 
-def forward(*rules: WallRule, policy: Verdict = "accept", **chains: WallChain) -> Walls:
+def forward(
+    *rules: FirewallRule, policy: Verdict = "accept", **chains: FirewallChain
+) -> FirewallState:
     """Return walls that are one chain FORWARD of iptables, and the chains that it calls."""
-    base = WallChain(rules, "forward", 0, policy)
+    base = FirewallChain(rules, "forward", 0, policy)
     named = {name.replace("_", "-"): chain for name, chain in chains.items()}
-    return Walls((WallTable("iptables-nft", 4, "filter", {"FORWARD": base, **named}),))
+    return FirewallState((FirewallTable("iptables-nft", 4, "filter", {"FORWARD": base, **named}),))
 
 
-def opened(walls: Walls) -> list[Flow]:
+def opened(walls: FirewallState) -> list[Traffic]:
     """Return the flows that are to be opened."""
     return [passage.flow for passage in passages(walls, LAB)]
 
@@ -78,35 +80,35 @@ def _matches(draw: st.DrawFn) -> Match:
     return Match(key, tuple(values), draw(st.booleans()))
 
 
-def _rules(targets: tuple[str, ...]) -> st.SearchStrategy[WallRule]:
+def _rules(targets: tuple[str, ...]) -> st.SearchStrategy[FirewallRule]:
     plain: list[Verdict] = ["accept", "drop", "return", ""]
     jumps: list[Verdict] = ["jump", "goto"]
     matches = st.lists(_matches(), max_size=2).map(tuple)
-    one = st.builds(WallRule, st.sampled_from(plain), matches=matches, clear=st.booleans())
+    one = st.builds(FirewallRule, st.sampled_from(plain), matches=matches, clear=st.booleans())
     if not targets:
         return one
-    other = st.builds(WallRule, st.sampled_from(jumps), st.sampled_from(targets), matches)
+    other = st.builds(FirewallRule, st.sampled_from(jumps), st.sampled_from(targets), matches)
     return one | other
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> Walls:
+def worlds(draw: st.DrawFn) -> FirewallState:
     """Draw walls of a few tables, whose chains call those that come after them."""
     tables = []
     for name in draw(st.sampled_from((("filter",), ("filter", "mangle")))):
         chains = {
-            each: WallChain(tuple(draw(st.lists(_rules(CHAINS[at + 1 :]), max_size=4))))
+            each: FirewallChain(tuple(draw(st.lists(_rules(CHAINS[at + 1 :]), max_size=4))))
             for at, each in enumerate(CHAINS)
         }
         for hook in ("forward", "input", "output"):
             rules = tuple(draw(st.lists(_rules(CHAINS), max_size=4)))
             policy: Verdict = draw(st.sampled_from(("accept", "drop")))
-            chains[hook.upper()] = WallChain(rules, hook, 0, policy)
-        tables.append(WallTable("iptables-nft", 4, name, chains))
-    return Walls(tuple(tables))
+            chains[hook.upper()] = FirewallChain(rules, hook, 0, policy)
+        tables.append(FirewallTable("iptables-nft", 4, name, chains))
+    return FirewallState(tuple(tables))
 
 
-def put(walls: Walls, passage: Passage) -> Walls:
+def put(walls: FirewallState, passage: FirewallException) -> FirewallState:
     """Return the walls with an exception in its place, as its tool would put it."""
     at = place(walls, passage)
     assert at is not None
@@ -121,7 +123,7 @@ def put(walls: Walls, passage: Passage) -> Walls:
     }
     said = ((key, tuple(text.split(","))) for key, text in conditions.items() if text)
     matches = tuple(Match(key, values) for key, values in said)
-    new = WallRule("accept", matches=matches, comment=passage.comment)
+    new = FirewallRule("accept", matches=matches, comment=passage.comment)
     tables = []
     for table in walls.tables:
         chains = dict(table.chains)
@@ -135,7 +137,7 @@ def put(walls: Walls, passage: Passage) -> Walls:
 
 
 @given(worlds())
-def test_what_is_opened_lets_all_pass_that_was_dropped(walls: Walls) -> None:
+def test_what_is_opened_lets_all_pass_that_was_dropped(walls: FirewallState) -> None:
     """With all exceptions in place nothing that must pass certainly ends in any chain."""
     for passage in passages(walls, LAB):
         walls = put(walls, passage)
@@ -152,7 +154,7 @@ def test_what_is_opened_lets_all_pass_that_was_dropped(walls: Walls) -> None:
 
 
 @given(worlds())
-def test_what_is_needed_does_not_depend_on_what_is_open(walls: Walls) -> None:
+def test_what_is_needed_does_not_depend_on_what_is_open(walls: FirewallState) -> None:
     """Exceptions are looked through, so converged walls ask for the same, and nothing is missing.
 
     Each is told as open, and found by what removes it.
@@ -169,13 +171,13 @@ def test_what_is_needed_does_not_depend_on_what_is_open(walls: Walls) -> None:
 
 
 @given(worlds())
-def test_an_exception_is_its_own_json(walls: Walls) -> None:
+def test_an_exception_is_its_own_json(walls: FirewallState) -> None:
     """Exceptions are values: hashable, ordered, and as JSON what they were."""
     needed = passages(walls, LAB)
 
     text = msgspec.json.encode(needed)
 
-    assert msgspec.json.decode(text, type=tuple[Passage, ...]) == needed
+    assert msgspec.json.decode(text, type=tuple[FirewallException, ...]) == needed
     assert len({*needed}) == len(sorted(needed)) == len(needed)
 
 
@@ -184,7 +186,7 @@ def test_an_exception_is_its_own_json(walls: Walls) -> None:
 
 def test_nothing_is_opened_where_nothing_drops() -> None:
     """A chain that accepts, or drops what is not ours, needs no exception."""
-    assert passages(Walls(), LAB) == ()
+    assert passages(FirewallState(), LAB) == ()
     assert opened(forward()) == []
     assert opened(forward(rule("drop", oif="virbr0"), rule("drop", state="invalid"))) == []
     assert opened(forward(rule("accept"), policy="drop")) == []
@@ -225,7 +227,7 @@ def test_an_exception_stands_behind_what_is_dropped_on_purpose() -> None:
 
 def test_a_drop_in_a_called_chain_is_opened_there() -> None:
     """Jumps are followed; the exception stands in the chain that drops."""
-    walls = forward(rule("jump", "REST"), REST=WallChain((rule("return", iif="wg0"), DROP)))
+    walls = forward(rule("jump", "REST"), REST=FirewallChain((rule("return", iif="wg0"), DROP)))
 
     assert {passage.chain for passage in passages(walls, LAB)} == {"REST"}
 
@@ -236,8 +238,8 @@ def test_docker_has_a_chain_for_exceptions() -> None:
         rule("jump", DOCKER_USER),
         rule("jump", "DOCKER-FORWARD"),
         policy="drop",
-        DOCKER_USER=WallChain((rule("drop", src="192.0.2.66/32"), rule("return"))),
-        DOCKER_FORWARD=WallChain((rule("accept", iif="docker0"),)),
+        DOCKER_USER=FirewallChain((rule("drop", src="192.0.2.66/32"), rule("return"))),
+        DOCKER_FORWARD=FirewallChain((rule("accept", iif="docker0"),)),
     )
     needed = passages(walls, LAB)
 
@@ -247,13 +249,13 @@ def test_docker_has_a_chain_for_exceptions() -> None:
 
 def test_each_base_chain_that_drops_gets_its_own() -> None:
     """Base chains of one hook are all traversed, whatever their priorities and their tools."""
-    chain = WallChain((), "forward", 0, "drop")
-    walls = Walls(
+    chain = FirewallChain((), "forward", 0, "drop")
+    walls = FirewallState(
         (
-            WallTable("iptables-legacy", 4, "filter", {"FORWARD": chain}),
-            WallTable("nft", 0, "inet filter", {"forward": chain}),
-            WallTable("nft", 6, "ip6 filter", {"forward": chain}),
-            WallTable("nft", 0, "inet netloom-red", {"guard": chain}),
+            FirewallTable("iptables-legacy", 4, "filter", {"FORWARD": chain}),
+            FirewallTable("nft", 0, "inet filter", {"forward": chain}),
+            FirewallTable("nft", 6, "ip6 filter", {"forward": chain}),
+            FirewallTable("nft", 0, "inet netloom-red", {"guard": chain}),
         )
     )
 
@@ -269,23 +271,23 @@ def test_each_base_chain_that_drops_gets_its_own() -> None:
 
 def test_members_may_ask_the_host_for_names_and_neighbours() -> None:
     """The host's own chains get replies, ICMP and its services, and let the host answer."""
-    chain = WallChain((), "input", 0, "drop")
-    walls = Walls((WallTable("nft", 0, "inet filter", {"input": chain}),))
+    chain = FirewallChain((), "input", 0, "drop")
+    walls = FirewallState((FirewallTable("nft", 0, "inet filter", {"input": chain}),))
 
     found = [p.flow for p in passages(walls, BOTH) if p.flow.family == 6]
 
     assert found == [
-        Flow(6, iif="lan", src="fd00::/64", established=True),
-        Flow(6, iif="lan", proto="ipv6-icmp"),
-        Flow(6, iif="lan", src="fd00::/64", proto="udp", port=53),
-        Flow(6, iif="lan", src="fd00::/64", proto="tcp", port=53),
+        Traffic(6, iif="lan", src="fd00::/64", established=True),
+        Traffic(6, iif="lan", proto="ipv6-icmp"),
+        Traffic(6, iif="lan", src="fd00::/64", proto="udp", port=53),
+        Traffic(6, iif="lan", src="fd00::/64", proto="tcp", port=53),
     ]
 
 
 def test_two_networks_of_a_lab_share_what_they_both_need() -> None:
     """One interface and two ways out: what the host itself lets in is one set of exceptions."""
-    chain = WallChain((), "input", 0, "drop")
-    walls = Walls((WallTable("nft", 4, "ip filter", {"input": chain}),))
+    chain = FirewallChain((), "input", 0, "drop")
+    walls = FirewallState((FirewallTable("nft", 4, "ip filter", {"input": chain}),))
 
     other = msgspec.structs.replace(LAB, uplink="eth1")
 
@@ -312,12 +314,12 @@ def test_why_an_exception_is_there_is_told_in_a_few_words() -> None:
         OUT: "lan to eth0",
         BACK: "replies, eth0 to lan",
         IN: "tcp 80, eth0 to lan",
-        Flow(4, iif="lan", proto="udp", port=53): "udp 53, lan to the host",
-        Flow(6, oif="lan", proto="ipv6-icmp"): "ipv6-icmp, the host to lan",
+        Traffic(4, iif="lan", proto="udp", port=53): "udp 53, lan to the host",
+        Traffic(6, oif="lan", proto="ipv6-icmp"): "ipv6-icmp, the host to lan",
     }
 
-    assert {flow: Passage("ufw", "", "", flow, MARK).dropped for flow in told} == told
-    zone = Passage("firewall-cmd", "", "trusted", Flow(0, iif="lan"), MARK)
+    assert {flow: FirewallException("ufw", "", "", flow, MARK).dropped for flow in told} == told
+    zone = FirewallException("firewall-cmd", "", "trusted", Traffic(0, iif="lan"), MARK)
     assert zone.dropped == "what comes from lan"
 
 
@@ -326,11 +328,15 @@ def test_commands_are_what_a_person_would_type() -> None:
     said = {
         tool: (opening(passage), closing(passage))
         for tool, passage in {
-            "iptables": Passage("iptables-legacy", "filter", "FORWARD", BACK, MARK),
-            "nft": Passage("nft", "inet filter", "forward", IN, MARK),
-            "ufw": Passage("ufw", "", "", IN, MARK),
-            "host": Passage("ufw", "", "", Flow(4, iif="lan", proto="udp", port=53), MARK),
-            "firewalld": Passage("firewall-cmd", "", "trusted", Flow(0, iif="lan"), MARK),
+            "iptables": FirewallException("iptables-legacy", "filter", "FORWARD", BACK, MARK),
+            "nft": FirewallException("nft", "inet filter", "forward", IN, MARK),
+            "ufw": FirewallException("ufw", "", "", IN, MARK),
+            "host": FirewallException(
+                "ufw", "", "", Traffic(4, iif="lan", proto="udp", port=53), MARK
+            ),
+            "firewalld": FirewallException(
+                "firewall-cmd", "", "trusted", Traffic(0, iif="lan"), MARK
+            ),
         }.items()
     }
 
@@ -346,7 +352,7 @@ def test_commands_are_what_a_person_would_type() -> None:
     }
     assert " ".join(said["iptables"][1]).startswith("iptables-legacy -w -t filter -D FORWARD -i ")
     assert " ".join(said["ufw"][1]).startswith("ufw route delete allow in on eth0 out on lan")
-    assert program(Passage("nft", "ip a", "b", OUT, MARK)) == "nft"
+    assert program(FirewallException("nft", "ip a", "b", OUT, MARK)) == "nft"
 
 
 def test_comments_of_long_names_are_short_and_differ() -> None:
@@ -363,24 +369,27 @@ def test_comments_of_long_names_are_short_and_differ() -> None:
 
 def test_what_crosses_a_bridge_is_opened_where_a_firewall_sees_it() -> None:
     """All of it on the lab's own, the lab's addresses on somebody's, nothing where none sees it."""
-    own, guest = Across("red", "br7"), Across("red", "br0", ("10.1.0.7", "fd00::7"))
+    own, guest = BridgeNeed("red", "br7"), BridgeNeed("red", "br0", ("10.1.0.7", "fd00::7"))
     walls = forward(policy="drop")
     seen = msgspec.structs.replace(walls, bridged=frozenset({4}))
     assert passages(walls, own) == ()
-    assert [each.flow for each in passages(seen, own)] == [Flow(4, iif="br7", oif="br7")]
+    assert [each.flow for each in passages(seen, own)] == [Traffic(4, iif="br7", oif="br7")]
     assert [each.flow for each in passages(seen, guest)] == [
-        Flow(4, iif="br0", oif="br0", src="10.1.0.7/32"),
-        Flow(4, iif="br0", oif="br0", dst="10.1.0.7/32"),
+        Traffic(4, iif="br0", oif="br0", src="10.1.0.7/32"),
+        Traffic(4, iif="br0", oif="br0", dst="10.1.0.7/32"),
     ]
 
 
 def test_ufw_opens_both_families_where_no_address_tells_one() -> None:
     """Asked for once, and known again by either of the two rules that ufw makes of it."""
-    chains = {"ufw-before-forward": WallChain(), "FORWARD": WallChain((), "forward", 0, "drop")}
-    table = WallTable("iptables-nft", 4, "filter", chains)
-    shut = Walls((table,), bridged=frozenset({4}))
-    (wanted,) = passages(shut, Across("red", "br7"))
-    assert wanted.flow == Flow(0, iif="br7", oif="br7")
-    noted = tuple(Noted(MARK, Flow(n, iif="br7", oif="br7")) for n in (4, 6))
+    chains = {
+        "ufw-before-forward": FirewallChain(),
+        "FORWARD": FirewallChain((), "forward", 0, "drop"),
+    }
+    table = FirewallTable("iptables-nft", 4, "filter", chains)
+    shut = FirewallState((table,), bridged=frozenset({4}))
+    (wanted,) = passages(shut, BridgeNeed("red", "br7"))
+    assert wanted.flow == Traffic(0, iif="br7", oif="br7")
+    noted = tuple(UfwRule(MARK, Traffic(n, iif="br7", oif="br7")) for n in (4, 6))
     found = there(msgspec.structs.replace(shut, ufw=noted), "red")
     assert found == (wanted,)

@@ -7,7 +7,7 @@ import pytest
 
 from netloom.compile.lower import lower
 from netloom.language.parse import parse
-from netloom.model.firewall import Flow, Passage
+from netloom.model.firewall import FirewallException, Traffic
 from netloom.model.objects import (
     Addr,
     Borrowed,
@@ -33,11 +33,11 @@ FAR = Link(Veth(A), mac="02:00:00:00:00:02", mtu=1500)
 BRIDGE = Link(Bridge(stp=True), mac="02:00:00:00:00:03", mtu=1500)
 HOPS = (Nexthop("eth0", "10.0.0.9"), Nexthop("eth1", "10.0.1.9", weight=2))
 ROUTE = Route("0.0.0.0/0", HOPS, table=100, metric=5, src="10.0.0.1", mtu=1300)
-PASSAGE = Passage(
+PASSAGE = FirewallException(
     tool="iptables-nft",
     table="filter",
     chain="DOCKER-USER",
-    flow=Flow(family=4, iif="lan", oif="eth0"),
+    flow=Traffic(family=4, iif="lan", oif="eth0"),
     comment="netloom:shop",
 )
 DIRECT = Route("10.9.0.0/16", (Nexthop("eth0"),))
@@ -206,10 +206,10 @@ SAID: dict[str, tuple[steps.Step, list[str]]] = {
         [": net.ipv4.ip_forward is left as it is, others may rely on it"],
     ),
     cmd("+ exception host docker:", OPENED, " # else it drops lan to eth0"): (
-        steps.PassageAdd("host", PASSAGE, tuple(OPENED.split())),
+        steps.ExceptionAdd("host", PASSAGE, tuple(OPENED.split())),
         [OPENED],
     ),
-    cmd("- exception host docker:", CLOSED): (steps.PassageDel("host", PASSAGE), [CLOSED]),
+    cmd("- exception host docker:", CLOSED): (steps.ExceptionDel("host", PASSAGE), [CLOSED]),
     "+ run a nginx: nginx -g 'daemon off;'": (
         steps.RunStart(
             "a",

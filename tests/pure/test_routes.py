@@ -11,7 +11,7 @@ from netloom.compile.lower import lower
 from netloom.compile.route_words import parse_routes, parse_rule
 from netloom.language.parse import parse
 from netloom.language.topology import POOL, Topology
-from netloom.model.facts import Held
+from netloom.model.facts import Allocations
 from netloom.model.objects import Nexthop, Route, Rule
 from netloom.render.text import route_words, rule_words
 from tests.pure.worlds import RULES, worlds
@@ -29,7 +29,7 @@ links: [[a 10.9.0.1/24, b 10.9.0.2/24]]
 def naming_of(topology: Topology) -> Naming:
     """Return a lab with its addresses."""
     fabric = expand(topology)
-    allocate(fabric, POOL, Held(), ())
+    allocate(fabric, POOL, Allocations(), ())
     return Naming(fabric)
 
 

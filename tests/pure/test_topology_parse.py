@@ -5,13 +5,13 @@ import pytest
 from netloom.errors import Problem, TopologyError
 from netloom.language.parse import Source, parse
 from netloom.language.topology import (
-    Interface,
+    InterfaceSpec,
     Membership,
-    Namespace,
-    Network,
+    NamespaceSpec,
+    NetworkSpec,
     Topology,
-    Wire,
-    WireEnd,
+    WireEndSpec,
+    WireSpec,
 )
 
 
@@ -37,14 +37,14 @@ def line(problem: Problem) -> str:
 @pytest.mark.parametrize("nothing", ["", "~", "null", "{}"])
 def test_nothing_means_the_defaults(nothing: str) -> None:
     """S1: `lan:`, `lan: ~` and `lan: {}` are the same."""
-    assert topology(f"networks:\n  lan: {nothing}\n").networks == {"lan": Network()}
+    assert topology(f"networks:\n  lan: {nothing}\n").networks == {"lan": NetworkSpec()}
     assert topology(f"name: x\nlinks: {nothing.strip('{}')}\n") == Topology(name="x")
 
 
 @pytest.mark.parametrize("spelling", ["[red, blue]", "{red: , blue: ~}", "{red: {}, blue: {}}"])
 def test_a_list_of_names_is_a_map_of_them_to_nothing(spelling: str) -> None:
     """S2: `[red, blue]`."""
-    both = {"red": Namespace(), "blue": Namespace()}
+    both = {"red": NamespaceSpec(), "blue": NamespaceSpec()}
 
     assert topology(f"namespaces: {spelling}").namespaces == both
 
@@ -53,7 +53,7 @@ def test_one_item_may_stand_alone() -> None:
     """S3: `routes: default via r1`, `networks: lan`, `hosts: {vm: 10.0.0.1}`."""
     read = topology("namespaces: {a: {routes: default  via r1, networks: lan}}\nhosts: {vm: '::1'}")
 
-    a = Namespace(routes=("default via r1",), networks={"lan": Membership()})
+    a = NamespaceSpec(routes=("default via r1",), networks={"lan": Membership()})
     assert read.namespaces == {"a": a}
     assert read.hosts == {"vm": ("::1",)}
 
@@ -66,9 +66,9 @@ def test_text_is_the_first_key() -> None:
     )
 
     assert read.networks == {
-        "lan": Network(subnets=("10.0.0.0/24",)),
-        "dmz": Network(subnets=("10.1.0.0/24", "fd00::/64")),
-        "l2": Network(subnets=()),
+        "lan": NetworkSpec(subnets=("10.0.0.0/24",)),
+        "dmz": NetworkSpec(subnets=("10.1.0.0/24", "fd00::/64")),
+        "l2": NetworkSpec(subnets=()),
     }
     assert read.namespaces is not None
     assert read.namespaces["a"].networks == {
@@ -87,10 +87,10 @@ def test_text_is_the_first_key() -> None:
 )
 def test_a_link_has_three_spellings(link: str) -> None:
     """`[A, B]`, `[A, B, {…}]`, and a mapping with `ends`; one link may stand alone."""
-    wire = Wire(
+    wire = WireSpec(
         ends=(
-            WireEnd(netns="red", interface="up"),
-            WireEnd(netns="blue", addresses=("10.0.0.2/24",)),
+            WireEndSpec(netns="red", interface="up"),
+            WireEndSpec(netns="blue", addresses=("10.0.0.2/24",)),
         ),
         mtu=1400,
         subnets=(),
@@ -98,7 +98,7 @@ def test_a_link_has_three_spellings(link: str) -> None:
 
     assert topology(f"links: [{link}]").links == (wire,)
     assert topology("links: [[a, b]]").links == (
-        Wire(ends=(WireEnd(netns="a"), WireEnd(netns="b"))),
+        WireSpec(ends=(WireEndSpec(netns="a"), WireEndSpec(netns="b"))),
     )
     for alone in ("{ends: [a, b]}", "[a, b]", "[a, b, {}]"):
         assert topology(f"links: {alone}") == topology("links: [[a, b]]")
@@ -122,7 +122,7 @@ def test_values_are_canonical() -> None:
     )
 
     assert read.namespaces is not None
-    e = Interface(addresses=("fd00::1/64",), mac="02:aa:00:00:00:01")
+    e = InterfaceSpec(addresses=("fd00::1/64",), mac="02:aa:00:00:00:01")
     assert read.namespaces["a"].interfaces == {"e": e}
 
 
@@ -133,8 +133,8 @@ def test_anchors_merge_keys_and_extensions_work() -> None:
         "namespaces:\n  a: *site\n  b: {<<: *site, forwarding: yes}\n"
     )
 
-    a = Namespace(routes=("default via pe",), forwarding=False)
-    b = Namespace(routes=("default via pe",), forwarding=True)
+    a = NamespaceSpec(routes=("default via pe",), forwarding=False)
+    b = NamespaceSpec(routes=("default via pe",), forwarding=True)
     assert read.namespaces == {"a": a, "b": b}
 
 

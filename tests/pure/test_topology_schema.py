@@ -11,7 +11,7 @@ from netloom.errors import TopologyError
 from netloom.language.keys import TOPOLOGY
 from netloom.language.parse import parse
 from netloom.language.schema import json_schema
-from netloom.language.schema_types import Many, Named, Record, Shape
+from netloom.language.schema_types import Many, Mapped, Named, Shape
 from netloom.language.topology import Topology
 from netloom.language.unparse import unparse
 from tests.pure.topologies import topologies
@@ -25,7 +25,7 @@ def passes(text: str) -> bool:
     return bool(VALIDATOR.is_valid(yaml.safe_load(text)))
 
 
-def records(shape: Shape) -> Iterator[Record]:
+def records(shape: Shape) -> Iterator[Mapped]:
     """Return every record below a shape."""
     match shape:
         case Many():
@@ -34,7 +34,7 @@ def records(shape: Shape) -> Iterator[Record]:
             yield from records(shape.value)
             for special in shape.special.values():
                 yield from records(special)
-        case Record():
+        case Mapped():
             yield shape
             for key in shape.keys.values():
                 yield from records(key.shape)

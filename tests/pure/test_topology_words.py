@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netloom.language import scalars
-from netloom.language.topology import Flow, WireEnd
+from netloom.language.topology import Flow, WireEndSpec
 from netloom.model.objects import End
 from tests.pure.topologies import NETNS_NAMES, flows, wire_ends
 
@@ -28,7 +28,7 @@ PIECES = st.sampled_from(
 
 
 @given(wire_ends(NETNS_NAMES))
-def test_an_end_is_read_as_it_was_written(end: WireEnd) -> None:
+def test_an_end_is_read_as_it_was_written(end: WireEndSpec) -> None:
     """`end` is the inverse of `end_text`."""
     assert scalars.end(scalars.end_text(end)) == end
 
@@ -54,8 +54,8 @@ def test_a_word_is_read_or_refused(read: Callable[[str], object], text: str) -> 
 
 def test_an_end_says_who_which_interface_and_which_addresses() -> None:
     """`NS[:IF] [ADDRESS/LEN …]`, addresses in canonical form."""
-    assert scalars.end("red") == WireEnd(netns="red")
-    assert scalars.end(" red:eth0  10.0.0.1/24 FD00:0::1/64 ") == WireEnd(
+    assert scalars.end("red") == WireEndSpec(netns="red")
+    assert scalars.end(" red:eth0  10.0.0.1/24 FD00:0::1/64 ") == WireEndSpec(
         netns="red", interface="eth0", addresses=("10.0.0.1/24", "fd00::1/64")
     )
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from netloom.engine.report import Report
 from netloom.engine.state import TABLE, Back, Goal, State, Verb, known
 from netloom.errors import Refused, TopologyError, Unavailable
-from netloom.model.objects import Netns
+from netloom.model.objects import NetnsState
 from netloom.testing import Died, FakeMachine
 
 PAIR = "links: [[red 10.0.0.1/24, blue 10.0.0.2/24]]\n"
@@ -29,7 +29,7 @@ CELLS = sorted(TABLE, key=lambda cell: (cell[0].value, cell[1]))
 STRIDE = 1 if os.environ.get("NETLOOM_WALK") == "whole" else 4
 """How far apart the steps are at which something happens: else the shelf would take a minute."""
 
-World = Mapping[str, Netns]
+World = Mapping[str, NetnsState]
 
 
 class Before(NamedTuple):
@@ -197,7 +197,9 @@ def test_a_death_at_any_step_is_a_state_of_the_table(state: State, verb: Verb, t
             goal = led_to(row.goal, Before(before.there, {}))
             if row.goal is Goal.RECORD:
                 assert machine.verify() == ()
-                assert set(machine.netns()) == {n for n, one in record.items() if one != Netns()}
+                assert set(machine.netns()) == {
+                    n for n, one in record.items() if one != NetnsState()
+                }
             else:
                 assert machine.netns() == goal
         assert machine.netns("other") == other

@@ -2,12 +2,12 @@
 
 import pytest
 
-from netloom.compile.lower import Around, lower
+from netloom.compile.lower import HostFacts, lower
 from netloom.compile.uplink import moved
 from netloom.errors import TopologyError
 from netloom.language.parse import parse
-from netloom.model.facts import Exit, Held, Outside
-from netloom.model.objects import HOST, Netns
+from netloom.model.facts import Allocations, Exit, UplinkFacts
+from netloom.model.objects import HOST, NetnsState
 
 SHOP = """\
 name: shop
@@ -17,13 +17,15 @@ namespaces: {web: {networks: [lan], publish: "8080:80"}}
 """
 EXITS = (Exit("eth0", 4), Exit("eth0", 6))
 LINKS = dict.fromkeys(("lo", "eth0", "docker0", "floor"))
-HOME = Outside(links=LINKS, of_labs=frozenset({"floor"}), exits=EXITS)
+HOME = UplinkFacts(links=LINKS, of_labs=frozenset({"floor"}), exits=EXITS)
 """A host with a card, Docker's bridge, and another lab's network."""
 
 
-def asked(outside: Outside, text: str = SHOP, held: Held | None = None) -> tuple[Netns, str]:
+def asked(
+    outside: UplinkFacts, text: str = SHOP, held: Allocations | None = None
+) -> tuple[NetnsState, str]:
     """Return what is desired of the host, and its rules."""
-    around = Around(outside=outside, held=held or Held())
+    around = HostFacts(outside=outside, held=held or Allocations())
     desired = lower(parse(text).topology, around).desired
     return desired.netns[HOST], "".join(desired.texts.values())
 
@@ -47,29 +49,29 @@ def test_what_did_not_forward_stays_closed() -> None:
 
 def test_what_forwards_for_docker_is_not_closed() -> None:
     """A host with Docker forwards IPv4 and no IPv6: only that stays closed."""
-    _, rules = asked(Outside(LINKS, exits=EXITS, forwards=frozenset({"eth0", "docker0"})))
+    _, rules = asked(UplinkFacts(LINKS, exits=EXITS, forwards=frozenset({"eth0", "docker0"})))
     assert [line.split()[2] for line in closed(rules)] == ["ipv6"]
 
 
 def test_what_is_closed_is_remembered() -> None:
     """Interfaces that come later are somebody's wish: the rules do not change under a lab."""
     topology = parse(SHOP).topology
-    first = lower(topology, Around(outside=HOME))
-    later = Outside({**LINKS, "docker1": None}, of_labs=HOME.of_labs, exits=EXITS)
-    again = lower(topology, Around(outside=later, held=first.held))
+    first = lower(topology, HostFacts(outside=HOME))
+    later = UplinkFacts({**LINKS, "docker1": None}, of_labs=HOME.of_labs, exits=EXITS)
+    again = lower(topology, HostFacts(outside=later, held=first.held))
     assert again.desired == first.desired
 
 
 def test_ipv6_is_left_alone_where_no_default_route_leads_out() -> None:
     """No claim, no default route, no rule for packets from elsewhere."""
-    host, rules = asked(Outside(LINKS, exits=EXITS[:1], learners=frozenset({"eth0"})))
+    host, rules = asked(UplinkFacts(LINKS, exits=EXITS[:1], learners=frozenset({"eth0"})))
     assert host.claims == {"net.ipv4.conf.eth0.forwarding": "1"}
     assert "ip6 to [fd00:100::2]:80" not in rules.partition("chain publish-here")[0]
 
 
 def test_who_learns_from_advertisements_goes_on_learning() -> None:
     """A host that forwards ignores them, unless it is told otherwise before."""
-    host, _ = asked(Outside(LINKS, exits=EXITS, learners=frozenset({"eth0", "wlan0.7"})))
+    host, _ = asked(UplinkFacts(LINKS, exits=EXITS, learners=frozenset({"eth0", "wlan0.7"})))
     assert host.claims == {
         "net.ipv4.conf.eth0.forwarding": "1",
         "net.ipv6.conf.all.forwarding": "1",
@@ -87,13 +89,13 @@ def test_a_member_cannot_give_the_host_a_route() -> None:
 def test_a_lab_without_a_way_out_asks_nothing_of_the_host() -> None:
     """Neither rules nor settings."""
     text = SHOP.replace(", uplink: nat", "").replace(', publish: "8080:80"', "")
-    assert asked(HOME, text) == (Netns(), "")
+    assert asked(HOME, text) == (NetnsState(), "")
 
 
 def test_without_a_default_route_that_alone_is_the_mistake() -> None:
     """What is published leads nowhere for the same reason."""
     with pytest.raises(TopologyError) as caught:
-        asked(Outside({"lo": None, "eth0": None}))
+        asked(UplinkFacts({"lo": None, "eth0": None}))
     assert [problem.message for problem in caught.value.problems] == [
         "the host has no default route, so no way out"
     ]
@@ -113,6 +115,6 @@ def test_a_default_route_that_moved_is_told(
 ) -> None:
     """Unless the file says the way itself."""
     topology = parse(SHOP.replace("nat", uplink)).topology
-    before = lower(topology, Around(outside=HOME)).held.closed
-    told = moved(topology, before, Outside(LINKS, exits=exits))
+    before = lower(topology, HostFacts(outside=HOME)).held.closed
+    told = moved(topology, before, UplinkFacts(LINKS, exits=exits))
     assert told == said or (told and said and said in told)

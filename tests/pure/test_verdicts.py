@@ -14,7 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netloom.model.firewall import Flow, Match, Verdict, WallChain, WallRule, WallTable
+from netloom.model.firewall import (
+    FirewallChain,
+    FirewallRule,
+    FirewallTable,
+    Match,
+    Traffic,
+    Verdict,
+)
 from netloom.plan.verdicts import (
     DOCKER_USER,
     POLICY,
@@ -48,16 +55,16 @@ ADDRESSES = {
 PROTOCOLS = ("tcp", "udp", "icmp", "ipv6-icmp")
 PORTS = (22, 49, 50, 80, 90, 91)
 FLOWS = (
-    Flow(4, iif="lan", oif="eth0", src="10.100.0.0/24"),
-    Flow(4, iif="eth0", oif="lan", dst="10.100.0.0/24", established=True),
-    Flow(4, iif="eth0", oif="lan", dst="10.100.0.2/32", proto="tcp", port=80),
-    Flow(4, iif="lan", src="10.100.0.0/24", proto="icmp"),
-    Flow(4, iif="lan", proto="udp", port=50),
-    Flow(4, oif="lan", dst="10.100.0.0/24"),
-    Flow(6, iif="lan", oif="eth0", src="fd00::/64"),
-    Flow(6, iif="eth0", oif="lan", dst="fd00::2/128", proto="tcp", port=90),
-    Flow(6, iif="lan", proto="ipv6-icmp"),
-    Flow(6, iif="lan", proto="tcp"),
+    Traffic(4, iif="lan", oif="eth0", src="10.100.0.0/24"),
+    Traffic(4, iif="eth0", oif="lan", dst="10.100.0.0/24", established=True),
+    Traffic(4, iif="eth0", oif="lan", dst="10.100.0.2/32", proto="tcp", port=80),
+    Traffic(4, iif="lan", src="10.100.0.0/24", proto="icmp"),
+    Traffic(4, iif="lan", proto="udp", port=50),
+    Traffic(4, oif="lan", dst="10.100.0.0/24"),
+    Traffic(6, iif="lan", oif="eth0", src="fd00::/64"),
+    Traffic(6, iif="eth0", oif="lan", dst="fd00::2/128", proto="tcp", port=90),
+    Traffic(6, iif="lan", proto="ipv6-icmp"),
+    Traffic(6, iif="lan", proto="tcp"),
 )
 ALL_PROBES = [probe for flow in FLOWS for probe in probes(flow)]
 TYPES = {"ipv6-icmp": "128", "icmp": "8"}
@@ -123,7 +130,7 @@ def _lies(address: str, value: str) -> bool:
 
 
 @cache
-def about(rule: WallRule, probe: Probe) -> bool | None:
+def about(rule: FirewallRule, probe: Probe) -> bool | None:
     """Return whether a rule is about all packets of a flow, none of them, or some."""
     if any(not any(matches(match, each) for each in packets(probe)) for match in rule.matches):
         return False
@@ -174,7 +181,7 @@ def test_a_condition_is_about_all_packets_of_a_flow_or_none_or_some(
     match: Match, *, negated: bool
 ) -> None:
     """Each kind of condition, on each flow, with what any packet says."""
-    rule = WallRule("drop", matches=(Match(match.key, match.values, negated),))
+    rule = FirewallRule("drop", matches=(Match(match.key, match.values, negated),))
 
     assert {each: covers(rule, each) for each in ALL_PROBES} == {
         each: about(rule, each) for each in ALL_PROBES
@@ -188,7 +195,7 @@ def test_a_rule_is_about_what_all_its_conditions_are_about() -> None:
     some, unheard = Match("proto", ("tcp",)), Match("unheard", ("of",))
 
     def told(*matches: Match, clear: bool = True) -> bool | None:
-        return covers(WallRule("drop", matches=matches, clear=clear), probe)
+        return covers(FirewallRule("drop", matches=matches, clear=clear), probe)
 
     assert [told(), told(whole), told(some), told(none)] == [True, True, None, False]
     assert [told(whole, some), told(some, none), told(whole, unheard)] == [None, False, None]
@@ -200,7 +207,7 @@ def test_some_conditions_say_nothing_that_is_understood() -> None:
     out, _, published, ping, *_ = (next(probes(flow)) for flow in FLOWS)
 
     def told(probe: Probe, key: str, *values: str) -> bool | None:
-        return covers(WallRule("drop", matches=(Match(key, values),)), probe)
+        return covers(FirewallRule("drop", matches=(Match(key, values),)), probe)
 
     assert told(published, "dport", "http") is None
     assert told(published, "dport", "80", "http") is True
@@ -231,18 +238,18 @@ def test_what_must_pass_for_a_flow_to_pass() -> None:
 CHAINS = ("A", DOCKER_USER, "B", "C")
 
 
-def ours(chain: str, rule: WallRule) -> bool:
+def ours(chain: str, rule: FirewallRule) -> bool:
     """Whether a rule is an exception, which is looked through."""
     return rule.comment == "ours" and bool(chain)
 
 
-def rules(targets: Sequence[str]) -> st.SearchStrategy[WallRule]:
+def rules(targets: Sequence[str]) -> st.SearchStrategy[FirewallRule]:
     """Draw a rule that may call one of the targets."""
     plain: list[Verdict] = ["accept", "drop", "return", ""]
     matched = st.lists(st.sampled_from(MATCHES), max_size=1).map(tuple)
     comment = st.sampled_from(("", "", "ours"))
     one = st.builds(
-        WallRule,
+        FirewallRule,
         st.sampled_from(plain),
         matches=matched,
         clear=st.sampled_from((True, True, False)),
@@ -250,7 +257,7 @@ def rules(targets: Sequence[str]) -> st.SearchStrategy[WallRule]:
     )
     calls: list[Verdict] = ["jump", "jump", "goto"]
     other = st.builds(
-        WallRule,
+        FirewallRule,
         st.sampled_from(calls),
         st.sampled_from(targets or ("nowhere",)),
         matched,
@@ -260,21 +267,23 @@ def rules(targets: Sequence[str]) -> st.SearchStrategy[WallRule]:
 
 
 @st.composite
-def tables(draw: st.DrawFn) -> WallTable:
+def tables(draw: st.DrawFn) -> FirewallTable:
     """Draw a table of a base chain, and of chains that call those after them."""
     chains = {
-        name: WallChain(tuple(draw(st.lists(rules(CHAINS[at + 1 :]), max_size=3))))
+        name: FirewallChain(tuple(draw(st.lists(rules(CHAINS[at + 1 :]), max_size=3))))
         for at, name in enumerate(CHAINS)
     }
     policy: Verdict = draw(st.sampled_from(("accept", "drop")))
     base = tuple(draw(st.lists(rules(CHAINS), max_size=4)))
-    return WallTable("nft", 4, "filter", {"base": WallChain(base, "forward", 0, policy), **chains})
+    return FirewallTable(
+        "nft", 4, "filter", {"base": FirewallChain(base, "forward", 0, policy), **chains}
+    )
 
 
 class Way:
     """One packet's way through a table, as nft(8) has it."""
 
-    def __init__(self, table: WallTable, probe: Probe) -> None:
+    def __init__(self, table: FirewallTable, probe: Probe) -> None:
         """Begin at the start."""
         self.table = table
         self.probe = probe
@@ -297,13 +306,13 @@ class Way:
         self.by_docker_user |= name == DOCKER_USER
         return end
 
-    def rules(self, name: str) -> tuple[WallRule, ...]:
+    def rules(self, name: str) -> tuple[FirewallRule, ...]:
         """Return the rules of a chain, none where it is not there."""
         return self.table.chains[name].rules if name in self.table.chains else ()
 
 
 @given(tables(), st.sampled_from(ALL_PROBES))
-def test_packets_end_where_one_packet_ends(table: WallTable, probe: Probe) -> None:
+def test_packets_end_where_one_packet_ends(table: FirewallTable, probe: Probe) -> None:
     """By jumps, gotos and returns, in a rule or by the policy, with or without DOCKER-USER."""
     way = Way(table, probe)
     verdict, end = way.through("base")
@@ -315,7 +324,7 @@ def test_packets_end_where_one_packet_ends(table: WallTable, probe: Probe) -> No
 
 @given(tables(), st.sampled_from(FLOWS), st.sampled_from(("base", *CHAINS)))
 def test_an_exception_stands_before_the_first_rule_that_would_end_the_flow(
-    table: WallTable, flow: Flow, name: str
+    table: FirewallTable, flow: Traffic, name: str
 ) -> None:
     """Or lead it out of the chain; at the end where nothing does, or all is accepted."""
     places = []
@@ -335,28 +344,31 @@ def test_an_exception_stands_before_the_first_rule_that_would_end_the_flow(
 
 def test_where_an_exception_stands_beside_chains_that_are_called() -> None:
     """Not before a call that accepts; before one that drops, and before a goto that does not."""
-    accept, drop = WallRule("accept"), WallRule("drop")
+    accept, drop = FirewallRule("accept"), FirewallRule("drop")
 
-    def number(verdict: Verdict, *inner: WallRule) -> int:
-        base = WallChain((WallRule(""), WallRule(verdict, "A"), drop), "forward")
-        chains = {"base": base, "A": WallChain(inner)}
-        return place_for(WallTable("nft", 4, "t", chains), "base", FLOWS[1], ours)
+    def number(verdict: Verdict, *inner: FirewallRule) -> int:
+        base = FirewallChain((FirewallRule(""), FirewallRule(verdict, "A"), drop), "forward")
+        chains = {"base": base, "A": FirewallChain(inner)}
+        return place_for(FirewallTable("nft", 4, "t", chains), "base", FLOWS[1], ours)
 
     assert [number("jump"), number("jump", accept), number("jump", drop)] == [2, POLICY, 1]
     assert [number("goto"), number("goto", accept), number("goto", drop)] == [1, POLICY, 1]
-    assert [number("jump", WallRule("return"), drop), number("drop")] == [2, 1]
+    assert [number("jump", FirewallRule("return"), drop), number("drop")] == [2, 1]
 
 
 def test_docker_s_chain_for_others_counts_once_it_was_gone_through() -> None:
     """A drop in it was not reached by it; one after it was."""
     (probe,) = [*probes(FLOWS[1])]
-    drop, user = WallRule("drop"), WallRule("jump", DOCKER_USER)
+    drop, user = FirewallRule("drop"), FirewallRule("jump", DOCKER_USER)
 
     def end(
-        inner: tuple[WallRule, ...], *rules: WallRule, policy: Verdict = "accept"
+        inner: tuple[FirewallRule, ...], *rules: FirewallRule, policy: Verdict = "accept"
     ) -> Drop | None:
-        chains = {"base": WallChain(rules, "forward", 0, policy), DOCKER_USER: WallChain(inner)}
-        return dropped(WallTable("nft", 4, "t", chains), "base", probe, ours)
+        chains = {
+            "base": FirewallChain(rules, "forward", 0, policy),
+            DOCKER_USER: FirewallChain(inner),
+        }
+        return dropped(FirewallTable("nft", 4, "t", chains), "base", probe, ours)
 
     assert end((), user, drop) == Drop("base", 1, through_user=True)
     assert end((), user, policy="drop") == Drop("base", POLICY, through_user=True)
@@ -368,9 +380,9 @@ def test_a_circle_of_chains_ends() -> None:
     """No kernel has one; a text may."""
     (probe,) = [*probes(FLOWS[1])]
     chains = {
-        "base": WallChain((WallRule("jump", "A"), WallRule("drop")), "forward"),
-        "A": WallChain((WallRule("jump", "B"),)),
-        "B": WallChain((WallRule("jump", "A"),)),
+        "base": FirewallChain((FirewallRule("jump", "A"), FirewallRule("drop")), "forward"),
+        "A": FirewallChain((FirewallRule("jump", "B"),)),
+        "B": FirewallChain((FirewallRule("jump", "A"),)),
     }
 
-    assert dropped(WallTable("nft", 4, "t", chains), "base", probe, ours) == Drop("base", 1)
+    assert dropped(FirewallTable("nft", 4, "t", chains), "base", probe, ours) == Drop("base", 1)

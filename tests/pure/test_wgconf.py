@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netloom.errors import TopologyError
-from netloom.wire.wgquick import Peer, Tunnel, read_tunnel
+from netloom.wire.wgquick import Tunnel, WireGuardPeer, read_tunnel
 
 KEY = "yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk="
 CONF = f"""\
@@ -38,7 +38,7 @@ def test_a_file_of_wg_quick_is_read() -> None:
         search=("corp.example",),
         mtu=1380,
         peers=(
-            Peer(
+            WireGuardPeer(
                 settings=(
                     ("PublicKey", KEY),
                     ("PresharedKey", KEY),
@@ -54,7 +54,7 @@ def test_a_file_of_wg_quick_is_read() -> None:
 @pytest.mark.parametrize(
     ("right", "wrong", "said"),
     [
-        ("[Peer]", "[Pear]", "wg0.conf:9:1: no section is called `Pear`"),
+        ("[WireGuardPeer]", "[Pear]", "wg0.conf:9:1: no section is called `Pear`"),
         ("MTU = 1380", "MTU = 1", "wg0.conf:6:1: MTU: an MTU is 68 to 65535 bytes, not 1"),
         (
             "MTU = 1380",

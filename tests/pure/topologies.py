@@ -5,17 +5,17 @@ from hypothesis import strategies as st
 from netloom.language.scalars import flow_text
 from netloom.language.topology import (
     Flow,
-    Interface,
+    InterfaceSpec,
     Membership,
-    Namespace,
-    Network,
+    NamespaceSpec,
+    NetworkSpec,
     Publish,
-    Run,
-    Text,
+    RunSpec,
+    TextSpec,
     Topology,
     Uplink,
-    Wire,
-    WireEnd,
+    WireEndSpec,
+    WireSpec,
 )
 from netloom.model.ready import Ready
 from netloom.values import RESERVED
@@ -85,17 +85,17 @@ def memberships() -> st.SearchStrategy[Membership]:
     )
 
 
-def interfaces() -> st.SearchStrategy[Interface]:
+def interfaces() -> st.SearchStrategy[InterfaceSpec]:
     """Draw what is said of one interface."""
     return st.builds(
-        Interface, addresses=addresses(with_length()), mac=macs(), mtu=mtus(), up=st.booleans()
+        InterfaceSpec, addresses=addresses(with_length()), mac=macs(), mtu=mtus(), up=st.booleans()
     )
 
 
-def networks() -> st.SearchStrategy[Network]:
+def networks() -> st.SearchStrategy[NetworkSpec]:
     """L2 segments."""
     return st.builds(
-        Network,
+        NetworkSpec,
         subnets=addresses(prefixes()),
         range=st.lists(prefixes(), max_size=2).map(tuple),
         bridge=st.sampled_from(("", "br0")),
@@ -124,18 +124,20 @@ def publications() -> st.SearchStrategy[Publish]:
     )
 
 
-def texts() -> st.SearchStrategy[Text]:
+def texts() -> st.SearchStrategy[TextSpec]:
     """Texts, and files that hold one."""
     some = st.sampled_from(("", "no", "chain i {\n}\n", "a: b"))
-    return st.builds(Text, text=some) | st.builds(Text, file=st.sampled_from(("fw.nft", "no")))
+    return st.builds(TextSpec, text=some) | st.builds(
+        TextSpec, file=st.sampled_from(("fw.nft", "no"))
+    )
 
 
-def commands() -> st.SearchStrategy[Run]:
+def commands() -> st.SearchStrategy[RunSpec]:
     """Commands, of one text and of several arguments."""
     words = (("exec nginx",), ("sleep", "10"), ("no",), ("a", "~", ""))
     waits = (None, Ready("tcp", 80), Ready("unix", text="/run/x"), Ready("log", text="up: yes"))
     return st.builds(
-        Run,
+        RunSpec,
         command=st.sampled_from(words),
         ready=st.sampled_from(waits),
         name=st.sampled_from(("", "on")),
@@ -157,11 +159,11 @@ def _routes(netns: tuple[str, ...]) -> st.SearchStrategy[tuple[str, ...]]:
     return st.lists(st.one_of(via, other), max_size=2).map(tuple)
 
 
-def namespaces(nets: tuple[str, ...], netns: tuple[str, ...]) -> st.SearchStrategy[Namespace]:
+def namespaces(nets: tuple[str, ...], netns: tuple[str, ...]) -> st.SearchStrategy[NamespaceSpec]:
     """Namespaces that are members of some of `nets`."""
     member = st.dictionaries(st.sampled_from(nets), memberships(), max_size=2) if nets else None
     return st.builds(
-        Namespace,
+        NamespaceSpec,
         count=st.sampled_from((None, 1, 3)),
         networks=st.just({}) if member is None else member,
         interfaces=st.dictionaries(st.sampled_from(LINK_NAMES), interfaces(), max_size=2),
@@ -183,20 +185,20 @@ def namespaces(nets: tuple[str, ...], netns: tuple[str, ...]) -> st.SearchStrate
     )
 
 
-def wire_ends(netns: tuple[str, ...]) -> st.SearchStrategy[WireEnd]:
+def wire_ends(netns: tuple[str, ...]) -> st.SearchStrategy[WireEndSpec]:
     """Draw ends of wires."""
     return st.builds(
-        WireEnd,
+        WireEndSpec,
         netns=st.sampled_from((*netns, "host")),
         interface=st.sampled_from(("", "eth0", "up")),
         addresses=st.lists(with_length(), max_size=2, unique=True).map(tuple),
     )
 
 
-def wires(netns: tuple[str, ...]) -> st.SearchStrategy[Wire]:
+def wires(netns: tuple[str, ...]) -> st.SearchStrategy[WireSpec]:
     """Wires between some of `netns` and the host."""
     return st.builds(
-        Wire,
+        WireSpec,
         ends=st.tuples(wire_ends(netns), wire_ends(netns)),
         subnets=addresses(prefixes()),
         mtu=mtus(),

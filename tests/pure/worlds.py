@@ -12,22 +12,22 @@ from typing import NamedTuple, TypeVar
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from netloom.compile.lower import Around, Lowered, lower
+from netloom.compile.lower import HostFacts, Lowered, lower
 from netloom.errors import Path, Problem, TopologyError
 from netloom.language.topology import (
     Addresses,
-    Interface,
+    InterfaceSpec,
     Membership,
-    Namespace,
-    Network,
+    NamespaceSpec,
+    NetworkSpec,
     Topology,
-    Wire,
-    WireEnd,
+    WireEndSpec,
+    WireSpec,
 )
 from netloom.language.unparse import unparse
-from netloom.model.facts import Held
-from netloom.model.lab_state import Snapshot
-from netloom.model.objects import HOST, Addr, Desired, Link, Loopback, Netns
+from netloom.model.facts import Allocations
+from netloom.model.lab_state import LabState
+from netloom.model.objects import HOST, Addr, Desired, Link, Loopback, NetnsState
 from netloom.plan.diff import diff
 from netloom.plan.simulate import after
 from netloom.plan.sysctls import NO_IPV6, link_of
@@ -35,7 +35,7 @@ from netloom.values import bounds, family, from_int, network_of, to_int
 
 _T = TypeVar("_T")
 
-NONE_HELD = Held()
+NONE_HELD = Allocations()
 LAB = "loom"
 LONG = "the-namespace-with-a-long-name"
 NETNS = ("a", "b", LONG, HOST)
@@ -79,12 +79,12 @@ def some(items: tuple[_T, ...], most: int = 2) -> st.SearchStrategy[tuple[_T, ..
 
 
 @st.composite
-def networks(draw: st.DrawFn, number: int) -> Network:
+def networks(draw: st.DrawFn, number: int) -> NetworkSpec:
     """Draw the network with a number, which its subnets bear."""
     four, six = f"10.{number}.0.0/24", f"fd00:{number}::/64"
     subnets = draw(st.sampled_from((None, None, (), (four,), (six,), (four, six))))
     thin = () if subnets is None or six in subnets else (1000,)
-    return Network(
+    return NetworkSpec(
         subnets=subnets,
         bridge=draw(st.sampled_from(("", "", f"br{number}"))),
         mtu=draw(st.sampled_from((0, 0, 1400, 9000, *thin))),
@@ -93,7 +93,7 @@ def networks(draw: st.DrawFn, number: int) -> Network:
 
 
 @st.composite
-def memberships(draw: st.DrawFn, number: int, network: Network, who: int) -> Membership:
+def memberships(draw: st.DrawFn, number: int, network: NetworkSpec, who: int) -> Membership:
     """Draw how the namespace with the number `who` takes part in a network."""
     addresses = draw(_own_addresses(number, network.subnets, who))
     thin = (
@@ -126,24 +126,26 @@ _LENGTHS = ((0, ""), (4, "/24"), (8, "/25"), (12, "/32"))
 
 
 @st.composite
-def namespaces(draw: st.DrawFn, nets: Mapping[str, Network], name: str, who: int) -> Namespace:
+def namespaces(
+    draw: st.DrawFn, nets: Mapping[str, NetworkSpec], name: str, who: int
+) -> NamespaceSpec:
     """Draw what is said of a namespace, before anything is known of its links."""
     loopback = (f"10.255.{who}.1/32", f"10.255.{who}.64/26", f"fd00:ff:{who + 1}::1/128")
     joined = draw(some(tuple(nets))) if nets else ()
     lo = draw(some(loopback)) if name != HOST else ()
-    return Namespace(
+    return NamespaceSpec(
         count=draw(st.sampled_from((None, 2))) if name == "b" else None,
         networks={
             net: draw(memberships(NETWORKS.index(net) + 1, nets[net], who)) for net in joined
         },
-        interfaces={"lo": Interface(addresses=lo)} if lo else {},
+        interfaces={"lo": InterfaceSpec(addresses=lo)} if lo else {},
         forwarding=draw(st.sampled_from((None, None, True, False))) if name != HOST else None,
         hosts=draw(st.sampled_from(({}, {"example.org": ("192.0.2.1",)}))) if name != HOST else {},
     )
 
 
 @st.composite
-def wires(draw: st.DrawFn, number: int, names: tuple[str, ...]) -> Wire:
+def wires(draw: st.DrawFn, number: int, names: tuple[str, ...]) -> WireSpec:
     """Draw the wire with a number, which its subnets and the names of its ends bear."""
     ends = draw(st.tuples(st.sampled_from(names), st.sampled_from(names)))
     given = draw(st.sampled_from(((), (0,), (0, 1))))
@@ -154,7 +156,7 @@ def wires(draw: st.DrawFn, number: int, names: tuple[str, ...]) -> Wire:
         spans = (f"10.{100 + number}.0.0/29", f"fd01:{number + 1}::/64")
         subnets = draw(st.sampled_from((None, None, (), spans[:1], spans)))
     thin = (1000,) if given or subnets == () else ()
-    return Wire(
+    return WireSpec(
         ends=(
             draw(_wire_ends(number, 0, ends, given=0 in given)),
             draw(_wire_ends(number, 1, ends, given=1 in given)),
@@ -167,7 +169,7 @@ def wires(draw: st.DrawFn, number: int, names: tuple[str, ...]) -> Wire:
 @st.composite
 def _wire_ends(
     draw: st.DrawFn, number: int, side: int, ends: tuple[str, str], *, given: bool
-) -> WireEnd:
+) -> WireEndSpec:
     plain = number == 0 and ends[0] != ends[1]
     named = f"w{number}{'xy'[side]}"
     addresses = (
@@ -176,7 +178,7 @@ def _wire_ends(
         f"10.{120 + number}.0.{1 + side}/31",
         f"fd02:{number + 1}::{1 + side}/64",
     )
-    return WireEnd(
+    return WireEndSpec(
         netns=ends[side],
         interface="" if plain and draw(st.booleans()) else named,
         addresses=draw(some(addresses, 3)) if given else (),
@@ -212,10 +214,12 @@ _few = st.sampled_from(((), (0,), (1,), (0, 1)))
 
 
 @st.composite
-def worlds(draw: st.DrawFn, base: Topology | None = None, held: Held = NONE_HELD) -> Topology:
+def worlds(
+    draw: st.DrawFn, base: Topology | None = None, held: Allocations = NONE_HELD
+) -> Topology:
     """Draw a topology that can be made; `base` is what there is already."""
     base = draw(bases()) if base is None else base
-    desired = lower(base, Around(held=held)).desired
+    desired = lower(base, HostFacts(held=held)).desired
     spaces = {
         name: draw(_with_policy(said, _links_of(desired, name, said)))
         if name != HOST
@@ -230,19 +234,21 @@ def worlds(draw: st.DrawFn, base: Topology | None = None, held: Held = NONE_HELD
     return mended(replace(base, namespaces=spaces, networks=nets), held)
 
 
-def _links_of(desired: Desired, name: str, said: Namespace) -> list[Mapping[str, Link]]:
+def _links_of(desired: Desired, name: str, said: NamespaceSpec) -> list[Mapping[str, Link]]:
     """Return the links of each namespace that a name stands for."""
     names = [name] if said.count is None else [f"{name}{i + 1}" for i in range(said.count)]
     return [desired.netns[single].links for single in names]
 
 
 @st.composite
-def _with_policy(draw: st.DrawFn, said: Namespace, links: list[Mapping[str, Link]]) -> Namespace:
+def _with_policy(
+    draw: st.DrawFn, said: NamespaceSpec, links: list[Mapping[str, Link]]
+) -> NamespaceSpec:
     """Draw all that speaks of the links of a namespace."""
     devs = tuple(dev for dev, link in links[0].items() if not isinstance(link.kind, Loopback))
     settings = tuple((f"net.ipv4.conf.{dev}.{what}", "1") for dev in devs for what in LINK_SYSCTLS)
     down = draw(some(devs, 1)) if devs else ()
-    silent = Interface(up=False)
+    silent = InterfaceSpec(up=False)
     return replace(
         said,
         interfaces={**said.interfaces, **dict.fromkeys(down, silent)},
@@ -322,11 +328,11 @@ def _plain(link: Link) -> list[str]:
 # ── mending ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def mended(topology: Topology, held: Held = NONE_HELD) -> Topology:
+def mended(topology: Topology, held: Allocations = NONE_HELD) -> Topology:
     """Return a topology without what `lower` complains of."""
     while True:
         try:
-            lower(topology, Around(held=held))
+            lower(topology, HostFacts(held=held))
         except TopologyError as error:
             topology = _without(topology, error.problems)
         else:
@@ -354,7 +360,7 @@ def _without(topology: Topology, problems: tuple[Problem, ...]) -> Topology:
     raise AssertionError(problems)
 
 
-def _with_namespace(topology: Topology, name: str, said: Namespace) -> Topology:
+def _with_namespace(topology: Topology, name: str, said: NamespaceSpec) -> Topology:
     return replace(topology, namespaces={**(topology.namespaces or {}), name: said})
 
 
@@ -386,11 +392,11 @@ def changes(draw: st.DrawFn) -> Change:
     one = draw(worlds())
     first = lower(one)
     two = draw(edits(one, first.held))
-    return Change((one, two), first, lower(two, Around(held=first.held)))
+    return Change((one, two), first, lower(two, HostFacts(held=first.held)))
 
 
 @st.composite
-def edits(draw: st.DrawFn, topology: Topology, held: Held) -> Topology:
+def edits(draw: st.DrawFn, topology: Topology, held: Allocations) -> Topology:
     """Draw an edit of a topology: parts of another one put in the place of its own, or left out."""
     other = draw(worlds())
     spaces = draw(_mixed(topology.namespaces or {}, other.namespaces or {}))
@@ -407,7 +413,7 @@ def edits(draw: st.DrawFn, topology: Topology, held: Held) -> Topology:
     return draw(worlds(mended(base, held), held))
 
 
-def _by_place(topology: Topology) -> dict[str, Wire]:
+def _by_place(topology: Topology) -> dict[str, WireSpec]:
     return {str(number): wire for number, wire in enumerate(topology.links)}
 
 
@@ -422,7 +428,7 @@ def _mixed(draw: st.DrawFn, one: Mapping[str, _T], two: Mapping[str, _T]) -> dic
     return mixed
 
 
-def bare(*desired: Desired, value: str = "0") -> Snapshot:
+def bare(*desired: Desired, value: str = "0") -> LabState:
     """Return a machine without a lab, where a new namespace inherits `value` for its settings."""
     keys = {key for each in desired for netns in each.netns.values() for key in netns.sysctls}
     newborn = {
@@ -430,9 +436,9 @@ def bare(*desired: Desired, value: str = "0") -> Snapshot:
         for key in keys
         if not link_of(key)
     }
-    return Snapshot(netns={HOST: Netns(sysctls={NO_IPV6: "0"})}, newborn=newborn)
+    return LabState(netns={HOST: NetnsState(sysctls={NO_IPV6: "0"})}, newborn=newborn)
 
 
-def made(desired: Desired, snapshot: Snapshot) -> Snapshot:
+def made(desired: Desired, snapshot: LabState) -> LabState:
     """Return what there is once a state is made."""
     return after(diff(desired, snapshot), snapshot)

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netloom.model.firewall import Flow, Match, Noted, WallChain, WallRule, WallTable
+from netloom.model.firewall import (
+    FirewallChain,
+    FirewallRule,
+    FirewallTable,
+    Match,
+    Traffic,
+    UfwRule,
+)
 from netloom.wire.iptsave import parted, prefix_of, tables
 from netloom.wire.ufwrules import noted
 
@@ -23,7 +30,7 @@ COMMIT
 """
 
 
-def parsed(rule: str) -> WallRule:
+def parsed(rule: str) -> FirewallRule:
     """Return what is understood of a rule of FORWARD."""
     [table] = tables(SAVED.format(rule=rule), "iptables-nft", 4)
     [_, read] = table.chains["FORWARD"].rules
@@ -125,7 +132,9 @@ def test_chains_that_iptables_nft_only_imagines_are_not_its_own() -> None:
     """In a table that nft(8) made too, each chain belongs to who has it."""
     text = "*filter\n:FORWARD ACCEPT [0:0]\n:INPUT DROP [0:0]\nCOMMIT\n"
     [saved] = tables(text, "iptables-nft", 4)
-    native = WallTable("nft", 4, "ip filter", {"INPUT": WallChain(), "forward": WallChain()})
+    native = FirewallTable(
+        "nft", 4, "ip filter", {"INPUT": FirewallChain(), "forward": FirewallChain()}
+    )
 
     own, rest = parted(saved, native)
 
@@ -157,11 +166,11 @@ def test_ufw_keeps_comments_in_its_files() -> None:
     net = "10.100.0.0/24"
 
     assert noted(UFW, 4) == tuple(
-        Noted("nl", flow)
+        UfwRule("nl", flow)
         for flow in (
-            Flow(4, "lan", "eth0", src=net),
-            Flow(4, "eth0", "lan", dst="10.100.0.2/32", proto="tcp", port=80),
-            Flow(4, "lan", src=net, proto="udp", port=53),
-            Flow(4, oif="lan", dst=net),
+            Traffic(4, "lan", "eth0", src=net),
+            Traffic(4, "eth0", "lan", dst="10.100.0.2/32", proto="tcp", port=80),
+            Traffic(4, "lan", src=net, proto="udp", port=53),
+            Traffic(4, oif="lan", dst=net),
         )
     )

@@ -20,7 +20,7 @@ from netloom.wire.constants import (
 )
 from netloom.wire.rtnetlink import (
     Message,
-    Peer,
+    VethPeer,
     addr_add,
     altname_add,
     link_add,
@@ -88,9 +88,11 @@ def test_a_bridge_reads_as_it_was_built(
     assert (seen.mac, seen.mtu, seen.up, seen.group) == (link.mac, link.mtu, up, group)
 
 
-@given(names, veths, indexes, indexes, st.builds(Peer, names, veths, indexes, st.integers(-1, 99)))
+@given(
+    names, veths, indexes, indexes, st.builds(VethPeer, names, veths, indexes, st.integers(-1, 99))
+)
 def test_both_ends_of_a_veth_read_as_they_were_built(
-    name: str, link: Link, index: int, master: int, peer: Peer
+    name: str, link: Link, index: int, master: int, peer: VethPeer
 ) -> None:
     """The far end is a whole link message inside the near end's."""
     body = link_add(name, link, index=index, master=master, peer=peer).body

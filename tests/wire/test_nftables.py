@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netloom.model.firewall import Match, WallRule, WallTable
+from netloom.model.firewall import FirewallRule, FirewallTable, Match
 from netloom.wire.nftables import flagged, tables
 
 HEAD = [
@@ -38,7 +38,7 @@ def ruleset(*exprs: Any, comment: str = "") -> bytes:
     return msgspec.json.encode({"nftables": [*HEAD, {"rule": {**rule, **more}}]})
 
 
-def rules(*exprs: Any) -> tuple[WallRule, ...]:
+def rules(*exprs: Any) -> tuple[FirewallRule, ...]:
     """Return what a rule comes to."""
     [table] = tables(ruleset(*exprs))
     return table.chains["forward"].rules
@@ -71,7 +71,7 @@ def test_tables_and_chains() -> None:
     assert (table.tool, table.family, table.name) == ("nft", 0, "inet fw")
     chain = table.chains["forward"]
     assert (chain.hook, chain.priority, chain.policy) == ("forward", -5, "drop")
-    assert chain.rules == (WallRule("accept", comment="netloom:red", place="9"),)
+    assert chain.rules == (FirewallRule("accept", comment="netloom:red", place="9"),)
     assert table.chains["rest"].hook == ""
 
 
@@ -168,7 +168,7 @@ def test_tables_with_flags_are_told() -> None:
     text = msgspec.json.encode({"nftables": [{"table": table}]})
 
     assert flagged(text) == ("ip a",)
-    assert tables(text) == (WallTable("nft", 4, "ip a"),)
+    assert tables(text) == (FirewallTable("nft", 4, "ip a"),)
 
 
 WORDS = (

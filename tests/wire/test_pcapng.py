@@ -13,7 +13,7 @@ from netloom.wire.pcapng import (
     LINKTYPE_ETHERNET,
     OUTBOUND,
     Block,
-    Interface,
+    CapturedInterface,
     Packet,
     Section,
     Statistics,
@@ -35,15 +35,15 @@ def packets() -> st.SearchStrategy[Packet]:
 
 BLOCKS: st.SearchStrategy[Block] = st.one_of(
     st.builds(Section, NAMES),
-    st.builds(Interface, name=NAMES, linktype=st.integers(0, 0xFFFF), snaplen=U32),
+    st.builds(CapturedInterface, name=NAMES, linktype=st.integers(0, 0xFFFF), snaplen=U32),
     packets(),
     st.builds(Statistics, interface=U32, started=U64, ended=U64, received=U64, dropped=U64),
 )
 PING = bytes.fromhex("ffffffffffff020000000001080600010800060400010200000000010a000001") + bytes(10)
 FILE: list[Block] = [
     Section("netloom"),
-    Interface("red:eth0", LINKTYPE_ETHERNET, 65535),
-    Interface("blue:eth0", LINKTYPE_ETHERNET, 65535),
+    CapturedInterface("red:eth0", LINKTYPE_ETHERNET, 65535),
+    CapturedInterface("blue:eth0", LINKTYPE_ETHERNET, 65535),
     Packet(0, 1_700_000_000_123_456_789, PING, len(PING), OUTBOUND | BROADCAST),
     Packet(1, 1_700_000_000_123_456_999, PING[:20], len(PING), INBOUND | BROADCAST),
     Statistics(0, 1_700_000_000_000_000_000, 1_700_000_001_000_000_000, 7, 3),
@@ -92,7 +92,7 @@ DAMAGED: dict[str, tuple[Block, int, bytes]] = {
     "a length that is no multiple of four": (Section("x"), 4, b"\x22\0\0\0"),
     "a length of less than a block": (Section("x"), 4, b"\x08\0\0\0"),
     "two lengths": (Section("x"), -4, b"\x20\0\0\0"),
-    "an interface in microseconds": (Interface("a", 1, 9), -16, b"\x09\0\1\0\6"),
+    "an interface in microseconds": (CapturedInterface("a", 1, 9), -16, b"\x09\0\1\0\6"),
     "more bytes than there are": (Packet(0, 0, b"abc", 3, 0), 20, b"\xff\0\0\0"),
     "an option of more than there is": (Section("x"), 26, b"\x7f"),
 }
@@ -129,7 +129,7 @@ def test_a_file_has_these_bytes() -> None:
         "0a0d0d0a 2c000000 4d3c2b1a 01000000 ffffffff ffffffff 04000700 6e65746c 6f6f6d00 00000000 "
         "2c000000"
     )
-    assert encode(Interface("a", LINKTYPE_ETHERNET, 65535)).hex(" ", -4) == (
+    assert encode(CapturedInterface("a", LINKTYPE_ETHERNET, 65535)).hex(" ", -4) == (
         "01000000 28000000 01000000 ffff0000 02000100 61000000 09000100 09000000 00000000 28000000"
     )
     packet = Packet(1, 0x1_0000_0002, b"abcde", 9, OUTBOUND | BROADCAST)

@@ -8,7 +8,7 @@ from netloom.model.objects import Addr, Bridge, End, Link, Nexthop, Route, Rule,
 from netloom.wire.dialogue import frame
 from netloom.wire.rtnetlink import (
     Message,
-    Peer,
+    VethPeer,
     addr_add,
     altname_add,
     dump_links,
@@ -54,7 +54,7 @@ def test_they_read_a_veth_with_both_its_ends() -> None:
     """The far end lies three levels deep."""
     near = Link(kind=Veth(End("", "")), mac="02:00:00:00:00:01", mtu=1400)
     far = Link(kind=Veth(End("", "")), mac="06:00:00:00:00:01", mtu=1300)
-    message = link_add("eth0", near, index=7, master=3, peer=Peer("far", far, 9, 5), group=4)
+    message = link_add("eth0", near, index=7, master=3, peer=VethPeer("far", far, 9, 5), group=4)
 
     read = theirs(ifinfmsg, message)
     inside = read.get_nested("IFLA_LINKINFO", "IFLA_INFO_DATA").get_attr("VETH_INFO_PEER")

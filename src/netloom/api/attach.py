@@ -13,13 +13,13 @@ from netloom.api.namespace import Netns
 from netloom.engine.up import TIMEOUT
 from netloom.errors import KernelError, Unavailable
 from netloom.host.observe.survey import around, survey
-from netloom.host.rootless.session import Holder
+from netloom.host.rootless.session import Session
 from netloom.kernel import syscalls
-from netloom.model.lab_state import Snapshot
+from netloom.model.lab_state import LabState
 from netloom.model.objects import HOST, Link
 from netloom.namespaces import mounts
-from netloom.namespaces.context import Place, here, of
-from netloom.namespaces.enter import aside
+from netloom.namespaces.context import NetnsContext, here, of
+from netloom.namespaces.enter import in_thread
 from netloom.namespaces.handle import NoSuchNetns
 from netloom.namespaces.private_run import REMEDY
 from netloom.namespaces.targets import open_target, split
@@ -29,7 +29,7 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-def observe() -> Snapshot:
+def observe() -> LabState:
     """Return what there is now in the namespace `host` and in every one with a name in /run/netns.
 
     `host` is the one that the program is in; for a plain user with labs, the one around these.
@@ -47,27 +47,27 @@ def netns(target: str) -> Netns:
     `Unavailable` where there is none, or it may not be entered.
     """
     if target == HOST:
-        return Netns(Found(Place(-1, -1) if is_needed() else here()), target)
+        return Netns(Found(NetnsContext(-1, -1) if is_needed() else here()), target)
     return Netns(Found(_inside(_opened, target)), target)
 
 
 def _inside(call: Callable[..., _T], *args: str) -> _T:
     """Make a call where the names are: a plain user's are in the holder's namespaces."""
-    holder = Holder() if is_needed() else None
+    holder = Session() if is_needed() else None
     pid = holder.find(start=False) if holder else 0
     if not holder or not pid:
-        return aside(call, *args)
+        return in_thread(call, *args)
     try:
         with of(pid) as home:
             found = home.call(call, *args)
-            if isinstance(found, Place):
+            if isinstance(found, NetnsContext):
                 found.user = os.dup(home.user)
             return found
     finally:
         holder.tidy(used=True)
 
 
-def _opened(target: str) -> Place:
+def _opened(target: str) -> NetnsContext:
     """Enter a namespace with what is seen in it, on a thread that is thrown away; return that."""
     with open_target(target) as found:
         try:
@@ -87,7 +87,7 @@ class Found:
     Mustn't: end what is started there: it is the program's, as with `subprocess`.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: NetnsContext) -> None:
         """Own the place."""
         self.timeout = TIMEOUT
         self._place = place
@@ -122,7 +122,7 @@ class Found:
             raise KeyError(msg)
         return said.addrs[0].ip
 
-    def place_of(self, name: str) -> Place:  # noqa: ARG002
+    def place_of(self, name: str) -> NetnsContext:  # noqa: ARG002
         """Return the place."""
         return self._place
 

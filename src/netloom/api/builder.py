@@ -7,7 +7,7 @@ from netloom.api import coerce
 from netloom.api.coerce import Words
 from netloom.api.namespace import Netns
 from netloom.language.topology import Topology
-from netloom.language.topology import Wire as SaidWire
+from netloom.language.topology import WireSpec as SaidWire
 
 
 class Network(NamedTuple):

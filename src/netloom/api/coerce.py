@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from netloom.errors import Problem, TopologyError
 from netloom.language.parse import parse, read
-from netloom.language.topology import Namespace, Network, Topology, Wire
+from netloom.language.topology import NamespaceSpec, NetworkSpec, Topology, WireSpec
 from netloom.model.objects import HOST
 
 Words: TypeAlias = Union[
@@ -30,12 +30,12 @@ Words: TypeAlias = Union[
 """What a key of a topology may be given: the file's text, a number, a list, a mapping."""
 
 
-def network_of(name: str, keys: Mapping[str, Words]) -> Network:
+def network_of(name: str, keys: Mapping[str, Words]) -> NetworkSpec:
     """Return the network that some keys say; raises `TopologyError` with every mistake."""
     return _read({"networks": {name: _said(keys)}}).networks[name]
 
 
-def namespaces_of(names: Sequence[str], keys: Mapping[str, Words]) -> dict[str, Namespace]:
+def namespaces_of(names: Sequence[str], keys: Mapping[str, Words]) -> dict[str, NamespaceSpec]:
     """Return the namespaces that some keys say, alike; raises `TopologyError`.
 
     Raises `TypeError` for no name at all.
@@ -51,26 +51,26 @@ def namespaces_of(names: Sequence[str], keys: Mapping[str, Words]) -> dict[str, 
     return dict(_read({"namespaces": dict.fromkeys(names, said)}).namespaces or {})
 
 
-def wire_of(ends: tuple[str, str], keys: Mapping[str, Words]) -> Wire:
+def wire_of(ends: tuple[str, str], keys: Mapping[str, Words]) -> WireSpec:
     """Return the wire that some words say; raises `TopologyError`."""
     return _read({"links": [{"ends": list(ends), **_said(keys)}]}).links[0]
 
 
-def with_namespaces(topology: Topology, more: Mapping[str, Namespace]) -> Topology:
+def with_namespaces(topology: Topology, more: Mapping[str, NamespaceSpec]) -> Topology:
     """Return a topology with more namespaces; none of that name is there yet."""
     for name in more:
         _check_free(topology, name, "namespaces")
-    before = topology.namespaces or dict.fromkeys(_namespaces(topology), Namespace())
+    before = topology.namespaces or dict.fromkeys(_namespaces(topology), NamespaceSpec())
     return replace(topology, namespaces={**before, **more})
 
 
-def with_network(topology: Topology, name: str, network: Network) -> Topology:
+def with_network(topology: Topology, name: str, network: NetworkSpec) -> Topology:
     """Return a topology with one network more; nothing of that name is there yet."""
     _check_free(topology, name, "networks")
     return replace(topology, networks={**topology.networks, name: network})
 
 
-def with_wire(topology: Topology, wire: Wire) -> Topology:
+def with_wire(topology: Topology, wire: WireSpec) -> Topology:
     """Return a topology with one wire more; it may be the word that brings its namespaces along."""
     if topology.namespaces is None:
         known = _namespaces(topology)
@@ -99,7 +99,7 @@ def without_network(topology: Topology, name: str) -> Topology:
     return replace(topology, networks=left)
 
 
-def without_wire(topology: Topology, wire: Wire) -> Topology:
+def without_wire(topology: Topology, wire: WireSpec) -> Topology:
     """Return a topology without a wire; raises `KeyError`."""
     if wire not in topology.links:
         msg = f"no wire between {' and '.join(end.netns for end in wire.ends)}, or no more"

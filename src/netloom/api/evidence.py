@@ -29,7 +29,7 @@ from netloom.host.commands.processes import logs
 from netloom.kernel.closing import Closing
 from netloom.language.topology import Topology
 from netloom.language.unparse import unparse
-from netloom.model.lab_state import Snapshot
+from netloom.model.lab_state import LabState
 
 _RECORDED = 50
 """Namespaces of a lab whose packets are kept unasked: letting go of one costs the kernel 20 ms."""
@@ -172,7 +172,7 @@ def _folder(parent: Path) -> Path:
         number += 1
 
 
-def _told(snapshot: Snapshot) -> bytes:
+def _told(snapshot: LabState) -> bytes:
     """Return what there was of a lab, as JSON."""
     given = {str(end): facts for end, facts in snapshot.given.items()}
     told = {"netns": snapshot.netns, "given": given, "foreign": snapshot.foreign.links}

@@ -1,8 +1,9 @@
 """A lab that a Python program makes, changes and lets go of: `with Lab() as lab`.
 
-It stands in a place of its own (`namespaces/context.py`): a network and mounts that nobody else sees,
-held by two open files. So it needs no name that is free on the machine, labs of several processes
-do not meet, and whoever is killed leaves nothing. With `persistent` it is as `netloom up` makes it.
+It stands in a context of its own (`namespaces/context.py`): a network and mounts that nobody else
+sees, held by two open files. So it needs no name that is free on the machine, labs of several
+processes do not meet, and whoever is killed leaves nothing. With `persistent` it is as `netloom up`
+makes it.
 
 Every change is the whole topology, changed by a word, and `up`.
 """
@@ -21,22 +22,22 @@ from netloom.api.builder import Building
 from netloom.api.expectations import Outcome, check
 from netloom.api.namespace import Netns
 from netloom.api.partitions import Change, Partitions
-from netloom.api.runtime import Stand, not_open
-from netloom.compile.expand import Fabric, expand
+from netloom.api.runtime import Runtime, not_open
+from netloom.compile.expand import Expanded, expand
 from netloom.engine.topology_file import load
 from netloom.engine.up import TIMEOUT, make
 from netloom.engine.verify import observed
 from netloom.errors import NetloomError, Unavailable
-from netloom.host.cancel import held_back
+from netloom.host.cancel import deferred_signals
 from netloom.kernel.closing import Closing
 from netloom.language.parse import Source, parse
 from netloom.language.synthetic import Written
 from netloom.language.topology import Topology
 from netloom.language.unparse import unparse
-from netloom.model.lab_state import Snapshot
+from netloom.model.lab_state import LabState
 from netloom.model.names import switch_of
 from netloom.model.objects import HOST, Desired, Link
-from netloom.namespaces.context import Place
+from netloom.namespaces.context import NetnsContext
 
 if TYPE_CHECKING:
     from netloom.api.recording import Recording
@@ -82,7 +83,7 @@ class Lab(Building, Closing):
             if topology or name:  # which nobody has read yet
                 parse(unparse(self.topology), file=self._file)
         self._fabric = expand(self.topology)
-        self._stand: Stand | None = None
+        self._stand: Runtime | None = None
         self._partitions = Partitions()
         self._desired = Desired()
         self.recordings: list[Recording] = []
@@ -102,8 +103,8 @@ class Lab(Building, Closing):
                 msg = f"the lab `{self.name}` is open already"
                 raise Unavailable(msg)
             stack.callback(self.close)
-            with held_back():
-                self._stand = Stand(self.name, persistent=self.persistent)
+            with deferred_signals():
+                self._stand = Runtime(self.name, persistent=self.persistent)
                 self._partitions = Partitions()
                 if self.persistent:
                     self._stand.home.call(self._stand.machine.check_lasting)
@@ -143,7 +144,7 @@ class Lab(Building, Closing):
 
     def close(self) -> None:
         """End what runs in the lab, and let go of it; twice is no harm."""
-        with self.lock, held_back():
+        with self.lock, deferred_signals():
             stand, self._stand = self._stand, None
             if stand is not None:
                 with stand:
@@ -151,7 +152,7 @@ class Lab(Building, Closing):
                         one.end()
 
     @property
-    def stand(self) -> Stand:
+    def stand(self) -> Runtime:
         """Where the lab stands, for its members; raises `Unavailable` if it is not open."""
         if self._stand is None:
             raise not_open(self.name)
@@ -174,7 +175,7 @@ class Lab(Building, Closing):
             one.take()
         try:
             source = source or Written(topology, file=self._file)
-            with held_back() as stop:
+            with deferred_signals() as stop:
                 if any(said.run for said in (topology.namespaces or {}).values()):
                     stand.spawns()
                 if any(network.uplink for network in topology.networks.values()):
@@ -191,14 +192,14 @@ class Lab(Building, Closing):
         except NetloomError as error:
             raise error.with_traceback(None) from error.__cause__
 
-    def _unborn(self, fabric: Fabric) -> int:
+    def _unborn(self, fabric: Expanded) -> int:
         """Return how many namespaces a change makes, as far as is known by now."""
         there = self._desired.netns
         switched = any(one.network and not one.joined for one in fabric.segments)
         names = [*fabric.members, *([switch_of(self.name)] if switched else [])]
         return sum(name not in there and name != HOST for name in names)
 
-    def _adopt(self, topology: Topology, fabric: Fabric, desired: Desired) -> None:
+    def _adopt(self, topology: Topology, fabric: Expanded, desired: Desired) -> None:
         """Take note of what is there now."""
         self.topology, self._fabric = topology, fabric
         before, self._desired = self._desired, desired
@@ -269,7 +270,7 @@ class Lab(Building, Closing):
 
     # ── looking ───────────────────────────────────────────────────────────────────────────────
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> LabState:
         """Return what there is of the lab, as the kernel tells it."""
         return self.stand.home.call(observed, self.name, self.stand.machine)
 
@@ -316,7 +317,7 @@ class Lab(Building, Closing):
             return self.links_of(name)[link].addrs[0].ip
         return self[name].ip_for(viewer) if name in self else target
 
-    def place_of(self, name: str) -> Place:
+    def place_of(self, name: str) -> NetnsContext:
         """Return a namespace with what is seen in it; raises `KeyError`."""
         self._check_known(name)
         return self.stand.place_of(name)
@@ -328,12 +329,12 @@ class Lab(Building, Closing):
 
     def spawns(self) -> None:
         """Note that a process is about to be started in the lab."""
-        with held_back():
+        with deferred_signals():
             self.stand.spawns()
 
     def start(self, name: str, argv: list[str], **keys: Any) -> "Popen[Any]":
         """Start a process in a namespace, which ends with the lab at the latest."""
-        with held_back():
+        with deferred_signals():
             self.stand.spawns()
             process: Popen[Any] = self.place_of(name).spawn(Popen, argv, **keys)
             self.stand.adopt(process)

@@ -23,7 +23,7 @@ from typing import (
     overload,
 )
 
-from netloom.api.owner import Home
+from netloom.api.owner import NetnsOwner
 from netloom.api.probes import Journey, probe
 from netloom.api.waiting import wait_for
 from netloom.errors import Unavailable
@@ -36,7 +36,7 @@ from netloom.values import contains, family, is_ip, network_of
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-    from netloom.namespaces.context import Place
+    from netloom.namespaces.context import NetnsContext
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -68,7 +68,7 @@ class ProcessKeys(TypedDict, total=False):
 class Netns:
     """A namespace of a lab (`Lab.netns`, `lab["web"]`), or of the machine (`netloom.netns`)."""
 
-    def __init__(self, lab: Home, name: str) -> None:
+    def __init__(self, lab: NetnsOwner, name: str) -> None:
         """Stand for the namespace of this name."""
         self.lab = lab
         self.name = name
@@ -127,7 +127,7 @@ class Netns:
     # ── inside ────────────────────────────────────────────────────────────────────────────────
 
     @property
-    def _place(self) -> "Place":
+    def _place(self) -> "NetnsContext":
         return self.lab.place_of(self.name)
 
     def call(self, call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:

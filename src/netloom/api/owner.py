@@ -8,13 +8,13 @@ if TYPE_CHECKING:
 
     from netloom.api.namespace import Netns
     from netloom.model.objects import Link
-    from netloom.namespaces.context import Place
+    from netloom.namespaces.context import NetnsContext
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-class Home(Protocol):
+class NetnsOwner(Protocol):
     """What a namespace is in, and asks about itself and others: a lab, or the machine."""
 
     timeout: float
@@ -29,7 +29,7 @@ class Home(Protocol):
     def address_of(self, target: str, viewer: "Netns") -> str:
         """Return the address of a namespace, or of its `NS:IF`, for a viewer; else the text."""
 
-    def place_of(self, name: str) -> "Place":
+    def place_of(self, name: str) -> "NetnsContext":
         """Return a namespace with what is seen in it."""
 
     def probed(self, name: str, call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:

@@ -32,7 +32,7 @@ from netloom.api.processes.socket_closer import close_aside
 from netloom.errors import NetloomError, Unavailable
 from netloom.host.byhand.packets import LINKTYPES, SNAPLEN, counted, hear, hear_all, make_room
 from netloom.model.objects import HOST
-from netloom.namespaces.enter import hop
+from netloom.namespaces.enter import setns
 from netloom.namespaces.handle import open_name
 from netloom.wire import pcapng
 
@@ -96,7 +96,7 @@ def _opened(opened: Callable[[], socket.socket], names: list[str]) -> list[socke
         for name in names:
             if name != HOST:
                 with open_name(name) as netns:
-                    hop(netns)
+                    setns(netns)
             found.append(opened())
     except (OSError, Unavailable):
         close_aside(found)
@@ -275,7 +275,9 @@ class Recording:
             if linktype is None:
                 return -1
             self._numbers[place] = len(self._numbers)
-            self._out.write(pcapng.encode(pcapng.Interface(":".join(place), linktype, SNAPLEN)))
+            self._out.write(
+                pcapng.encode(pcapng.CapturedInterface(":".join(place), linktype, SNAPLEN))
+            )
         return self._numbers[place]
 
     # ── the file ──────────────────────────────────────────────────────────────────────────────

@@ -12,14 +12,14 @@ from netloom.api.processes import watchdog, way_out
 from netloom.api.processes.reap import end_all_in, end_residents
 from netloom.engine.down import down
 from netloom.errors import Unavailable
-from netloom.host.cancel import held_back
-from netloom.host.local import ThisMachine
-from netloom.host.rootless.session import Holder
-from netloom.host.sandbox import OwnMachine
+from netloom.host.cancel import deferred_signals
+from netloom.host.local import LocalMachine
+from netloom.host.rootless.session import Session
+from netloom.host.sandbox import SandboxMachine
 from netloom.kernel.closing import Closing
 from netloom.model.objects import HOST
-from netloom.namespaces.context import Place, here, of, outer, within
-from netloom.namespaces.enter import hop
+from netloom.namespaces.context import NetnsContext, here, of, outer, within
+from netloom.namespaces.enter import setns
 from netloom.namespaces.handle import open_name
 from netloom.namespaces.references import identity
 from netloom.namespaces.userns_session import is_needed, is_used
@@ -28,22 +28,22 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-class Stand(Closing):
+class Runtime(Closing):
     """The place of a lab, those of its namespaces, and the processes that were started there."""
 
     def __init__(self, lab: str, *, persistent: bool) -> None:
         """Make a place of the lab's own, or take the one that the process is in."""
         self.lab = lab
         self.persistent = persistent
-        self._holder = Holder() if persistent and is_needed() else None
+        self._holder = Session() if persistent and is_needed() else None
         if self._holder:
             self.home = of(self._holder.find(start=True))
         else:
             self.home = here() if persistent else outer()
-        own = OwnMachine(lab, by_heart=self.home.user < 0)
-        self.machine: ThisMachine = ThisMachine() if persistent else own
+        own = SandboxMachine(lab, by_heart=self.home.user < 0)
+        self.machine: LocalMachine = LocalMachine() if persistent else own
         self._lock = threading.RLock()
-        self._places: dict[str, Place] = {}
+        self._places: dict[str, NetnsContext] = {}
         self._entered: set[str] = set()
         self._children: list[subprocess.Popen[Any]] = []
         self._warden: subprocess.Popen[bytes] | None = None
@@ -51,12 +51,12 @@ class Stand(Closing):
         self._program = os.getpid()
         self._spawned = mmap(-1, 1)  # which a process that is forked shares with us
 
-    def place_of(self, name: str) -> Place:
+    def place_of(self, name: str) -> NetnsContext:
         """Return a namespace with what is seen in it, opened when it is first asked for."""
         place = self._places.get(name)
         if place is not None:
             return place
-        with self._lock, held_back():
+        with self._lock, deferred_signals():
             place = self._places.get(name)
             if place is None:
                 inner = "" if name == HOST else name
@@ -75,7 +75,7 @@ class Stand(Closing):
 
         def inside() -> _T:
             with open_name(name) as netns:
-                hop(netns)
+                setns(netns)
             return call(*args, **keys)
 
         return self.home.call(inside)
@@ -84,7 +84,7 @@ class Stand(Closing):
     def expecting(self, number: int) -> Iterator[None]:
         """Begin to make namespaces that a change in the block will ask for."""
         machine = self.machine
-        if not isinstance(machine, OwnMachine):
+        if not isinstance(machine, SandboxMachine):
             yield
             return
         machine.expect(number)
@@ -175,7 +175,7 @@ class Stand(Closing):
                     if self._warden:
                         _reap(self._warden)
 
-    def _tidy(self, holder: Holder) -> None:
+    def _tidy(self, holder: Session) -> None:
         holder.tidy(used=self.home.call(is_used))
 
 

@@ -14,7 +14,7 @@ from netloom.errors import FAILURES, NetloomError, failure, printable
 from netloom.namespaces.handle import NoSuchNetns, path_of
 
 if TYPE_CHECKING:
-    from netloom.host.cancel import Brake
+    from netloom.host.cancel import Cancel
 
 _WORDS = ("add", "attach", "delete", "exec", "help", "identify", "list", "list-id", "monitor")
 
@@ -41,18 +41,18 @@ def ls_command(as_json: bool) -> None:
 @verb("add", Argument("wanted", "NAME...", many=True))
 def add_command(wanted: tuple[str, ...]) -> None:
     """Make namespaces as `ip netns add` does, but with `lo` up."""
-    from netloom.host.cancel import brake
+    from netloom.host.cancel import cancellable
     from netloom.namespaces import names
 
     for name in wanted:
         _check_free(name, wanted)
-    with brake() as stop:
+    with cancellable() as stop:
         or_stop(names.prepare, REFUSED)
         _make(wanted, stop)
     _tell_private()
 
 
-def _make(wanted: Iterable[str], stop: "Brake") -> None:
+def _make(wanted: Iterable[str], stop: "Cancel") -> None:
     """Make all namespaces, or none."""
     from netloom.namespaces import names
 
@@ -91,7 +91,7 @@ def _unmade(made: list[str]) -> str:
 def attach_command(name: str, what: str) -> None:
     """Give the namespace of a process, or one at a path, a name that stays when they go."""
     from netloom.cli.who import opened
-    from netloom.host.cancel import held_back
+    from netloom.host.cancel import deferred_signals
     from netloom.namespaces import names
     from netloom.namespaces.symlinks import trap
 
@@ -100,7 +100,7 @@ def attach_command(name: str, what: str) -> None:
         message = "\nhint: ".join(found)
         raise Stop(message, REFUSED)
     _check_free(name, (name,))
-    with opened(what) as netns, held_back(deadly=True):
+    with opened(what) as netns, deferred_signals(deadly=True):
         or_stop(names.prepare, REFUSED)
         try:
             names.attach(name, f"/proc/thread-self/fd/{netns.fd}")

@@ -15,7 +15,7 @@ from netloom.cli.named import namespaces, reason, rows
 from netloom.cli.output import REFUSED, TRIED, Stop, refusals, tell
 
 if TYPE_CHECKING:
-    from netloom.host.byhand.packets import Captured, Source
+    from netloom.host.byhand.packets import Captured, CaptureSource
     from netloom.namespaces.targets import Target
 
 _FILE = "capture.pcapng"
@@ -58,7 +58,7 @@ def capture_command(  # noqa: PLR0913 - an option each
     left out, since its members see the same packets. It ends by Ctrl-C, too.
     """
     from netloom.host.byhand.packets import Ears, Ending
-    from netloom.host.cancel import brake
+    from netloom.host.cancel import cancellable
 
     if not packets:
         message = "what is to be captured?\nhint: netloom capture --packets"
@@ -70,14 +70,14 @@ def capture_command(  # noqa: PLR0913 - an option each
         sources = _named(wanted, stack) if wanted else _every(lab, stack)
         ears = stack.enter_context(Ears(sources))
         pipe = stack.enter_context(_opened(output)) if _is_pipe(output) else None
-        stop = stack.enter_context(brake())
+        stop = stack.enter_context(cancellable())
         out = pipe or stack.enter_context(_opened(output))
         tell(f"capturing on {_shown(sources)}")
         done = ears.write(out, Ending(stop.fileno(), count, duration), _application(), _note)
     _tell_done(done, len(sources), output)
 
 
-def _shown(sources: "list[Source]") -> str:
+def _shown(sources: "list[CaptureSource]") -> str:
     more = [f"{len(sources) - _MOST} more"] if len(sources) > _MOST else []
     return ", ".join([*map(str, sources[:_MOST]), *more])
 
@@ -103,13 +103,13 @@ def _tell_done(done: "Captured", number: int, output: str) -> None:
 # ── what is heard ─────────────────────────────────────────────────────────────────────────
 
 
-def _named(wanted: tuple[str, ...], stack: ExitStack) -> "list[Source]":
+def _named(wanted: tuple[str, ...], stack: ExitStack) -> "list[CaptureSource]":
     """Return the interfaces that were named, each once; a namespace alone means all of its."""
-    from netloom.host.byhand.packets import Source, links_of
+    from netloom.host.byhand.packets import CaptureSource, links_of
     from netloom.namespaces.targets import split
 
     targets: dict[str, Target] = {}
-    found: dict[tuple[int, str], Source] = {}
+    found: dict[tuple[int, str], CaptureSource] = {}
     for word in wanted:
         text, link = split(word)
         if text not in targets:
@@ -120,7 +120,7 @@ def _named(wanted: tuple[str, ...], stack: ExitStack) -> "list[Source]":
             there = ", ".join(f"`{name}`" for name in links)
             raise _stop(f"no interface `{link}` in `{text}`\nhint: there is {there}")
         for name in [link] if link else links:
-            found.setdefault((target.netns.inode, name), Source(target, name))
+            found.setdefault((target.netns.inode, name), CaptureSource(target, name))
     return list(found.values())
 
 
@@ -134,27 +134,27 @@ def _open(text: str) -> "Target":
         raise _stop(reason(error)) from error
 
 
-def _every(lab: str, stack: ExitStack) -> "list[Source]":
+def _every(lab: str, stack: ExitStack) -> "list[CaptureSource]":
     """Return all interfaces of a lab, those on the host too, or of all names."""
     from netloom.compile.lower import switch_of
     from netloom.engine.topology_file import lab_name
-    from netloom.host.byhand.packets import Source, links_of
-    from netloom.host.local import ThisMachine
+    from netloom.host.byhand.packets import CaptureSource, links_of
+    from netloom.host.local import LocalMachine
     from netloom.model.objects import HOST
     from netloom.model.owner import lab_of
     from netloom.namespaces import names
 
-    lab = lab_name(lab, ThisMachine()) if lab else ""
+    lab = lab_name(lab, LocalMachine()) if lab else ""
     found = []
     for row in rows(names.names()):
         if row.stale or (lab and row.lab != lab) or (row.lab and row.name == switch_of(row.lab)):
             continue
         target = stack.enter_context(_open(row.name))
-        found += [Source(target, link.name) for link in links_of(target)]
+        found += [CaptureSource(target, link.name) for link in links_of(target)]
     if lab:
         host = stack.enter_context(_open(HOST))
         marked = (link for link in links_of(host) if lab_of(link.alias) == lab)
-        found += [Source(host, link.name) for link in marked]
+        found += [CaptureSource(host, link.name) for link in marked]
     if not found:
         what = f"no lab `{lab}` is up\nhint: netloom labs" if lab else "there is no named namespace"
         raise _stop(what)

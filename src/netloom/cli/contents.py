@@ -10,7 +10,7 @@ from netloom.model.objects import (
     Desired,
     End,
     Loopback,
-    Netns,
+    NetnsState,
     Other,
     Veth,
     is_kept,
@@ -53,5 +53,5 @@ def contents(lab: str, desired: Desired) -> str:
 
 def _is_port(end: End, desired: Desired) -> bool:
     """Whether an end of a wire, if it is there, is the port of a bridge."""
-    link = desired.netns.get(end.netns, Netns()).links.get(end.link)
+    link = desired.netns.get(end.netns, NetnsState()).links.get(end.link)
     return bool(link and link.master)

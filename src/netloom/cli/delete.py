@@ -11,7 +11,7 @@ from typing import NamedTuple
 from netloom.cli.named import reason
 from netloom.cli.output import REFUSED, TRIED, Stop, tell
 from netloom.errors import FAILURES, NetloomError, failure
-from netloom.host.cancel import held_back
+from netloom.host.cancel import deferred_signals
 from netloom.namespaces import names
 from netloom.namespaces.handle import NETNS_DIR, Handle, open_name, open_self
 from netloom.namespaces.ownership import named
@@ -70,7 +70,7 @@ def _remove(wanted: tuple[str, ...]) -> None:
     refused = []
     for name in wanted:
         try:
-            with held_back(deadly=True):
+            with deferred_signals(deadly=True):
                 names.remove(name)
         except NetloomError as error:
             refused.append(reason(error))

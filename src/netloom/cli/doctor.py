@@ -6,7 +6,7 @@ import msgspec
 
 from netloom.cli.grammar import Option, Verb, verb
 from netloom.cli.output import NO, REFUSED, Stop, answer, write
-from netloom.host.rootless.trials import USER, Outcome, Who, allow_labs, try_all, whom
+from netloom.host.rootless.trials import USER, TrialOutcome, Who, allow_labs, try_all, whom
 
 
 @verb(
@@ -31,13 +31,13 @@ def doctor_command(rootless: bool, as_json: bool) -> None:
         raise Stop(message, NO)
 
 
-def _facts(who: Who, outcomes: list[Outcome]) -> dict[str, object]:
+def _facts(who: Who, outcomes: list[TrialOutcome]) -> dict[str, object]:
     user = {"uid": who.uid, "name": who.name}
     trials = [msgspec.to_builtins(each) for each in outcomes]
     return {"user": user, "labs": allow_labs(outcomes), "trials": trials}
 
 
-def _lines(who: Who, outcomes: list[Outcome]) -> list[str]:
+def _lines(who: Who, outcomes: list[TrialOutcome]) -> list[str]:
     """Return who tried, a line for each trial with its remedy, and that labs work if they do."""
     name = f"{who.name} ({who.uid})" if who.name else str(who.uid)
     lines = [f"tried as {name}, who has no rights" if who.other else f"tried as {name}"]
@@ -49,7 +49,7 @@ def _lines(who: Who, outcomes: list[Outcome]) -> list[str]:
     return lines
 
 
-def _line(outcome: Outcome) -> list[str]:
+def _line(outcome: TrialOutcome) -> list[str]:
     only = f"only for {outcome.serves}" if outcome.serves and outcome.result != "ok" else ""
     says = "; ".join(filter(None, (outcome.says, only)))
     head = f"{outcome.result:4}  {outcome.trial:16}  {says}".rstrip()

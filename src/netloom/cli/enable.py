@@ -10,8 +10,8 @@ from netloom.cli.grammar import Argument, Verb, verb
 from netloom.cli.output import REFUSED, Stop, answer, refusals, tell
 from netloom.engine.topology_file import DEFAULT_FILE, lab_name, load
 from netloom.host import systemd
-from netloom.host.cancel import held_back
-from netloom.host.local import ThisMachine
+from netloom.host.cancel import deferred_signals
+from netloom.host.local import LocalMachine
 from netloom.language.suggest import did_you_mean
 
 
@@ -29,7 +29,7 @@ def enable_command(file: str) -> None:
         source = load(file)
         plan(source)
         path = str(Path(file).absolute())
-        with held_back(deadly=True):
+        with deferred_signals(deadly=True):
             told = systemd.enable(os.path.normpath(path), _own_words())
     name = source.topology.name
     if not told.changed:
@@ -55,7 +55,7 @@ def disable_command(lab: str) -> None:
     """Have LAB, a name or a FILE, started at boot no more; it stays up if it is."""
     with refusals():
         path = _path(lab)
-        with held_back(deadly=True):
+        with deferred_signals(deadly=True):
             told = systemd.disable(path)
         if not told.changed:
             message = f"`{lab}` does not start at boot"
@@ -88,7 +88,7 @@ def _by_lab() -> dict[str, list[str]]:
     """Return the files that start at boot by the name of the lab that each makes."""
     found: dict[str, list[str]] = {}
     for path in systemd.enabled():
-        found.setdefault(lab_name(path, ThisMachine()), []).append(path)
+        found.setdefault(lab_name(path, LocalMachine()), []).append(path)
     return found
 
 

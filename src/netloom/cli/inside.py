@@ -92,12 +92,12 @@ def run_command(
     if vpn and (uplink or network or several["publish"]):
         message = "with --vpn its link is the only one: no --uplink, --publish or --network beside"
         raise Stop(message, TROUBLE)
-    from netloom.host.isolated.command import Asked, run_with
+    from netloom.host.isolated.command import RunOptions, run_with
     from netloom.language.publish import publish
     from netloom.values import ip
 
     try:
-        asked = Asked(
+        asked = RunOptions(
             uplink=uplink or bool(several["publish"]),
             publish=tuple(map(publish, several["publish"])),
             network=network,

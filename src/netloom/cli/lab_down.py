@@ -11,7 +11,7 @@ from netloom.engine.remembered import labs
 from netloom.engine.report import Report
 from netloom.engine.topology_file import DEFAULT_FILE
 from netloom.engine.untouched import untouched
-from netloom.host.local import ThisMachine
+from netloom.host.local import LocalMachine
 
 
 @verb(
@@ -26,7 +26,7 @@ def down_command(lab: str, *, every: bool, force: bool, quiet: bool) -> None:
     from netloom.engine.down import down as take_down
 
     with refusals(), untouched():
-        names = dependents_first(ThisMachine()) if every else [lab_meant(lab)]
+        names = dependents_first(LocalMachine()) if every else [lab_meant(lab)]
     troubles = []
     for name in names:
         try:
@@ -72,7 +72,7 @@ def verify_command(lab: str, *, as_json: bool) -> None:
         found = None if is_down(name) else verify(name)
         elsewhere = moved(name) if found else None
         shared = shared_with(name) if found else []
-        bare = ThisMachine().uncovered(name) if found and found.plan else ()
+        bare = LocalMachine().uncovered(name) if found and found.plan else ()
     if found is None:
         message = f"{name} is not up"
         raise Stop(message, NO)

@@ -4,7 +4,7 @@ from netloom.cli.grammar import Verb, verb
 from netloom.cli.lab_names import FILE
 from netloom.cli.output import REFUSED, TRIED, Stop, answer, write
 from netloom.engine.topology_file import DEFAULT_FILE, default_name
-from netloom.host.cancel import held_back
+from netloom.host.cancel import deferred_signals
 
 
 @verb("schema")
@@ -35,7 +35,7 @@ links:
 def init_command(file: str) -> None:
     """Write a commented starter file."""
     try:
-        with held_back(deadly=True), open(file, "x", encoding="utf-8") as out:
+        with deferred_signals(deadly=True), open(file, "x", encoding="utf-8") as out:
             out.write(_STARTER.format(name=default_name(file)))
     except FileExistsError:
         message = f"`{file}` exists; nothing was touched"

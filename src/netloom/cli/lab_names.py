@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from netloom.cli.grammar import Argument, Option
 from netloom.cli.output import REFUSED, Stop, write
 from netloom.engine.topology_file import DEFAULT_FILE, lab_name
-from netloom.host.local import ThisMachine
+from netloom.host.local import LocalMachine
 from netloom.language.suggest import did_you_mean
 from netloom.namespaces.userns_session import is_needed
 from netloom.plan.steps import Plan
@@ -18,7 +18,7 @@ JSON = Option("--json", key="as_json", says="Print JSON.")
 
 def _labs(before: Sequence[str], incomplete: str) -> list[str]:  # noqa: ARG001 - a completion
     """Return the labs that a word may become."""
-    return [name for name in ThisMachine().labs() if name.startswith(incomplete)]
+    return [name for name in LocalMachine().labs() if name.startswith(incomplete)]
 
 
 LAB = Argument("lab", "[LAB]", default="", complete=_labs)
@@ -26,7 +26,7 @@ LAB = Argument("lab", "[LAB]", default="", complete=_labs)
 
 def lab_meant(text: str) -> str:
     """Return the lab that LAB means; raises `Stop` for a name or a file that nobody knows."""
-    machine = ThisMachine()
+    machine = LocalMachine()
     name = lab_name(text or f"./{DEFAULT_FILE}", machine)
     remembered = machine.labs()
     if name in remembered or machine.marked(name):
@@ -45,7 +45,7 @@ def lab_meant(text: str) -> str:
 
 def is_down(name: str) -> bool:
     """Whether nothing need be looked for: a plain user without namespaces has made no lab."""
-    return is_needed() and name not in ThisMachine().labs()
+    return is_needed() and name not in LocalMachine().labs()
 
 
 def print_plan(steps: Plan) -> None:

@@ -14,7 +14,7 @@ from netloom.engine.topology_file import load, load_stdin
 from netloom.engine.untouched import untouched
 from netloom.engine.up import TIMEOUT, up
 from netloom.language.parse import Source
-from netloom.model.objects import HOST, Desired, Netns, is_kept
+from netloom.model.objects import HOST, Desired, NetnsState, is_kept
 from netloom.plan.steps import NetnsAdd
 from netloom.render.counted import counted
 from netloom.render.text import plan_text, told, touches_host
@@ -76,7 +76,7 @@ def _summary(report: Report) -> list[str]:
 
 def _host_things(desired: Desired) -> Iterator[str]:
     """Yield what a lab has on the host, and what it has changed there."""
-    host = desired.netns.get(HOST, Netns())
+    host = desired.netns.get(HOST, NetnsState())
     if host.links:
         yield ", ".join(_host_thing(desired, name) for name in host.links)
     settings = [*host.sysctls, *host.claims]

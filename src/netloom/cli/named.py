@@ -34,7 +34,7 @@ def or_stop(call: Callable[[], object], status: int) -> None:
         raise Stop(reason(error), status) from error
 
 
-class Row(NamedTuple):
+class NamedRow(NamedTuple):
     """A name, its lab (empty for none, None where one may not look inside), whether it is stale."""
 
     name: str
@@ -42,25 +42,25 @@ class Row(NamedTuple):
     stale: bool
 
 
-def rows(wanted: Iterable[str]) -> list[Row]:
+def rows(wanted: Iterable[str]) -> list[NamedRow]:
     """Look at each namespace, all on one thread that hops from one to the next."""
-    from netloom.namespaces.enter import aside
+    from netloom.namespaces.enter import in_thread
 
-    return aside(lambda: [_row(name) for name in wanted])
+    return in_thread(lambda: [_row(name) for name in wanted])
 
 
-def _row(name: str) -> Row:
-    from netloom.namespaces.enter import hop
+def _row(name: str) -> NamedRow:
+    from netloom.namespaces.enter import setns
     from netloom.namespaces.ownership import lab_here
     from netloom.namespaces.symlinks import link_of
 
     try:
         with open_name(name) as netns:
-            hop(netns)
+            setns(netns)
     except Stale:
-        return Row(name, "", stale=True)
+        return NamedRow(name, "", stale=True)
     except NoSuchNetns:
-        return Row(name, "", stale=bool(link_of(path_of(name))))
+        return NamedRow(name, "", stale=bool(link_of(path_of(name))))
     except (Unavailable, KernelError):
-        return Row(name, None, stale=False)
-    return Row(name, lab_here() or "", stale=False)
+        return NamedRow(name, None, stale=False)
+    return NamedRow(name, lab_here() or "", stale=False)

@@ -14,7 +14,7 @@ import sys
 
 from netloom import __version__
 from netloom.cli.netns_verbs import VERBS, switch
-from netloom.cli.netns_words import Asked, End, complain, flush, invalid, whole_number
+from netloom.cli.netns_words import NetnsExit, NetnsRequest, complain, flush, invalid, whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def main(arguments: "Sequence[str]", *, named: bool = True) -> int:
 
 
 def _ended(arguments: list[str], *, named: bool) -> int:
-    asked = Asked()
+    asked = NetnsRequest()
     try:
         words = _options(arguments, asked)
         if asked.batch is not None:
@@ -97,11 +97,11 @@ def _ended(arguments: list[str], *, named: bool) -> int:
         if named:
             return _netns(words, asked)
         return _object(words, asked) if words else _usage()
-    except End as end:
+    except NetnsExit as end:
         return end.status
 
 
-def _options(words: list[str], asked: Asked) -> list[str]:
+def _options(words: list[str], asked: NetnsRequest) -> list[str]:
     """Take the options from the front, and return what follows them."""
     while words and words[0].startswith("-"):
         word = words.pop(0)
@@ -112,7 +112,7 @@ def _options(words: list[str], asked: Asked) -> list[str]:
     return words
 
 
-def _option(option: str, words: list[str], asked: Asked) -> None:
+def _option(option: str, words: list[str], asked: NetnsRequest) -> None:
     if option in _WHOLE:
         return
     name, follows = _named(option)
@@ -125,11 +125,11 @@ def _option(option: str, words: list[str], asked: Asked) -> None:
         asked.batch = value
     elif name == "Version":
         sys.stdout.write(f"netloom {__version__}, netns as in iproute2-6.1.0\n")
-        raise End(0)
+        raise NetnsExit(0)
     elif name == "help":
-        raise End(_usage())
+        raise NetnsExit(_usage())
     elif name == "netns" and not switch(value):
-        raise End(_WRONG)
+        raise NetnsExit(_WRONG)
     else:
         _check(name, value)
 
@@ -144,26 +144,26 @@ def _named(option: str) -> tuple[str, bool]:
             if name.startswith(text) and when in _COLORS:
                 return name, follows
     complain(f'Option "{option}" is unknown, try "ip -help".')
-    raise End(_WRONG)
+    raise NetnsExit(_WRONG)
 
 
 def _no_value(name: str) -> None:
     if name != "netns":
-        raise End(_usage())
+        raise NetnsExit(_usage())
     complain('Cannot open network namespace "(null)": No such file or directory')
-    raise End(_WRONG)
+    raise NetnsExit(_WRONG)
 
 
 def _check(name: str, value: str) -> None:
     if name == "family" and value == "help":
-        raise End(_usage())
+        raise NetnsExit(_usage())
     if name == "family" and value not in _FAMILIES:
         raise invalid(value, "invalid protocol family")
     if name == "rcvbuf":
         size = whole_number(value)
         if size is None or not 0 <= size < 1 << 32:
             complain(f"Invalid rcvbuf size '{value}'")
-            raise End(_WRONG)
+            raise NetnsExit(_WRONG)
 
 
 def _usage() -> int:
@@ -171,7 +171,7 @@ def _usage() -> int:
     return _WRONG
 
 
-def _object(words: "Sequence[str]", asked: Asked) -> int:
+def _object(words: "Sequence[str]", asked: NetnsRequest) -> int:
     """Do what a line says whose first word is an object of ip's."""
     if words[0] in _NETNS:
         return _netns(words[1:], asked)
@@ -182,16 +182,16 @@ def _object(words: "Sequence[str]", asked: Asked) -> int:
     return 1
 
 
-def _netns(words: "Sequence[str]", asked: Asked) -> int:
+def _netns(words: "Sequence[str]", asked: NetnsRequest) -> int:
     verb, rest = (words[0], words[1:]) if words else ("list", words)
     found = next((name for name, _ in VERBS if name.startswith(verb)), "") if verb else ""
     freely = asked.everything and found not in _NAMING  # its word is none; ip lets all words pass
     if rest and not freely and _is_no_name(rest[0]):
         complain(f'Invalid netns name "{rest[0]}"')
-        raise End(_WRONG)
+        raise NetnsExit(_WRONG)
     if not found:
         complain(f'Command "{verb}" is unknown, try "ip netns help".')
-        raise End(_WRONG)
+        raise NetnsExit(_WRONG)
     return dict(VERBS)[found](asked, rest)
 
 
@@ -199,7 +199,7 @@ def _is_no_name(word: str) -> bool:
     return word in {"", ".", ".."} or "/" in word or len(os.fsencode(word)) > 255
 
 
-def _batch(asked: Asked) -> int:
+def _batch(asked: NetnsRequest) -> int:
     """Do what the lines of a file say, up to the first that fails, or all of them by `-force`."""
     name = asked.batch or ""
     if name != "-":
@@ -251,12 +251,12 @@ def _words(line: str) -> list[str]:
     while rest:
         if len(words) == _MOST_WORDS:
             complain("Too many arguments to command")
-            raise End(1)
+            raise NetnsExit(1)
         if rest[0] in "'\"":
             word, quote, rest = rest[1:].partition(rest[0])
             if not quote:
                 complain("Unterminated quoted string")
-                raise End(1)
+                raise NetnsExit(1)
         else:
             end = next((at for at, sign in enumerate(rest) if sign in _BLANKS), len(rest))
             word, rest = rest[:end], rest[end + 1 :]

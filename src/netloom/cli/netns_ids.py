@@ -4,8 +4,8 @@ import os
 from collections.abc import Sequence
 
 from netloom.cli.netns_words import (
-    Asked,
-    End,
+    NetnsExit,
+    NetnsRequest,
     complain,
     entries,
     invalid,
@@ -17,10 +17,10 @@ from netloom.cli.netns_words import (
 from netloom.errors import KernelError
 from netloom.kernel.netlink import Rtnetlink
 from netloom.namespaces.handle import NETNS_DIR
-from netloom.namespaces.ids import Known, assign, ids, known, known_as
+from netloom.namespaces.ids import KnownIds, assign, ids, known, known_as
 
 
-def show(asked: Asked, words: Sequence[str]) -> int:  # noqa: ARG001 - a verb
+def show(asked: NetnsRequest, words: Sequence[str]) -> int:  # noqa: ARG001 - a verb
     """List all names, each with its id if it has one."""
     try:
         names = os.listdir(NETNS_DIR)
@@ -40,7 +40,9 @@ def show(asked: Asked, words: Sequence[str]) -> int:  # noqa: ARG001 - a verb
     return 0
 
 
-def _ids(asked: Asked, route: Rtnetlink, names: Sequence[str]) -> list[int | KernelError | None]:
+def _ids(
+    asked: NetnsRequest, route: Rtnetlink, names: Sequence[str]
+) -> list[int | KernelError | None]:
     """Return the id of each name; on the first look ip complains of each stale one."""
     found = list(ids(route, names))
     if not asked.looked:
@@ -57,8 +59,8 @@ def _refusal(error: KernelError) -> str:
     return f"Error: {error.extack}" + ("" if error.extack.endswith(".") else ".")
 
 
-def set_id(asked: Asked, words: Sequence[str]) -> int:  # noqa: ARG001 - a verb
-    """Give the namespace of a name an id; raises `End` for what is no id."""
+def set_id(asked: NetnsRequest, words: Sequence[str]) -> int:  # noqa: ARG001 - a verb
+    """Give the namespace of a name an id; raises `NetnsExit` for what is no id."""
     if not words:
         complain("No netns name specified")
         return 1
@@ -93,7 +95,7 @@ def _assign(fd: int, nsid: int) -> int:
     return 0
 
 
-def show_ids(asked: Asked, words: Sequence[str]) -> int:
+def show_ids(asked: NetnsRequest, words: Sequence[str]) -> int:
     """List all that have an id, here or in the namespace that is `target-nsid` here."""
     with Rtnetlink() as route:
         there = entries()
@@ -123,13 +125,13 @@ def _wanted(words: list[str]) -> dict[str, int]:
     while words:
         key = words.pop(0)
         if key not in {"target-nsid", "nsid"}:
-            raise End(usage(Asked(), ()))
+            raise NetnsExit(usage(NetnsRequest(), ()))
         if key in found:
             complain(f'Error: duplicate "{key}": "{key}" is the second value.')
-            raise End(255)
+            raise NetnsExit(255)
         if not words:
             complain('Command line is not complete. Try option "help"')
-            raise End(255)
+            raise NetnsExit(255)
         word = words.pop(0)
         number = small_number(word)
         if number is None:
@@ -140,12 +142,12 @@ def _wanted(words: list[str]) -> dict[str, int]:
     return found
 
 
-def _name_of(row: Known, names: dict[int, str]) -> str | None:
+def _name_of(row: KnownIds, names: dict[int, str]) -> str | None:
     nsid = row.nsid if row.current == -1 else row.current
     return None if nsid is None else names.get(nsid)
 
 
-def _line(row: Known, names: dict[int, str]) -> str:
+def _line(row: KnownIds, names: dict[int, str]) -> str:
     text = f"nsid {row.nsid} "
     if row.current != -1:
         text += f"current-nsid {'unassigned' if row.current is None else row.current} "
@@ -153,7 +155,7 @@ def _line(row: Known, names: dict[int, str]) -> str:
     return f"{text}\n" if name is None else f"{text}(iproute2 netns name: {name})\n"
 
 
-def _item(row: Known, names: dict[int, str]) -> dict[str, str | int]:
+def _item(row: KnownIds, names: dict[int, str]) -> dict[str, str | int]:
     item: dict[str, str | int] = {"nsid": row.nsid}
     if row.current is not None and row.current >= 0:
         item["current-nsid"] = row.current

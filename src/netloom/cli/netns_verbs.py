@@ -1,7 +1,7 @@
 """The verbs of `netloom netns`, each as iproute2 6.1 has it: order, messages, exit statuses.
 
 A verb takes what was asked by options and the words behind it, and returns an exit status: 1 for
-its own failures, 2 where the kernel refused a netlink request. `End` leaves at once, as exit(3).
+its own failures, 2 where the kernel refused a netlink request. `NetnsExit` leaves at once.
 
 Should: import lazily; only `list`, `list-id` and `set` need a socket (20 ms of imports).
 Mustn't: go through netloom's own checks: what `ip netns` lets pass, passes.
@@ -14,7 +14,16 @@ import os
 import sys
 from contextlib import contextmanager, suppress
 
-from netloom.cli.netns_words import Asked, End, complain, entries, flush, say, small_number, usage
+from netloom.cli.netns_words import (
+    NetnsExit,
+    NetnsRequest,
+    complain,
+    entries,
+    flush,
+    say,
+    small_number,
+    usage,
+)
 from netloom.errors import KernelError, Unavailable
 from netloom.kernel import modes, procfs, syscalls
 from netloom.namespaces.handle import NETNS_DIR
@@ -30,14 +39,14 @@ _OWN = "/proc/self/ns/net"
 # ── names ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _add(asked: Asked, words: "Sequence[str]") -> int:  # noqa: ARG001 - a verb
+def _add(asked: NetnsRequest, words: "Sequence[str]") -> int:  # noqa: ARG001 - a verb
     if not words:
         complain("No netns name specified")
         return 1
     return _publish(words[0], _OWN)
 
 
-def _attach(asked: Asked, words: "Sequence[str]") -> int:  # noqa: ARG001
+def _attach(asked: NetnsRequest, words: "Sequence[str]") -> int:  # noqa: ARG001
     if len(words) < 2:
         complain("No netns name and PID specified")
         return 1
@@ -128,7 +137,7 @@ def _prepare_wholly() -> bool:
     return True
 
 
-def _delete(asked: Asked, words: "Sequence[str]") -> int:
+def _delete(asked: NetnsRequest, words: "Sequence[str]") -> int:
     if asked.everything:
         for name in entries():
             if not _removed(name):
@@ -153,7 +162,7 @@ def _removed(name: str) -> bool:
     return True
 
 
-def _monitor(asked: Asked, words: "Sequence[str]") -> int:  # noqa: ARG001
+def _monitor(asked: NetnsRequest, words: "Sequence[str]") -> int:  # noqa: ARG001
     from netloom.namespaces.monitor import changes, watch
 
     try:
@@ -175,7 +184,7 @@ def _monitor(asked: Asked, words: "Sequence[str]") -> int:  # noqa: ARG001
 # ── processes ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _identify(asked: Asked, words: "Sequence[str]") -> int:  # noqa: ARG001
+def _identify(asked: NetnsRequest, words: "Sequence[str]") -> int:  # noqa: ARG001
     if len(words) > 1:
         complain("extra arguments specified")
         return 1
@@ -194,7 +203,7 @@ def _identify(asked: Asked, words: "Sequence[str]") -> int:  # noqa: ARG001
     return 0
 
 
-def _pids(asked: Asked, words: "Sequence[str]") -> int:  # noqa: ARG001
+def _pids(asked: NetnsRequest, words: "Sequence[str]") -> int:  # noqa: ARG001
     if not words:
         complain("No netns name specified")
         return 1
@@ -224,7 +233,7 @@ def _look(path: str) -> os.stat_result | None:
         os.close(fd)
 
 
-def _exec(asked: Asked, words: "Sequence[str]") -> int:
+def _exec(asked: NetnsRequest, words: "Sequence[str]") -> int:
     if not words and not asked.everything:
         complain("No netns name specified")
         return 1
@@ -253,7 +262,7 @@ def _forked(name: str, argv: "Sequence[str]") -> int:
             os._exit(status)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if status < 0:  # it was killed, and ip goes with it
-        raise End(1)
+        raise NetnsExit(1)
     return status
 
 
@@ -291,25 +300,25 @@ def switch(name: str) -> bool:
     return True
 
 
-def _shows(asked: Asked, words: "Sequence[str]") -> int:
+def _shows(asked: NetnsRequest, words: "Sequence[str]") -> int:
     from netloom.cli.netns_ids import show
 
     return show(asked, words)
 
 
-def _shows_ids(asked: Asked, words: "Sequence[str]") -> int:
+def _shows_ids(asked: NetnsRequest, words: "Sequence[str]") -> int:
     from netloom.cli.netns_ids import show_ids
 
     return show_ids(asked, words)
 
 
-def _sets(asked: Asked, words: "Sequence[str]") -> int:
+def _sets(asked: NetnsRequest, words: "Sequence[str]") -> int:
     from netloom.cli.netns_ids import set_id
 
     return set_id(asked, words)
 
 
-VERBS: "tuple[tuple[str, Callable[[Asked, Sequence[str]], int]], ...]" = (
+VERBS: "tuple[tuple[str, Callable[[NetnsRequest, Sequence[str]], int]], ...]" = (
     ("list", _shows),
     ("show", _shows),
     ("lst", _shows),

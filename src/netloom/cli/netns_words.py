@@ -30,7 +30,7 @@ Usage:	ip netns list
 NETNSID := auto | POSITIVE-INT"""
 
 
-class End(Exception):
+class NetnsExit(Exception):
     """The end of the program, with a status."""
 
     def __init__(self, status: int) -> None:
@@ -39,7 +39,7 @@ class End(Exception):
         super().__init__(status)
 
 
-class Asked:
+class NetnsRequest:
     """What the options say, and what is known for the length of a batch."""
 
     __slots__ = ("batch", "everything", "force", "json", "looked", "pretty")
@@ -69,10 +69,10 @@ def flush() -> None:
     sys.stdout.flush()
 
 
-def invalid(word: str, reason: str) -> End:
+def invalid(word: str, reason: str) -> NetnsExit:
     """Complain of a word, and return the end that follows."""
     complain(f'Error: argument "{word}" is wrong: {reason}')
-    return End(255)
+    return NetnsExit(255)
 
 
 def whole_number(text: str) -> int | None:
@@ -95,20 +95,20 @@ def small_number(text: str) -> int | None:
 
 
 def entries() -> list[str]:
-    """Return all names as the directory has them, none where it is missing; raises `End`."""
+    """Return all names as the directory has them, none where it is missing; raises `NetnsExit`."""
     try:
         return os.listdir(NETNS_DIR)
     except FileNotFoundError:
         return []
     except OSError as error:
         complain(f"Failed to open directory {NETNS_DIR}: {error.strerror}")
-        raise End(255) from None
+        raise NetnsExit(255) from None
 
 
-def usage(asked: Asked, words: "Sequence[str]") -> int:  # noqa: ARG001 - a verb
-    """Say what there is: the verb `help`; raises `End`."""
+def usage(asked: NetnsRequest, words: "Sequence[str]") -> int:  # noqa: ARG001 - a verb
+    """Say what there is: the verb `help`; raises `NetnsExit`."""
     complain(_USAGE)
-    raise End(255)
+    raise NetnsExit(255)
 
 
 def listing(items: "Sequence[dict[str, str | int]]", *, pretty: bool) -> str:

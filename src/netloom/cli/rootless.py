@@ -11,8 +11,8 @@ from collections.abc import Callable
 from types import FrameType
 
 from netloom.errors import Unavailable
-from netloom.host.cancel import SIGNALS, held_back
-from netloom.host.rootless.session import Holder
+from netloom.host.cancel import SIGNALS, deferred_signals
+from netloom.host.rootless.session import Session
 from netloom.namespaces.userns_session import is_needed
 
 
@@ -24,9 +24,9 @@ def enter(*, start: bool) -> Callable[[], None] | None:
     if not is_needed():
         return None
     try:
-        holder = Holder()
+        holder = Session()
         _tidy_on_signals(holder)
-        with held_back(deadly=True):
+        with deferred_signals(deadly=True):
             entered = holder.enter(start=start)
     except Unavailable as error:
         why = str(error)
@@ -38,12 +38,12 @@ def enter(*, start: bool) -> Callable[[], None] | None:
     sys.exit(2)
 
 
-def _tidy(holder: Holder) -> None:
-    with held_back(deadly=True):
+def _tidy(holder: Session) -> None:
+    with deferred_signals(deadly=True):
         holder.tidy()
 
 
-def _tidy_on_signals(holder: Holder) -> None:
+def _tidy_on_signals(holder: Session) -> None:
     """Have a signal that asks to stop end the namespaces, too, if nothing is left there."""
     own = os.getpid()
 

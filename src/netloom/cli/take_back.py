@@ -8,7 +8,7 @@ from netloom.cli.output import REFUSED, Stop, answer, refusals, tell
 from netloom.cli.wires import begun, list_moves, undo_last
 from netloom.engine.topology_file import DEFAULT_FILE, lab_name
 from netloom.engine.untouched import untouched
-from netloom.host.local import ThisMachine
+from netloom.host.local import LocalMachine
 from netloom.render.counted import counted
 from netloom.render.text import plan_text
 
@@ -49,7 +49,7 @@ def undo_command(lab: str, *, moves: bool, listed: bool) -> None:
 
 def _is_of_a_move() -> bool:
     """Whether `undo` without a word means a move: no lab is here, or one was interrupted."""
-    machine = ThisMachine()
+    machine = LocalMachine()
     name = lab_name(f"./{DEFAULT_FILE}", machine)
     is_here = os.path.exists(DEFAULT_FILE) or name in machine.labs()
     return not is_here or begun()

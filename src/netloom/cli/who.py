@@ -13,7 +13,7 @@ from netloom.namespaces.handle import NETNS_DIR, Handle, open_name, open_path, o
 
 if TYPE_CHECKING:
     from netloom.namespaces.ownership import Owner
-    from netloom.namespaces.references import Holder
+    from netloom.namespaces.references import Reference
 
 
 @contextmanager
@@ -120,14 +120,14 @@ def pids_command(ns: str, threads: bool, fds: bool, sockets: bool, as_json: bool
         answer(_line(holder) if asked else str(holder.pid))
 
 
-def _row(holder: "Holder", asked: list[str]) -> dict[str, object]:
+def _row(holder: "Reference", asked: list[str]) -> dict[str, object]:
     row: dict[str, object] = {"pid": holder.pid, "command": holder.command}
     if asked:
         row["inside"] = holder.inside
     return row | {key: sorted(getattr(holder, key)) for key in asked}
 
 
-def _line(holder: "Holder") -> str:
+def _line(holder: "Reference") -> str:
     ways = ["lives there"] if holder.inside else []
     kinds = (("thread", holder.threads), ("fd", holder.fds), ("socket fd", holder.sockets))
     ways += [f"{word} {' '.join(map(str, sorted(found)))}" for word, found in kinds if found]

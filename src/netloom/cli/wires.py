@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from netloom.host.byhand.saved_link import Restored
     from netloom.host.byhand.undoing import Undone
-    from netloom.host.byhand.wiring import WireEnd
+    from netloom.host.byhand.wiring import NewWireEnd
     from netloom.namespaces.targets import Target
 
 _MTU = 1500
@@ -119,8 +119,8 @@ def _near(text: str) -> "Target":
         raise _stop(reason(error)) from error
 
 
-def _end(asked: _Asked, here: "Target", there: "Target") -> "WireEnd":
-    from netloom.host.byhand.wiring import WireEnd
+def _end(asked: _Asked, here: "Target", there: "Target") -> "NewWireEnd":
+    from netloom.host.byhand.wiring import NewWireEnd
     from netloom.model.names import short_name
     from netloom.model.objects import Addr
     from netloom.values import if_name, ip_and_length
@@ -132,7 +132,7 @@ def _end(asked: _Asked, here: "Target", there: "Target") -> "WireEnd":
         raise _stop(f"{error}\nhint: name it: {here.text}:IF") from error
     longer = "" if asked.link or link == there.label else there.label
     addrs = tuple(Addr(*ip_and_length(address)) for address in asked.addresses)
-    return WireEnd(here, link, longer, addrs)
+    return NewWireEnd(here, link, longer, addrs)
 
 
 def _lab(target: "Target") -> str | None:

@@ -6,7 +6,7 @@ else a refusal that lists the `NS:IF` to choose from.
 
 from collections.abc import Iterator
 
-from netloom.compile.expand import Fabric, Port, Segment
+from netloom.compile.expand import Expanded, Port, Segment
 from netloom.language.suggest import did_you_mean
 from netloom.model.objects import HOST
 from netloom.values import Family, contains, family, ip, ip_and_length, network_of
@@ -15,7 +15,7 @@ from netloom.values import Family, contains, family, ip, ip_and_length, network_
 class Naming:
     """Looks names up in a fabric with its addresses. All its refusals are `ValueError`s."""
 
-    def __init__(self, fabric: Fabric) -> None:
+    def __init__(self, fabric: Expanded) -> None:
         """Index the ports by namespace."""
         self.fabric = fabric
         self.ports: dict[str, list[tuple[Segment, Port]]] = {}

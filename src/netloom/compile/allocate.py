@@ -1,8 +1,8 @@
 """Which subnets and addresses: those given are checked, the others derived.
 
 Derived ones go in file order, so a reader can foretell them; and what is applied keeps its address
-(`Held`), so that adding a line does not renumber a running lab. A network gets an IPv4 prefix that
-its members fit in, at least a /24, and an IPv6 /64; a wire a /30 and a /126.
+(`Allocations`), so that adding a line does not renumber a running lab. A network gets an IPv4
+prefix that its members fit in, at least a /24, and an IPv6 /64; a wire a /30 and a /126.
 """
 
 from bisect import bisect_right
@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from operator import itemgetter
 
-from netloom.compile.expand import Fabric, Port, Segment
-from netloom.model.facts import Held, HostSubnet
+from netloom.compile.expand import Expanded, Port, Segment
+from netloom.model.facts import Allocations, HostSubnet
 from netloom.model.objects import HOST
 from netloom.values import (
     bounds,
@@ -31,8 +31,8 @@ _ROOM = 1.25
 
 
 def allocate(
-    fabric: Fabric, pool: tuple[str, ...], held: Held, host: tuple[HostSubnet, ...]
-) -> Held:
+    fabric: Expanded, pool: tuple[str, ...], held: Allocations, host: tuple[HostSubnet, ...]
+) -> Allocations:
     """Fill in the subnets and addresses of a fabric; return what of them is derived."""
     _give_subnets(fabric, pool, held, host)
     addresses: dict[str, tuple[str, ...]] = {}
@@ -49,7 +49,7 @@ def allocate(
     }
     _check_host(fabric, host)
     _check_overlaps(fabric)
-    return Held(
+    return Allocations(
         subnets=derived_subnets, addresses=addresses, baseline=held.baseline, secret=held.secret
     )
 
@@ -65,7 +65,7 @@ def _bare(segment: Segment) -> bool:
 
 
 def _give_subnets(
-    fabric: Fabric, pool: tuple[str, ...], held: Held, host: tuple[HostSubnet, ...]
+    fabric: Expanded, pool: tuple[str, ...], held: Allocations, host: tuple[HostSubnet, ...]
 ) -> None:
     given = [prefix for segment in fabric.segments for prefix in segment.asked or ()]
     kept = [prefix for prefixes in held.subnets.values() for prefix in prefixes]
@@ -147,7 +147,7 @@ class _Blocked:
 # ── addresses ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _take_given(fabric: Fabric, segment: Segment) -> None:
+def _take_given(fabric: Expanded, segment: Segment) -> None:
     """Check the addresses that are given on a segment, and complete them with its prefix length."""
     owners: dict[str, Port] = {}
     for port in segment.ports:
@@ -164,7 +164,9 @@ def _take_given(fabric: Fabric, segment: Segment) -> None:
             port.addresses.append(f"{address}/{length}")
 
 
-def _with_length(fabric: Fabric, segment: Segment, port: Port, text: str) -> tuple[str, int] | None:
+def _with_length(
+    fabric: Expanded, segment: Segment, port: Port, text: str
+) -> tuple[str, int] | None:
     """Return an address and its length, None if it is a mistake, which is said."""
     address, slash, _ = text.partition("/")
     inside = [prefix for prefix in segment.subnets if contains(prefix, address)]
@@ -196,7 +198,7 @@ def _is_host(address: str, length: int) -> bool:
     return to_int(address) != first and not (family(address) == 4 and to_int(address) == last)
 
 
-def _fill(fabric: Fabric, segment: Segment, prefix: str, held: Held) -> None:
+def _fill(fabric: Expanded, segment: Segment, prefix: str, held: Allocations) -> None:
     """Give each port that asks an address in a subnet: the one it holds, or the next free."""
     asking = [port for port in segment.ports if port.asked is None]
     if asking and segment.joined and segment.network:
@@ -260,7 +262,7 @@ def _candidates(segment: Segment, prefix: str) -> Iterator[int]:
 # ── what one namespace must not see twice ─────────────────────────────────────────────────────────
 
 
-def _check_overlaps(fabric: Fabric) -> None:
+def _check_overlaps(fabric: Expanded) -> None:
     """Find namespaces that see overlapping subnets on two interfaces, or one address twice."""
     seen: dict[str, list[tuple[int, int, int, Port, str]]] = {}
     for segment in fabric.segments:
@@ -278,7 +280,7 @@ def _check_overlaps(fabric: Fabric) -> None:
 
 
 def _say_overlap(
-    fabric: Fabric,
+    fabric: Expanded,
     name: str,
     one: tuple[int, int, int, Port, str],
     two: tuple[int, int, int, Port, str],
@@ -293,7 +295,7 @@ def _say_overlap(
     fabric.say(two[3].path, message, hint)
 
 
-def _check_host(fabric: Fabric, host: tuple[HostSubnet, ...]) -> None:
+def _check_host(fabric: Expanded, host: tuple[HostSubnet, ...]) -> None:
     """Find subnets that overlap with what the host sees already, where the host takes part."""
     for segment in fabric.segments:
         shown = _beside(segment, host)

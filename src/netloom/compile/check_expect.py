@@ -1,14 +1,14 @@
 """`expect`: each flow speaks of names that there are."""
 
 from netloom.compile.addressing import Naming
-from netloom.compile.expand import Fabric
+from netloom.compile.expand import Expanded
 from netloom.language.suggest import did_you_mean
 from netloom.language.topology import Topology
 
 _ALWAYS = ("host", "internet", "all")
 
 
-def check_expects(topology: Topology, fabric: Fabric, naming: Naming) -> None:
+def check_expects(topology: Topology, fabric: Expanded, naming: Naming) -> None:
     """Note every name in an expectation that nobody bears."""
     known = (*fabric.members, *fabric.groups, *topology.networks, *topology.hosts, *_ALWAYS)
     names = set(known)

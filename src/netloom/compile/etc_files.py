@@ -10,11 +10,11 @@ from functools import cached_property
 from operator import itemgetter
 
 from netloom.compile.addressing import Naming
-from netloom.compile.expand import Fabric, Member, Segment
+from netloom.compile.expand import Expanded, Member, Segment
 from netloom.compile.hosts_file import HostsFiles
 from netloom.compile.uplink import Uplinks
 from netloom.errors import Path
-from netloom.language.topology import Text, Topology
+from netloom.language.topology import TextSpec, Topology
 from netloom.model.objects import HOST, File
 from netloom.values import Family, blake2b, contains, ip
 
@@ -33,7 +33,7 @@ class EtcFolders:
         """Prepare what many namespaces share."""
         self.topology = topology
         self.naming = naming
-        self.fabric: Fabric = naming.fabric
+        self.fabric: Expanded = naming.fabric
         self.uplinks = uplinks
         self.files = files
         self.hosts = HostsFiles(topology, naming, hostname)
@@ -119,7 +119,7 @@ def _is_whole(segment: Segment) -> bool:
     return network is not None and not (segment.joined or network.bridge or segment.lent)
 
 
-def contents(said: Text, files: Files) -> Iterator[tuple[str, File]]:
+def contents(said: TextSpec, files: Files) -> Iterator[tuple[str, File]]:
     """Yield the files that a text stands for: one, or those of a folder with their paths."""
     if not said.file:
         yield "", File(said.text if said.text.endswith("\n") else f"{said.text}\n")

@@ -1,6 +1,6 @@
 """From the file's nouns to single things: every namespace of a `count`, every segment, every port.
 
-What comes out, the `Fabric`, still has holes where addresses are derived (`allocate.py`), but each
+What comes out, `Expanded`, still has holes where addresses are derived (`allocate.py`), but each
 interface that there will be has its name, its namespace and its place in the file.
 """
 
@@ -13,13 +13,13 @@ from netloom.errors import Path, Problem
 from netloom.language.suggest import did_you_mean
 from netloom.language.topology import (
     Addresses,
-    Interface,
+    InterfaceSpec,
     Membership,
-    Namespace,
-    Network,
+    NamespaceSpec,
+    NetworkSpec,
     Topology,
-    Wire,
-    WireEnd,
+    WireEndSpec,
+    WireSpec,
 )
 from netloom.model.facts import Joined
 from netloom.model.names import DEFAULT_MTU, altname, out_of, short_name
@@ -51,7 +51,7 @@ class Segment(Struct):
     asked: Addresses
     mtu: int
     ports: list[Port]
-    network: Network | None = None
+    network: NetworkSpec | None = None
     joined: Joined | None = None
     subnets: list[str] = field(default_factory=list)
     lent: list[tuple[str, Path]] = field(default_factory=list)
@@ -60,12 +60,12 @@ class Segment(Struct):
 class Member(Struct):
     """One namespace: what the file says of it, and which of its `count` it is (from 0)."""
 
-    said: Namespace
+    said: NamespaceSpec
     path: Path
     number: int = 0
 
 
-class Fabric(Struct):
+class Expanded(Struct):
     """The whole lab, taken apart."""
 
     names: HostNames
@@ -88,19 +88,19 @@ def expand(
     topology: Topology,
     names: HostNames | None = None,
     joined: Mapping[str, Joined] | None = None,
-) -> Fabric:
+) -> Expanded:
     """Take a topology apart; mistakes are noted in the result, not raised.
 
     `names` are for interfaces of the host, `joined` what is known of the segments that networks
     join.
     """
-    fabric = Fabric(names=names or HostNames(topology))
+    fabric = Expanded(names=names or HostNames(topology))
     if topology.namespaces is not None:
         for name, said in topology.namespaces.items():
             _add_members(fabric, name, said, ("namespaces", name))
     else:
         for name, path in _named_by_links(topology).items():
-            _add_members(fabric, name, Namespace(), path)
+            _add_members(fabric, name, NamespaceSpec(), path)
     _add_networks(fabric, topology, joined or {})
     _add_gateways(fabric, out_of(topology.name))
     for number, wire in enumerate(topology.links):
@@ -119,7 +119,7 @@ def _named_by_links(topology: Topology) -> dict[str, Path]:
     return places
 
 
-def _add_members(fabric: Fabric, name: str, said: Namespace, path: Path) -> None:
+def _add_members(fabric: Expanded, name: str, said: NamespaceSpec, path: Path) -> None:
     if name == HOST:
         fabric.members[HOST] = Member(said, path)
         return
@@ -136,7 +136,7 @@ def _add_members(fabric: Fabric, name: str, said: Namespace, path: Path) -> None
 # ── networks ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _add_networks(fabric: Fabric, topology: Topology, joined: Mapping[str, Joined]) -> None:
+def _add_networks(fabric: Expanded, topology: Topology, joined: Mapping[str, Joined]) -> None:
     segments: dict[str, Segment] = {}
     for name, network in topology.networks.items():
         segments[name] = Segment(
@@ -162,7 +162,7 @@ def _add_networks(fabric: Fabric, topology: Topology, joined: Mapping[str, Joine
                 fabric.say(path, f"no network `{network_name}`", hint, at_key=True)
 
 
-def _join(fabric: Fabric, segment: Segment, found: Joined | None) -> None:
+def _join(fabric: Expanded, segment: Segment, found: Joined | None) -> None:
     """Take what is known of a segment that is not ours."""
     network = segment.network
     assert network is not None
@@ -176,7 +176,7 @@ def _join(fabric: Fabric, segment: Segment, found: Joined | None) -> None:
         segment.asked = found.subnets if network.subnets is None else network.subnets
 
 
-def _add_gateways(fabric: Fabric, out: str) -> None:
+def _add_gateways(fabric: Expanded, out: str) -> None:
     """Put the host first on every network with an uplink: the first address is the gateway's.
 
     With `uplink: user` it is the namespace that plays the host, and the host is not touched.
@@ -196,12 +196,17 @@ def _add_gateways(fabric: Fabric, out: str) -> None:
 
 
 def _membership_port(  # noqa: PLR0913, PLR0917 - what a port is made of
-    fabric: Fabric, name: str, member: Member, segment: Segment, membership: Membership, path: Path
+    fabric: Expanded,
+    name: str,
+    member: Member,
+    segment: Segment,
+    membership: Membership,
+    path: Path,
 ) -> Port:
     bridge = segment.network.bridge if segment.network and name == HOST else ""
     text = membership.interface or bridge or fabric.link_text(name, segment.key)
     link = short_name(text)
-    said = member.said.interfaces.get(link, Interface())
+    said = member.said.interfaces.get(link, InterfaceSpec())
     asked = membership.addresses if said.addresses is None else said.addresses
     return Port(
         end=End(name, link),
@@ -232,7 +237,7 @@ def _counted_mac(mac: str, number: int) -> str:
 # ── wires ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _add_wires(fabric: Fabric, wire: Wire, path: Path, topology: Topology) -> None:
+def _add_wires(fabric: Expanded, wire: WireSpec, path: Path, topology: Topology) -> None:
     sides = [
         _side(fabric, end, (*path, "ends", number), topology)
         for number, end in enumerate(wire.ends)
@@ -259,7 +264,7 @@ def _add_wires(fabric: Fabric, wire: Wire, path: Path, topology: Topology) -> No
         )
 
 
-def _side(fabric: Fabric, end: WireEnd, path: Path, topology: Topology) -> tuple[str, ...]:
+def _side(fabric: Expanded, end: WireEndSpec, path: Path, topology: Topology) -> tuple[str, ...]:
     """Return the namespaces that an end of a link stands for; a mistake is noted."""
     if end.netns == HOST or end.netns in fabric.members:
         return (end.netns,)
@@ -275,13 +280,13 @@ def _side(fabric: Fabric, end: WireEnd, path: Path, topology: Topology) -> tuple
 
 
 def _wire_port(  # noqa: PLR0913, PLR0917 - one port of a wire of a group
-    fabric: Fabric, wire: Wire, which: int, names: list[str], number: int, path: Path
+    fabric: Expanded, wire: WireSpec, which: int, names: list[str], number: int, path: Path
 ) -> Port:
     end, far = wire.ends[which], names[1 - which]
     text = end.interface or fabric.link_text(names[which], far)
     link = short_name(text)
     member = fabric.members.get(names[which])
-    said = member.said.interfaces.get(link, Interface()) if member else Interface()
+    said = member.said.interfaces.get(link, InterfaceSpec()) if member else InterfaceSpec()
     place: Path = (*path, "ends", which)
     if end.addresses and said.addresses is not None:
         fabric.say(place, f"the addresses of `{names[which]}:{link}` are said twice")
@@ -300,7 +305,7 @@ def _wire_port(  # noqa: PLR0913, PLR0917 - one port of a wire of a group
 # ── interfaces ────────────────────────────────────────────────────────────────────────────────────
 
 
-def _check_interfaces(fabric: Fabric) -> None:
+def _check_interfaces(fabric: Expanded) -> None:
     """Find interfaces made twice, or spoken of and not made; take those of the loopbacks."""
     made: dict[End, Port] = {}
     for port in _ports(fabric):
@@ -323,7 +328,7 @@ def _check_interfaces(fabric: Fabric) -> None:
                 fabric.say(path, f"no link or network makes `{name}:{link}`", hint, at_key=True)
 
 
-def _lend(fabric: Fabric, end: End, said: Interface, path: Path) -> None:
+def _lend(fabric: Expanded, end: End, said: InterfaceSpec, path: Path) -> None:
     """Take an interface of the host as a port of a network, and nothing else: it is not ours."""
     networks = {one.key: one for one in fabric.segments if one.network is not None}
     if end.netns != HOST:
@@ -335,11 +340,13 @@ def _lend(fabric: Fabric, end: End, said: Interface, path: Path) -> None:
     else:
         networks[said.network].lent.append((end.link, path))
     for key in ("addresses", "mac", "mtu", "up"):
-        if getattr(said, key) != getattr(Interface(), key):
+        if getattr(said, key) != getattr(InterfaceSpec(), key):
             fabric.say((*path, key), f"`{end.link}` is not the lab's, so `{key}` is not its to say")
 
 
-def _add_loopback(fabric: Fabric, name: str, number: int, said: Interface, path: Path) -> None:
+def _add_loopback(
+    fabric: Expanded, name: str, number: int, said: InterfaceSpec, path: Path
+) -> None:
     """Take the addresses of `lo`, and nothing else: the kernel makes it."""
     addresses = [_counted(text, number) for text in said.addresses or ()]
     plain = [text.partition("/")[0] for text in addresses]
@@ -350,6 +357,6 @@ def _add_loopback(fabric: Fabric, name: str, number: int, said: Interface, path:
     fabric.loopbacks[name] = addresses
 
 
-def _ports(fabric: Fabric) -> Iterator[Port]:
+def _ports(fabric: Expanded) -> Iterator[Port]:
     for segment in fabric.segments:
         yield from segment.ports

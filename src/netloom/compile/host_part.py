@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from netloom.language.topology import Topology
 from netloom.model.facts import Occupied
-from netloom.model.objects import HOST, Netns
+from netloom.model.objects import HOST, NetnsState
 from netloom.model.reservation import Port
 
 
@@ -30,7 +30,7 @@ def published(topology: Topology) -> frozenset[Port]:
     )
 
 
-def others_links(host: Netns, occupied: Occupied) -> Iterator[tuple[str, str, str]]:
+def others_links(host: NetnsState, occupied: Occupied) -> Iterator[tuple[str, str, str]]:
     """Yield interfaces that another lab has, each with what is to say, and what would help."""
     for name, link in host.links.items():
         owner = occupied.links.get(name)

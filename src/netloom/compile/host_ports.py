@@ -6,7 +6,7 @@ where that is anything at all.
 
 from collections.abc import Iterator, Mapping
 
-from netloom.compile.expand import Fabric, Segment
+from netloom.compile.expand import Expanded, Segment
 from netloom.language.suggest import did_you_mean
 from netloom.model.facts import Nic
 from netloom.model.marks import is_port
@@ -15,7 +15,7 @@ from netloom.model.owner import lab_of
 
 
 def lent(
-    fabric: Fabric, lab: str, nics: Mapping[str, Nic], known: Mapping[str, Link]
+    fabric: Expanded, lab: str, nics: Mapping[str, Nic], known: Mapping[str, Link]
 ) -> dict[str, Borrowed]:
     """Return the interfaces that become ports, as they were found; mistakes are noted.
 
@@ -78,7 +78,7 @@ def _via(segment: Segment) -> tuple[str, ...]:
     return uplink.via if uplink else ()
 
 
-def join_notes(fabric: Fabric) -> Iterator[str]:
+def join_notes(fabric: Expanded) -> Iterator[str]:
     """Yield what is as the file says, and may surprise, of segments that are not the lab's."""
     for segment in fabric.segments:
         if segment.joined and segment.joined.way_out:

@@ -7,7 +7,7 @@ name follows it, unless the file speaks of the interface.
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import count, pairwise
 
-from netloom.language.topology import Namespace, Topology
+from netloom.language.topology import NamespaceSpec, Topology
 from netloom.model.names import short_name
 from netloom.model.objects import HOST
 
@@ -50,7 +50,7 @@ class HostNames:
 def spoken_of(topology: Topology) -> set[str]:
     """Return the interfaces of `host` that a topology speaks of, by settings or by routes."""
     members = topology.namespaces or {}
-    host = members.get(HOST, Namespace())
+    host = members.get(HOST, NamespaceSpec())
     texts = [text for said in members.values() for text in said.routes]
     texts += [network.gateway for network in topology.networks.values()]
     ends = (word.partition(":") for text in texts for word in text.split())

@@ -11,11 +11,11 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
-from netloom.compile.expand import Fabric, Port, Segment
+from netloom.compile.expand import Expanded, Port, Segment
 from netloom.compile.settings import ipv6_off
 from netloom.errors import Path  # noqa: TC001 - one name for all that tells a place
 from netloom.model.facts import Joined
-from netloom.model.firewall import Across
+from netloom.model.firewall import BridgeNeed
 from netloom.model.marks import link_mark, lo_mark, port_mark
 from netloom.model.names import branch_of, short_name, switch_of
 from netloom.model.objects import HOST, Addr, Borrowed, Bridge, End, Link, Loopback, Other, Veth
@@ -29,7 +29,7 @@ _IPV6_MIN_MTU = 1280
 _LO_MTU = 65536
 
 
-class Loom:
+class LinkBuilder:
     """Weaves links out of ports; mistakes are noted in the fabric.
 
     `links` are the links by namespace and name, `places` where in the file each was said, `silent`
@@ -37,7 +37,7 @@ class Loom:
     """
 
     def __init__(
-        self, lab: str, fabric: Fabric, salt: str, borrowed: Mapping[str, Borrowed]
+        self, lab: str, fabric: Expanded, salt: str, borrowed: Mapping[str, Borrowed]
     ) -> None:
         """Begin with no links; `salt` goes into the MAC addresses.
 
@@ -108,16 +108,16 @@ class Loom:
         key = ipv6_off(member.said.sysctls, end.link) if member else None
         return f"which the setting `{key}` forbids" if key else None
 
-    def across(self) -> Iterator[Across]:
+    def across(self) -> Iterator[BridgeNeed]:
         """Yield what of the lab crosses bridges of the host."""
         for name, link in self.links[HOST].items():
             if _is_bridge(link):
-                yield Across(self.lab, name)
+                yield BridgeNeed(self.lab, name)
         for segment in self.fabric.segments:
             if segment.joined and segment.joined.netns == HOST:
                 texts = (text for port in segment.ports for text in port.addresses)
                 if plain := tuple(text.partition("/")[0] for text in texts):
-                    yield Across(self.lab, segment.joined.bridge, plain)
+                    yield BridgeNeed(self.lab, segment.joined.bridge, plain)
 
     def sysctls(self) -> dict[str, str]:
         """Return the settings of the lab's bridges on the host: it learns nothing from a lab.

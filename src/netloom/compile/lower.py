@@ -19,11 +19,11 @@ from netloom.compile.addressing import Naming
 from netloom.compile.allocate import allocate
 from netloom.compile.check_expect import check_expects
 from netloom.compile.etc_files import EtcFolders, Files, contents, digest_of
-from netloom.compile.expand import Fabric, Member, expand
+from netloom.compile.expand import Expanded, Member, expand
 from netloom.compile.host_part import others_links
 from netloom.compile.host_ports import join_notes, lent
 from netloom.compile.ifnames import HostNames
-from netloom.compile.link_builder import MAX_MEMBERS, SHARD, Loom
+from netloom.compile.link_builder import MAX_MEMBERS, SHARD, LinkBuilder
 from netloom.compile.policy import Policy
 from netloom.compile.run_commands import commands, twice
 from netloom.compile.run_commands import digest_of as command_digest
@@ -31,9 +31,9 @@ from netloom.compile.settings import contradictions, settings
 from netloom.compile.uplink import Uplinks
 from netloom.compile.user_uplink import all_by_user
 from netloom.errors import Path, Problem, TopologyError
-from netloom.language.topology import Namespace, Topology
-from netloom.model.facts import Held, Joined, Nic, Occupied, Outside
-from netloom.model.firewall import Across, Through
+from netloom.language.topology import NamespaceSpec, Topology
+from netloom.model.facts import Allocations, Joined, Nic, Occupied, UplinkFacts
+from netloom.model.firewall import BridgeNeed, ForwardNeed
 from netloom.model.marks import ruleset_of
 from netloom.model.names import DEFAULT_MTU, out_of, switch_of
 from netloom.model.objects import (
@@ -42,7 +42,7 @@ from netloom.model.objects import (
     Desired,
     File,
     Link,
-    Netns,
+    NetnsState,
     Route,
     RouteKey,
 )
@@ -65,7 +65,7 @@ SWITCH_SYSCTLS = {
 }
 
 
-class Around(Struct, frozen=True):
+class HostFacts(Struct, frozen=True):
     """What `lower` is told of the machine and of the lab's earlier life.
 
     `ipv6`: whether the kernel has it; where not, nothing of it is derived or set. `hostname` is
@@ -73,12 +73,12 @@ class Around(Struct, frozen=True):
     interfaces of the host, `borrowed` those that the lab has had as ports.
     """
 
-    held: Held = Held()
+    held: Allocations = Allocations()
     host: Occupied = Occupied()
     salt: str = ""
     ipv6: bool = True
     hostname: str = ""
-    outside: Outside = Outside()
+    outside: UplinkFacts = UplinkFacts()
     files: Files = field(default_factory=dict)
     joined: Mapping[str, Joined] = field(default_factory=dict)
     nics: Mapping[str, Nic] = field(default_factory=dict)
@@ -93,16 +93,16 @@ class Lowered(Struct, frozen=True):
     """
 
     desired: Desired
-    held: Held
+    held: Allocations
     places: Mapping[str, Path] = field(default_factory=dict)
     routes: Mapping[RouteKey, Path] = field(default_factory=dict)
-    through: tuple[Across | Through, ...] = ()
+    through: tuple[BridgeNeed | ForwardNeed, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-def lower(topology: Topology, around: Around | None = None) -> Lowered:
+def lower(topology: Topology, around: HostFacts | None = None) -> Lowered:
     """Return what a topology desires of the kernel; raises `TopologyError` with every mistake."""
-    around = around or Around()
+    around = around or HostFacts()
     if around.outside.is_apart:
         topology = all_by_user(topology)
     names = HostNames(topology, around.held.names, around.host.links)
@@ -142,7 +142,7 @@ def _unique(problems: Iterable[Problem]) -> list[Problem]:
     return list(found.values())
 
 
-def _check_names(fabric: Fabric, topology: Topology, naming: Naming) -> None:
+def _check_names(fabric: Expanded, topology: Topology, naming: Naming) -> None:
     switch = switch_of(topology.name)
     if switch in fabric.members:
         fabric.say(
@@ -164,9 +164,9 @@ class _Lowering:
     def __init__(
         self,
         topology: Topology,
-        fabric: Fabric,
+        fabric: Expanded,
         naming: Naming,
-        around: Around,
+        around: HostFacts,
         uplinks: Uplinks,
     ) -> None:
         self.uplinks = uplinks
@@ -180,7 +180,7 @@ class _Lowering:
         self.secret = around.held.secret
         self.ipv6 = around.ipv6
         borrowed = lent(fabric, topology.name, around.nics, around.borrowed)
-        self.loom = Loom(topology.name, fabric, around.salt, borrowed)
+        self.loom = LinkBuilder(topology.name, fabric, around.salt, borrowed)
         self.routes: dict[RouteKey, Path] = {}
 
     def desired(self) -> Desired:
@@ -203,17 +203,17 @@ class _Lowering:
             netns[HOST] = replace(netns[HOST], commands={out: digest})
         if loom.switch in loom.links:
             links = {"lo": loom.lo(loom.switch), **loom.links[loom.switch]}
-            netns[loom.switch] = Netns(links=links, sysctls=self.possible(SWITCH_SYSCTLS))
+            netns[loom.switch] = NetnsState(links=links, sysctls=self.possible(SWITCH_SYSCTLS))
         for segment in self.fabric.segments:
             if segment.joined and (where := segment.joined.netns) != HOST and where in loom.links:
-                netns[where] = Netns(links=loom.links[where], borrowed=True)
+                netns[where] = NetnsState(links=loom.links[where], borrowed=True)
         for name, member in self.fabric.members.items():
             if name == HOST:
                 continue
             folder = etc.folder(name, member)
             digest = digest_of(folder, self.secret)
             folders[digest] = folder
-            netns[name] = Netns(
+            netns[name] = NetnsState(
                 links={"lo": loom.lo(name), **loom.links[name]},
                 routes=routes.get(name, frozenset()),
                 rules=policy.rules(name),
@@ -235,7 +235,7 @@ class _Lowering:
             ran[found[name]] = command
         return found
 
-    def rulesets(self, said: Namespace, texts: dict[str, str]) -> dict[str, str]:
+    def rulesets(self, said: NamespaceSpec, texts: dict[str, str]) -> dict[str, str]:
         """Return the firewall rules of a namespace by their digests; the texts are collected."""
         found = {}
         table = ruleset_of(self.topology.name)
@@ -247,26 +247,26 @@ class _Lowering:
                 texts[digest] = whole
         return found
 
-    def out(self, name: str, texts: dict[str, str]) -> Netns:
+    def out(self, name: str, texts: dict[str, str]) -> NetnsState:
         """Return the namespace that plays the host, where a program leads out."""
         rules = self.uplinks.user_rules()
         digest = _digest(rules)
         texts[digest] = rules
         own = self.possible(self.uplinks.user_sysctls())
         sysctls = self.sysctls({}, forward=True) | own
-        return Netns(
+        return NetnsState(
             links={"lo": self.loom.lo(name), **self.loom.links[name]},
             sysctls=sysctls,
             rulesets={ruleset_of(self.topology.name): digest},
         )
 
-    def host(self, routes: frozenset[Route], texts: dict[str, str]) -> Netns:
+    def host(self, routes: frozenset[Route], texts: dict[str, str]) -> NetnsState:
         """Return the lab's part of the namespace `host`."""
         rulesets: dict[str, str] = {}
         if rules := self.uplinks.rules():
             name = ruleset_of(self.topology.name)
             texts[rulesets.setdefault(name, _digest(rules))] = rules
-        return Netns(
+        return NetnsState(
             links=self.loom.links[HOST],
             routes=routes,
             sysctls=self.possible(self.loom.sysctls() | self.uplinks.sysctls()),
@@ -294,7 +294,7 @@ __all__ = [
     "DEFAULT_MTU",
     "MAX_MEMBERS",
     "SHARD",
-    "Around",
+    "HostFacts",
     "Lowered",
     "lower",
     "switch_of",

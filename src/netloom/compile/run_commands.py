@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from netloom.language.topology import Run
+from netloom.language.topology import RunSpec
 from netloom.model.objects import Command
 from netloom.values import blake2b
 
@@ -12,7 +12,7 @@ _BEFORE = frozenset({"exec", "env", "nohup", "setsid"})
 _NAMELESS = "run"
 
 
-def commands(said: tuple[Run, ...], folder: str) -> dict[str, Command]:
+def commands(said: tuple[RunSpec, ...], folder: str) -> dict[str, Command]:
     """Return the commands by their names; `folder` is where those begin that say nothing else."""
     found: dict[str, Command] = {}
     for run in said:
@@ -31,7 +31,7 @@ def commands(said: tuple[Run, ...], folder: str) -> dict[str, Command]:
     return found
 
 
-def twice(said: tuple[Run, ...]) -> Iterator[int]:
+def twice(said: tuple[RunSpec, ...]) -> Iterator[int]:
     """Yield the numbers of commands whose name an earlier one has."""
     names = [run.name for run in said]
     return (n for n, name in enumerate(names) if name and name in names[:n])

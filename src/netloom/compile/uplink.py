@@ -13,24 +13,24 @@ Everything else that a host may have in the way is not known here, but where the
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from netloom.compile.expand import Fabric, Segment
+from netloom.compile.expand import Expanded, Segment
 from netloom.compile.nat import ALL_IPV6, Inward, Way, table
 from netloom.compile.user_uplink import hindrances, user_program
 from netloom.errors import Path
 from netloom.language.suggest import did_you_mean
 from netloom.language.topology import Topology, Uplink
-from netloom.model.facts import Exit, Held, Outside, Taken
-from netloom.model.firewall import Published, Through
+from netloom.model.facts import Allocations, Exit, Taken, UplinkFacts
+from netloom.model.firewall import ForwardNeed, Published
 from netloom.model.names import TAP, branch_of, out_of
 from netloom.model.objects import HOST, Command
 from netloom.values import Family, family
 
-__all__ = ["Exit", "Outside", "Taken", "Uplinks", "Way", "moved"]
+__all__ = ["Exit", "Taken", "UplinkFacts", "Uplinks", "Way", "moved"]
 
 _ALL_FORWARD = "net.ipv6.conf.all.forwarding"
 
 
-def moved(topology: Topology, closed: Collection[str], outside: Outside) -> str | None:
+def moved(topology: Topology, closed: Collection[str], outside: UplinkFacts) -> str | None:
     """Return what is to say if the host's default route leads elsewhere by now, else None.
 
     `closed` are the ways out that a lab that is up remembers.
@@ -54,9 +54,9 @@ class Uplinks:
     def __init__(
         self,
         topology: Topology,
-        fabric: Fabric,
-        outside: Outside,
-        held: Held,
+        fabric: Expanded,
+        outside: UplinkFacts,
+        held: Allocations,
     ) -> None:
         """Find the ways; `held` says what was closed when the lab came up, and is guarded since."""
         self.topology = topology
@@ -200,7 +200,7 @@ class Uplinks:
                 values[f"net.ipv6.conf.{link.replace('.', '/')}.accept_ra"] = "2"
         return values
 
-    def through(self) -> Iterator[Through]:
+    def through(self) -> Iterator[ForwardNeed]:
         """Yield what the firewalls of others must let pass: each network, each way out of it."""
         for way in self.of_host:
             published = tuple(
@@ -211,7 +211,7 @@ class Uplinks:
             )
             for link in way.out:
                 subnets = tuple(p for p in way.segment.subnets if family(p) in way.families)
-                yield Through(self.topology.name, way.link, link, subnets, published)
+                yield ForwardNeed(self.topology.name, way.link, link, subnets, published)
 
     def rules(self) -> str:
         """Return the chains of the lab's table on the host, empty if it needs none."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
-from netloom.language.topology import Network, Publish, Topology
+from netloom.language.topology import NetworkSpec, Publish, Topology
 from netloom.model.names import TAP
 from netloom.model.objects import Command
 from netloom.model.pasta import pasta_words
@@ -22,7 +22,7 @@ def all_by_user(topology: Topology) -> Topology:
     return replace(topology, networks=networks)
 
 
-def _by_user(network: Network) -> Network:
+def _by_user(network: NetworkSpec) -> NetworkSpec:
     if network.uplink is None or network.uplink.mode != "nat":
         return network
     return replace(network, uplink=replace(network.uplink, mode="user"))

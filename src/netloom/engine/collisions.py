@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterator, Mapping
 from netloom.compile.lower import Lowered
 from netloom.errors import Problem
 from netloom.host.machine import Machine
-from netloom.model.lab_state import Foreign, Snapshot
-from netloom.model.objects import HOST, Netns, Route, RouteKey
+from netloom.model.lab_state import Foreign, LabState
+from netloom.model.objects import HOST, NetnsState, Route, RouteKey
 from netloom.plan.order import route_order
 from netloom.plan.steps import RouteDel
 from netloom.render.script import command
@@ -42,7 +42,7 @@ def names_of_others(
 
 def routes_of_others(
     lowered: Lowered,
-    snapshot: Snapshot,
+    snapshot: LabState,
     noted: Mapping[RouteKey, str],
     applied: Collection[RouteKey] = (),
 ) -> Iterator[Problem]:
@@ -53,7 +53,7 @@ def routes_of_others(
     lab's own when it was applied last.
     """
     seen = {route.key: route for route in snapshot.foreign.routes}
-    ours = snapshot.netns.get(HOST, Netns()).routes
+    ours = snapshot.netns.get(HOST, NetnsState()).routes
     for wanted in sorted(lowered.desired.netns[HOST].routes - ours, key=route_order):
         there, owner = seen.get(wanted.key), noted.get(wanted.key, "")
         place = lowered.routes[wanted.key]
@@ -74,7 +74,7 @@ def _words(route: Route) -> str:
     return f"{route_words(route)} proto {protocol_word(route.protocol)}"
 
 
-def lost_routes(snapshot: Snapshot, noted: Collection[RouteKey]) -> Iterator[str]:
+def lost_routes(snapshot: LabState, noted: Collection[RouteKey]) -> Iterator[str]:
     """Yield what to say of routes that some lab has made, and no lab remembers."""
     for route in sorted(snapshot.foreign.routes, key=route_order):
         if route.key not in noted:

@@ -7,13 +7,13 @@ from netloom.engine.state import known
 from netloom.engine.untouched import untouched
 from netloom.errors import Unavailable
 from netloom.host.machine import Machine
-from netloom.model.lab_state import Snapshot
+from netloom.model.lab_state import LabState
 from netloom.model.objects import Desired, End, Link
 from netloom.plan.steps import LinkDel, NetnsDel, Plan
 
 
 def refuse_to_cut_off(
-    lab: str, plan: Plan, snapshot: Snapshot, machine: Machine, remedy: str = ""
+    lab: str, plan: Plan, snapshot: LabState, machine: Machine, remedy: str = ""
 ) -> None:
     """Raise `Unavailable` if a plan takes a bridge or a namespace that other labs have ports on."""
     doomed = {step.netns for step in plan if isinstance(step, NetnsDel)}
@@ -36,7 +36,7 @@ def refuse_to_cut_off(
         raise Unavailable(reason, " or ".join(filter(None, (f"netloom down {found[0]}", remedy))))
 
 
-def _is_bridge(end: End, snapshot: Snapshot) -> bool:
+def _is_bridge(end: End, snapshot: LabState) -> bool:
     link = snapshot.netns[end.netns].links.get(end.link)
     return link is not None and link.kind.takes_ports
 

@@ -8,18 +8,18 @@ from msgspec.structs import replace
 from netloom.engine.collisions import lost_routes
 from netloom.engine.dependents import refuse_to_cut_off
 from netloom.engine.report import Report, forged_notes
-from netloom.engine.state import Known, State, known
-from netloom.engine.transaction import Change, carry_out, members
+from netloom.engine.state import LabNotes, State, known
+from netloom.engine.transaction import Transition, carry_out, members
 from netloom.engine.untouched import untouched
 from netloom.errors import Unavailable
-from netloom.host.cancel import brake
-from netloom.host.local import ThisMachine
+from netloom.host.cancel import cancellable
+from netloom.host.local import LocalMachine
 from netloom.host.machine import Machine
 from netloom.host.observe.scope import Scope, scope_of
 from netloom.host.store.journal import Record
-from netloom.model.lab_state import Snapshot
+from netloom.model.lab_state import LabState
 from netloom.model.marks import ruleset_of
-from netloom.model.objects import HOST, Desired, Netns, is_kept
+from netloom.model.objects import HOST, Desired, NetnsState, is_kept
 from netloom.plan.diff import teardown
 
 
@@ -30,9 +30,9 @@ def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Re
     Raises `Unavailable` if things of others would go with it (unless `force`), `Refused` with
     all that could not be removed.
     """
-    machine = machine or ThisMachine()
+    machine = machine or LocalMachine()
     begun = time.monotonic()
-    with brake() as stop, machine.journal(lab) as journal:
+    with cancellable() as stop, machine.journal(lab) as journal:
         there = known(journal)
         row = there.row("down")
         assert row is not None
@@ -45,14 +45,14 @@ def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Re
         if not force:
             refuse_to_cut_off(lab, plan, snapshot, machine, f"netloom down --force {lab}")
             refuse_foreign(lab, snapshot)
-        change = Change(there, row, snapshot, plan, goal=Record(lab=lab, boot=machine.boot))
+        change = Transition(there, row, snapshot, plan, goal=Record(lab=lab, boot=machine.boot))
         left = (*forged_notes(lab, snapshot), *_lost_routes(there, snapshot, machine))
         lost = machine.let_go_of_lost()
         notes = (*carry_out(change, journal, machine, stop), *map(_lost_note, lost), *left)
         return Report(lab, plan, snapshot.asked, time.monotonic() - begun, notes)
 
 
-def _is_on_host(snapshot: Snapshot) -> bool:
+def _is_on_host(snapshot: LabState) -> bool:
     host = snapshot.netns[HOST]
     return bool(host.passages or host.rulesets or host.links)
 
@@ -61,11 +61,11 @@ def _lost_note(key: str) -> str:
     return f"what `{key}` was before is not known any more, its note could not be read: it stays"
 
 
-def _scope(there: Known, machine: Machine) -> Scope:
+def _scope(there: LabNotes, machine: Machine) -> Scope:
     """Return where to look; where a note is lost, or cannot be read, the marks tell."""
     if there.state not in {State.ABSENT, State.UNREADABLE}:
         return replace(scope_of(there.fence), unpublished=_unpublished(there, machine))
-    marked = Desired(netns={name: Netns() for name in machine.marked(there.lab)})
+    marked = Desired(netns={name: NetnsState() for name in machine.marked(there.lab)})
     fence = replace(there.fence, states=(*there.states, marked), by_mark=True)
     scope = scope_of(fence)
     rulesets = {**scope.rulesets, HOST: frozenset({ruleset_of(there.lab)})}
@@ -73,7 +73,7 @@ def _scope(there: Known, machine: Machine) -> Scope:
     return replace(scope, walls=True, rulesets=rulesets)
 
 
-def _unpublished(there: Known, machine: Machine) -> frozenset[str]:
+def _unpublished(there: LabNotes, machine: Machine) -> frozenset[str]:
     """Return the names that a killed `up` may have left as files; after a reboot, all."""
     names = there.unpublished
     for state in (there.record, there.pending):
@@ -83,12 +83,12 @@ def _unpublished(there: Known, machine: Machine) -> frozenset[str]:
     return names
 
 
-def _lost_routes(there: Known, snapshot: Snapshot, machine: Machine) -> Iterator[str]:
+def _lost_routes(there: LabNotes, snapshot: LabState, machine: Machine) -> Iterator[str]:
     if snapshot.foreign.routes:
         yield from lost_routes(snapshot, machine.occupied(there.fence).routes)
 
 
-def refuse_foreign(lab: str, snapshot: Snapshot) -> None:
+def refuse_foreign(lab: str, snapshot: LabState) -> None:
     """Raise `Unavailable` if the lab would take along what others put into a namespace of it."""
     found = [
         f"{name}:{link}"

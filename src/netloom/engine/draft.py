@@ -7,22 +7,22 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netloom.compile.host_part import published
-from netloom.compile.lower import BASELINE, FORWARDING, Around, Lowered, lower
+from netloom.compile.lower import BASELINE, FORWARDING, HostFacts, Lowered, lower
 from netloom.engine.collisions import names_of_others, routes_of_others
 from netloom.engine.report import forged_notes
-from netloom.engine.state import Known, known
+from netloom.engine.state import LabNotes, known
 from netloom.engine.topology_file import absolute, read_files
 from netloom.engine.untouched import untouched
 from netloom.errors import Problem, TopologyError, Unavailable
-from netloom.host.local import ThisMachine
+from netloom.host.local import LocalMachine
 from netloom.host.machine import Machine
 from netloom.host.observe.scope import scope_of
 from netloom.language.parse import Source
 from netloom.language.topology import Topology
-from netloom.model.facts import Held, Joined, Outside
-from netloom.model.firewall import Across, Through
-from netloom.model.lab_state import Snapshot
-from netloom.model.objects import HOST, Desired, Link, Netns, is_kept
+from netloom.model.facts import Allocations, Joined, UplinkFacts
+from netloom.model.firewall import BridgeNeed, ForwardNeed
+from netloom.model.lab_state import LabState
+from netloom.model.objects import HOST, Desired, Link, NetnsState, is_kept
 from netloom.model.reservation import Port
 from netloom.plan.diff import diff
 from netloom.plan.steps import Plan
@@ -36,7 +36,7 @@ class Draft(Struct, frozen=True):
 
     source: Source
     lowered: Lowered
-    snapshot: Snapshot
+    snapshot: LabState
     plan: Plan
     notes: tuple[str, ...] = ()
 
@@ -44,7 +44,7 @@ class Draft(Struct, frozen=True):
 @untouched()
 def plan(source: Source, machine: Machine | None = None) -> Draft:
     """Return what `up` would change, and change nothing."""
-    machine = machine or ThisMachine()
+    machine = machine or LocalMachine()
     there = known(machine.journal(source.topology.name))
     there.row("up")  # raises where `up` would be refused
     try:
@@ -53,12 +53,12 @@ def plan(source: Source, machine: Machine | None = None) -> Draft:
         machine.dismiss()
 
 
-def draft(source: Source, there: Known, machine: Machine) -> Draft:
+def draft(source: Source, there: LabNotes, machine: Machine) -> Draft:
     """Find out what `up` would do; raises `TopologyError`, `Unavailable`, touches nothing.
 
     Should: be followed by `machine.dismiss`, where it does not come to a plan.
     """
-    held = there.record.held if there.record else Held(secret=os.urandom(16).hex())
+    held = there.record.held if there.record else Allocations(secret=os.urandom(16).hex())
     lowered, snapshot = _look(source, held, machine, there)
     surprises = {
         key for key, value in BASELINE.items() if snapshot.newborn.get(key, value) != value
@@ -87,10 +87,10 @@ def draft(source: Source, there: Known, machine: Machine) -> Draft:
 
 def _look(
     source: Source,
-    held: Held,
+    held: Allocations,
     machine: Machine,
-    there: Known,
-) -> tuple[Lowered, Snapshot]:
+    there: LabNotes,
+) -> tuple[Lowered, LabState]:
     """Return what is desired, and what is there."""
     around = _around(source, held, machine, there)
     try:
@@ -112,7 +112,7 @@ def _look(
     return replace(lowered, desired=desired), snapshot
 
 
-def _unchanged(before: Desired, wanted: Desired) -> Iterator[tuple[str, Netns]]:
+def _unchanged(before: Desired, wanted: Desired) -> Iterator[tuple[str, NetnsState]]:
     """Yield what a change leaves alone, but for files in /etc: there nothing need be looked for.
 
     So a lab that is built word by word costs no more for its size, and what its program did by hand
@@ -125,7 +125,7 @@ def _unchanged(before: Desired, wanted: Desired) -> Iterator[tuple[str, Netns]]:
 
 
 def with_passages(
-    desired: Desired, through: Iterable[Across | Through], snapshot: Snapshot
+    desired: Desired, through: Iterable[BridgeNeed | ForwardNeed], snapshot: LabState
 ) -> Desired:
     """Return what is desired, with the exceptions that the host's firewalls make necessary now."""
     if snapshot.walls is None or HOST not in desired.netns:
@@ -137,7 +137,7 @@ def with_passages(
     return replace(desired, netns={**desired.netns, HOST: host})
 
 
-def _around(source: Source, held: Held, machine: Machine, there: Known) -> Around:
+def _around(source: Source, held: Allocations, machine: Machine, there: LabNotes) -> HostFacts:
     """Return what `lower` is told of the machine; no more is looked at than the file needs.
 
     Who listens behind a port that the lab publishes already is in nobody's way.
@@ -147,13 +147,13 @@ def _around(source: Source, held: Held, machine: Machine, there: Known) -> Aroun
     own = record.ports if record and record.boot == machine.boot else frozenset[Port]()
     ports = {(port.protocol, port.port) for port in published(topology) - own}
     uplinked = any(network.uplink for network in topology.networks.values())
-    return Around(
+    return HostFacts(
         held=held,
         host=machine.occupied(there.fence),
         salt=machine.boot,
         ipv6=machine.ipv6,
         hostname=machine.hostname,
-        outside=machine.outside(there.fence, ports) if uplinked else Outside(),
+        outside=machine.outside(there.fence, ports) if uplinked else UplinkFacts(),
         files=read_files(source),
         joined=_joined(source, machine),
         nics=machine.nics() if _lends(topology) else {},
@@ -200,11 +200,11 @@ def _joined(source: Source, machine: Machine) -> dict[str, Joined]:
 
 
 def _routes_of_others(
-    lowered: Lowered, snapshot: Snapshot, there: Known, machine: Machine
+    lowered: Lowered, snapshot: LabState, there: LabNotes, machine: Machine
 ) -> Iterator[Problem]:
     wanted = {route.key for route in lowered.desired.netns[HOST].routes}
     if wanted:
         noted = machine.occupied(there.fence).routes
-        host = there.record.desired.netns.get(HOST, Netns()) if there.record else Netns()
+        host = there.record.desired.netns.get(HOST, NetnsState()) if there.record else NetnsState()
         applied = {route.key for route in host.routes}
         yield from routes_of_others(lowered, snapshot, noted, applied)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from netloom.compile.lower import Lowered
 from netloom.errors import Path, Problem, Unavailable
-from netloom.host.firewall.rulesets import Foretold, Text
+from netloom.host.firewall.rulesets import Foretold, RulesetText
 from netloom.host.machine import Machine
 from netloom.kernel.nft import Wrong
 from netloom.language.parse import Source
@@ -25,11 +25,11 @@ def foretold(source: Source, lowered: Lowered, machine: Machine) -> Lowered:
     Raises `TopologyError` for mistakes in a text, and where the machine lacks what carries it out.
     """
     desired = lowered.desired
-    texts: dict[tuple[str, str], Text] = {}
+    texts: dict[tuple[str, str], RulesetText] = {}
     gates = {HOST, out_of(source.topology.name)}  # whose rules nobody has written
     for name, netns in desired.netns.items():
         for key, digest in netns.rulesets.items():
-            text = Text(kind_of(key), desired.texts[digest], own=name in gates)
+            text = RulesetText(kind_of(key), desired.texts[digest], own=name in gates)
             texts.setdefault((key, digest), text)
     if not texts:
         return lowered
@@ -65,7 +65,7 @@ def _found(rulesets: Mapping[str, str], digests: Mapping[tuple[str, str], str]) 
 def _needing(
     source: Source,
     lowered: Lowered,
-    texts: Mapping[tuple[str, str], Text],
+    texts: Mapping[tuple[str, str], RulesetText],
     machine: Machine,
 ) -> Path:
     """Return the place of the first rules that this machine cannot take, whatever they say."""
@@ -89,8 +89,8 @@ def _place(source: Source, lowered: Lowered, name: str, ruleset: str) -> Path:
 def _mistakes(
     source: Source,
     lowered: Lowered,
-    texts: Mapping[tuple[str, str], Text],
-    answers: Mapping[Text, Foretold],
+    texts: Mapping[tuple[str, str], RulesetText],
+    answers: Mapping[RulesetText, Foretold],
 ) -> Iterator[Problem]:
     told = set()
     for name, netns in lowered.desired.netns.items():

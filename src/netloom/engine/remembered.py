@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from netloom.engine.state import Known, State, known
+from netloom.engine.state import LabNotes, State, known
 from netloom.engine.untouched import untouched
-from netloom.host.local import ThisMachine
+from netloom.host.local import LocalMachine
 from netloom.host.store.rundir import Anothers
-from netloom.model.objects import Netns
+from netloom.model.objects import NetnsState
 
 if TYPE_CHECKING:
     from netloom.host.machine import Machine
@@ -42,14 +42,14 @@ def pasts(lab: str, machine: "Machine | None" = None) -> list[Past]:
     """Return the states that `undo` can go back to, newest first."""
     return [
         Past(number, past.command or "nothing", max(0, len(past.desired.netns) - 1))
-        for number, past in (machine or ThisMachine()).journal(lab).pasts()
+        for number, past in (machine or LocalMachine()).journal(lab).pasts()
     ]
 
 
 @untouched()
 def labs(machine: "Machine | None" = None) -> list[Running]:
     """Return all labs that something is remembered of, also where that cannot be read."""
-    machine = machine or ThisMachine()
+    machine = machine or LocalMachine()
     return [row for name in machine.labs() for row in _rows(name, machine)]
 
 
@@ -67,7 +67,7 @@ def _rows(name: str, machine: "Machine") -> Iterator[Running]:
     yield Running(name, _state(there, machine.boot), source, inside)
 
 
-def _state(there: Known, boot: str) -> str:
+def _state(there: LabNotes, boot: str) -> str:
     if there.trouble:
         return "unreadable"
     if any(note and note.boot != boot for note in (there.record, there.pending)):
@@ -75,6 +75,6 @@ def _state(there: Known, boot: str) -> str:
     return "up" if there.state is State.UP else "interrupted"
 
 
-def _is_member(netns: Netns) -> bool:
+def _is_member(netns: NetnsState) -> bool:
     """Whether the user named a namespace: then it has files in /etc, the lab's own has none."""
     return bool(netns.etc)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from netloom.model.lab_state import Snapshot
+from netloom.model.lab_state import LabState
 from netloom.model.objects import Desired
 from netloom.plan.steps import Plan
 
@@ -26,7 +26,7 @@ class Verified(Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-def forged_notes(lab: str, snapshot: Snapshot) -> Iterator[str]:
+def forged_notes(lab: str, snapshot: LabState) -> Iterator[str]:
     """Yield what to say of things that bear the mark of a lab, and are not its own."""
     for thing in snapshot.foreign.forged:
         yield f"{thing} bears the mark of the lab `{lab}`, and is not its own: left alone"

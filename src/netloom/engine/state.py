@@ -1,9 +1,9 @@
 """What is known of a lab when a verb comes to it, and what follows.
 
-Two notes say what is known (`host/store/journal.py`): the record, which is what was applied last, and a
-pending change, which was begun and did not come to its end. Together they are the lab's state, and
-what a verb does follows from that and from nothing else. Per cell: where to, and where back to if
-that is refused or interrupted.
+Two notes say what is known (`host/store/journal.py`): the record, which is what was applied last,
+and a pending change, which was begun and did not come to its end. Together they are the lab's
+state, and what a verb does follows from that and from nothing else. Per cell: where to, and where
+back to if that is refused or interrupted.
 
     state         record  pending   up               undo             down
     ABSENT        -       -         FILE, SEEN       (none to undo)   NOTHING, by the marks
@@ -67,29 +67,29 @@ class Back(Enum):
 Verb = Literal["up", "undo", "down"]
 
 
-class Row(NamedTuple):
+class Cell(NamedTuple):
     """What follows when a verb comes to a state."""
 
     goal: Goal
     back: Back
 
 
-TABLE: Mapping[tuple[State, Verb], Row | None] = {
-    (State.ABSENT, "up"): Row(Goal.FILE, Back.SEEN),
-    (State.UP, "up"): Row(Goal.FILE, Back.SEEN),
-    (State.BEGUN, "up"): Row(Goal.FILE, Back.NOTHING),
-    (State.CHANGING, "up"): Row(Goal.FILE, Back.RECORD),
+TABLE: Mapping[tuple[State, Verb], Cell | None] = {
+    (State.ABSENT, "up"): Cell(Goal.FILE, Back.SEEN),
+    (State.UP, "up"): Cell(Goal.FILE, Back.SEEN),
+    (State.BEGUN, "up"): Cell(Goal.FILE, Back.NOTHING),
+    (State.CHANGING, "up"): Cell(Goal.FILE, Back.RECORD),
     (State.UNREADABLE, "up"): None,
     (State.ABSENT, "undo"): None,
-    (State.UP, "undo"): Row(Goal.PAST, Back.SEEN),
-    (State.BEGUN, "undo"): Row(Goal.NOTHING, Back.NOTHING),
-    (State.CHANGING, "undo"): Row(Goal.RECORD, Back.RECORD),
+    (State.UP, "undo"): Cell(Goal.PAST, Back.SEEN),
+    (State.BEGUN, "undo"): Cell(Goal.NOTHING, Back.NOTHING),
+    (State.CHANGING, "undo"): Cell(Goal.RECORD, Back.RECORD),
     (State.UNREADABLE, "undo"): None,
-    (State.ABSENT, "down"): Row(Goal.NOTHING, Back.ON),
-    (State.UP, "down"): Row(Goal.NOTHING, Back.ON),
-    (State.BEGUN, "down"): Row(Goal.NOTHING, Back.ON),
-    (State.CHANGING, "down"): Row(Goal.NOTHING, Back.ON),
-    (State.UNREADABLE, "down"): Row(Goal.NOTHING, Back.ON),
+    (State.ABSENT, "down"): Cell(Goal.NOTHING, Back.ON),
+    (State.UP, "down"): Cell(Goal.NOTHING, Back.ON),
+    (State.BEGUN, "down"): Cell(Goal.NOTHING, Back.ON),
+    (State.CHANGING, "down"): Cell(Goal.NOTHING, Back.ON),
+    (State.UNREADABLE, "down"): Cell(Goal.NOTHING, Back.ON),
 }
 """What follows; None: there is nothing to do, or (UNREADABLE) nothing that may be done."""
 
@@ -97,7 +97,7 @@ TABLE: Mapping[tuple[State, Verb], Row | None] = {
 # ── what is known ─────────────────────────────────────────────────────────────────────────
 
 
-class Known(Struct, frozen=True):
+class LabNotes(Struct, frozen=True):
     """The two notes of a lab, as far as they can be read; `trouble` says why one cannot."""
 
     lab: str
@@ -148,7 +148,7 @@ class Known(Struct, frozen=True):
         states = tuple(self.states)
         return Fence(self.lab, states, self.identities, self.unpublished, by_mark=by_mark)
 
-    def row(self, verb: Verb) -> Row | None:
+    def row(self, verb: Verb) -> Cell | None:
         """Return what follows when a verb comes; raises `Unavailable` where nothing may."""
         if self.trouble and TABLE[self.state, verb] is None:
             reason = self.trouble.reason
@@ -157,7 +157,7 @@ class Known(Struct, frozen=True):
         return TABLE[self.state, verb]
 
 
-def known(journal: Journal) -> Known:
+def known(journal: Journal) -> LabNotes:
     """Return what is known of a lab; raises `Unavailable` where it may not be read."""
     notes: dict[str, Record | Pending | None] = {}
     trouble = None
@@ -166,4 +166,4 @@ def known(journal: Journal) -> Known:
             notes[name] = read()
         except Unreadable as error:
             trouble = trouble or error
-    return Known(journal.lab, trouble=trouble, **notes)  # type: ignore[arg-type] # by their names
+    return LabNotes(journal.lab, trouble=trouble, **notes)  # type: ignore[arg-type] # by their names

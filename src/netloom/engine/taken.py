@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 
 from msgspec.structs import replace
 
-from netloom.engine.state import Known
+from netloom.engine.state import LabNotes
 from netloom.errors import Unavailable
 from netloom.host.machine import Machine
 from netloom.host.store.journal import Record
@@ -15,7 +15,7 @@ from netloom.plan.fence import Fence
 from netloom.values import overlap
 
 
-def refuse_taken(past: Record, now: Known, machine: Machine) -> None:
+def refuse_taken(past: Record, now: LabNotes, machine: Machine) -> None:
     """Raise `Unavailable` where others have what an earlier state of a lab has on the host.
 
     Who listens behind a port that the lab publishes `now` is in nobody's way.

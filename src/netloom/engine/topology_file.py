@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from netloom.compile.etc_files import Files
     from netloom.host.machine import Machine
     from netloom.language.parse import Source
-    from netloom.language.topology import Text
+    from netloom.language.topology import TextSpec
 
 
 DEFAULT_FILE = "netloom.yaml"
@@ -106,7 +106,7 @@ def read_files(source: "Source") -> "Files":
     return found
 
 
-def _named(source: "Source") -> "Iterator[tuple[ProblemPath, Text]]":
+def _named(source: "Source") -> "Iterator[tuple[ProblemPath, TextSpec]]":
     for name, namespace in (source.topology.namespaces or {}).items():
         start: ProblemPath = ("namespaces", name)
         for key in ("firewall", "iptables", "ip6tables"):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netloom.engine.state import Back, Known, Row
+from netloom.engine.state import Back, Cell, LabNotes
 from netloom.errors import (
     FAILURES,
     Interrupted,
@@ -22,15 +22,15 @@ from netloom.errors import (
     Unavailable,
     failure,
 )
-from netloom.host.cancel import Brake
+from netloom.host.cancel import Cancel
 from netloom.host.firewall import connections
-from netloom.host.machine import Holders, Machine, Orders
+from netloom.host.machine import ApplyOptions, Holders, Machine
 from netloom.host.observe.scope import scope_of
 from netloom.host.store import journal as memory
 from netloom.host.store.journal import Journal, Pending, Record
 from netloom.model.identity import Identities
-from netloom.model.lab_state import Snapshot
-from netloom.model.objects import NOTHING, Desired, End, Link, Netns, is_kept
+from netloom.model.lab_state import LabState
+from netloom.model.objects import NOTHING, Desired, End, Link, NetnsState, is_kept
 from netloom.plan.diff import diff
 from netloom.plan.fence import Fence
 from netloom.plan.steps import LinkDel, NetnsDel, Plan, RunStop
@@ -41,7 +41,7 @@ Progress = Callable[[int, int], None]
 # ── the change ────────────────────────────────────────────────────────────────────────────
 
 
-class Change(Struct, frozen=True):
+class Transition(Struct, frozen=True):
     """What a verb wants of a lab, after it has looked, planned, and refused what may not be.
 
     `goal` is what will be on record (nothing desired: the lab is forgotten); `keep`: what was there
@@ -49,9 +49,9 @@ class Change(Struct, frozen=True):
     change is the undoing of, which is forgotten with it.
     """
 
-    known: Known
-    row: Row
-    snapshot: Snapshot
+    known: LabNotes
+    row: Cell
+    snapshot: LabState
     plan: Plan
     goal: Record
     keep: bool = False
@@ -59,10 +59,10 @@ class Change(Struct, frozen=True):
 
 
 def carry_out(
-    change: Change,
+    change: Transition,
     journal: Journal,
     machine: Machine,
-    stop: Brake,
+    stop: Cancel,
     progress: Progress | None = None,
 ) -> tuple[str, ...]:
     """Carry out a change with the journal around it; return what the user should know besides.
@@ -92,9 +92,9 @@ def carry_out(
     raise told
 
 
-def _orders(change: Change, stop: Brake, progress: Progress | None) -> Orders:
+def _orders(change: Transition, stop: Cancel, progress: Progress | None) -> ApplyOptions:
     """Return orders to stop at the first refusal, or when somebody asks to."""
-    orders = Orders(
+    orders = ApplyOptions(
         lab=change.known.lab,
         snapshot=change.snapshot,
         stopped=lambda: stop.pulled,
@@ -106,11 +106,11 @@ def _orders(change: Change, stop: Brake, progress: Progress | None) -> Orders:
     return replace(orders, progress=lambda done: told(done, total))
 
 
-def _go_on(change: Change, journal: Journal, machine: Machine) -> tuple[str, ...]:
+def _go_on(change: Transition, journal: Journal, machine: Machine) -> tuple[str, ...]:
     """Carry out a change over all refusals, and tell them."""
     lab = change.known.lab
     inside = connections.left(change.known.states, change.goal.desired)
-    orders = Orders(lab=lab, snapshot=change.snapshot, go_on=True, inside=inside)
+    orders = ApplyOptions(lab=lab, snapshot=change.snapshot, go_on=True, inside=inside)
     applied = _apply(change.plan, orders, machine)
     refused = applied.refused or _commit(change, journal, applied.made)
     if not refused:
@@ -119,7 +119,7 @@ def _go_on(change: Change, journal: Journal, machine: Machine) -> tuple[str, ...
     raise _with(refused[0], remedy, tuple(error.step for error in refused))
 
 
-def _commit(change: Change, journal: Journal, made: Identities) -> list[Refused]:
+def _commit(change: Transition, journal: Journal, made: Identities) -> list[Refused]:
     """Put on disk what is there now, and what was before; return what was refused."""
     number = 0
     try:
@@ -148,7 +148,7 @@ def _commit(change: Change, journal: Journal, made: Identities) -> list[Refused]
 
 
 def _lead_back(
-    change: Change, pending: Pending, journal: Journal, machine: Machine
+    change: Transition, pending: Pending, journal: Journal, machine: Machine
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Lead the machine back to where a change began, from whatever is there.
 
@@ -163,7 +163,7 @@ def _lead_back(
     try:
         snapshot = machine.observe(scope_of(fence, before))
         inside = connections.left(wholes, before)
-        orders = Orders(lab=pending.lab, snapshot=snapshot, go_on=True, inside=inside)
+        orders = ApplyOptions(lab=pending.lab, snapshot=snapshot, go_on=True, inside=inside)
         applied = _apply(diff(before, snapshot), orders, machine)
         if not applied.refused:
             known_by = snapshot.identified(before, applied.made)
@@ -174,7 +174,7 @@ def _lead_back(
         return (f"what was done before it, since leading back met: {error}",), ()
 
 
-def _before(change: Change) -> Desired:
+def _before(change: Transition) -> Desired:
     """Return what a change is led back to."""
     record = change.known.record
     match change.row.back:
@@ -186,7 +186,7 @@ def _before(change: Change) -> Desired:
             return NOTHING
 
 
-def as_seen(snapshot: Snapshot, record: Record | None) -> Desired:
+def as_seen(snapshot: LabState, record: Record | None) -> Desired:
     """Return what there is, to go back to; it need not be what was applied.
 
     A wire whose far end is lost cannot be made again, and is left out; so is what was borrowed and
@@ -200,7 +200,7 @@ def as_seen(snapshot: Snapshot, record: Record | None) -> Desired:
     return replace(seen, netns=whole)
 
 
-def _is_whole(link: Link, snapshot: Snapshot) -> bool:
+def _is_whole(link: Link, snapshot: LabState) -> bool:
     if link.borrowed:
         return bool(link.master)
     peer = link.peer
@@ -249,7 +249,7 @@ class _Applied(NamedTuple):
         )
 
 
-def _apply(plan: Plan, orders: Orders, machine: Machine) -> _Applied:
+def _apply(plan: Plan, orders: ApplyOptions, machine: Machine) -> _Applied:
     """Carry out a plan; a namespace that a process keeps alive loses its wires with its name.
 
     The kernel takes a namespace apart when nobody is in it any more: until then its wires would go
@@ -277,14 +277,14 @@ def _apply(plan: Plan, orders: Orders, machine: Machine) -> _Applied:
     return _Applied(refused, kept)
 
 
-def _cutting(kept: Iterable[str], snapshot: Snapshot, plan: Plan) -> Plan:
+def _cutting(kept: Iterable[str], snapshot: LabState, plan: Plan) -> Plan:
     """Return a plan that deletes the wires of kept namespaces before the first name goes."""
     cut = tuple(_cuts(kept, snapshot, plan))
     at = next((i for i, step in enumerate(plan) if isinstance(step, NetnsDel)), len(plan))
     return (*plan[:at], *cut, *plan[at:])
 
 
-def _cuts(kept: Iterable[str], snapshot: Snapshot, plan: Plan) -> Iterator[LinkDel]:
+def _cuts(kept: Iterable[str], snapshot: LabState, plan: Plan) -> Iterator[LinkDel]:
     gone: set[End] = set()
     for end in (step.end for step in plan if isinstance(step, LinkDel)):
         gone |= {end, *_peer(end, snapshot)}
@@ -296,11 +296,11 @@ def _cuts(kept: Iterable[str], snapshot: Snapshot, plan: Plan) -> Iterator[LinkD
                 gone |= {end, *far}
 
 
-def _peer(end: End, snapshot: Snapshot) -> tuple[End, ...]:
-    link = snapshot.netns.get(end.netns, Netns()).links.get(end.link)
+def _peer(end: End, snapshot: LabState) -> tuple[End, ...]:
+    link = snapshot.netns.get(end.netns, NetnsState()).links.get(end.link)
     return (link.peer,) if link and link.peer else ()
 
 
-def members(snapshot: Snapshot) -> list[str]:
+def members(snapshot: LabState) -> list[str]:
     """Return the namespaces of a snapshot that are the lab's."""
     return [name for name, one in snapshot.netns.items() if not is_kept(name, one)]

@@ -9,20 +9,20 @@ from netloom.engine.dependents import refuse_to_cut_off
 from netloom.engine.down import refuse_foreign
 from netloom.engine.draft import with_passages
 from netloom.engine.report import Report, forged_notes
-from netloom.engine.state import Goal, Known, known
+from netloom.engine.state import Goal, LabNotes, known
 from netloom.engine.taken import refuse_taken
-from netloom.engine.transaction import Change, carry_out
+from netloom.engine.transaction import Transition, carry_out
 from netloom.engine.untouched import untouched
 from netloom.errors import Unavailable
-from netloom.host.cancel import brake
-from netloom.host.local import ThisMachine
+from netloom.host.cancel import cancellable
+from netloom.host.local import LocalMachine
 from netloom.host.machine import Machine
 from netloom.host.observe.scope import scope_of
 from netloom.host.store import journal as memory
 from netloom.host.store.journal import Journal, Record
 from netloom.host.store.reservations import Waiting
-from netloom.model.lab_state import Snapshot
-from netloom.model.objects import HOST, Borrowed, Desired, Netns
+from netloom.model.lab_state import LabState
+from netloom.model.objects import HOST, Borrowed, Desired, NetnsState
 from netloom.model.reservation import Reservation, reserved_by
 from netloom.plan.diff import diff
 
@@ -37,9 +37,9 @@ def undo(
     `Unavailable` before anything is touched, `Refused` or `Interrupted` after all that had
     been done was undone.
     """
-    machine = machine or ThisMachine()
+    machine = machine or LocalMachine()
     begun = time.monotonic()
-    with brake() as stop, machine.journal(lab) as journal:
+    with cancellable() as stop, machine.journal(lab) as journal:
         there = known(journal)
         row = there.row("undo")
         number, goal = _goal(row.goal, there, journal) if row else (0, None)
@@ -58,13 +58,13 @@ def undo(
         if memory.empty(desired):
             refuse_foreign(lab, snapshot)
         refuse_to_cut_off(lab, steps, snapshot, machine)
-        change = Change(there, row, snapshot, steps, goal=goal, undone=number)
+        change = Transition(there, row, snapshot, steps, goal=goal, undone=number)
         notes = carry_out(change, journal, machine, stop)
         notes = (*notes, *forged_notes(lab, snapshot))
         return Report(lab, steps, desired, time.monotonic() - begun, notes)
 
 
-def _goal(goal: Goal, there: Known, journal: Journal) -> tuple[int, Record | None]:
+def _goal(goal: Goal, there: LabNotes, journal: Journal) -> tuple[int, Record | None]:
     """Return the state to lead back to, and its number in the list of earlier ones."""
     match goal:
         case Goal.PAST:
@@ -75,12 +75,12 @@ def _goal(goal: Goal, there: Known, journal: Journal) -> tuple[int, Record | Non
             return 0, Record(lab=there.lab, boot="", command="")
 
 
-def _borrowed_anew(desired: Desired, snapshot: Snapshot, machine: Machine) -> Desired:
+def _borrowed_anew(desired: Desired, snapshot: LabState, machine: Machine) -> Desired:
     """Return a state with interfaces that would be borrowed again as they are found now.
 
     Raises `Unavailable` for one that cannot be: meanwhile somebody may have come to need it.
     """
-    host = desired.netns.get(HOST, Netns())
+    host = desired.netns.get(HOST, NetnsState())
     there = snapshot.netns[HOST].links if HOST in snapshot.netns else {}
     lent = [name for name, link in host.links.items() if link.borrowed]
     found = dict(host.links)

@@ -11,11 +11,11 @@ from netloom.engine.draft import draft
 from netloom.engine.report import Report
 from netloom.engine.state import known
 from netloom.engine.topology_file import absolute
-from netloom.engine.transaction import Change, Progress, carry_out
+from netloom.engine.transaction import Progress, Transition, carry_out
 from netloom.engine.untouched import untouched
 from netloom.errors import FAILURES, Interrupted, NotReady, Unavailable
-from netloom.host.cancel import Brake, brake
-from netloom.host.local import ThisMachine
+from netloom.host.cancel import Cancel, cancellable
+from netloom.host.local import LocalMachine
 from netloom.host.machine import Machine
 from netloom.host.store.journal import Record
 from netloom.host.store.reservations import Waiting
@@ -42,9 +42,9 @@ def up(  # noqa: PLR0913 - what a caller may say and be told
     after all that had been done was undone; and `NotReady` after `timeout` seconds, or
     `Interrupted` before that: then the lab stays as it is.
     """
-    machine = machine or ThisMachine()
+    machine = machine or LocalMachine()
     machine.check_lasting()
-    with brake() as stop:
+    with cancellable() as stop:
         report = make(source, machine, stop, progress, command=command, waiting=waiting)
         lab, desired = report.lab, report.desired
         begun = time.monotonic()
@@ -64,7 +64,7 @@ def up(  # noqa: PLR0913 - what a caller may say and be told
 def make(  # noqa: PLR0913 - the same
     source: Source,
     machine: Machine,
-    stop: Brake,
+    stop: Cancel,
     progress: Progress | None = None,
     *,
     command: str = "up",
@@ -97,7 +97,7 @@ def make(  # noqa: PLR0913 - the same
         if found.plan or there.pending or there.record != record:
             refuse_to_cut_off(lab, found.plan, found.snapshot, machine)
             keep = bool(found.plan)
-            change = Change(there, row, found.snapshot, found.plan, goal=record, keep=keep)
+            change = Transition(there, row, found.snapshot, found.plan, goal=record, keep=keep)
             notes = carry_out(change, journal, machine, stop, progress)
     seconds = time.monotonic() - begun
     return Report(lab, found.plan, record.desired, seconds, (*found.notes, *notes))

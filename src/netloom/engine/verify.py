@@ -9,11 +9,11 @@ from netloom.engine.state import State, known
 from netloom.engine.taken import shared_ports
 from netloom.engine.untouched import untouched
 from netloom.errors import Unavailable
-from netloom.host.local import ThisMachine
+from netloom.host.local import LocalMachine
 from netloom.host.machine import Machine
 from netloom.host.observe.scope import scope_of
 from netloom.language.parse import parse
-from netloom.model.lab_state import Snapshot
+from netloom.model.lab_state import LabState
 from netloom.model.objects import NOTHING
 from netloom.plan.diff import diff
 
@@ -25,7 +25,7 @@ def verify(lab: str, machine: Machine | None = None) -> Verified | None:
     Raises `Unavailable` where that cannot be told: its first `up` was interrupted, or what is
     remembered of it cannot be read.
     """
-    machine = machine or ThisMachine()
+    machine = machine or LocalMachine()
     there = known(machine.journal(lab))
     there.row("up")  # raises where nothing can be told
     if there.state is State.BEGUN:
@@ -41,7 +41,7 @@ def verify(lab: str, machine: Machine | None = None) -> Verified | None:
     return Verified(plan, tuple(forged_notes(lab, snapshot)))
 
 
-def observed(lab: str, machine: Machine) -> Snapshot:
+def observed(lab: str, machine: Machine) -> LabState:
     """Return what there is of a lab, within its fence."""
     there = known(machine.journal(lab))
     making = there.record.desired if there.record else NOTHING
@@ -51,7 +51,7 @@ def observed(lab: str, machine: Machine) -> Snapshot:
 @untouched()
 def moved(lab: str, machine: Machine | None = None) -> str | None:
     """Return what is to say if the way out of a lab is another by now, else None."""
-    machine = machine or ThisMachine()
+    machine = machine or LocalMachine()
     there = known(machine.journal(lab))
     record = there.record
     if record is None or not record.held.closed:
@@ -63,7 +63,7 @@ def moved(lab: str, machine: Machine | None = None) -> str | None:
 @untouched()
 def shared(lab: str, machine: Machine | None = None) -> list[str]:
     """Return who has a port as well that a lab publishes, in a sentence for each."""
-    machine = machine or ThisMachine()
+    machine = machine or LocalMachine()
     there = known(machine.journal(lab))
     found = shared_ports(there.record, there.fence, machine) if there.record else []
     return [f"port {port.port} of the host is not the lab's alone: {who}" for port, who in found]

@@ -15,7 +15,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Those that ask to stop."""
 
 
-class Brake:
+class Cancel:
     """Whether somebody wants to stop."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Brake:
         return bool(self.caught)
 
 
-class brake:  # noqa: N801 - a context manager that reads as a verb
+class cancellable:  # noqa: N801 - a context manager that reads as a verb
     """Catch the signals that ask to stop, while the block runs; only a main thread gets any."""
 
     only_handled = False
@@ -58,17 +58,17 @@ class brake:  # noqa: N801 - a context manager that reads as a verb
 
     def __init__(self) -> None:
         """Catch nothing yet."""
-        self.handle = self._own = Brake()
+        self.handle = self._own = Cancel()
         self._before: dict[signal.Signals, Any] = {}
 
-    def __enter__(self) -> Brake:
+    def __enter__(self) -> Cancel:
         """Return what is told of them; inside another such block, what that one is told."""
         if threading.current_thread() is not threading.main_thread():
             return self.handle
         for number in SIGNALS:
             handler = signal.getsignal(number)
             outer = getattr(handler, "__self__", None)
-            if isinstance(outer, Brake):
+            if isinstance(outer, Cancel):
                 self.handle = outer
             elif callable(handler) or (handler is not signal.SIG_IGN and not self.only_handled):
                 self._before[number] = handler
@@ -85,8 +85,8 @@ class brake:  # noqa: N801 - a context manager that reads as a verb
                 signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
-class held_back(brake):  # noqa: N801
-    """Catch the signals that ask to stop, as `brake`, and deliver them when the block is done.
+class deferred_signals(cancellable):  # noqa: N801
+    """Catch the signals that ask to stop, as `cancellable`; deliver them when the block is done.
 
     For what a program must not be torn out of: Ctrl-C then comes right after it. A signal that ends
     the process at once still does, unless `deadly`: then it does so afterwards.

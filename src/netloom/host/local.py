@@ -12,21 +12,21 @@ from netloom.kernel.procfs import boot_id
 from netloom.model.objects import HOST
 
 if TYPE_CHECKING:
-    from netloom.host.cancel import Brake
-    from netloom.host.commands.processes import Command
-    from netloom.host.firewall.rulesets import Foretellings, Text
-    from netloom.host.machine import Applied, Holders, Orders
+    from netloom.host.cancel import Cancel
+    from netloom.host.commands.processes import RunCommand
+    from netloom.host.firewall.rulesets import Foretellings, RulesetText
+    from netloom.host.machine import Applied, ApplyOptions, Holders
     from netloom.host.observe.scope import Scope
     from netloom.kernel.libnftables import Library
-    from netloom.model.facts import Joined, Nic, Occupied, Outside
-    from netloom.model.firewall import Walls
-    from netloom.model.lab_state import Snapshot
+    from netloom.model.facts import Joined, Nic, Occupied, UplinkFacts
+    from netloom.model.firewall import FirewallState
+    from netloom.model.lab_state import LabState
     from netloom.model.objects import Desired
     from netloom.plan.fence import Fence
     from netloom.plan.steps import Plan
 
 
-class ThisMachine:
+class LocalMachine:
     """The machine that netloom runs on; `host` is the network namespace of the process."""
 
     _library: "Library | None" = None
@@ -72,13 +72,15 @@ class ThisMachine:
 
         return occupied.occupied(fence)
 
-    def outside(self, fence: "Fence", ports: Collection[tuple[str, int]] = ()) -> "Outside":
+    def outside(self, fence: "Fence", ports: Collection[tuple[str, int]] = ()) -> "UplinkFacts":
         """Return what lies around the namespace `host`, and which of these ports are taken."""
         from netloom.host.observe import uplinks
 
         return uplinks.outside(fence, ports)
 
-    def foretell(self, lab: str, texts: "Iterable[Text]", links: Iterable[str]) -> "Foretellings":
+    def foretell(
+        self, lab: str, texts: "Iterable[RulesetText]", links: Iterable[str]
+    ) -> "Foretellings":
         """Return, for each text of firewall rules, how it will be listed, or its mistakes."""
         from netloom.host.firewall import rulesets
         from netloom.kernel import nft
@@ -102,7 +104,7 @@ class ThisMachine:
 
         return segments.nics()
 
-    def check(self, desired: "Desired", walls: "Walls | None") -> None:
+    def check(self, desired: "Desired", walls: "FirewallState | None") -> None:
         """Raise `Unavailable` for what could not be started, or not be opened, here."""
         if desired.commands:
             from netloom.host.commands import launch
@@ -120,7 +122,7 @@ class ThisMachine:
         return (*limits.notes(desired), *etc.notes(desired))
 
     def wait_ready(
-        self, lab: str, desired: "Desired", timeout: float, stop: "Brake | None" = None
+        self, lab: str, desired: "Desired", timeout: float, stop: "Cancel | None" = None
     ) -> None:
         """Return when all commands are ready.
 
@@ -137,13 +139,13 @@ class ThisMachine:
 
             wait_uplink.wait_way_out(out_of(lab), timeout, stop)
 
-    def observe(self, scope: "Scope") -> "Snapshot":
+    def observe(self, scope: "Scope") -> "LabState":
         """Return what is there within a scope."""
         from netloom.host.observe import lab_state
 
         return lab_state.observe(scope)
 
-    def apply(self, plan: "Plan", orders: "Orders") -> "Applied":
+    def apply(self, plan: "Plan", orders: "ApplyOptions") -> "Applied":
         """Carry out a plan; what is refused is at most one step, unless told to go on."""
         from netloom.host.apply import apply
 
@@ -194,7 +196,7 @@ class ThisMachine:
         return holders.holders(names)
 
 
-def _commands(desired: "Desired") -> "Iterator[Command]":
+def _commands(desired: "Desired") -> "Iterator[RunCommand]":
     from netloom.host.commands import processes
 
     for netns, one in desired.netns.items():

@@ -10,23 +10,23 @@ from msgspec import Struct
 
 from netloom.errors import Refused
 from netloom.host.observe.scope import Scope
-from netloom.model.facts import Joined, Nic, Occupied, Outside
-from netloom.model.firewall import Walls
+from netloom.model.facts import Joined, Nic, Occupied, UplinkFacts
+from netloom.model.firewall import FirewallState
 from netloom.model.identity import Identities
-from netloom.model.lab_state import Snapshot
+from netloom.model.lab_state import LabState
 from netloom.model.objects import Desired
 from netloom.plan.fence import Fence
 from netloom.plan.steps import Plan
 
 if TYPE_CHECKING:
-    from netloom.host.apply.sockets import Nursery
-    from netloom.host.cancel import Brake
-    from netloom.host.firewall.rulesets import Foretellings, Text
+    from netloom.host.apply.sockets import Preallocator
+    from netloom.host.cancel import Cancel
+    from netloom.host.firewall.rulesets import Foretellings, RulesetText
     from netloom.host.store.journal import Journal
     from netloom.kernel.libnftables import Library
 
 
-class Orders(Struct, frozen=True):
+class ApplyOptions(Struct, frozen=True):
     """How a plan shall be carried out.
 
     `go_on`: after a refusal, go on and report all (teardown); else stop at the first. `progress` is
@@ -37,12 +37,12 @@ class Orders(Struct, frozen=True):
     """
 
     lab: str
-    snapshot: Snapshot
+    snapshot: LabState
     go_on: bool = False
     progress: Callable[[int], None] = lambda done: None  # noqa: ARG005 - the shape of a progress call
     stopped: Callable[[], bool] = lambda: False
     inside: frozenset[str] = frozenset()
-    nursery: "Nursery | None" = None
+    nursery: "Preallocator | None" = None
     library: "Library | None" = None
 
 
@@ -82,7 +82,7 @@ class Facts(Protocol):
     def occupied(self, fence: Fence) -> Occupied:
         """Return what the namespace `host` has that is not the lab's, or is to be another's."""
 
-    def outside(self, fence: Fence, ports: Collection[tuple[str, int]] = ()) -> Outside:
+    def outside(self, fence: Fence, ports: Collection[tuple[str, int]] = ()) -> UplinkFacts:
         """Return what lies around the namespace `host`, without the lab's own.
 
         `ports` are protocols and ports of which it shall be known whether they are taken.
@@ -94,14 +94,16 @@ class Facts(Protocol):
     def nics(self) -> Mapping[str, Nic]:
         """Return the interfaces of the namespace `host`, as those that could be a port."""
 
-    def foretell(self, lab: str, texts: "Iterable[Text]", links: Iterable[str]) -> "Foretellings":
+    def foretell(
+        self, lab: str, texts: "Iterable[RulesetText]", links: Iterable[str]
+    ) -> "Foretellings":
         """Return, for each text of firewall rules, how it will be listed, or its mistakes.
 
         `links` are names of interfaces that the texts may speak of. Raises `Unavailable` where the
         machine has no nftables.
         """
 
-    def check(self, desired: Desired, walls: Walls | None) -> None:
+    def check(self, desired: Desired, walls: FirewallState | None) -> None:
         """Raise `Unavailable` for what could not be started, or not be opened, here."""
 
     def notes(self, desired: Desired) -> tuple[str, ...]:
@@ -111,7 +113,7 @@ class Facts(Protocol):
 class Observer(Protocol):
     """Looks at what is there; that changes nothing."""
 
-    def observe(self, scope: Scope) -> Snapshot:
+    def observe(self, scope: Scope) -> LabState:
         """Return what is there within a scope; raises `Unavailable` where that may not be seen."""
 
     def marked(self, lab: str) -> frozenset[str]:
@@ -130,14 +132,14 @@ class Observer(Protocol):
 class Applier(Protocol):
     """Changes what is there."""
 
-    def apply(self, plan: Plan, orders: Orders) -> Applied:
+    def apply(self, plan: Plan, orders: ApplyOptions) -> Applied:
         """Carry out a plan; what is refused is at most one step, unless told to go on."""
 
     def dismiss(self) -> None:
         """Let go of what was begun for `apply` and is not needed; twice is no harm."""
 
     def wait_ready(
-        self, lab: str, desired: Desired, timeout: float, stop: "Brake | None" = None
+        self, lab: str, desired: Desired, timeout: float, stop: "Cancel | None" = None
     ) -> None:
         """Return when all commands are ready.
 

@@ -9,16 +9,16 @@ from socket import if_nameindex
 from msgspec.structs import replace
 
 from netloom.host.apply.executor import newborns
-from netloom.host.apply.sockets import Nursery
-from netloom.host.local import ThisMachine
-from netloom.host.machine import Applied, Orders
+from netloom.host.apply.sockets import Preallocator
+from netloom.host.local import LocalMachine
+from netloom.host.machine import Applied, ApplyOptions
 from netloom.host.observe import lab_state as looking
 from netloom.host.observe.lab_links import FALLBACK
 from netloom.host.observe.scope import Scope
-from netloom.host.store.in_memory import Memory
+from netloom.host.store.in_memory import MemoryJournal
 from netloom.host.store.journal import Journal
 from netloom.model.facts import Occupied
-from netloom.model.lab_state import Snapshot
+from netloom.model.lab_state import LabState
 from netloom.plan.fence import Fence
 from netloom.plan.steps import Plan
 
@@ -28,7 +28,7 @@ def _is_bare() -> bool:
     return {name for _, name in if_nameindex()} - FALLBACK == {"lo"}
 
 
-class OwnMachine(ThisMachine):
+class SandboxMachine(LocalMachine):
     """The machine of one lab; its `host` is the network namespace of the process or thread.
 
     `empty`: nothing was made yet.
@@ -40,8 +40,8 @@ class OwnMachine(ThisMachine):
         """Know that nothing is there."""
         self.empty = True
         self._by_heart = by_heart
-        self._journal = Memory(lab) if by_heart else Journal(lab)
-        self._nursery: Nursery | None = None
+        self._journal = MemoryJournal(lab) if by_heart else Journal(lab)
+        self._nursery: Preallocator | None = None
 
     def expect(self, number: int) -> None:
         """Begin to make namespaces, as many as the next plan will ask for, while that is found out.
@@ -49,7 +49,7 @@ class OwnMachine(ThisMachine):
         Should: be followed by `apply`, or by `dismiss` where it does not come to that.
         """
         if number and self._by_heart:
-            self._nursery = Nursery(number)
+            self._nursery = Preallocator(number)
 
     def dismiss(self) -> None:
         """Let go of what was begun for a plan that does not come."""
@@ -71,12 +71,12 @@ class OwnMachine(ThisMachine):
         """Return what the namespace `host` has that is not the lab's."""
         return Occupied() if _is_bare() else super().occupied(fence)
 
-    def observe(self, scope: Scope) -> Snapshot:
+    def observe(self, scope: Scope) -> LabState:
         """Return what is there within a scope."""
         bare = _is_bare()  # asked, since whoever was in there need not have told
         return looking.observe(scope, empty=self.empty and bare, bare=bare)
 
-    def apply(self, plan: Plan, orders: Orders) -> Applied:
+    def apply(self, plan: Plan, orders: ApplyOptions) -> Applied:
         """Carry out a plan; what is refused is at most one step, unless told to go on."""
         self.empty = False
         if self._nursery and self._nursery.number == newborns(plan):

@@ -17,14 +17,14 @@ from netloom.namespaces.handle import open_name
 from netloom.wire.rtnetlink import dump_links, dump_routes, read_links, read_routes
 
 if TYPE_CHECKING:
-    from netloom.host.cancel import Brake
+    from netloom.host.cancel import Cancel
 
 _RTMGRP_IPV4_ROUTE = 0x40  # linux/rtnetlink.h
 _RTMGRP_IPV6_ROUTE = 0x400
 _DEFAULTS = ("0.0.0.0/0", "::/0")
 
 
-def wait_way_out(netns: str, timeout: float, stop: "Brake | None" = None) -> None:
+def wait_way_out(netns: str, timeout: float, stop: "Cancel | None" = None) -> None:
     """Return when a namespace has a default route.
 
     Raises `NotReady` after `timeout` seconds, `Interrupted` when asked to `stop`.
@@ -45,7 +45,7 @@ def leads_out(
     *,
     timeout: float,
     wanted: Collection[str] = (),
-    end: "socket.socket | Brake | None" = None,
+    end: "socket.socket | Cancel | None" = None,
 ) -> bool:
     """Whether a default route is there within `timeout` seconds, and before `end` is readable.
 

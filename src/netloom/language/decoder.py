@@ -23,20 +23,20 @@ from netloom.language.nodes import (
     TextNode,
     is_nothing,
 )
-from netloom.language.schema_types import Anything, Choice, Key, Many, Named, Record, Shape, Word
+from netloom.language.schema_types import Anything, Choice, Key, Many, Mapped, Named, Shape, Word
 from netloom.language.suggest import closest, did_you_mean
 
 _QUOTED = r"`([^`]+)`"
 
 
-class Place(NamedTuple):
+class SourcePlace(NamedTuple):
     """Where a path was written: its key, if it has one, and its value."""
 
     key: TextNode | None
     value: Node
 
 
-Pairs = Mapping[str, Place]
+Pairs = Mapping[str, SourcePlace]
 
 
 class Walk:
@@ -46,17 +46,17 @@ class Walk:
         """Begin with the problems that the tree itself has."""
         self.lines = lines
         self.problems = problems
-        self.places: dict[Path, Place] = {}
+        self.places: dict[Path, SourcePlace] = {}
         self._readers: dict[type, Callable[..., object]] = {
             Word: self._word,
             Choice: self._choice,
             Many: self._many,
             Named: self._named,
-            Record: self._record,
+            Mapped: self._record,
             Anything: lambda *_: None,
         }
 
-    def read(self, shape: Shape, place: Place, path: Path) -> object:
+    def read(self, shape: Shape, place: SourcePlace, path: Path) -> object:
         """Return the value of a node; None where it says nothing or is wrong."""
         self.places[path] = place
         return self._readers[type(shape)](shape, place.value, path)
@@ -113,7 +113,7 @@ class Walk:
         if len(items) < shape.least or len(items) > (shape.most or len(items)):
             self.wrong(f"{called(path)} {amount(shape, len(items))}", node, path, shape.instead)
         return tuple(
-            self.read(shape.item, Place(None, item), (*path, number))
+            self.read(shape.item, SourcePlace(None, item), (*path, number))
             for number, item in enumerate(items)
         )
 
@@ -130,22 +130,22 @@ class Walk:
 
     def _names(self, shape: Named, node: Node, path: Path) -> Pairs:
         if isinstance(node, MapNode):
-            return {name: Place(*pair) for name, pair in node.pairs.items()}
+            return {name: SourcePlace(*pair) for name, pair in node.pairs.items()}
         items = node.items if isinstance(node, ListNode) else (node,)
         if not shape.bare:
             self.wrong(f"{called(path)} is a mapping, not {kind(node)}", node, path)
             return {}
-        names: dict[str, Place] = {}
+        names: dict[str, SourcePlace] = {}
         for item in items:  # S2
             if not isinstance(item, TextNode) or is_nothing(item):
                 self.wrong(f"a list of names holds names only, not {kind(item)}", item, path)
             elif item.value in names:
                 self.wrong(f"`{item.value}` is given twice", item, path)
             else:
-                names[item.value] = Place(item, TextNode("", item.start, item.end))
+                names[item.value] = SourcePlace(item, TextNode("", item.start, item.end))
         return names
 
-    def _record(self, shape: Record, node: Node, path: Path) -> object:
+    def _record(self, shape: Mapped, node: Node, path: Path) -> object:
         values: dict[str, object] = {}
         for name, place in self._pairs(shape, node, path).items():
             key = shape.keys.get(name)
@@ -163,7 +163,7 @@ class Walk:
             return None
         return shape.make(**values)
 
-    def _key(self, key: Key, place: Place, path: Path, values: dict[str, object]) -> None:
+    def _key(self, key: Key, place: SourcePlace, path: Path, values: dict[str, object]) -> None:
         value = self.read(key.shape, place, (*path, key.target))
         if key.target in values:
             message = f"`{key.name}` says again what {title(path)} has said"
@@ -171,32 +171,32 @@ class Walk:
         elif key.kept and (value not in ((), {}) or _on_purpose(place.value)):
             values[key.target] = value
 
-    def _pairs(self, shape: Record, node: Node, path: Path) -> Pairs:
+    def _pairs(self, shape: Mapped, node: Node, path: Path) -> Pairs:
         """Return the keys that a node says, by whichever of its spellings."""
         if isinstance(node, MapNode):
-            pairs = {name: Place(*pair) for name, pair in node.pairs.items()}
+            pairs = {name: SourcePlace(*pair) for name, pair in node.pairs.items()}
             return {name: place for name, place in pairs.items() if not _extends(shape, name)}
         if is_nothing(node):  # S1
             return {}
         if isinstance(node, TextNode) and shape.text:  # S4
-            return {shape.text: Place(None, node)}
+            return {shape.text: SourcePlace(None, node)}
         if isinstance(node, ListNode) and shape.items:
             return self._spread(shape, node, path)
         self.wrong(f"{title(path)} is a mapping, not {kind(node)}", node, path, quoting(node))
         return {}
 
-    def _spread(self, shape: Record, node: ListNode, path: Path) -> Pairs:
+    def _spread(self, shape: Mapped, node: ListNode, path: Path) -> Pairs:
         """Return the keys that a list says: `[A, B, {mtu: 1400}]` has `ends` and `mtu`."""
         rest = node.items[-1] if node.items else NOTHING
         if not shape.trailing or not isinstance(rest, MapNode):
-            return {shape.items: Place(None, node)}
+            return {shape.items: SourcePlace(None, node)}
         first = ListNode(node.items[:-1], node.start, rest.start)
-        pairs = {name: Place(*pair) for name, pair in rest.pairs.items()}
+        pairs = {name: SourcePlace(*pair) for name, pair in rest.pairs.items()}
         if shape.items in pairs:
             self.wrong(f"`{shape.items}` is given twice", pairs[shape.items].value, path)
-        return {**pairs, shape.items: Place(None, first)}
+        return {**pairs, shape.items: SourcePlace(None, first)}
 
-    def _unknown(self, shape: Record, name: str, place: Place, path: Path) -> None:
+    def _unknown(self, shape: Mapped, name: str, place: SourcePlace, path: Path) -> None:
         inner = (*path, name)
         self.places[inner] = place
         now = [key.name for key in shape.keys.values() if not key.later]
@@ -204,14 +204,14 @@ class Walk:
         hint = f"did you mean `{found}`?" if found else f"here stand: {', '.join(now)}"
         self.wrong(f"unknown key `{name}` in {title(path)}", place.key or place.value, inner, hint)
 
-    def _not_yet(self, key: Key, place: Place, path: Path) -> None:
+    def _not_yet(self, key: Key, place: SourcePlace, path: Path) -> None:
         inner = (*path, key.name)
         self.places[inner] = place
         message = f"`{key.name}` of {title(path)} is not built yet"
         self.wrong(message, place.key or place.value, inner, key.hint)
 
 
-def _extends(shape: Record, name: str) -> bool:
+def _extends(shape: Mapped, name: str) -> bool:
     return shape.extensions and name.startswith("x-")
 
 
@@ -219,7 +219,7 @@ def _lists(node: Node, shape: Many) -> TypeGuard[ListNode]:
     """Whether a node is a list of items, and not one item: `[red, blue]` is a link, not two."""
     if not isinstance(node, ListNode):
         return False
-    spread = isinstance(shape.item, Record) and shape.item.trailing and bool(node.items)
+    spread = isinstance(shape.item, Mapped) and shape.item.trailing and bool(node.items)
     return not (spread and isinstance(node.items[0], TextNode))
 
 

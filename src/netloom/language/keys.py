@@ -32,17 +32,17 @@ from netloom.language.scalar_types import (
     TEXT,
     TRUTH,
 )
-from netloom.language.schema_types import Choice, Key, Many, Named, Record, keyed
+from netloom.language.schema_types import Choice, Key, Many, Mapped, Named, keyed
 from netloom.language.topology import (
-    Interface,
+    InterfaceSpec,
     Membership,
-    Namespace,
-    Network,
-    Run,
-    Text,
+    NamespaceSpec,
+    NetworkSpec,
+    RunSpec,
+    TextSpec,
     Topology,
     Uplink,
-    Wire,
+    WireSpec,
 )
 from netloom.language.unbuilt import IMPAIRMENTS, INTERFACE_LATER, PAIRS
 
@@ -51,10 +51,10 @@ _SUBNETS = Many(item=PREFIX, none=True)
 _OUTSIDE = Named(key=OUTSIDE, value=Many(item=ADDRESS, least=1), bare=False)
 _DNS = Many(item=PLACE, none=True)
 
-_FILE = Record(
+_FILE = Mapped(
     noun="file",
     says="A text, or a file that holds it.",
-    make=Text,
+    make=TextSpec,
     text="text",
     keys=keyed(
         Key("text", LINES, "the text itself"),
@@ -62,7 +62,7 @@ _FILE = Record(
     ),
 )
 
-UPLINK = Record(
+UPLINK = Mapped(
     noun="uplink",
     says="How a network reaches beyond the host.",
     make=Uplink,
@@ -83,10 +83,10 @@ UPLINK = Record(
     ),
 )
 
-RUN = Record(
+RUN = Mapped(
     noun="run",
     says="A command that lives as long as the lab.",
-    make=Run,
+    make=RunSpec,
     text="command",
     needs="command",
     keys=keyed(
@@ -99,10 +99,10 @@ RUN = Record(
     ),
 )
 
-NETWORK = Record(
+NETWORK = Mapped(
     noun="network",
     says="One L2 segment.",
-    make=Network,
+    make=NetworkSpec,
     text="subnet",
     items="subnets",
     keys=keyed(
@@ -134,7 +134,7 @@ NETWORK = Record(
     ),
 )
 
-MEMBERSHIP = Record(
+MEMBERSHIP = Mapped(
     noun="membership",
     says="How a namespace takes part in a network.",
     make=Membership,
@@ -159,10 +159,10 @@ MEMBERSHIP = Record(
     ),
 )
 
-INTERFACE = Record(
+INTERFACE = Mapped(
     noun="interface",
     says="One interface of a namespace: its addresses and settings.",
-    make=Interface,
+    make=InterfaceSpec,
     text="kind",
     keys=keyed(
         Key(
@@ -204,20 +204,20 @@ _NAMESPACE_KEYS = (
     Key("run", Many(item=RUN), "commands that live as long as the lab"),
 )
 
-NAMESPACE = Record(
+NAMESPACE = Mapped(
     noun="namespace",
     says="One namespace, or `count` of them.",
-    make=Namespace,
+    make=NamespaceSpec,
     text="from",
     keys=keyed(*_NAMESPACE_KEYS),
 )
 
 _ON_THE_HOST = ("networks", "interfaces", "routes")
 
-HOST = Record(
+HOST = Mapped(
     noun="namespace",
     says="The namespace that netloom runs in.",
-    make=Namespace,
+    make=NamespaceSpec,
     keys=keyed(
         *(
             key
@@ -228,10 +228,10 @@ HOST = Record(
     ),
 )
 
-LINK = Record(
+LINK = Mapped(
     noun="link",
     says="A wire: `[A, B]`, `[A, B, {mtu: 1400}]`, or a mapping with `ends`.",
-    make=Wire,
+    make=WireSpec,
     text="ends",
     items="ends",
     needs="ends",
@@ -251,7 +251,7 @@ LINK = Record(
     ),
 )
 
-TOPOLOGY = Record(
+TOPOLOGY = Mapped(
     noun="topology",
     says="A lab of network namespaces.",
     make=Topology,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from msgspec import structs
 
 from netloom.errors import Mark, Path, Problem, TopologyError
-from netloom.language.decoder import Place, Walk
+from netloom.language.decoder import SourcePlace, Walk
 from netloom.language.keys import TOPOLOGY
 from netloom.language.lines import Lines, decode, in_order
 from netloom.language.nodes import Node, TextNode, compose, is_nothing, node_of
@@ -82,7 +82,7 @@ def parse(text: str | bytes, *, file: str = "<text>", name: str = "") -> Source:
     walk = Walk(lines, problems)
     if is_nothing(node):
         walk.wrong("the file says nothing", node, ())
-    topology = walk.read(TOPOLOGY, Place(None, node), ())
+    topology = walk.read(TOPOLOGY, SourcePlace(None, node), ())
     source = Source(Topology(name=name), lines, walk.places)
     problems += map(source.locate, _shared_names(walk.places))
     if problems:
@@ -103,7 +103,7 @@ def read(tree: Mapping[str, object]) -> Topology | None:
     if node is None:
         return None
     walk = Walk(Lines("", ""), [])
-    topology = walk.read(TOPOLOGY, Place(None, node), ())
+    topology = walk.read(TOPOLOGY, SourcePlace(None, node), ())
     if walk.problems or any(_shared_names(walk.places)):
         return None
     return topology if isinstance(topology, Topology) else None

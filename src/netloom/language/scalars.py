@@ -12,7 +12,7 @@ from typing import Literal, cast
 
 from msgspec import structs
 
-from netloom.language.topology import Flow, WireEnd
+from netloom.language.topology import Flow, WireEndSpec
 from netloom.model.objects import HOST, End
 from netloom.values import RESERVED, if_name, ip, ip_and_length, name
 
@@ -64,18 +64,18 @@ def interface(text: str) -> End:
     return End(netns_name(netns), if_name(link))
 
 
-def end(text: str) -> WireEnd:
+def end(text: str) -> WireEndSpec:
     """Return one end of a link from `NS[:IF] [ADDRESS/LEN …]`."""
     who, *addresses = text.split() or [""]
     netns, colon, link = who.partition(":")
-    return WireEnd(
+    return WireEndSpec(
         netns=netns_name(netns),
         interface=if_name(link) if colon else "",
         addresses=tuple(interface_address(address) for address in addresses),
     )
 
 
-def end_text(written: WireEnd) -> str:
+def end_text(written: WireEndSpec) -> str:
     """Return an end as it is written."""
     who = f"{written.netns}:{written.interface}" if written.interface else written.netns
     return " ".join((who, *written.addresses))

@@ -8,7 +8,7 @@ with one exception: a key given as nothing beside its twin (`subnet: ~` beside `
 from collections.abc import Mapping
 
 from netloom.language.keys import TOPOLOGY
-from netloom.language.schema_types import Anything, Choice, Key, Many, Named, Record, Shape, Word
+from netloom.language.schema_types import Anything, Choice, Key, Many, Mapped, Named, Shape, Word
 
 Schema = dict[str, object]
 
@@ -41,7 +41,7 @@ class _Writer:
                 return self._many(shape)
             case Named():
                 return self._named(shape)
-            case Record():
+            case Mapped():
                 return self._record(shape)
             case Anything():
                 return {}
@@ -72,9 +72,9 @@ class _Writer:
 
     def _value(self, shape: Shape) -> Schema:
         """Return the schema of a value of a mapping: nothing, where nothing means the defaults."""
-        return _or_nothing(self.of(shape)) if isinstance(shape, Record) else self.of(shape)
+        return _or_nothing(self.of(shape)) if isinstance(shape, Mapped) else self.of(shape)
 
-    def _record(self, shape: Record) -> Schema:
+    def _record(self, shape: Mapped) -> Schema:
         name = self._names.setdefault(id(shape), self._fresh(shape.noun))
         if name not in self.defs:
             self.defs[name] = {}  # taken, while its own keys are written
@@ -84,7 +84,7 @@ class _Writer:
     def _fresh(self, noun: str) -> str:
         return noun if noun not in self._names.values() else f"{noun}-{len(self._names)}"
 
-    def _spellings(self, shape: Record) -> Schema:
+    def _spellings(self, shape: Mapped) -> Schema:
         spellings: list[Schema] = [self.record_body(shape)]
         others = [shape.keys[name] for name in dict.fromkeys((shape.text, shape.items)) if name]
         spellings += [self.of(key.shape) for key in others if not key.later]  # S4
@@ -92,7 +92,7 @@ class _Writer:
             spellings.append(self._trailing(shape))
         return spellings[0] if len(spellings) == 1 else {"anyOf": spellings}
 
-    def _trailing(self, shape: Record) -> Schema:
+    def _trailing(self, shape: Mapped) -> Schema:
         """Return the schema of `[A, B, {…}]`."""
         listed = shape.keys[shape.items].shape
         if not isinstance(listed, Many):
@@ -107,7 +107,7 @@ class _Writer:
             "minItems": len(first) + 1,
         }
 
-    def record_body(self, shape: Record) -> Schema:
+    def record_body(self, shape: Mapped) -> Schema:
         """Return the schema of a record written as a mapping."""
         body: Schema = {"description": shape.says, **self._object(shape.keys)}
         body["additionalProperties"] = False

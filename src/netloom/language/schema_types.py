@@ -43,7 +43,7 @@ class Choice(Struct, frozen=True, kw_only=True):
 class Many(Struct, frozen=True, kw_only=True):
     """A list. `none` alone makes it empty on purpose; `[]` is then refused as ambiguous."""
 
-    item: "Word | Record"
+    item: "Word | Mapped"
     none: bool = False
     least: int = 0
     most: int = 0
@@ -59,10 +59,10 @@ class Named(Struct, frozen=True, kw_only=True):
     value: "Shape"
     bare: bool = True
     """Whether a list of names, or one name, may stand for names to nothing."""
-    special: Mapping[str, "Record"] = field(default_factory=dict)
+    special: Mapping[str, "Mapped"] = field(default_factory=dict)
 
 
-class Record(Struct, frozen=True, kw_only=True):
+class Mapped(Struct, frozen=True, kw_only=True):
     """A fixed set of keys. `make` builds the value; without it the record is not built yet."""
 
     noun: str
@@ -104,7 +104,7 @@ class Key(Struct, frozen=True):
         return self.field or self.name
 
 
-Shape: TypeAlias = Word | Choice | Many | Named | Record | Anything
+Shape: TypeAlias = Word | Choice | Many | Named | Mapped | Anything
 
 
 def keyed(*keys: Key) -> dict[str, Key]:

@@ -28,7 +28,7 @@ class Membership(Struct, frozen=True, kw_only=True):
     mtu: int = 0
 
 
-class Interface(Struct, frozen=True, kw_only=True):
+class InterfaceSpec(Struct, frozen=True, kw_only=True):
     """What is said of one interface under `namespaces.NS.interfaces`; None and 0: not said.
 
     `network` is the one that it is a port of.
@@ -57,14 +57,14 @@ class Publish(Struct, frozen=True, kw_only=True):
     protocol: Literal["tcp", "udp"] = "tcp"
 
 
-class Text(Struct, frozen=True, kw_only=True):
+class TextSpec(Struct, frozen=True, kw_only=True):
     """A text: as it stands in the topology, or in a file (or folder) beside it."""
 
     text: str = ""
     file: str = ""
 
 
-class Run(Struct, frozen=True, kw_only=True):
+class RunSpec(Struct, frozen=True, kw_only=True):
     """A command that lives as long as the lab: one text for `sh -c`, or several arguments."""
 
     command: tuple[str, ...]
@@ -75,7 +75,7 @@ class Run(Struct, frozen=True, kw_only=True):
     cwd: str = ""
 
 
-class Network(Struct, frozen=True, kw_only=True):
+class NetworkSpec(Struct, frozen=True, kw_only=True):
     """One L2 segment; `bridge` names its device on the host, empty: in the switch namespace.
 
     `joins` is an existing segment: a bridge of the host, `docker:NETWORK`, or `LAB/NETWORK`.
@@ -92,27 +92,27 @@ class Network(Struct, frozen=True, kw_only=True):
     stp: bool = False
 
 
-class Namespace(Struct, frozen=True, kw_only=True):
+class NamespaceSpec(Struct, frozen=True, kw_only=True):
     """One namespace, or `count` of them. `routes` and `rules` are iproute2's words, as text."""
 
     count: int | None = None
     networks: Mapping[str, Membership] = field(default_factory=dict)
-    interfaces: Mapping[str, Interface] = field(default_factory=dict)
+    interfaces: Mapping[str, InterfaceSpec] = field(default_factory=dict)
     routes: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
     forwarding: bool | None = None
     sysctls: Mapping[str, str] = field(default_factory=dict)
     hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    firewall: Text | None = None
-    iptables: Text | None = None
-    ip6tables: Text | None = None
+    firewall: TextSpec | None = None
+    iptables: TextSpec | None = None
+    ip6tables: TextSpec | None = None
     dns: tuple[str, ...] | None = None
-    etc: Mapping[str, Text] = field(default_factory=dict)
+    etc: Mapping[str, TextSpec] = field(default_factory=dict)
     publish: tuple[Publish, ...] = ()
-    run: tuple[Run, ...] = ()
+    run: tuple[RunSpec, ...] = ()
 
 
-class WireEnd(Struct, frozen=True, kw_only=True):
+class WireEndSpec(Struct, frozen=True, kw_only=True):
     """One end of a link: `NS[:IF] [ADDRESS/LEN …]`."""
 
     netns: str
@@ -120,10 +120,10 @@ class WireEnd(Struct, frozen=True, kw_only=True):
     addresses: tuple[str, ...] = ()
 
 
-class Wire(Struct, frozen=True, kw_only=True):
+class WireSpec(Struct, frozen=True, kw_only=True):
     """A link: always two ends. `subnets` None: derived where no end has an address."""
 
-    ends: tuple[WireEnd, WireEnd]
+    ends: tuple[WireEndSpec, WireEndSpec]
     subnets: Addresses = None
     mtu: int = 0
 
@@ -150,10 +150,10 @@ class Topology(Struct, frozen=True, kw_only=True):
     """A whole lab, as written."""
 
     name: str = ""
-    networks: Mapping[str, Network] = field(default_factory=dict)
-    namespaces: Mapping[str, Namespace] | None = None
+    networks: Mapping[str, NetworkSpec] = field(default_factory=dict)
+    namespaces: Mapping[str, NamespaceSpec] | None = None
     """None: not said, the links declare them."""
-    links: tuple[Wire, ...] = ()
+    links: tuple[WireSpec, ...] = ()
     hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     expect: tuple[Flow, ...] = ()
     pool: tuple[str, ...] = POOL

@@ -14,7 +14,7 @@ from netloom.language.scalar_types import (
     TEXT,
     TRUTH,
 )
-from netloom.language.schema_types import Anything, Choice, Key, Many, Named, Record, Shape, keyed
+from netloom.language.schema_types import Anything, Choice, Key, Many, Mapped, Named, Shape, keyed
 
 
 def _later(*keys: tuple[str, Shape, str]) -> tuple[Key, ...]:
@@ -34,11 +34,11 @@ IMPAIRMENTS = _later(
     ("limit", COUNT, "how many packets wait in the queue"),
 )
 
-_LINE = Record(noun="line", says="Impairments, one way.", keys=keyed(*IMPAIRMENTS))
+_LINE = Mapped(noun="line", says="Impairments, one way.", keys=keyed(*IMPAIRMENTS))
 
 PAIRS = Named(key=TEXT, value=_LINE, bare=False)
 
-_PEER = Record(
+_PEER = Mapped(
     noun="peer",
     says="A WireGuard peer.",
     keys=keyed(

@@ -9,14 +9,14 @@ from itertools import pairwise
 
 from netloom.errors import Path, Problem
 from netloom.language import scalars
-from netloom.language.decoder import Place
+from netloom.language.decoder import SourcePlace
 from netloom.language.keys import TOPOLOGY
 from netloom.language.nodes import TextNode
 from netloom.language.suggest import did_you_mean
 from netloom.model.objects import HOST
 from netloom.values import RESERVED, ip
 
-Places = Mapping[Path, Place]
+Places = Mapping[Path, SourcePlace]
 
 
 def unknown_names(places: Places) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from msgspec import NODEFAULT, Struct, structs
 
 from netloom.language.emit import Tree, emit
 from netloom.language.keys import TOPOLOGY
-from netloom.language.schema_types import Key, Many, Named, Record, Shape, Word
+from netloom.language.schema_types import Key, Many, Mapped, Named, Shape, Word
 from netloom.language.topology import Topology
 
 
@@ -28,7 +28,7 @@ def _tree(shape: Shape, value: object) -> Tree:
             return _list(shape, value)
         case Named() if isinstance(value, Mapping):
             return _names(shape, value)
-        case Record() if isinstance(value, Struct):
+        case Mapped() if isinstance(value, Struct):
             return _record(shape, value)
     return str(value)
 
@@ -47,7 +47,7 @@ def _names(shape: Named, value: Mapping[str, object]) -> Tree:
     return list(inner) if shape.bare and not any(inner.values()) else inner  # S2
 
 
-def _record(shape: Record, value: Struct) -> Tree:
+def _record(shape: Mapped, value: Struct) -> Tree:
     keys = dict(_keys(shape, value))
     if shape.trailing and isinstance(listed := keys.pop(shape.items), list):
         return [*listed, keys] if keys else listed
@@ -56,7 +56,7 @@ def _record(shape: Record, value: Struct) -> Tree:
     return keys
 
 
-def _keys(shape: Record, value: Struct) -> Iterator[tuple[str, Tree]]:
+def _keys(shape: Mapped, value: Struct) -> Iterator[tuple[str, Tree]]:
     """Return the keys that say what of a value is not the default, and the one it cannot lack."""
     defaults = _defaults(type(value))
     said: set[str] = set()
@@ -73,7 +73,7 @@ def _keys(shape: Record, value: Struct) -> Iterator[tuple[str, Tree]]:
 
 def _empty(shape: Shape) -> Tree:
     """Return what a key holds that says an empty value: `""`, where a text may stand there."""
-    return "" if isinstance(shape, Record) and shape.text else {}
+    return "" if isinstance(shape, Mapped) and shape.text else {}
 
 
 def _holds(key: Key, value: object) -> bool:

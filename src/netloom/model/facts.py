@@ -12,7 +12,7 @@ ANY = frozenset({"", "::"})
 """Addresses that stand for all of a host's."""
 
 
-class Held(Struct, frozen=True):
+class Allocations(Struct, frozen=True):
     """What a running lab holds: derived subnets by segment, derived addresses by interface.
 
     `baseline` are the inherited sysctls that had to be set, since a new namespace begins otherwise.
@@ -112,7 +112,7 @@ class Taken(Struct, frozen=True):
         )
 
 
-class Outside(Struct, frozen=True):
+class UplinkFacts(Struct, frozen=True):
     """What lies around the namespace `host`.
 
     `links` are its interfaces, each with what keeps packets from it (`is down`), if anything;

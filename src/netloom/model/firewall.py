@@ -3,9 +3,9 @@
 An accept in a table of ours never overrides a drop in another (nft(8): every base chain of a hook
 is traversed), so an exception stands in the chain that drops, put there through its owner's tool.
 
-Rule 1: a `Passage` is an asked fact: whole, comparable, its own JSON. Where in its chain it stands
-is none: that is decided when it is put there.
-Rule 2: `Walls` keeps what is understood of a rule, and whether that is all of it.
+Rule 1: a `FirewallException` is an asked fact: whole, comparable, its own JSON. Where in its chain
+it stands is none: that is decided when it is put there.
+Rule 2: `FirewallState` keeps what is understood of a rule, and whether that is all of it.
 """
 
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ def is_ours(comment: str) -> bool:
 # ── what shall pass ───────────────────────────────────────────────────────────────────────
 
 
-class Port(NamedTuple):
+class Service(NamedTuple):
     """A service: `tcp` or `udp`, and the port."""
 
     proto: str
@@ -57,10 +57,10 @@ class Published(NamedTuple):
     port: int
 
 
-DNS = (Port("udp", 53), Port("tcp", 53))
+DNS = (Service("udp", 53), Service("tcp", 53))
 
 
-class Across(Struct, frozen=True, tag="across"):
+class BridgeNeed(Struct, frozen=True, tag="across"):
     """What crosses a bridge of the host, and meets its firewalls where br_netfilter is on.
 
     `addresses` are the lab's on a bridge that is somebody else's; empty on one of the lab's own.
@@ -71,7 +71,7 @@ class Across(Struct, frozen=True, tag="across"):
     addresses: tuple[str, ...] = ()
 
 
-class Through(Struct, frozen=True, tag="through"):
+class ForwardNeed(Struct, frozen=True, tag="through"):
     """What a network with an uplink lets pass on its host.
 
     `link` is the host's interface in the network, `uplink` the one that leads outside;
@@ -83,10 +83,10 @@ class Through(Struct, frozen=True, tag="through"):
     uplink: str
     subnets: tuple[str, ...]
     published: tuple[Published, ...] = ()
-    services: tuple[Port, ...] = DNS
+    services: tuple[Service, ...] = DNS
 
 
-class Flow(Struct, frozen=True, order=True):
+class Traffic(Struct, frozen=True, order=True):
     """A kind of packets on a host; what is empty or 0 may be anything, family 0 is both.
 
     With `iif` and `oif` they are forwarded, else they come to the host or leave it. `established`
@@ -110,7 +110,7 @@ class Flow(Struct, frozen=True, order=True):
         return "output"
 
 
-class Passage(Struct, frozen=True, order=True):
+class FirewallException(Struct, frozen=True, order=True):
     """An exception in a chain that is somebody else's, which lets a flow pass.
 
     `table` is as its tool names it (`filter`, `inet filter`; empty for ufw and firewalld), `chain`
@@ -121,7 +121,7 @@ class Passage(Struct, frozen=True, order=True):
     tool: Tool
     table: str
     chain: str
-    flow: Flow
+    flow: Traffic
     comment: str
     behind: bool = False
 
@@ -165,7 +165,7 @@ class Match(Struct, frozen=True):
     negated: bool = False
 
 
-class WallRule(Struct, frozen=True):
+class FirewallRule(Struct, frozen=True):
     """A rule as far as it is understood; `clear` where nothing of it is left out.
 
     `place` is what removes it: nft's handle, or the rule as iptables-save(8) writes it.
@@ -179,16 +179,16 @@ class WallRule(Struct, frozen=True):
     place: str = ""
 
 
-class WallChain(Struct, frozen=True):
+class FirewallChain(Struct, frozen=True):
     """A chain; one that is called by the kernel has a `hook`, a priority and a policy."""
 
-    rules: tuple[WallRule, ...] = ()
+    rules: tuple[FirewallRule, ...] = ()
     hook: str = ""
     priority: int = 0
     policy: Verdict = "accept"
 
 
-class WallTable(Struct, frozen=True):
+class FirewallTable(Struct, frozen=True):
     """A table, and the tool that changes it; family 0 sees both IPv4 and IPv6 (nft's `inet`).
 
     `owned`: only the process that made it may change it (nft(8), `flags owner`).
@@ -197,18 +197,18 @@ class WallTable(Struct, frozen=True):
     tool: Tool
     family: Literal[0, 4, 6]
     name: str
-    chains: Mapping[str, WallChain] = field(default_factory=dict)
+    chains: Mapping[str, FirewallChain] = field(default_factory=dict)
     owned: bool = False
 
 
-class Noted(NamedTuple):
+class UfwRule(NamedTuple):
     """A rule that ufw keeps in its own files, which alone know its comment."""
 
     comment: str
-    flow: Flow
+    flow: Traffic
 
 
-class Walls(Struct, frozen=True):
+class FirewallState(Struct, frozen=True):
     """All tables of a host, and what firewalls say of themselves in files.
 
     `zones` are the names of firewalld's zones, `bound` the interfaces that its lasting
@@ -216,13 +216,13 @@ class Walls(Struct, frozen=True):
     too (br_netfilter, `net.bridge.bridge-nf-call-iptables`).
     """
 
-    tables: tuple[WallTable, ...] = ()
-    ufw: tuple[Noted, ...] = ()
+    tables: tuple[FirewallTable, ...] = ()
+    ufw: tuple[UfwRule, ...] = ()
     zones: frozenset[str] = frozenset()
     bound: frozenset[str] = frozenset()
     bridged: frozenset[Family] = frozenset()
 
 
-def families(through: Through) -> tuple[tuple[Family, str], ...]:
+def families(through: ForwardNeed) -> tuple[tuple[Family, str], ...]:
     """Return each subnet of a network with its family."""
     return tuple((6 if ":" in subnet else 4, subnet) for subnet in through.subnets)

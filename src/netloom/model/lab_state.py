@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from netloom.model.firewall import Walls
+from netloom.model.firewall import FirewallState
 from netloom.model.identity import Identities, Identity, Pair
-from netloom.model.objects import Desired, End, Netns, Route
+from netloom.model.objects import Desired, End, NetnsState, Route
 
 
 class GivenLink(Struct, frozen=True):
@@ -41,7 +41,7 @@ class Foreign(Struct, frozen=True):
     forged: tuple[str, ...] = ()
 
 
-class Snapshot(Struct, frozen=True):
+class LabState(Struct, frozen=True):
     """One look at the machine, within the fence of one lab, or at all of it.
 
     `netns` holds what is ours (of a whole machine: all that may be looked at); `newborn` the
@@ -55,14 +55,14 @@ class Snapshot(Struct, frozen=True):
     names of commands that did.
     """
 
-    netns: Mapping[str, Netns] = field(default_factory=dict)
+    netns: Mapping[str, NetnsState] = field(default_factory=dict)
     newborn: Mapping[str, str] = field(default_factory=dict)
     newborn_links: int = 1
     given: Mapping[End, GivenLink] = field(default_factory=dict)
     foreign: Foreign = Foreign()
     cookies: Mapping[str, int] = field(default_factory=dict)
     identities: Identities = field(default_factory=dict)
-    walls: Walls | None = None
+    walls: FirewallState | None = None
     unnamed: frozenset[str] = frozenset()
     stray_etc: frozenset[str] = frozenset()
     stray_commands: frozenset[tuple[str, str]] = frozenset()
@@ -108,8 +108,8 @@ class Snapshot(Struct, frozen=True):
 _LO = {"lo"}
 
 
-def _known(netns: Netns, desired: Desired, name: str) -> Netns:
-    said = desired.netns.get(name, Netns())
+def _known(netns: NetnsState, desired: Desired, name: str) -> NetnsState:
+    said = desired.netns.get(name, NetnsState())
     rulesets = {
         key: digest if digest in desired.texts else said.rulesets[key]
         for key, digest in netns.rulesets.items()

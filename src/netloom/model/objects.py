@@ -12,7 +12,7 @@ from typing import ClassVar, Literal, NamedTuple, TypeGuard, assert_never, get_a
 
 from msgspec import Struct, field
 
-from netloom.model.firewall import Passage
+from netloom.model.firewall import FirewallException
 from netloom.values import Family
 
 HOST = "host"
@@ -252,7 +252,7 @@ class File(Struct, frozen=True, omit_defaults=True):
         return bool(self.mode & 0o004)
 
 
-class Netns(Struct, frozen=True):
+class NetnsState(Struct, frozen=True):
     """A network namespace and all that is asked of it.
 
     `sysctls` are dotted names below /proc/sys; `etc` is the digest of the folder that
@@ -274,7 +274,7 @@ class Netns(Struct, frozen=True):
     rulesets: Mapping[str, str] = field(default_factory=dict)
     claims: Mapping[str, str] = field(default_factory=dict)
     commands: Mapping[str, str] = field(default_factory=dict)
-    passages: frozenset[Passage] = frozenset()
+    passages: frozenset[FirewallException] = frozenset()
     borrowed: bool = False
 
 
@@ -286,16 +286,16 @@ class Desired(Struct, frozen=True):
     what many have alike is kept once.
     """
 
-    netns: Mapping[str, Netns] = field(default_factory=dict)
+    netns: Mapping[str, NetnsState] = field(default_factory=dict)
     folders: Mapping[str, Mapping[str, File]] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     commands: Mapping[str, Command] = field(default_factory=dict)
 
 
-def is_kept(name: str, netns: Netns) -> bool:
+def is_kept(name: str, netns: NetnsState) -> bool:
     """Whether a namespace is there before the lab and after it: `host`, and what is borrowed."""
     return name == HOST or netns.borrowed
 
 
-NOTHING = Desired(netns={HOST: Netns()})
+NOTHING = Desired(netns={HOST: NetnsState()})
 """What `down` desires."""

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from netloom.model.objects import HOST, Desired, Netns
+from netloom.model.objects import HOST, Desired, NetnsState
 from netloom.values import network_of
 
 
@@ -61,11 +61,11 @@ class Reservation(Struct, frozen=True, omit_defaults=True):
 
 def reserved_by(states: Iterable[Desired], ports: Iterable[Port] = ()) -> Reservation:
     """Return what a lab needs of the host that is in any of these states; names: altnames, too."""
-    parts = (_reserved(state.netns.get(HOST, Netns())) for state in states)
+    parts = (_reserved(state.netns.get(HOST, NetnsState())) for state in states)
     return reduce(Reservation.__or__, parts, Reservation(ports=frozenset(ports)))
 
 
-def _reserved(host: Netns) -> Reservation:
+def _reserved(host: NetnsState) -> Reservation:
     named = host.links.items()
     return Reservation(
         links=frozenset(name for link_name, link in named for name in (link_name, *link.altnames)),

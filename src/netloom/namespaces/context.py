@@ -19,7 +19,7 @@ from netloom.kernel.closing import Closing
 from netloom.kernel.files import is_dir
 from netloom.kernel.loopback import set_lo_up
 from netloom.namespaces import isolate, mounts, private_run
-from netloom.namespaces.enter import aside, same_folder
+from netloom.namespaces.enter import in_thread, same_folder
 from netloom.namespaces.handle import open_name
 from netloom.namespaces.in_child import Portable, away
 from netloom.namespaces.userns_diagnosis import refused
@@ -32,7 +32,7 @@ _USER = "/proc/thread-self/ns/user"
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC
 
 
-class Place(Closing, Portable):
+class NetnsContext(Closing, Portable):
     """A network and a mount namespace, and the user namespace of both if that is another.
 
     Either may be missing: then it is the one that the process or thread is in.
@@ -61,9 +61,9 @@ class Place(Closing, Portable):
             os.close(fd)
         self.net = self.mnt = self.user = -1
 
-    def beside(self) -> "Place":
+    def beside(self) -> "NetnsContext":
         """Open the same mounts once more, without the network."""
-        return Place(-1, os.dup(self.mnt), os.dup(self.user) if self.user >= 0 else -1)
+        return NetnsContext(-1, os.dup(self.mnt), os.dup(self.user) if self.user >= 0 else -1)
 
     def enter(self) -> None:
         """Move the calling thread into the place; its working directory stays the same path.
@@ -90,7 +90,7 @@ class Place(Closing, Portable):
             self.enter()
             return call(*args, **keys)
 
-        return aside(inside)
+        return in_thread(inside)
 
     def spawn(self, call: Callable[..., _T], *args: object, **keys: object) -> _T:
         """Return what `call` returns: `subprocess.Popen`, or what takes its keywords.
@@ -102,13 +102,13 @@ class Place(Closing, Portable):
         return self.call(call, *args, **keys)
 
 
-def outer() -> Place:
+def outer() -> NetnsContext:
     """Make a place for a lab to be in: a network with `lo` alone, and a /run of its own.
 
     Raises `Unavailable` where the process may not make one.
     """
     try:
-        return aside(_outer)
+        return in_thread(_outer)
     except KernelError as error:
         if error.errno != errno.EPERM:
             raise Unavailable(f"cannot make a place for a lab: {error}") from error
@@ -118,13 +118,13 @@ def outer() -> Place:
         raise refused(error) from error
 
 
-def _plain_outer() -> Place:
+def _plain_outer() -> NetnsContext:
     place = _outer()
     place.user = os.open(_USER, _FLAGS)
     return place
 
 
-def _outer() -> Place:
+def _outer() -> NetnsContext:
     syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET)
     syscalls.propagation("/", syscalls.MS_PRIVATE, recursive=True)
     private_run.lay_run()
@@ -134,19 +134,19 @@ def _outer() -> Place:
     return here()
 
 
-def of(pid: int) -> Place:
+def of(pid: int) -> NetnsContext:
     """Open the place of a process in another user namespace."""
     opened = (os.open(f"/proc/{pid}/ns/{kind}", _FLAGS) for kind in ("net", "mnt", "user"))
-    return Place(*opened)
+    return NetnsContext(*opened)
 
 
-def mounts_of(pid: int) -> Place:
+def mounts_of(pid: int) -> NetnsContext:
     """Open the mounts of a process in another user namespace; the network stays the caller's."""
     opened = (os.open(f"/proc/{pid}/ns/{kind}", _FLAGS) for kind in ("mnt", "user"))
-    return Place(-1, *opened)
+    return NetnsContext(-1, *opened)
 
 
-def within(place: Place, name: str = "") -> Place:
+def within(place: NetnsContext, name: str = "") -> NetnsContext:
     """Open the namespace of a name in a place (or its own), with all that is shown in it."""
     found = place.call(_within, name)
     if place.user >= 0:
@@ -154,7 +154,7 @@ def within(place: Place, name: str = "") -> Place:
     return found
 
 
-def _within(name: str) -> Place:
+def _within(name: str) -> NetnsContext:
     if name:
         with open_name(name) as netns:
             syscalls.setns(netns.fd, syscalls.CLONE_NEWNET)
@@ -164,6 +164,6 @@ def _within(name: str) -> Place:
     return here()
 
 
-def here() -> Place:
+def here() -> NetnsContext:
     """Open the place that the calling thread is in."""
-    return Place(os.open(_NET, _FLAGS), os.open(_MNT, _FLAGS))
+    return NetnsContext(os.open(_NET, _FLAGS), os.open(_MNT, _FLAGS))

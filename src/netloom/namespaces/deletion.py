@@ -18,7 +18,7 @@ from struct import Struct
 from netloom.kernel import syscalls
 from netloom.kernel.closing import Closing
 from netloom.kernel.netlink import SOL_NETLINK, Rtnetlink, netlink_socket
-from netloom.namespaces.enter import aside
+from netloom.namespaces.enter import in_thread
 from netloom.namespaces.handle import Handle, open_self
 from netloom.namespaces.ids import assign, known
 from netloom.wire.attributes import number, offsets
@@ -46,7 +46,7 @@ class Gone(Closing):
         Should: be closed; the throw-away namespace dies with it.
         Mustn't: be given a namespace twice (EEXIST): it has one id.
         """
-        self._orders, self._events = aside(_listeners)
+        self._orders, self._events = in_thread(_listeners)
         self._left = set(range(len(wanted)))
         self._fence = len(wanted)
         try:
@@ -75,7 +75,7 @@ class Gone(Closing):
             return set(self._left)
         fence = {self._fence}
         self._fence += 1
-        aside(self._put_fence, *fence)
+        in_thread(self._put_fence, *fence)
         self._wait_for(fence, deadline)
         return set(self._left)
 

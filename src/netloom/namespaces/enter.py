@@ -23,7 +23,7 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-class Kept:
+class Captured:
     """Keeps whatever is raised in its block: it belongs to somebody else, who will raise it."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class _Errand(threading.Thread, Generic[_T]):
         super().__init__(name="netloom-errand", daemon=True)
         self._call = call
         self._result: _T | None = None
-        self._kept = Kept()
+        self._kept = Captured()
 
     def run(self) -> None:
         with self._kept:
@@ -76,7 +76,7 @@ class _Errand(threading.Thread, Generic[_T]):
         return cast("_T", self._result)
 
 
-def aside(call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
+def in_thread(call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
     """Return what `call` returns or raises, on a thread of its own that may move where it likes.
 
     Should: be used for every call that changes the namespaces of its thread.
@@ -85,7 +85,7 @@ def aside(call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
     return _Errand(lambda: call(*args, **keys)).outcome()
 
 
-def roam(call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
+def visiting(call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
     """Return what `call` returns or raises, on a thread that may hop from network to network.
 
     That is the calling one, if it is on an errand already; it comes back to where it was.
@@ -93,7 +93,7 @@ def roam(call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
     Mustn't: be used for a call that moves its thread in any other way.
     """
     if not isinstance(threading.current_thread(), _Errand):
-        return aside(call, *args, **keys)
+        return in_thread(call, *args, **keys)
     with open_self() as home:
         try:
             return call(*args, **keys)
@@ -108,9 +108,9 @@ def _come_back(home: Handle) -> None:
     """
     for _ in range(_TRIES):
         with suppress(KernelError):
-            hop(home)
+            setns(home)
             return
-    hop(home)
+    setns(home)
 
 
 def enter(netns: Handle | int, call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
@@ -121,10 +121,10 @@ def enter(netns: Handle | int, call: Callable[_P, _T], *args: _P.args, **keys: _
     """
 
     def inside() -> _T:
-        hop(netns)
+        setns(netns)
         return call(*args, **keys)
 
-    return aside(inside)
+    return in_thread(inside)
 
 
 @contextmanager
@@ -139,7 +139,7 @@ def same_folder() -> Iterator[None]:
         os.chdir(folder)
 
 
-def hop(netns: Handle | int) -> None:
+def setns(netns: Handle | int) -> None:
     """Move the calling thread into a namespace, for good or until the next hop.
 
     Should: run on a thread that does nothing else, such as opening a socket in each namespace.

@@ -27,7 +27,7 @@ _NONE = 0xFFFF_FFFF
 _AT_ONCE = 32  # so many names are open at a time
 
 
-class Known(NamedTuple):
+class KnownIds(NamedTuple):
     """A namespace that has an id; `current` is what ours calls one that was listed in another.
 
     `current` is None where ours has no id for it, and -1 where no other namespace was asked.
@@ -65,13 +65,13 @@ def _opened(name: str) -> int | None:
         return None
 
 
-def known(route: Rtnetlink, target: int = AUTO) -> list[Known]:
+def known(route: Rtnetlink, target: int = AUTO) -> list[KnownIds]:
     """Return all that have an id, in our namespace or in the one that we call `target`."""
     request = Message(RTM_GETNSID, NLM_F_DUMP, _RTGENMSG + _target(target))
     return [_read(payload) for payload in route.dump(request)]
 
 
-def known_as(route: Rtnetlink, nsid: int, target: int = AUTO) -> Known:
+def known_as(route: Rtnetlink, nsid: int, target: int = AUTO) -> KnownIds:
     """Return the one that we call `nsid`, and what `target` calls it."""
     body = _RTGENMSG + u32(NETNSA_NSID, nsid) + _target(target)
     return _read(route.ask(Message(RTM_GETNSID, 0, body)))
@@ -81,13 +81,13 @@ def _target(target: int) -> bytes:
     return b"" if target < 0 else u32(NETNSA_TARGET_NSID, target)
 
 
-def _read(payload: bytes) -> Known:
+def _read(payload: bytes) -> KnownIds:
     at = offsets(payload, 4, len(payload))
     nsid = _signed(number(payload, at, NETNSA_NSID, _NONE))
     if NETNSA_CURRENT_NSID not in at:
-        return Known(nsid, -1)
+        return KnownIds(nsid, -1)
     current = _signed(number(payload, at, NETNSA_CURRENT_NSID))
-    return Known(nsid, None if current < 0 else current)
+    return KnownIds(nsid, None if current < 0 else current)
 
 
 def _signed(value: int) -> int:

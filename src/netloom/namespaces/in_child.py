@@ -23,7 +23,7 @@ from typing import Any, NoReturn, ParamSpec, TypeVar, cast
 
 from netloom.errors import NetloomError, Unavailable
 from netloom.kernel.forking import fork
-from netloom.namespaces.enter import Kept
+from netloom.namespaces.enter import Captured
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -76,7 +76,7 @@ def _play(told: socket.socket, enter: Callable[[], None], call: Callable[[], obj
     """Make the call, send its outcome, and end without anything that a program does at its end."""
     try:
         result: object = None
-        with Kept() as kept:
+        with Captured() as kept:
             enter()
             result = call()
         _send(told, result, kept.error)
@@ -99,7 +99,7 @@ def _send(told: socket.socket, result: object, error: BaseException | None) -> N
     outcome = result if error is None else _noted(error)
     data = io.BytesIO()
     pickler = _Pickler(data)
-    with Kept() as kept:  # whatever a class does when it is pickled
+    with Captured() as kept:  # whatever a class does when it is pickled
         pickler.dump((error is not None, outcome))
         if error is not None:  # one may be taken apart and not be put together again
             pickle.loads(data.getvalue())  # noqa: S301 - our own

@@ -17,7 +17,7 @@ from netloom.errors import KernelError, Unavailable
 from netloom.kernel import modes, procfs, syscalls
 from netloom.kernel.loopback import set_lo_up
 from netloom.namespaces import handle, private_run, userns_session
-from netloom.namespaces.enter import aside
+from netloom.namespaces.enter import in_thread
 from netloom.namespaces.handle import NoSuchNetns, path_of
 from netloom.namespaces.private_run import refused
 
@@ -105,7 +105,7 @@ def _make_file(path: str, name: str) -> None:
 
 def create(name: str) -> None:
     """Make a namespace with `lo` up, under a name."""
-    aside(_create, name)
+    in_thread(_create, name)
 
 
 def _create(name: str) -> None:

@@ -14,7 +14,7 @@ from netloom.kernel.netlink import Rtnetlink
 from netloom.model.owner import lab_of
 from netloom.namespaces import handle, names
 from netloom.namespaces.enter import enter
-from netloom.namespaces.references import Holder, Identity, holders, identity, residents
+from netloom.namespaces.references import Identity, Reference, holders, identity, residents
 from netloom.wire.alias import get_alias, read_alias
 
 _GROUPS = (
@@ -77,7 +77,7 @@ def owner(netns: handle.Handle) -> Owner:
     return _eldest(residents({wanted})) or _eldest(holders({wanted})) or Owner("nobody")
 
 
-def _eldest(found: Iterable[Holder]) -> Owner | None:
+def _eldest(found: Iterable[Reference]) -> Owner | None:
     for holder in found:
         kind, how = ("process", "") if holder.inside else ("holder", str(holder))
         group = group_of(_groups(holder.pid))

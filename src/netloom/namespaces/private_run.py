@@ -14,7 +14,7 @@ from netloom.errors import KernelError, Unavailable
 from netloom.kernel import modes, procfs, syscalls
 from netloom.kernel.files import is_dir
 from netloom.namespaces import mounts
-from netloom.namespaces.enter import aside
+from netloom.namespaces.enter import in_thread
 
 REMEDY = "run it as root, or inside `unshare -Urnm`"
 
@@ -45,7 +45,7 @@ def cover_run() -> None:
     Mustn't: run in the mount namespace of the machine.
     """
     try:
-        aside(_cover)
+        in_thread(_cover)
     except KernelError as error:
         reason = f"{_RUN} is not yours, and this user namespace has no mounts of its own ({error})"
         raise Unavailable(reason, REMEDY) from error

@@ -34,7 +34,7 @@ class Identity(NamedTuple):
     inode: int
 
 
-class Holder(NamedTuple):
+class Reference(NamedTuple):
     """A process, and by what it holds a namespace.
 
     `inside`: it lives there. `threads` are those that moved there alone, `fds` are descriptors on
@@ -92,17 +92,17 @@ def home_of(sock: int) -> Identity:
         os.close(netns)
 
 
-def residents(wanted: Collection[Identity]) -> Iterator[Holder]:
+def residents(wanted: Collection[Identity]) -> Iterator[Reference]:
     """Yield the processes that live in any of these namespaces, us too, in order of their ids."""
     for pid in sorted((*_pids(), os.getpid())):
         netns = _at(f"/proc/{pid}/ns/net")
         if netns in wanted and netns:
-            yield Holder(pid, command_of(pid), netns, inside=True)
+            yield Reference(pid, command_of(pid), netns, inside=True)
 
 
 def holders(
     wanted: Collection[Identity], *, threads: bool = True, fds: bool = True, sockets: bool = True
-) -> Iterator[Holder]:
+) -> Iterator[Reference]:
     """Yield the processes that hold any of these namespaces in the ways asked for, us left out."""
     asked = {"threads": (_threads, threads), "fds": (_fds, fds), "sockets": (_sockets, sockets)}
     ways = {key: look for key, (look, flag) in asked.items() if flag}
@@ -117,7 +117,7 @@ def holders(
                     kinds = found.setdefault(netns, {})
                     kinds[key] = (*kinds.get(key, ()), number)
         for netns, kinds in found.items():
-            yield Holder(pid, command_of(pid), netns, netns == home, **kinds)
+            yield Reference(pid, command_of(pid), netns, netns == home, **kinds)
 
 
 def mounts(wanted: Collection[Identity]) -> Iterator[Mounted]:

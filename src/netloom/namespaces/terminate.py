@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from typing import NamedTuple
 
-from netloom.namespaces.references import Holder, Identity, residents
+from netloom.namespaces.references import Identity, Reference, residents
 
 GRACE = 2.0
 """Seconds between SIGTERM and SIGKILL."""
@@ -24,7 +24,7 @@ GRACE = 2.0
 _LAST = 5.0  # seconds that a killed process may take, in a system call that waits for hardware
 
 
-class Ended(NamedTuple):
+class Terminated(NamedTuple):
     """A process that was ended, and by which signal: SIGTERM or SIGKILL; `gone` if it went."""
 
     pid: int
@@ -33,9 +33,9 @@ class Ended(NamedTuple):
     gone: bool
 
 
-def end(wanted: Collection[Identity], *, grace: float = GRACE) -> list[Ended]:
+def end(wanted: Collection[Identity], *, grace: float = GRACE) -> list[Terminated]:
     """End all processes that live in these namespaces, and return them in order."""
-    ended: dict[int, Ended] = {}
+    ended: dict[int, Terminated] = {}
     for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, _LAST)):
         deadline = time.monotonic() + seconds
         while True:
@@ -49,7 +49,10 @@ def end(wanted: Collection[Identity], *, grace: float = GRACE) -> list[Ended]:
 
 
 def _end_round(
-    wanted: Collection[Identity], number: signal.Signals, deadline: float, ended: dict[int, Ended]
+    wanted: Collection[Identity],
+    number: signal.Signals,
+    deadline: float,
+    ended: dict[int, Terminated],
 ) -> bool:
     """Signal all that live there, and wait for them; return whether there was anybody."""
     poll = select.poll()
@@ -57,7 +60,7 @@ def _end_round(
     with ExitStack() as stack:
         for holder, pidfd in _held(wanted, stack):
             signal.pidfd_send_signal(pidfd, number)
-            ended[holder.pid] = Ended(holder.pid, holder.command, number.name, gone=False)
+            ended[holder.pid] = Terminated(holder.pid, holder.command, number.name, gone=False)
             poll.register(pidfd, select.POLLIN)
             waiting[pidfd] = holder.pid
         anybody = bool(waiting)
@@ -69,7 +72,7 @@ def _end_round(
     return anybody
 
 
-def _held(wanted: Collection[Identity], stack: ExitStack) -> Iterator[tuple[Holder, int]]:
+def _held(wanted: Collection[Identity], stack: ExitStack) -> Iterator[tuple[Reference, int]]:
     spared = forebears()
     for holder in residents(wanted):
         if holder.pid in spared:

@@ -28,7 +28,7 @@ PROFILE = "/etc/apparmor.d/netloom"
 _FILTER = "2"  # SECCOMP_MODE_FILTER (linux/seccomp.h)
 
 
-class Refusal:
+class UsernsRefusal:
     """Who refuses, and the mildest remedy; both may be empty, if nothing here tells.
 
     `lines` are the remedy at length, where a line of it is a file's or another way.
@@ -60,21 +60,21 @@ def refused(error: OSError | NetloomError) -> Unavailable:
     return Unavailable(f"{what}: {error}{by}", f"{remedy}; {MORE}")
 
 
-def judged(error: OSError, seen: Settings) -> Refusal:
+def judged(error: OSError, seen: Settings) -> UsernsRefusal:
     """Return who refused what was asked, of all that was seen."""
     asked = error.asked if isinstance(error, KernelError) else ""
     if error.errno == errno.ENOSPC:
         return _by_a_limit(asked, seen)
     if error.errno == errno.EINVAL and "--user" in asked:
-        return Refusal("this kernel has no user namespaces (CONFIG_USER_NS)")
+        return UsernsRefusal("this kernel has no user namespaces (CONFIG_USER_NS)")
     if error.errno == errno.ENOSYS:
         return _by_seccomp(seen, "refuses")
     if error.errno not in {errno.EPERM, errno.EACCES}:
-        return Refusal()
+        return UsernsRefusal()
     return _by_a_ban(seen, entering="--user" in asked) or _by_a_module(error.errno, seen)
 
 
-def _by_a_limit(asked: str, seen: Settings) -> Refusal:
+def _by_a_limit(asked: str, seen: Settings) -> UsernsRefusal:
     """Return which of /proc/sys/user is reached (namespaces(7)); 32 levels are another limit."""
     words = {"--user": "user", "--net": "net", "--mount": "mnt"}
     kinds = [kind for word, kind in words.items() if word in asked] or ["user"]
@@ -82,30 +82,34 @@ def _by_a_limit(asked: str, seen: Settings) -> Refusal:
     limits |= {key: value for key, value in seen.sysctls.items() if key in limits}
     forbidding = next((key for key, value in limits.items() if value == "0"), "")
     if forbidding:
-        return Refusal(f"{forbidding} is 0", f"have root run `sysctl {forbidding}=10000`")
+        return UsernsRefusal(f"{forbidding} is 0", f"have root run `sysctl {forbidding}=10000`")
     own = " or ".join(f"{key} = {value}" for key, value in limits.items() if value)
     if seen.nested:
         by = "a user namespace around this one allows no more, or 32 lie in each other"
-        return Refusal(by, f"look at {' and '.join(limits)} out there")
-    return Refusal(f"as many as this user may have: {own}", "end what has them (lsns -t user)")
+        return UsernsRefusal(by, f"look at {' and '.join(limits)} out there")
+    return UsernsRefusal(
+        f"as many as this user may have: {own}", "end what has them (lsns -t user)"
+    )
 
 
-def _by_a_ban(seen: Settings, *, entering: bool) -> Refusal | None:
+def _by_a_ban(seen: Settings, *, entering: bool) -> UsernsRefusal | None:
     """Return which ban certainly stands here; some concern only who makes a user namespace."""
     if seen.filtered:
         return _by_seccomp(seen, "refuses")
     if entering and seen.sysctls.get(USERNS_CLONE) == "0":
-        return Refusal(f"{USERNS_CLONE} is 0", f"have root run `sysctl {USERNS_CLONE}=1`")
+        return UsernsRefusal(f"{USERNS_CLONE} is 0", f"have root run `sysctl {USERNS_CLONE}=1`")
     if entering and seen.chrooted:
         by = "this is a chroot, in which the kernel makes no user namespaces"
-        return Refusal(by, "enter it by what makes it a root of mounts: systemd-nspawn, bwrap")
+        return UsernsRefusal(
+            by, "enter it by what makes it a root of mounts: systemd-nspawn, bwrap"
+        )
     if entering and seen.unmapped:
         by = "this user or group has no number in the user namespace that it is in"
-        return Refusal(by, "run it as a user that /proc/self/uid_map knows")
+        return UsernsRefusal(by, "run it as a user that /proc/self/uid_map knows")
     return None
 
 
-def _by_a_module(number: int, seen: Settings) -> Refusal:
+def _by_a_module(number: int, seen: Settings) -> UsernsRefusal:
     """Return which security module is likely to have refused, a filter that is there last."""
     profile = seen.confined.partition(" ")[0]
     free = profile in {"", "unconfined", "unprivileged_userns"}
@@ -120,12 +124,12 @@ def _by_a_module(number: int, seen: Settings) -> Refusal:
     elif seen.seccomp == _FILTER:
         return _by_seccomp(seen, "probably refuses")
     else:
-        return Refusal()
+        return UsernsRefusal()
     inside = f"start the container with `--security-opt {word}`"
-    return Refusal(by, inside if seen.container else mild)
+    return UsernsRefusal(by, inside if seen.container else mild)
 
 
-def _by_ubuntu(seen: Settings) -> Refusal:
+def _by_ubuntu(seen: Settings) -> UsernsRefusal:
     """Return how one program is allowed what Ubuntu forbids to all (apparmor.d(5), `userns`).
 
     Commands inside are of that program, too: what is unconfined by a profile stays under it.
@@ -141,10 +145,10 @@ def _by_ubuntu(seen: Settings) -> Refusal:
         f"or, for all programs: have root run `sysctl {APPARMOR}=0`",
     )
     remedy = f"have root give {seen.program} a profile of AppArmor with `userns,`"
-    return Refusal(f"AppArmor: {APPARMOR} is 1", remedy, lines)
+    return UsernsRefusal(f"AppArmor: {APPARMOR} is 1", remedy, lines)
 
 
-def _by_seccomp(seen: Settings, word: str) -> Refusal:
+def _by_seccomp(seen: Settings, word: str) -> UsernsRefusal:
     by = f"a seccomp filter {word} it"
     if seen.container in {"docker", "podman"}:
         lines = (
@@ -152,8 +156,10 @@ def _by_seccomp(seen: Settings, word: str) -> Refusal:
             "that allows unshare, setns and mount; or with `--security-opt seccomp=unconfined`",
         )
         remedy = f"start {seen.container} with `--security-opt seccomp=unconfined`"
-        return Refusal(by, remedy, lines)
+        return UsernsRefusal(by, remedy, lines)
     if seen.container:
-        return Refusal(by, f"give the container ({seen.container}) a profile that allows unshare")
+        return UsernsRefusal(
+            by, f"give the container ({seen.container}) a profile that allows unshare"
+        )
     remedy = "allow it where this was started: RestrictNamespaces= and SystemCallFilter= of systemd"
-    return Refusal(by, f"{remedy}, or a sandbox around it")
+    return UsernsRefusal(by, f"{remedy}, or a sandbox around it")

@@ -17,7 +17,7 @@ links, so that the applier talks to each namespace once.
 from collections.abc import Iterator, Mapping
 from typing import Any, assert_never
 
-from netloom.model.lab_state import Snapshot
+from netloom.model.lab_state import LabState
 from netloom.model.objects import (
     HOST,
     NOTHING,
@@ -28,7 +28,7 @@ from netloom.model.objects import (
     Kind,
     Link,
     Loopback,
-    Netns,
+    NetnsState,
     Other,
     Veth,
     is_kept,
@@ -43,10 +43,10 @@ from netloom.plan.steps import Plan, Step
 from netloom.plan.sysctls import NO_IPV6, link_of, to_set
 from netloom.values import link_local
 
-_EMPTY = Netns()
+_EMPTY = NetnsState()
 
 
-def diff(desired: Desired, snapshot: Snapshot) -> Plan:
+def diff(desired: Desired, snapshot: LabState) -> Plan:
     """Return the steps that turn `snapshot` into `desired`, in an order that the kernel accepts."""
     clearing = tuple(in_the_way(desired, snapshot))
     left = after(clearing, snapshot) if clearing else snapshot
@@ -56,12 +56,12 @@ def diff(desired: Desired, snapshot: Snapshot) -> Plan:
     return clearing + bars + tuple(_missing(desired, left))
 
 
-def teardown(snapshot: Snapshot) -> Plan:
+def teardown(snapshot: LabState) -> Plan:
     """Return the steps that leave nothing of what a snapshot shows within its fence."""
     return diff(NOTHING, snapshot)
 
 
-def _missing(desired: Desired, left: Snapshot) -> Iterator[Step]:
+def _missing(desired: Desired, left: LabState) -> Iterator[Step]:
     changed = [
         (name, want, left.netns.get(name))
         for name, want in desired.netns.items()
@@ -93,7 +93,7 @@ def _missing(desired: Desired, left: Snapshot) -> Iterator[Step]:
     yield from start(desired, left)
 
 
-def _new_netns(name: str, want: Netns, left: Snapshot) -> Iterator[Step]:
+def _new_netns(name: str, want: NetnsState, left: LabState) -> Iterator[Step]:
     lo = want.links["lo"]
     yield steps.NetnsAdd(name, lo.alias)
     known = {key: value for key, value in want.sysctls.items() if not link_of(key)}
@@ -102,7 +102,9 @@ def _new_netns(name: str, want: Netns, left: Snapshot) -> Iterator[Step]:
 
 
 def _new_links(
-    changed: list[tuple[str, Netns, Netns | None]], desired: Desired, order: Mapping[str, int]
+    changed: list[tuple[str, NetnsState, NetnsState | None]],
+    desired: Desired,
+    order: Mapping[str, int],
 ) -> Iterator[Step]:
     """Make the missing links: bridges first, then wires, those between two bridges among them."""
     wires: list[tuple[End, Link]] = []
@@ -141,7 +143,7 @@ def _is_near(end: End, link: Link, desired: Desired, order: Mapping[str, int]) -
     return (order[end.netns], end.link) < (order[far.netns], far.link)
 
 
-def _settle_netns(name: str, want: Netns, have: Netns | None) -> Iterator[Step]:
+def _settle_netns(name: str, want: NetnsState, have: NetnsState | None) -> Iterator[Step]:
     """Set what is left to set in one namespace beside its links: routes, rules, sysctls, /etc."""
     found = have or _EMPTY
     keys = {route.key for route in found.routes}
@@ -156,7 +158,7 @@ def _settle_netns(name: str, want: Netns, have: Netns | None) -> Iterator[Step]:
         yield steps.EtcSet(name, want.etc)
 
 
-def _ipv6_of(want: Netns, have: Netns | None, left: Snapshot) -> bool:
+def _ipv6_of(want: NetnsState, have: NetnsState | None, left: LabState) -> bool:
     """Whether links made in a namespace begin with IPv6."""
     known = want.sysctls if have is None else have.sysctls
     return known.get(NO_IPV6, left.newborn.get(NO_IPV6, "0")) == "0"

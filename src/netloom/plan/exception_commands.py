@@ -6,7 +6,7 @@ Never raw nft into the chains of iptables-nft: it prints what it does not know a
 
 import shlex
 
-from netloom.model.firewall import Flow, Passage, WallRule
+from netloom.model.firewall import FirewallException, FirewallRule, Traffic
 
 Command = tuple[str, ...]
 
@@ -16,7 +16,7 @@ _NUMBERS = {"icmp": "1", "ipv6-icmp": "58"}
 _REPLIES = "RELATED,ESTABLISHED"
 
 
-def opening(passage: Passage, at: tuple[int, WallRule | None] = (0, None)) -> Command:
+def opening(passage: FirewallException, at: tuple[int, FirewallRule | None] = (0, None)) -> Command:
     """Return the command that opens an exception, at a place of its chain (`passages.place`)."""
     flow, comment = passage.flow, passage.comment
     match passage.tool:
@@ -38,7 +38,7 @@ def opening(passage: Passage, at: tuple[int, WallRule | None] = (0, None)) -> Co
             return (*_iptables(passage), *where, *_xtables(flow), *marked)
 
 
-def closing(passage: Passage, standing: WallRule | None = None) -> Command:
+def closing(passage: FirewallException, standing: FirewallRule | None = None) -> Command:
     """Return the command that closes an exception; `standing` is the rule that it is."""
     match passage.tool:
         case "ufw":
@@ -57,18 +57,18 @@ def closing(passage: Passage, standing: WallRule | None = None) -> Command:
             return (*_iptables(passage), "-D", passage.chain, *_xtables(passage.flow), *marked)
 
 
-def program(passage: Passage) -> str:
+def program(passage: FirewallException) -> str:
     """Return the program that an exception is opened by."""
     return opening(passage)[0]
 
 
-def _iptables(passage: Passage) -> Command:
+def _iptables(passage: FirewallException) -> Command:
     word = "ip6tables" if passage.flow.family == 6 else "iptables"
     flavour = passage.tool.removeprefix("iptables")
     return (f"{word}{flavour}", "-w", "-t", passage.table)
 
 
-def _xtables(flow: Flow) -> Command:
+def _xtables(flow: Traffic) -> Command:
     """Return the conditions of iptables-extensions(8) that a flow is."""
     words = _options(("-i", flow.iif), ("-o", flow.oif), ("-s", flow.src), ("-d", flow.dst))
     words += _options(("-p", flow.proto))
@@ -79,7 +79,7 @@ def _xtables(flow: Flow) -> Command:
     return words
 
 
-def _nft(flow: Flow, table: str) -> Command:
+def _nft(flow: Traffic, table: str) -> Command:
     """Return the conditions of nft(8) that a flow is; a table of `inet` sees both families."""
     ip = "ip6" if flow.family == 6 else "ip"
     words: Command = ()
@@ -97,7 +97,7 @@ def _nft(flow: Flow, table: str) -> Command:
     return words
 
 
-def _ufw(flow: Flow, *verb: str) -> Command:
+def _ufw(flow: Traffic, *verb: str) -> Command:
     """Return the words of ufw(8); addresses are needed to say which family is meant."""
     both = bool(flow.iif and flow.oif)
     words: Command = ("ufw", "route", *verb) if both else ("ufw", *verb)

@@ -21,14 +21,14 @@ from typing import Protocol
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from netloom.model.firewall import Passage
+from netloom.model.firewall import FirewallException
 from netloom.model.identity import Identities, Pair
 from netloom.model.lab_state import GivenLink
 from netloom.model.marks import HOST_PROTOCOL, is_port, lo_mark
-from netloom.model.objects import HOST, Desired, End, Link, Netns, Route, Veth
+from netloom.model.objects import HOST, Desired, End, Link, NetnsState, Route, Veth
 from netloom.model.owner import lab_of
 
-_NOTHING = Netns()
+_NOTHING = NetnsState()
 _LO = 1
 UNKNOWN = End("", "")
 """The far end of a wire that leads to where we do not look, or not to where it should."""
@@ -180,11 +180,11 @@ class Fence(Struct, frozen=True):
 
     def joined(
         self,
-        netns: Mapping[str, Netns],
+        netns: Mapping[str, NetnsState],
         given: Mapping[End, GivenLink],
         renamed: Mapping[End, End],
         trusted: Container[str] = (),
-    ) -> dict[str, Netns]:
+    ) -> dict[str, NetnsState]:
         """Return namespaces in which each wire leads to where the indexes of both its ends say.
 
         `renamed` tells where a link is now that is remembered elsewhere; in `trusted` namespaces
@@ -238,7 +238,7 @@ class Fence(Struct, frozen=True):
 
     # ── exceptions in firewalls ───────────────────────────────────────────────────────────────
 
-    def passages(self, seen: Iterable[Passage]) -> frozenset[Passage]:
+    def passages(self, seen: Iterable[FirewallException]) -> frozenset[FirewallException]:
         """Return which of the exceptions that bear the lab's comment are its own."""
         if self.by_mark:
             return frozenset(seen)

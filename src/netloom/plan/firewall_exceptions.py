@@ -11,13 +11,13 @@ from collections.abc import Collection, Iterable, Iterator
 from msgspec import structs
 
 from netloom.model.firewall import (
-    Across,
-    Flow,
-    Passage,
-    Through,
-    WallRule,
-    Walls,
-    WallTable,
+    BridgeNeed,
+    FirewallException,
+    FirewallRule,
+    FirewallState,
+    FirewallTable,
+    ForwardNeed,
+    Traffic,
     comment_of,
     families,
     is_ours,
@@ -42,12 +42,14 @@ _ICMP = {4: "icmp", 6: "ipv6-icmp"}
 # ── what must pass ────────────────────────────────────────────────────────────────────────
 
 
-def flows(through: Through | Across, bridged: Collection[Family] = ()) -> tuple[Flow, ...]:
+def flows(
+    through: ForwardNeed | BridgeNeed, bridged: Collection[Family] = ()
+) -> tuple[Traffic, ...]:
     """Return the kinds of packets of a network that its host must let pass, each once.
 
     `bridged` are the families in which the host's firewalls see what crosses a bridge.
     """
-    if isinstance(through, Across):
+    if isinstance(through, BridgeNeed):
         return tuple(_across(through, bridged))
     found = (
         flow
@@ -55,63 +57,67 @@ def flows(through: Through | Across, bridged: Collection[Family] = ()) -> tuple[
         for flow in (
             *_forwarded(through, family, subnet),
             *_to_host(through, family, subnet),
-            Flow(family, oif=through.link, dst=subnet),
+            Traffic(family, oif=through.link, dst=subnet),
         )
     )
     return tuple(dict.fromkeys(found))
 
 
-def _across(across: Across, bridged: Collection[Family]) -> Iterator[Flow]:
+def _across(across: BridgeNeed, bridged: Collection[Family]) -> Iterator[Traffic]:
     """Yield what crosses a bridge; neighbours are asked for from other addresses, too."""
     bridge = across.bridge
     for family in sorted(bridged):
         if not across.addresses:
-            yield Flow(family, iif=bridge, oif=bridge)
+            yield Traffic(family, iif=bridge, oif=bridge)
             continue
         for address in across.addresses:
             if (":" in address) == (family == 6):
                 one = f"{address}/{128 if family == 6 else 32}"
-                yield Flow(family, iif=bridge, oif=bridge, src=one)
-                yield Flow(family, iif=bridge, oif=bridge, dst=one)
+                yield Traffic(family, iif=bridge, oif=bridge, src=one)
+                yield Traffic(family, iif=bridge, oif=bridge, dst=one)
         if family == 6 and any(":" in address for address in across.addresses):
-            yield Flow(family, iif=bridge, oif=bridge, proto=_ICMP[family])
+            yield Traffic(family, iif=bridge, oif=bridge, proto=_ICMP[family])
 
 
-def _forwarded(through: Through, family: Family, subnet: str) -> Iterator[Flow]:
+def _forwarded(through: ForwardNeed, family: Family, subnet: str) -> Iterator[Traffic]:
     """Yield what is forwarded; members come by a published port of the host's, too, and return."""
     lan, out = through.link, through.uplink
-    yield Flow(family, iif=lan, oif=out, src=subnet)
-    yield Flow(family, iif=out, oif=lan, dst=subnet, established=True)
+    yield Traffic(family, iif=lan, oif=out, src=subnet)
+    yield Traffic(family, iif=out, oif=lan, dst=subnet, established=True)
     for ip, proto, port in through.published:
         if (":" in ip) == (family == 6):
             dst = f"{ip}/{128 if family == 6 else 32}"
-            yield Flow(family, iif=out, oif=lan, dst=dst, proto=proto, port=port)
-            yield Flow(family, iif=lan, oif=lan, dst=dst, proto=proto, port=port)
-            yield Flow(family, iif=lan, oif=lan, dst=subnet, established=True)
+            yield Traffic(family, iif=out, oif=lan, dst=dst, proto=proto, port=port)
+            yield Traffic(family, iif=lan, oif=lan, dst=dst, proto=proto, port=port)
+            yield Traffic(family, iif=lan, oif=lan, dst=subnet, established=True)
 
 
-def _to_host(through: Through, family: Family, subnet: str) -> Iterator[Flow]:
+def _to_host(through: ForwardNeed, family: Family, subnet: str) -> Iterator[Traffic]:
     """Yield what members say to the host; IPv6 asks for neighbours from other addresses, too."""
     lan = through.link
-    yield Flow(family, iif=lan, src=subnet, established=True)
-    yield Flow(family, iif=lan, src="" if family == 6 else subnet, proto=_ICMP[family])
+    yield Traffic(family, iif=lan, src=subnet, established=True)
+    yield Traffic(family, iif=lan, src="" if family == 6 else subnet, proto=_ICMP[family])
     for proto, port in through.services:
-        yield Flow(family, iif=lan, src=subnet, proto=proto, port=port)
+        yield Traffic(family, iif=lan, src=subnet, proto=proto, port=port)
     if family == 6:
-        yield Flow(family, oif=lan, proto=_ICMP[family])
+        yield Traffic(family, oif=lan, proto=_ICMP[family])
 
 
 # ── what is needed ────────────────────────────────────────────────────────────────────────
 
 
-def passages(walls: Walls, through: Through | Across) -> tuple[Passage, ...]:
+def passages(
+    walls: FirewallState, through: ForwardNeed | BridgeNeed
+) -> tuple[FirewallException, ...]:
     """Return the exceptions that a network needs on this host, open already or not, each once.
 
     A zone of firewalld opens the host to an interface, too: no bridge is put into one for the sake
     of what crosses it, and by itself firewalld lets that pass (firewalld.zone(5), `forward`).
     """
     comment = comment_of(through.lab)
-    zone, link = ("", "") if isinstance(through, Across) else (_zone(walls, through), through.link)
+    zone, link = (
+        ("", "") if isinstance(through, BridgeNeed) else (_zone(walls, through), through.link)
+    )
     found = {
         passage: None
         for flow in flows(through, walls.bridged)
@@ -124,7 +130,7 @@ def passages(walls: Walls, through: Through | Across) -> tuple[Passage, ...]:
     return tuple(found)
 
 
-def _drops(walls: Walls, table: WallTable, flow: Flow) -> dict[Drop, None]:
+def _drops(walls: FirewallState, table: FirewallTable, flow: Traffic) -> dict[Drop, None]:
     """Return where a table drops a flow."""
     ours = _is_open(walls, table)
     bases = [name for name, chain in table.chains.items() if chain.hook == flow.hook]
@@ -132,11 +138,11 @@ def _drops(walls: Walls, table: WallTable, flow: Flow) -> dict[Drop, None]:
     return {end: None for end in ends if end is not None}
 
 
-def _is_open(walls: Walls, table: WallTable) -> Ours:
+def _is_open(walls: FirewallState, table: FirewallTable) -> Ours:
     """Return what tells the rules of a table that are exceptions, ours or another lab's."""
     noted = {said_to_ufw(note.flow) for note in walls.ufw if is_ours(note.comment)}
 
-    def ours(chain: str, rule: WallRule) -> bool:
+    def ours(chain: str, rule: FirewallRule) -> bool:
         if is_ours(rule.comment):
             return True
         if chain.startswith(("ufw-user-", "ufw6-user-")):
@@ -147,38 +153,38 @@ def _is_open(walls: Walls, table: WallTable) -> Ours:
 
 
 def _exceptions(
-    table: WallTable, flow: Flow, drop: Drop, zone: str, comment: str
-) -> Iterator[Passage]:
+    table: FirewallTable, flow: Traffic, drop: Drop, zone: str, comment: str
+) -> Iterator[FirewallException]:
     """Yield the exception for a flow that ends somewhere, if its owner has a word for it."""
     if is_firewalld(table):
         # A zone decides about what comes in by an interface; replies and DNATed packets pass.
-        yield Passage("firewall-cmd", "", zone, Flow(0, iif=flow.iif), comment)
+        yield FirewallException("firewall-cmd", "", zone, Traffic(0, iif=flow.iif), comment)
     elif _is_ufw(table, drop):
         # ufw has no words for ICMP and for replies; both pass by its own rules (before.rules).
         if not flow.established and flow.proto not in _ICMP.values():
-            yield Passage("ufw", "", "", said_to_ufw(flow), comment)
+            yield FirewallException("ufw", "", "", said_to_ufw(flow), comment)
     else:
         chain = DOCKER_USER if drop.through_user else drop.chain
-        yield Passage(table.tool, table.name, chain, flow, comment)
+        yield FirewallException(table.tool, table.name, chain, flow, comment)
 
 
-def said_to_ufw(flow: Flow) -> Flow:
+def said_to_ufw(flow: Traffic) -> Traffic:
     """Return a flow as ufw has words for it: without an address it is of both families."""
     return flow if flow.src or flow.dst else structs.replace(flow, family=0)
 
 
-def is_firewalld(table: WallTable) -> bool:
+def is_firewalld(table: FirewallTable) -> bool:
     """Whether a table is firewalld's: its own of nftables, or one of iptables that it fills."""
     return table.name.endswith(" firewalld") or "INPUT_ZONES" in table.chains
 
 
-def _is_ufw(table: WallTable, drop: Drop) -> bool:
+def _is_ufw(table: FirewallTable, drop: Drop) -> bool:
     hooked = "ufw-before-forward" in table.chains or "ufw6-before-forward" in table.chains
     is_base = drop.rule == POLICY and bool(table.chains[drop.chain].hook)
     return hooked and (is_base or drop.chain.startswith(("ufw-", "ufw6-")))
 
 
-def _zone(walls: Walls, through: Through) -> str:
+def _zone(walls: FirewallState, through: ForwardNeed) -> str:
     narrow = walls.zones.issuperset(ZONES[:1]) and _IN_NM_SHARED.issuperset(through.services)
     return ZONES[0] if narrow else ZONES[1]
 
@@ -186,7 +192,9 @@ def _zone(walls: Walls, through: Through) -> str:
 # ── what is there ─────────────────────────────────────────────────────────────────────────
 
 
-def there(walls: Walls, lab: str, links: Collection[str] = ()) -> tuple[Passage, ...]:
+def there(
+    walls: FirewallState, lab: str, links: Collection[str] = ()
+) -> tuple[FirewallException, ...]:
     """Return the exceptions of a lab that there are, with those that are behind a drop.
 
     firewalld has no comments: there the `links` tell, which are the lab's interfaces on the host.
@@ -197,14 +205,14 @@ def there(walls: Walls, lab: str, links: Collection[str] = ()) -> tuple[Passage,
         for chain in table.chains.values():
             for rule in chain.rules:
                 if (zone := zone_of(walls, table, rule)) and rule.matches[0].values[0] in links:
-                    flow = Flow(0, iif=rule.matches[0].values[0])
-                    found[Passage("firewall-cmd", "", zone, flow, comment)] = None
+                    flow = Traffic(0, iif=rule.matches[0].values[0])
+                    found[FirewallException("firewall-cmd", "", zone, flow, comment)] = None
     return tuple(found)
 
 
-def _commented(walls: Walls, comment: str) -> Iterator[Passage]:
+def _commented(walls: FirewallState, comment: str) -> Iterator[FirewallException]:
     yield from (
-        Passage("ufw", "", "", said_to_ufw(note.flow), comment)
+        FirewallException("ufw", "", "", said_to_ufw(note.flow), comment)
         for note in walls.ufw
         if note.comment == comment
     )
@@ -218,10 +226,10 @@ def _commented(walls: Walls, comment: str) -> Iterator[Passage]:
                     flow = flow_of(rule, table.family)
                     end = place_for(table, name, flow, ours)
                     behind = POLICY < end < number
-                    yield Passage(table.tool, table.name, name, flow, comment, behind)
+                    yield FirewallException(table.tool, table.name, name, flow, comment, behind)
 
 
-def zone_of(walls: Walls, table: WallTable, rule: WallRule) -> str | None:
+def zone_of(walls: FirewallState, table: FirewallTable, rule: FirewallRule) -> str | None:
     """Return the zone that a rule of firewalld gives an interface to, None if we choose no such.
 
     One of its lasting configuration is not ours.
@@ -235,7 +243,7 @@ def zone_of(walls: Walls, table: WallTable, rule: WallRule) -> str | None:
     return zone if zone in ZONES and rule.target.startswith(("filter_", "FWD", "IN_")) else None
 
 
-def flow_of(rule: WallRule, family: int) -> Flow:
+def flow_of(rule: FirewallRule, family: int) -> Traffic:
     """Return the flow that a rule speaks of, as far as it can be told."""
     said = {match.key: match.values for match in rule.matches if not match.negated}
     one = {key: values[0] for key, values in said.items() if len(values) == 1}
@@ -243,7 +251,7 @@ def flow_of(rule: WallRule, family: int) -> Flow:
     six = family == 6 or ":" in addressed or one.get("proto") == "ipv6-icmp"
     six = six or one.get("family") == "6"
     port = one.get("dport", "")
-    return Flow(
+    return Traffic(
         6 if six else 4,
         iif=one.get("iif", ""),
         oif=one.get("oif", ""),
@@ -255,13 +263,17 @@ def flow_of(rule: WallRule, family: int) -> Flow:
     )
 
 
-def missing(wanted: Iterable[Passage], found: Iterable[Passage]) -> tuple[Passage, ...]:
+def missing(
+    wanted: Iterable[FirewallException], found: Iterable[FirewallException]
+) -> tuple[FirewallException, ...]:
     """Return the exceptions that are asked for and not open."""
     has = set(found)
     return tuple(passage for passage in wanted if passage not in has)
 
 
-def place(walls: Walls, passage: Passage) -> tuple[int, WallRule | None] | None:
+def place(
+    walls: FirewallState, passage: FirewallException
+) -> tuple[int, FirewallRule | None] | None:
     """Return where in its chain an exception goes: before a rule, with its number from 1.
 
     (0, None) is the end of the chain; None says that there is no such chain.
@@ -276,7 +288,7 @@ def place(walls: Walls, passage: Passage) -> tuple[int, WallRule | None] | None:
     return None
 
 
-def standing(walls: Walls, passage: Passage) -> tuple[WallRule, ...]:
+def standing(walls: FirewallState, passage: FirewallException) -> tuple[FirewallRule, ...]:
     """Return the rules that are this exception, by comment and meaning."""
     return tuple(
         rule
@@ -287,5 +299,5 @@ def standing(walls: Walls, passage: Passage) -> tuple[WallRule, ...]:
     )
 
 
-def _sees(table: WallTable, passage: Passage) -> bool:
+def _sees(table: FirewallTable, passage: FirewallException) -> bool:
     return table.family in {0, passage.flow.family}

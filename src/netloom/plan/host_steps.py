@@ -7,56 +7,58 @@ before its links are set up. Commands are the first to go and the last to come.
 
 from collections.abc import Iterator, Mapping
 
-from netloom.model.firewall import Passage, Walls
-from netloom.model.lab_state import Snapshot
-from netloom.model.objects import HOST, Desired, Netns
+from netloom.model.firewall import FirewallException, FirewallState
+from netloom.model.lab_state import LabState
+from netloom.model.objects import HOST, Desired, NetnsState
 from netloom.plan import steps
 from netloom.plan.exception_commands import opening
 from netloom.plan.firewall_exceptions import place
 from netloom.plan.steps import Step
 
 
-def unclaim(want: Netns, have: Netns) -> Iterator[Step]:
+def unclaim(want: NetnsState, have: NetnsState) -> Iterator[Step]:
     """Give up what is not needed any more of the host's settings, and of others' firewalls."""
     gone = have.claims.keys() - want.claims.keys()
     for key in sorted(gone, key=lambda key: (not key.endswith(".forwarding"), key)):
         yield steps.ClaimDel(HOST, key)
     for passage in sorted(have.passages - want.passages):
-        yield steps.PassageDel(HOST, passage)
+        yield steps.ExceptionDel(HOST, passage)
 
 
-def claim(want: Netns, have: Netns, walls: Walls | None) -> Iterator[Step]:
+def claim(want: NetnsState, have: NetnsState, walls: FirewallState | None) -> Iterator[Step]:
     """Have what is needed of others' firewalls, and of the host's settings.
 
     A router's advertisements are kept first.
     """
     for passage in sorted(want.passages - have.passages):
-        yield steps.PassageAdd(HOST, passage, _command(passage, walls))
+        yield steps.ExceptionAdd(HOST, passage, _command(passage, walls))
     for key in sorted(want.claims, key=lambda key: (key.endswith(".forwarding"), key)):
         if have.claims.get(key) != want.claims[key]:
             yield steps.ClaimAdd(HOST, key, want.claims[key])
 
 
-def _command(passage: Passage, walls: Walls | None) -> tuple[str, ...]:
+def _command(passage: FirewallException, walls: FirewallState | None) -> tuple[str, ...]:
     """Return what opens an exception where it belongs in the chain that it stands in."""
     at = place(walls, passage) if walls else None
     return opening(passage, at or (0, None))
 
 
-def unguard(name: str, want: Netns, have: Netns) -> Iterator[Step]:
+def unguard(name: str, want: NetnsState, have: NetnsState) -> Iterator[Step]:
     """Take away the rules that a namespace shall not have."""
     for ruleset in sorted(have.rulesets.keys() - want.rulesets.keys()):
         yield steps.RulesetDel(name, ruleset)
 
 
-def guard(name: str, want: Netns, have: Netns, texts: Mapping[str, str]) -> Iterator[Step]:
+def guard(
+    name: str, want: NetnsState, have: NetnsState, texts: Mapping[str, str]
+) -> Iterator[Step]:
     """Put the rules in place that a namespace lacks, or has otherwise."""
     for ruleset, digest in sorted(want.rulesets.items()):
         if have.rulesets.get(ruleset) != digest:
             yield steps.RulesetSet(name, ruleset, digest, texts.get(digest, ""))
 
 
-def stop(desired: Desired, snapshot: Snapshot) -> Iterator[Step]:
+def stop(desired: Desired, snapshot: LabState) -> Iterator[Step]:
     """End the commands that shall not run, or otherwise: before anything else goes."""
     for netns, name in sorted(snapshot.stray_commands):
         yield steps.RunStop(netns, name)
@@ -67,7 +69,7 @@ def stop(desired: Desired, snapshot: Snapshot) -> Iterator[Step]:
                 yield steps.RunStop(netns, name)
 
 
-def start(desired: Desired, left: Snapshot) -> Iterator[Step]:
+def start(desired: Desired, left: LabState) -> Iterator[Step]:
     """Start the commands that shall run: when all else is there."""
     for netns, want in desired.netns.items():
         have = left.netns.get(netns)

@@ -6,8 +6,8 @@ with IPv6 is here, and so are the steps that concern its routes, rules and sysct
 
 from msgspec.structs import replace
 
-from netloom.model.firewall import Passage  # noqa: TC001 - what a scratch holds
-from netloom.model.objects import HOST, Link, Loopback, Netns, Route, Rule
+from netloom.model.firewall import FirewallException  # noqa: TC001 - what a scratch holds
+from netloom.model.objects import HOST, Link, Loopback, NetnsState, Route, Rule
 from netloom.plan import steps
 from netloom.plan.steps import Step
 from netloom.plan.sysctls import NO_IPV6, link_of, rewritten
@@ -26,7 +26,7 @@ class Illegal(ValueError):
         super().__init__(f"{step}: {reason}")
 
 
-class Scratch:
+class MutableNetns:
     """A namespace, thawed."""
 
     __slots__ = (
@@ -42,7 +42,7 @@ class Scratch:
         "sysctls",
     )
 
-    def __init__(self, netns: Netns) -> None:
+    def __init__(self, netns: NetnsState) -> None:
         """Copy what will be changed."""
         self.links: dict[str, Link] = dict(netns.links)
         self.routes: set[Route] = set(netns.routes)
@@ -51,13 +51,13 @@ class Scratch:
         self.etc = netns.etc
         self.rulesets: dict[str, str] = dict(netns.rulesets)
         self.claims: dict[str, str] = dict(netns.claims)
-        self.passages: set[Passage] = set(netns.passages)
+        self.passages: set[FirewallException] = set(netns.passages)
         self.commands: dict[str, str] = dict(netns.commands)
         self.borrowed = netns.borrowed
 
-    def frozen(self) -> Netns:
+    def frozen(self) -> NetnsState:
         """Return the namespace as it is now."""
-        return Netns(
+        return NetnsState(
             links=self.links,
             routes=frozenset(self.routes),
             rules=frozenset(self.rules),

@@ -5,7 +5,7 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
-from netloom.model.lab_state import Snapshot
+from netloom.model.lab_state import LabState
 from netloom.model.objects import (
     HOST,
     Addr,
@@ -15,7 +15,7 @@ from netloom.model.objects import (
     End,
     Link,
     Loopback,
-    Netns,
+    NetnsState,
     Other,
     Route,
     Rule,
@@ -31,10 +31,10 @@ from netloom.plan.steps import Step
 from netloom.plan.sysctls import NO_IPV6, default_of, outcome, to_set
 from netloom.values import family
 
-_EMPTY = Netns()
+_EMPTY = NetnsState()
 
 
-def in_the_way(desired: Desired, snapshot: Snapshot) -> Iterator[Step]:
+def in_the_way(desired: Desired, snapshot: LabState) -> Iterator[Step]:
     """Yield the steps that remove what cannot stay, or not as it is."""
     doomed = frozenset(_doomed_links(desired, snapshot))
     touched = {end.netns for end in doomed}
@@ -60,7 +60,7 @@ def in_the_way(desired: Desired, snapshot: Snapshot) -> Iterator[Step]:
     yield from (steps.EtcDel(name) for name in sorted(snapshot.stray_etc))
 
 
-def _doomed_links(desired: Desired, snapshot: Snapshot) -> Iterator[End]:
+def _doomed_links(desired: Desired, snapshot: LabState) -> Iterator[End]:
     """Yield the links that cannot stay, in namespaces that do: unwanted, changed, rewired."""
     for name, have in snapshot.netns.items():
         if name not in desired.netns and not is_kept(name, have):
@@ -88,7 +88,7 @@ def _can_stay(want: Link | None, have: Link) -> bool:
             assert_never(want.kind)
 
 
-def _deletions(doomed: frozenset[End], desired: Desired, snapshot: Snapshot) -> Iterator[Step]:
+def _deletions(doomed: frozenset[End], desired: Desired, snapshot: LabState) -> Iterator[Step]:
     """Delete each doomed link once, a veth from an end whose namespace stays."""
     gone: set[End] = set()
     for name, have in snapshot.netns.items():
@@ -104,7 +104,7 @@ def _deletions(doomed: frozenset[End], desired: Desired, snapshot: Snapshot) -> 
                     gone.add(link.peer)
 
 
-def _with_forgotten(want: Netns, have: Netns, newborn: Mapping[str, str]) -> Netns:
+def _with_forgotten(want: NetnsState, have: NetnsState, newborn: Mapping[str, str]) -> NetnsState:
     """Return what is wanted, with sysctls that were asked for once, as a fresh `up` has them."""
     missing = have.sysctls.keys() - want.sysctls.keys()
     if not missing or not newborn:
@@ -114,7 +114,9 @@ def _with_forgotten(want: Netns, have: Netns, newborn: Mapping[str, str]) -> Net
     return replace(want, sysctls={**want.sysctls, **forgotten}) if forgotten else want
 
 
-def _clear_inside(name: str, want: Netns, have: Netns, doomed: frozenset[End]) -> Iterator[Step]:
+def _clear_inside(
+    name: str, want: NetnsState, have: NetnsState, doomed: frozenset[End]
+) -> Iterator[Step]:
     """Clear a namespace that stays of what is not wanted in it."""
     lost = {
         addr.ip
@@ -147,7 +149,9 @@ def _clear_inside(name: str, want: Netns, have: Netns, doomed: frozenset[End]) -
         yield steps.SysctlSet(name, key, value)
 
 
-def _silence(name: str, want: Netns, have: Netns, doomed: frozenset[End]) -> Iterator[Step]:
+def _silence(
+    name: str, want: NetnsState, have: NetnsState, doomed: frozenset[End]
+) -> Iterator[Step]:
     """Let no link speak by itself when IPv6 is switched on: what it would do was hidden so far."""
     for link_name in have.links:
         end = End(name, link_name)
@@ -155,7 +159,7 @@ def _silence(name: str, want: Netns, have: Netns, doomed: frozenset[End]) -> Ite
             yield steps.LinkSet(end, ipv6_ll=False)
 
 
-def _is_shaken(end: End, want: Netns, have: Link, doomed: frozenset[End]) -> bool:
+def _is_shaken(end: End, want: NetnsState, have: Link, doomed: frozenset[End]) -> bool:
     """Whether some route out of a link goes in the clearing, or would be left half dead."""
     wanted = want.links.get(end.link)
     if wanted is None or end in doomed or wanted.up < have.up:
@@ -182,7 +186,7 @@ def _replaceable(have: Route, want: Route) -> bool:
     return have.type == want.type == "unicast" and len(have.nexthops) == len(want.nexthops) == 1
 
 
-def _lost_addrs(end: End, want: Netns, have: Link, doomed: frozenset[End]) -> tuple[Addr, ...]:
+def _lost_addrs(end: End, want: NetnsState, have: Link, doomed: frozenset[End]) -> tuple[Addr, ...]:
     """Return the addresses of a link that will not outlast the clearing, secondaries first."""
     wanted = want.links.get(end.link)
     if wanted is None or end in doomed:
@@ -195,7 +199,7 @@ def _lost_addrs(end: End, want: Netns, have: Link, doomed: frozenset[End]) -> tu
     return tuple(sorted(lost, key=lambda addr: (not addr.secondary, addr)))
 
 
-def _clear_link(end: End, want: Netns, have: Link, doomed: frozenset[End]) -> Iterator[Step]:
+def _clear_link(end: End, want: NetnsState, have: Link, doomed: frozenset[End]) -> Iterator[Step]:
     wanted = want.links[end.link]
     for addr in _lost_addrs(end, want, have, doomed):
         yield steps.AddrDel(end, addr)
@@ -208,7 +212,7 @@ def _clear_link(end: End, want: Netns, have: Link, doomed: frozenset[End]) -> It
         yield steps.LinkSet(end, up=down, mtu=mtu)
 
 
-def barring(desired: Desired, left: Snapshot) -> Iterator[Step]:
+def barring(desired: Desired, left: LabState) -> Iterator[Step]:
     """Take away rules that stay, where routes are added: a fresh `up` adds the routes first.
 
     The kernel looks for the gateway of a new route as for any destination, rules included: in IPv4

@@ -25,7 +25,7 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
-from netloom.model.lab_state import Snapshot
+from netloom.model.lab_state import LabState
 from netloom.model.objects import (
     HOST,
     Addr,
@@ -34,20 +34,20 @@ from netloom.model.objects import (
     End,
     Link,
     Loopback,
-    Netns,
+    NetnsState,
     Other,
     Veth,
 )
 from netloom.plan import steps
 from netloom.plan.born import born, newborn_lo
-from netloom.plan.mutable import IPV6_MIN_MTU, Illegal, Scratch
+from netloom.plan.mutable import IPV6_MIN_MTU, Illegal, MutableNetns
 from netloom.plan.sysctls import link_of
 from netloom.values import family, network_of
 
 
-def after(plan: Iterable[steps.Step], snapshot: Snapshot) -> Snapshot:
+def after(plan: Iterable[steps.Step], snapshot: LabState) -> LabState:
     """Return the snapshot that carrying out `plan` leads to; raises `Illegal` at a step refused."""
-    world = _World(snapshot)
+    world = _Simulator(snapshot)
     for step in plan:
         world.carry(step)
     return world.frozen()
@@ -66,21 +66,21 @@ def is_secondary(addr: Addr, others: Iterable[Addr]) -> bool:
     )
 
 
-class _World:
+class _Simulator:
     """A snapshot while it is being changed; only the namespaces that are touched are thawed."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: LabState) -> None:
         self.snapshot = snapshot
-        self.netns: dict[str, Netns | Scratch] = {HOST: Netns(), **snapshot.netns}
+        self.netns: dict[str, NetnsState | MutableNetns] = {HOST: NetnsState(), **snapshot.netns}
         self.unnamed = set(snapshot.unnamed)
         self.stray_etc = set(snapshot.stray_etc)
         self.stray_commands = set(snapshot.stray_commands)
 
-    def frozen(self) -> Snapshot:
+    def frozen(self) -> LabState:
         return replace(
             self.snapshot,
             netns={
-                name: netns.frozen() if isinstance(netns, Scratch) else netns
+                name: netns.frozen() if isinstance(netns, MutableNetns) else netns
                 for name, netns in self.netns.items()
             },
             unnamed=frozenset(self.unnamed),
@@ -88,16 +88,16 @@ class _World:
             stray_commands=frozenset(self.stray_commands),
         )
 
-    def inside(self, name: str, step: steps.Step) -> Scratch:
+    def inside(self, name: str, step: steps.Step) -> MutableNetns:
         """Return a namespace, thawed."""
         netns = self.netns.get(name)
         if netns is None:
             raise Illegal(step, f"no namespace `{name}`")
-        if not isinstance(netns, Scratch):
-            netns = self.netns[name] = Scratch(netns)
+        if not isinstance(netns, MutableNetns):
+            netns = self.netns[name] = MutableNetns(netns)
         return netns
 
-    def link(self, end: End, step: steps.Step) -> tuple[Scratch, Link]:
+    def link(self, end: End, step: steps.Step) -> tuple[MutableNetns, Link]:
         """Return a link and the namespace it is in."""
         netns = self.inside(end.netns, step)
         link = netns.links.get(end.link)
@@ -167,9 +167,9 @@ class _World:
                 self.inside(step.netns, step).claims[step.key] = step.value
             case steps.ClaimDel():
                 self.claim_del(step)
-            case steps.PassageAdd():
+            case steps.ExceptionAdd():
                 self.inside(step.netns, step).passages.add(step.passage)
-            case steps.PassageDel():
+            case steps.ExceptionDel():
                 self.passage_del(step)
             case steps.RunStart():
                 self.run_start(step)
@@ -184,7 +184,7 @@ class _World:
         taken = step.netns in self.snapshot.foreign.names or step.netns in self.unnamed
         if step.netns in self.netns or taken:
             raise Illegal(step, "the name is taken")
-        self.netns[step.netns] = Netns(
+        self.netns[step.netns] = NetnsState(
             links={"lo": newborn_lo(step.alias)}, sysctls=dict(self.snapshot.newborn)
         )
 
@@ -220,7 +220,7 @@ class _World:
         if self.inside(step.netns, step).claims.pop(step.key, None) is None:
             raise Illegal(step, "no such claim")
 
-    def passage_del(self, step: steps.PassageDel) -> None:
+    def passage_del(self, step: steps.ExceptionDel) -> None:
         passages = self.inside(step.netns, step).passages
         if step.passage not in passages:
             raise Illegal(step, "no such exception")
@@ -259,12 +259,12 @@ class _World:
             self.claim(far, there, step)
             there.links[far.link] = born(step.peer, near=False, ipv6=there.ipv6)
 
-    def claim(self, end: End, netns: Scratch, step: steps.Step) -> None:
+    def claim(self, end: End, netns: MutableNetns, step: steps.Step) -> None:
         """Make sure that a name is free for a link."""
         if end.link in netns.links or end.link in self.snapshot.foreign.links.get(end.netns, ()):
             raise Illegal(step, f"`{end}` exists")
 
-    def enslave(self, netns: Scratch, master: str, step: steps.Step) -> None:
+    def enslave(self, netns: MutableNetns, master: str, step: steps.Step) -> None:
         """Make sure that a bridge can take one more port."""
         bridge = netns.links.get(master)
         if bridge is None and master in self.snapshot.foreign.links.get(step.netns, ()):

@@ -6,7 +6,7 @@ how. How it looks to a person is `render/text.py`, as a command `render/script.p
 
 from msgspec import Struct
 
-from netloom.model.firewall import Passage
+from netloom.model.firewall import FirewallException
 from netloom.model.objects import Addr, Borrowed, Command, End, Link, Route, Rule
 
 
@@ -179,20 +179,20 @@ class ClaimDel(InNetns, frozen=True, tag="claim-del"):
     key: str
 
 
-class PassageAdd(InNetns, frozen=True, tag="passage-add"):
+class ExceptionAdd(InNetns, frozen=True, tag="passage-add"):
     """Open an exception in a firewall that is somebody else's, by its owner's own tool.
 
     `command` does it where it belongs as long as the firewall is as it was looked at.
     """
 
-    passage: Passage
+    passage: FirewallException
     command: tuple[str, ...] = ()
 
 
-class PassageDel(InNetns, frozen=True, tag="passage-del"):
+class ExceptionDel(InNetns, frozen=True, tag="passage-del"):
     """Close it again."""
 
-    passage: Passage
+    passage: FirewallException
 
 
 class RunStart(InNetns, frozen=True, tag="run-start"):
@@ -234,8 +234,8 @@ NetnsStep = (
     | RulesetDel
     | ClaimAdd
     | ClaimDel
-    | PassageAdd
-    | PassageDel
+    | ExceptionAdd
+    | ExceptionDel
     | RunStart
     | RunStop
 )

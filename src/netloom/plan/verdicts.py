@@ -9,7 +9,7 @@ overrides.
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from netloom.model.firewall import Flow, Match, WallRule, WallTable
+from netloom.model.firewall import FirewallRule, FirewallTable, Match, Traffic
 from netloom.values import bounds, to_int, width
 
 DOCKER_USER = "DOCKER-USER"
@@ -20,14 +20,14 @@ POLICY = -1
 
 Values = tuple[str, ...]
 
-Ours = Callable[[str, WallRule], bool]
+Ours = Callable[[str, FirewallRule], bool]
 """Whether a rule of a chain is one of the exceptions themselves, which are not there yet."""
 
 
 class Probe(NamedTuple):
     """A flow at one state of connection tracking; `icmp` is a type, empty for other protocols."""
 
-    flow: Flow
+    flow: Traffic
     state: str
     icmp: str = ""
     dnat: bool = False
@@ -44,7 +44,7 @@ class Drop(NamedTuple):
     through_user: bool = False
 
 
-def probes(flow: Flow) -> Iterator[Probe]:
+def probes(flow: Traffic) -> Iterator[Probe]:
     """Yield what must pass for a flow to pass.
 
     Neighbour discovery is not tracked (nf_conntrack_icmpv6), so it has no other state.
@@ -62,7 +62,7 @@ def probes(flow: Flow) -> Iterator[Probe]:
         yield from (Probe(flow, "untracked", kind) for kind in ("135", "136"))
 
 
-def dropped(table: WallTable, base: str, probe: Probe, ours: Ours) -> Drop | None:
+def dropped(table: FirewallTable, base: str, probe: Probe, ours: Ours) -> Drop | None:
     """Return where a base chain of a table certainly drops a flow, None where it does not."""
     chain = table.chains[base]
     walk = _Walk(table, probe, ours)
@@ -79,7 +79,7 @@ _DEPTH = 128
 class _Walk:
     """One flow's way through a table; each chain is gone through once, and its end kept."""
 
-    def __init__(self, table: WallTable, probe: Probe, ours: Ours) -> None:
+    def __init__(self, table: FirewallTable, probe: Probe, ours: Ours) -> None:
         self.table = table
         self.probe = probe
         self.ours = ours
@@ -115,7 +115,7 @@ class _Walk:
         return None
 
 
-def place_for(table: WallTable, name: str, flow: Flow, ours: Ours) -> int:
+def place_for(table: FirewallTable, name: str, flow: Traffic, ours: Ours) -> int:
     """Return the number of the rule that an exception for a flow must stand before in a chain.
 
     That is the first that certainly drops it or leaves the chain with it, so that all that is
@@ -137,7 +137,7 @@ def _end_of(walk: _Walk, name: str) -> int:
     return POLICY
 
 
-def covers(rule: WallRule, probe: Probe) -> bool | None:
+def covers(rule: FirewallRule, probe: Probe) -> bool | None:
     """Whether a rule is about all packets of a flow (True), none (False), or perhaps some."""
     known = True
     for match in rule.matches:

@@ -136,9 +136,9 @@ def _in_netns(step: steps.NetnsStep) -> Iterator[str]:  # noqa: C901, PLR0912 - 
             yield f"sysctl -qw {shlex.quote(f'{step.key}={step.value}')}"
         case steps.ClaimDel():
             yield f": {step.key} is left as it is, others may rely on it"
-        case steps.PassageAdd():
+        case steps.ExceptionAdd():
             yield shlex.join(step.command or opening(step.passage))
-        case steps.PassageDel():
+        case steps.ExceptionDel():
             yield shlex.join(closing(step.passage))
         case steps.RunStart():
             yield _run_start(step)

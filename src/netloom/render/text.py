@@ -89,11 +89,11 @@ def _in_netns(step: steps.NetnsStep) -> str:  # noqa: C901, PLR0911, PLR0912 - a
             return f"~ sysctl {setting} (shared; the last lab restores it)"
         case steps.ClaimDel():
             return f"- sysctl {step.netns} {step.key} (this lab's share in it)"
-        case steps.PassageAdd():
+        case steps.ExceptionAdd():
             words = shlex.join(step.command or opening(step.passage))
             why = f"# else it drops {step.passage.dropped}"
             return f"+ exception {step.netns} {step.passage.owner}: {words}  {why}"
-        case steps.PassageDel():
+        case steps.ExceptionDel():
             words = shlex.join(closing(step.passage))
             return f"- exception {step.netns} {step.passage.owner}: {words}"
         case steps.RunStart():

@@ -1,4 +1,4 @@
-"""A machine without a kernel: what a plan would do to it is foretold (`plan/simulate.py`), and done.
+"""A machine without a kernel: what a plan would do is foretold (`plan/simulate.py`), and done.
 
 On it the verbs of labs run in milliseconds, as on a real one: they look, plan, note, apply. It can
 refuse a step, and a process can die before any step or write, as by SIGKILL.
@@ -13,15 +13,15 @@ from netloom.compile.lower import BASELINE
 from netloom.engine import front as engine
 from netloom.engine.report import Report
 from netloom.errors import KernelError, Refused, Unavailable
-from netloom.host.cancel import Brake
-from netloom.host.firewall.rulesets import Foretold, Ruleset, Text
-from netloom.host.machine import Applied, Holders, Orders
+from netloom.host.cancel import Cancel
+from netloom.host.firewall.rulesets import Foretold, Ruleset, RulesetText
+from netloom.host.machine import Applied, ApplyOptions, Holders
 from netloom.host.observe.scope import Scope
 from netloom.language.parse import Source, parse
-from netloom.model.facts import Exit, HostSubnet, Joined, Nic, Occupied, Outside, Taken
-from netloom.model.firewall import Walls
-from netloom.model.lab_state import Foreign, Snapshot
-from netloom.model.objects import HOST, Desired, Netns, is_kept
+from netloom.model.facts import Exit, HostSubnet, Joined, Nic, Occupied, Taken, UplinkFacts
+from netloom.model.firewall import FirewallState
+from netloom.model.lab_state import Foreign, LabState
+from netloom.model.objects import HOST, Desired, NetnsState, is_kept
 from netloom.model.reservation import Reservation, RouteKey
 from netloom.plan.fence import Fence
 from netloom.plan.mutable import Illegal
@@ -40,7 +40,7 @@ _NEWBORN = BASELINE | {
     )
     for which in ("all", "default")
 }
-_OUTSIDE = Outside(links={"eth0": ""}, exits=(Exit("eth0", 4), Exit("eth0", 6)))
+_OUTSIDE = UplinkFacts(links={"eth0": ""}, exits=(Exit("eth0", 4), Exit("eth0", 6)))
 
 
 class Died(BaseException):
@@ -63,7 +63,7 @@ class FakeMachine:
     def __init__(
         self,
         *,
-        outside: Outside = _OUTSIDE,
+        outside: UplinkFacts = _OUTSIDE,
         nics: Mapping[str, Nic] | None = None,
         segments: Mapping[str, Joined] | None = None,
         ipv6: bool = True,
@@ -74,12 +74,12 @@ class FakeMachine:
         self.dies_at = 0
         self.refuses_at = 0
         self.residents: Holders = {}
-        self.kept: list[Netns] = []
+        self.kept: list[NetnsState] = []
         self._outside = outside
         self._nics = dict(nics or {})
         self._segments = dict(segments or {})
         self._disk = FakeDisk(self._event)
-        self._netns: dict[str, dict[str, Netns]] = {}
+        self._netns: dict[str, dict[str, NetnsState]] = {}
 
     # ── for tests ─────────────────────────────────────────────────────────────────────────────
 
@@ -101,7 +101,7 @@ class FakeMachine:
         found = engine.verify(lab, self)
         return found.plan if found else None
 
-    def netns(self, lab: str = "lab") -> Mapping[str, Netns]:
+    def netns(self, lab: str = "lab") -> Mapping[str, NetnsState]:
         """Return the namespaces of a lab, and under `host` its part of that, as they are now.
 
         Of their sysctls those that are not as in a newborn namespace.
@@ -134,7 +134,7 @@ class FakeMachine:
         others = (other for other in self.labs() if other != lab)
         return ((other, self.journal(other).reserved()) for other in others)
 
-    def outside(self, fence: Fence, ports: Collection[tuple[str, int]] = ()) -> Outside:
+    def outside(self, fence: Fence, ports: Collection[tuple[str, int]] = ()) -> UplinkFacts:
         """Return what lies around the host, other labs' interfaces and ports too."""
         others = self._host_links(fence.lab)
         links = {**self._outside.links, **dict.fromkeys(others, "")}
@@ -159,13 +159,13 @@ class FakeMachine:
     def foretell(
         self,
         lab: str,  # noqa: ARG002
-        texts: Iterable[Text],
+        texts: Iterable[RulesetText],
         links: Iterable[str],  # noqa: ARG002
-    ) -> Mapping[Text, Foretold]:
+    ) -> Mapping[RulesetText, Foretold]:
         """Return each text as its own listing: nobody checks it here."""
         return {text: Ruleset(text.text, str(hash(text.text))) for text in texts}
 
-    def check(self, desired: Desired, walls: Walls | None) -> None:
+    def check(self, desired: Desired, walls: FirewallState | None) -> None:
         """All can be started here."""
 
     def notes(self, desired: Desired) -> tuple[str, ...]:  # noqa: ARG002
@@ -174,7 +174,7 @@ class FakeMachine:
 
     # ── looking ───────────────────────────────────────────────────────────────────────────────
 
-    def observe(self, scope: Scope) -> Snapshot:
+    def observe(self, scope: Scope) -> LabState:
         """Return what is there within a scope."""
         mine = self._netns.get(scope.lab, {})
         others = {
@@ -189,22 +189,22 @@ class FakeMachine:
             for name, one in mine.items()
             if name in scope.names
         }
-        nics = (name for name in self._nics if name not in mine.get(HOST, Netns()).links)
+        nics = (name for name in self._nics if name not in mine.get(HOST, NetnsState()).links)
         foreign = Foreign(
             links={HOST: (*self._host_links(scope.lab), *nics)},
             names=frozenset(others & scope.names),
         )
-        return Snapshot(
-            netns={HOST: Netns(), **seen},
+        return LabState(
+            netns={HOST: NetnsState(), **seen},
             newborn=dict.fromkeys(scope.fresh, "0") | _NEWBORN,
             foreign=foreign,
-            walls=Walls() if scope.walls else None,
+            walls=FirewallState() if scope.walls else None,
         )
 
     def _host_links(self, lab: str) -> list[str]:
         """Return the interfaces of all other labs on the host."""
         others = (netns for other, netns in self._netns.items() if other != lab)
-        return [name for netns in others for name in netns.get(HOST, Netns()).links]
+        return [name for netns in others for name in netns.get(HOST, NetnsState()).links]
 
     def marked(self, lab: str) -> frozenset[str]:
         """Return the names of a lab's namespaces."""
@@ -226,7 +226,7 @@ class FakeMachine:
 
     # ── changing ──────────────────────────────────────────────────────────────────────────────
 
-    def apply(self, plan: Plan, orders: Orders) -> Applied:
+    def apply(self, plan: Plan, orders: ApplyOptions) -> Applied:
         """Carry out a plan; what is refused is at most one step, unless told to go on.
 
         After a refusal also steps are refused that stand on the one that was.
@@ -247,14 +247,16 @@ class FakeMachine:
             orders.progress(number)
         return Applied(refused)
 
-    def _carry_out(self, step: Step, orders: Orders) -> None:
+    def _carry_out(self, step: Step, orders: ApplyOptions) -> None:
         before = self._netns.get(orders.lab, {})
         if isinstance(step, NetnsDel) and step.netns in self.residents:
             self.kept.append(before[step.netns])
         whole = {name: _within(one, (*_NEWBORN, *one.sysctls)) for name, one in before.items()}
-        there = replace(orders.snapshot, netns={HOST: Netns(), **whole})
+        there = replace(orders.snapshot, netns={HOST: NetnsState(), **whole})
         left = {name: _settled(one) for name, one in after([step], there).netns.items()}
-        self._netns[orders.lab] = {n: one for n, one in left.items() if n != HOST or one != Netns()}
+        self._netns[orders.lab] = {
+            n: one for n, one in left.items() if n != HOST or one != NetnsState()
+        }
         if not self._netns[orders.lab]:
             del self._netns[orders.lab]
 
@@ -275,7 +277,7 @@ class FakeMachine:
         """Nothing is begun before its time here."""
 
     def wait_ready(
-        self, lab: str, desired: Desired, timeout: float, stop: Brake | None = None
+        self, lab: str, desired: Desired, timeout: float, stop: Cancel | None = None
     ) -> None:
         """Everything is ready at once."""
 
@@ -305,7 +307,7 @@ class FakeMachine:
         return len(self.events) == self.refuses_at
 
 
-def _within(netns: Netns, keys: Iterable[str]) -> Netns:
+def _within(netns: NetnsState, keys: Iterable[str]) -> NetnsState:
     """Return a namespace with the sysctls that are asked for: each has a value."""
     known = {**_NEWBORN, **netns.sysctls}
     there = (key for key in keys if not link_of(key) or link_of(key) in netns.links)
@@ -313,7 +315,7 @@ def _within(netns: Netns, keys: Iterable[str]) -> Netns:
     return replace(netns, sysctls=values)
 
 
-def _settled(netns: Netns) -> Netns:
+def _settled(netns: NetnsState) -> NetnsState:
     """Return a namespace without the sysctls that it was born with."""
     own = {key: value for key, value in netns.sysctls.items() if value != _NEWBORN.get(key, "0")}
     return replace(netns, sysctls=own)

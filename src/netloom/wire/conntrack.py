@@ -18,7 +18,7 @@ _NESTED = 0x8000
 _IPS = {AF_INET: (1, 2), AF_INET6: (3, 4)}  # CTA_IP_V4_SRC, _DST, CTA_IP_V6_SRC, _DST
 
 
-class Flow(NamedTuple):
+class Connection(NamedTuple):
     """A tracked connection: its addresses both ways, and the bytes by which it is named."""
 
     family: int
@@ -31,12 +31,12 @@ def dump_flows() -> Message:
     return Message(_GET, NLM_F_DUMP, b"\0\0\0\0")
 
 
-def flow_del(flow: Flow) -> Message:
+def flow_del(flow: Connection) -> Message:
     """Forget a connection."""
     return Message(_DELETE, 0, bytes([flow.family, 0, 0, 0]) + flow.name)
 
 
-def read_flow(data: bytes) -> Flow | None:
+def read_flow(data: bytes) -> Connection | None:
     """Return the connection in an answer to `dump_flows`, None for one of another family."""
     family = data[0] if data else 0
     kinds = _IPS.get(family)
@@ -50,7 +50,7 @@ def read_flow(data: bytes) -> Flow | None:
     name = raw(_CTA_TUPLE_ORIG | _NESTED, content(data, at, _CTA_TUPLE_ORIG))
     if _CTA_ZONE in at:
         name += raw(_CTA_ZONE, content(data, at, _CTA_ZONE))
-    return Flow(family, frozenset(found), name)
+    return Connection(family, frozenset(found), name)
 
 
 def _ips(data: bytes, at: dict[int, int], tuple_: int) -> dict[int, int]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from msgspec import structs
 
-from netloom.model.firewall import Match, Tool, Verdict, WallChain, WallRule, WallTable
+from netloom.model.firewall import FirewallChain, FirewallRule, FirewallTable, Match, Tool, Verdict
 from netloom.values import Family, ip, network_of, width
 
 PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "ipv6-icmp", "icmpv6": "ipv6-icmp"}
@@ -44,16 +44,16 @@ _MODULES = {"addrtype", "comment", "conntrack", "icmp", "icmp6", "multiport", "s
 """Matches (`-m`) all of whose options are understood, or make a rule unclear by themselves."""
 
 
-def tables(text: str, tool: Tool, family: Family) -> tuple[WallTable, ...]:
+def tables(text: str, tool: Tool, family: Family) -> tuple[FirewallTable, ...]:
     """Return the tables that a text of iptables-save or ip6tables-save holds, without `nat`."""
     found = []
     for name, lines in _sections(text):
         if name != "nat":
-            found.append(WallTable(tool, family, name, _chains(name, lines)))
+            found.append(FirewallTable(tool, family, name, _chains(name, lines)))
     return tuple(found)
 
 
-def parted(saved: WallTable, native: WallTable) -> tuple[WallTable, WallTable]:
+def parted(saved: FirewallTable, native: FirewallTable) -> tuple[FirewallTable, FirewallTable]:
     """Return one table as iptables-nft has it, and what else is in it that nft(8) made.
 
     iptables-nft-save prints its own chains with the policy ACCEPT where they are not there at all,
@@ -76,9 +76,9 @@ def _sections(text: str) -> Iterator[tuple[str, list[str]]]:
             lines.append(line)
 
 
-def _chains(table: str, lines: list[str]) -> dict[str, WallChain]:
+def _chains(table: str, lines: list[str]) -> dict[str, FirewallChain]:
     policies: dict[str, str] = {}
-    rules: dict[str, list[WallRule]] = {}
+    rules: dict[str, list[FirewallRule]] = {}
     for line in lines:
         words = _words(line)
         if line.startswith(":") and len(words) > 1:
@@ -86,7 +86,7 @@ def _chains(table: str, lines: list[str]) -> dict[str, WallChain]:
         elif len(words) > 1 and words[0] == "-A":
             rules.setdefault(words[1], []).append(_rule(words, line))
     return {
-        name: WallChain(
+        name: FirewallChain(
             rules=tuple(rules.get(name, ())),
             hook=_HOOKS.get(name, "") if policy != "-" else "",
             priority=_PRIORITIES.get(table, 0),
@@ -106,7 +106,7 @@ def _words(line: str) -> list[str]:
         return line.split()
 
 
-def _rule(words: list[str], line: str) -> WallRule:
+def _rule(words: list[str], line: str) -> FirewallRule:
     matches: list[Match] = []
     clear, comment = True, ""
     verdict: Verdict = ""
@@ -122,7 +122,7 @@ def _rule(words: list[str], line: str) -> WallRule:
             matches += match
         elif option != "-m" or value not in _MODULES:
             clear = clear and (option, value) == ("--icmp-type", "any")
-    return WallRule(verdict, target, tuple(matches), clear, comment, line[line.find("-A ") :])
+    return FirewallRule(verdict, target, tuple(matches), clear, comment, line[line.find("-A ") :])
 
 
 def _options(words: list[str]) -> Iterator[tuple[str, list[str], bool]]:

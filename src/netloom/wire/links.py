@@ -53,8 +53,8 @@ from netloom.wire.link_decode import SeenLink, read_links
 from netloom.wire.message import Message
 
 __all__ = [
-    "Peer",
     "SeenLink",
+    "VethPeer",
     "altname_add",
     "altname_del",
     "bridge_mtu",
@@ -79,7 +79,7 @@ _LEAST_MTU = 68  # ETH_MIN_MTU
 _EXT_MASK = u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
 
 
-class Peer(Value, frozen=True, gc=False):
+class VethPeer(Value, frozen=True, gc=False):
     """The far end of a veth: name, what it shall be, index, and a descriptor of its namespace.
 
     An index of 0 lets the kernel choose, a descriptor of -1 means the near end's own namespace. The
@@ -101,7 +101,7 @@ def _mac(mac: str) -> bytes:
     return _MAC.pack(10, IFLA_ADDRESS, bytes.fromhex(mac.replace(":", "")))
 
 
-def _peer(peer: Peer) -> bytes:
+def _peer(peer: VethPeer) -> bytes:
     body = _header(0, 0, peer.index, 0, 0) + _identity(peer.name, peer.link) + _ONE_QUEUE
     if peer.netns_fd >= 0:
         body += u32(IFLA_NET_NS_FD, peer.netns_fd)
@@ -115,7 +115,7 @@ def link_add(  # noqa: PLR0913 - the facts that a link is born with
     index: int = 0,
     master: int = 0,
     netns_fd: int = -1,
-    peer: Peer | None = None,
+    peer: VethPeer | None = None,
     group: int = 0,
     up: bool = False,
 ) -> Message:
@@ -144,7 +144,7 @@ def kind_add(name: str, kind: str, netns_fd: int) -> Message:
     return Message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, _header(0, 0, 0, 0, 0) + body)
 
 
-def _linkinfo(name: str, link: Link, index: int, peer: Peer | None) -> bytes:
+def _linkinfo(name: str, link: Link, index: int, peer: VethPeer | None) -> bytes:
     match link.kind:
         case Veth() if peer is not None:
             if peer.index and not index:

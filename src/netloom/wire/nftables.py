@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from netloom.model.firewall import Match, Verdict, WallChain, WallRule, WallTable
+from netloom.model.firewall import FirewallChain, FirewallRule, FirewallTable, Match, Verdict
 from netloom.wire.iptsave import PROTOCOLS, prefix_of
 
 _FAMILIES: dict[str, Literal[0, 4, 6]] = {"ip": 4, "ip6": 6, "inet": 0}
@@ -68,7 +68,7 @@ class _Opaque(Exception):
     """An expression that is not understood."""
 
 
-def tables(text: str | bytes) -> tuple[WallTable, ...]:
+def tables(text: str | bytes) -> tuple[FirewallTable, ...]:
     """Return the tables of the families ip, ip6 and inet, each under its name with the family.
 
     Raises `ValueError` where the text is no ruleset.
@@ -93,7 +93,7 @@ def tables(text: str | bytes) -> tuple[WallTable, ...]:
             case "rule":
                 rules.setdefault((table, str(body.get("chain"))), []).append(body)
     return tuple(
-        WallTable(
+        FirewallTable(
             "nft",
             family,
             table,
@@ -129,9 +129,9 @@ def _objects(text: str | bytes) -> Iterator[tuple[str, dict[str, Json]]]:
             yield from ((kind, body) for kind, body in each.items() if isinstance(body, dict))
 
 
-def _chain(body: dict[str, Json], rules: Iterable[Json], sets: Sets) -> WallChain:
+def _chain(body: dict[str, Json], rules: Iterable[Json], sets: Sets) -> FirewallChain:
     priority = body.get("prio", 0)
-    return WallChain(
+    return FirewallChain(
         rules=tuple(part for rule in rules for part in _rule(rule, sets)),
         hook="" if body.get("type") == "nat" else str(body.get("hook", "")),
         priority=priority if isinstance(priority, int) else 0,
@@ -139,7 +139,7 @@ def _chain(body: dict[str, Json], rules: Iterable[Json], sets: Sets) -> WallChai
     )
 
 
-def _rule(body: dict[str, Json], sets: Sets) -> Iterator[WallRule]:
+def _rule(body: dict[str, Json], sets: Sets) -> Iterator[FirewallRule]:
     """Yield a rule, as several where it has a verdict map."""
     matches: list[Match] = []
     clear = True
@@ -161,7 +161,7 @@ def _rule(body: dict[str, Json], sets: Sets) -> Iterator[WallRule]:
     comment, place = str(body.get("comment", "")), str(body.get("handle", ""))
     for more, verdict, target in verdicts:
         whole = (*matches, *more)
-        yield WallRule(verdict, target, tuple(dict.fromkeys(whole)), clear, comment, place)
+        yield FirewallRule(verdict, target, tuple(dict.fromkeys(whole)), clear, comment, place)
 
 
 def _verdict(statement: dict[str, Json]) -> tuple[Verdict, str]:

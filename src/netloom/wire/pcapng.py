@@ -55,7 +55,7 @@ class Section(NamedTuple):
     application: str
 
 
-class Interface(NamedTuple):
+class CapturedInterface(NamedTuple):
     """An interface; packets name it by its place in the file, from 0. `snaplen` is in bytes."""
 
     name: str
@@ -89,7 +89,7 @@ class Statistics(NamedTuple):
     dropped: int
 
 
-Block = Section | Interface | Packet | Statistics
+Block = Section | CapturedInterface | Packet | Statistics
 
 
 # ── writing ───────────────────────────────────────────────────────────────────────────────
@@ -103,7 +103,7 @@ def encode(block: Block) -> bytes:
         case Section(application):
             body = _SECTION_BODY.pack(_MAGIC, 1, 0, _UNKNOWN_LENGTH)
             return _framed(_SECTION, body, (_APPLICATION, _text(application)))
-        case Interface(name, linktype, snaplen):
+        case CapturedInterface(name, linktype, snaplen):
             body = _INTERFACE_BODY.pack(linktype, 0, snaplen)
             return _framed(_INTERFACE, body, (_IF_NAME, _text(name)), (_IF_TSRESOL, _NANOSECONDS))
         case Statistics():
@@ -179,14 +179,14 @@ def _read_section(body: bytes, place: int) -> Section:
     return Section(_string(options.get(_APPLICATION, b"")))
 
 
-def _read_interface(body: bytes, place: int) -> Interface:
+def _read_interface(body: bytes, place: int) -> CapturedInterface:
     if len(body) < _INTERFACE_BODY.size:
         raise _malformed(place)
     linktype, _, snaplen = _INTERFACE_BODY.unpack_from(body)
     options = _options(body, _INTERFACE_BODY.size, place)
     if options.get(_IF_TSRESOL) != _NANOSECONDS:
         raise _malformed(place)
-    return Interface(_string(options.get(_IF_NAME, b"")), linktype, snaplen)
+    return CapturedInterface(_string(options.get(_IF_NAME, b"")), linktype, snaplen)
 
 
 def _read_packet(body: bytes, place: int) -> Packet:

@@ -8,8 +8,8 @@ takes the payloads of answers.
 from netloom.wire.addrs import SeenAddr, addr_add, addr_del, dump_addrs, read_addrs
 from netloom.wire.attributes import Malformed
 from netloom.wire.links import (
-    Peer,
     SeenLink,
+    VethPeer,
     altname_add,
     altname_del,
     bridge_mtu,
@@ -39,9 +39,9 @@ __all__ = [
     "ASKED_FOR",
     "Malformed",
     "Message",
-    "Peer",
     "SeenAddr",
     "SeenLink",
+    "VethPeer",
     "addr_add",
     "addr_del",
     "altname_add",

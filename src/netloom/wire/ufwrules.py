@@ -10,21 +10,21 @@ in hexadecimal.
 
 from typing import Literal
 
-from netloom.model.firewall import Flow, Noted
+from netloom.model.firewall import Traffic, UfwRule
 from netloom.wire.iptsave import prefix_of
 
 _HEAD = "### tuple ### "
 _ANY = {"any", "0.0.0.0/0", "::/0"}
 
 
-def noted(text: str, family: Literal[4, 6]) -> tuple[Noted, ...]:
+def noted(text: str, family: Literal[4, 6]) -> tuple[UfwRule, ...]:
     """Return the rules of a file that accept and have a comment."""
     lines = (line.removeprefix(_HEAD).split() for line in text.splitlines() if _HEAD in line)
     found = (_noted(words, family) for words in lines)
     return tuple(note for note in found if note is not None)
 
 
-def _noted(words: list[str], family: Literal[4, 6]) -> Noted | None:
+def _noted(words: list[str], family: Literal[4, 6]) -> UfwRule | None:
     comments = [word.removeprefix("comment=") for word in words if word.startswith("comment=")]
     if len(words) < 6 or not comments or words[0].removeprefix("route:") != "allow":
         return None
@@ -36,7 +36,7 @@ def _noted(words: list[str], family: Literal[4, 6]) -> Noted | None:
         return None
     links = [part.partition("_") for word in words[6:] for part in word.split("!")]
     names = {way: name for way, _, name in links if way in {"in", "out"}}
-    flow = Flow(
+    flow = Traffic(
         family,
         iif=names.get("in", ""),
         oif=names.get("out", ""),
@@ -45,7 +45,7 @@ def _noted(words: list[str], family: Literal[4, 6]) -> Noted | None:
         proto="" if proto == "any" else proto,
         port=int(port) if port.isdecimal() else 0,
     )
-    return Noted(comment, flow)
+    return UfwRule(comment, flow)
 
 
 def _prefix(text: str) -> str:

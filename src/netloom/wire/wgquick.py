@@ -19,7 +19,7 @@ _ENDPOINT = re.compile(r"(\[[0-9a-fA-F:]+\]|[^:\[\]\s]+):(\d{1,5})")
 _SECTION = re.compile(r"\[\s*(\w+)\s*\]")
 
 
-class Peer(Struct, frozen=True):
+class WireGuardPeer(Struct, frozen=True):
     """The other side: what wg(8) is told, what leads to it, where it is (empty: it calls us)."""
 
     settings: tuple[tuple[str, str], ...]
@@ -38,7 +38,7 @@ class Tunnel(Struct, frozen=True):
     resolvers: tuple[str, ...]
     search: tuple[str, ...]
     mtu: int
-    peers: tuple[Peer, ...]
+    peers: tuple[WireGuardPeer, ...]
 
     @property
     def routes(self) -> tuple[str, ...]:
@@ -52,7 +52,7 @@ def read_tunnel(text: str, file: str) -> Tunnel:
     sections = [(name, reader.section(name, lines)) for name, lines in reader.sections(text)]
     ours = [said for name, said in sections if name == "interface"]
     theirs = [said for name, said in sections if name == "peer"]
-    for count, what in ((ours, "[Interface]"), (theirs, "[Peer]")):
+    for count, what in ((ours, "[Interface]"), (theirs, "[WireGuardPeer]")):
         if not count:
             reader.problems.append(Problem(f"{file} has no {what}"))
     for said, key in (*((one, "PrivateKey") for one in ours), *((p, "PublicKey") for p in theirs)):
@@ -71,8 +71,8 @@ def read_tunnel(text: str, file: str) -> Tunnel:
     )
 
 
-def _peer(said: Mapping[str, Sequence[str]]) -> Peer:
-    return Peer(
+def _peer(said: Mapping[str, Sequence[str]]) -> WireGuardPeer:
+    return WireGuardPeer(
         settings=_settings(said, ("PublicKey", "PresharedKey", "PersistentKeepalive")),
         allowed=tuple(said.get("AllowedIPs", ())),
         endpoint=next(iter(said.get("Endpoint", ())), ""),

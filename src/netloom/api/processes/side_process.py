@@ -9,11 +9,11 @@ import subprocess
 import sys
 from collections.abc import Collection
 
-from netloom.namespaces.context import Place
+from netloom.namespaces.context import NetnsContext
 
 
 def start(  # noqa: PLR0913 - what a process is given
-    place: Place,
+    place: NetnsContext,
     code: str,
     word: str,
     *,

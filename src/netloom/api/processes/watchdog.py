@@ -8,7 +8,7 @@ gone, and its number somebody else's, before they are looked at. It waits for th
 import subprocess  # noqa: TC003 - what is returned
 
 from netloom.api.processes import side_process
-from netloom.namespaces.context import Place
+from netloom.namespaces.context import NetnsContext
 
 _WAITING = (
     "import select, sys\n"
@@ -19,6 +19,6 @@ _WAITING = (
 )
 
 
-def start(place: Place, lab: str, program: int) -> "subprocess.Popen[bytes]":
+def start(place: NetnsContext, lab: str, program: int) -> "subprocess.Popen[bytes]":
     """Start one in the place of a program's lab; it ends with the processes of the lab."""
     return side_process.start(place, _WAITING, lab, pid=program)

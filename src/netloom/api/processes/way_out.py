@@ -1,4 +1,4 @@
-"""Who stays outside for the lab of a program that asks for a way out (`host/rootless/outer_agent.py`).
+"""Who stays outside for a program's lab with a way out (`host/rootless/outer_agent.py`).
 
 It has the lab's mounts, and with them its notes, logs and names; its network is the one in which
 the program is. It ends with the program, as the warden does; what it started is the warden's.
@@ -10,7 +10,7 @@ import subprocess
 from netloom.api.processes import side_process
 from netloom.errors import Unavailable
 from netloom.host.rootless.outer_agent import opened_run, path_of
-from netloom.namespaces.context import Place
+from netloom.namespaces.context import NetnsContext
 from netloom.namespaces.references import identity
 
 _SERVING = (
@@ -21,7 +21,7 @@ _SERVING = (
 )
 
 
-def start(place: Place) -> "subprocess.Popen[bytes]":
+def start(place: NetnsContext) -> "subprocess.Popen[bytes]":
     """Start one for the lab in a place, and return when it listens; raises `Unavailable`."""
     path = path_of(identity(place.net).inode)
     run = opened_run()

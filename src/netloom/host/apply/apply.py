@@ -21,20 +21,20 @@ from msgspec.structs import replace
 
 from netloom.errors import FAILURES, KernelError, Refused, Unavailable, failure
 from netloom.host import etc
-from netloom.host.apply.execute import carry, delete_together, start_together, stop_together
-from netloom.host.apply.executor import Worker
+from netloom.host.apply.execute import delete_together, execute, start_together, stop_together
+from netloom.host.apply.executor import Executor
 from netloom.host.apply.sockets import OPEN
 from netloom.host.firewall import connections, shared_sysctls
-from netloom.host.machine import Applied, Orders
+from netloom.host.machine import Applied, ApplyOptions
 from netloom.namespaces import names as registry
-from netloom.namespaces.enter import roam
+from netloom.namespaces.enter import visiting
 from netloom.namespaces.handle import NoSuchNetns
 from netloom.plan import steps
 from netloom.plan.steps import Plan, Step
 from netloom.render.script import command
 from netloom.render.text import line
 
-_AT_ONCE: dict[type[Step], Callable[[Any, Worker], None]] = {
+_AT_ONCE: dict[type[Step], Callable[[Any, Executor], None]] = {
     steps.LinkDel: delete_together,
     steps.RunStart: start_together,
     steps.RunStop: stop_together,
@@ -42,9 +42,9 @@ _AT_ONCE: dict[type[Step], Callable[[Any, Worker], None]] = {
 """How neighbouring steps of one kind are carried out at once."""
 
 
-def _work(plan: Plan, orders: Orders) -> Applied:
+def _work(plan: Plan, orders: ApplyOptions) -> Applied:
     """Carry out all steps; stop at the first refusal unless told to go on."""
-    worker = Worker(plan, orders)
+    worker = Executor(plan, orders)
     done = 0
     try:
         for together in _grouped(plan):
@@ -62,21 +62,21 @@ def _work(plan: Plan, orders: Orders) -> Applied:
         worker.close()
 
 
-def _carry_or_note(together: tuple[Step, ...], worker: Worker) -> None:
+def _carry_or_note(together: tuple[Step, ...], worker: Executor) -> None:
     """Carry out steps, or note that they were refused."""
     first = together[0]
     try:
         if len(together) > 1 or not isinstance(first, steps.LinkDel):
             _AT_ONCE.get(type(first), _carry_each)(together, worker)
         else:
-            carry(first, worker)
+            execute(first, worker)
     except (Unavailable, *FAILURES) as error:
         worker.note(first, _as_kernel_error(error))
 
 
-def _carry_each(together: tuple[Step, ...], worker: Worker) -> None:
+def _carry_each(together: tuple[Step, ...], worker: Executor) -> None:
     for step in together:
-        carry(step, worker)
+        execute(step, worker)
 
 
 def _grouped(plan: Plan) -> Iterator[tuple[Step, ...]]:
@@ -94,7 +94,7 @@ def _company(step: Step) -> tuple[type[Step], str]:
     return kind, step.end.netns if isinstance(step, steps.LinkDel) else ""
 
 
-def apply(plan: Plan, orders: Orders) -> Applied:
+def apply(plan: Plan, orders: ApplyOptions) -> Applied:
     """Carry out a plan; what is refused is at most one step, unless told to go on."""
     applied = _applied(plan, orders) if plan else Applied([])
     if applied.refused and not orders.go_on:
@@ -102,13 +102,13 @@ def apply(plan: Plan, orders: Orders) -> Applied:
     return replace(applied, refused=[*applied.refused, *_tidied(orders)])
 
 
-def _applied(plan: Plan, orders: Orders) -> Applied:
+def _applied(plan: Plan, orders: ApplyOptions) -> Applied:
     """Carry out the steps; where none can be begun, the first is refused, or all if told so."""
     try:
         if any(isinstance(step, steps.NetnsAdd) for step in plan):
             registry.prepare()
         _raise_limit()
-        return roam(_work, plan, orders)
+        return visiting(_work, plan, orders)
     except (Unavailable, *FAILURES) as error:
         if orders.nursery:
             orders.nursery.close()
@@ -117,7 +117,7 @@ def _applied(plan: Plan, orders: Orders) -> Applied:
         return Applied([Refused(line(step), cause, asked=command(step)) for step in those])
 
 
-def _tidied(orders: Orders) -> Iterator[Refused]:
+def _tidied(orders: ApplyOptions) -> Iterator[Refused]:
     """Forget and remove what no step names; yield what is left of it."""
     what: list[tuple[str, str, Callable[[], None]]] = [
         ("- /etc/netns", "rmdir /etc/netns", etc.tidy),

@@ -10,7 +10,7 @@ from typing import assert_never
 
 from netloom.errors import KernelError
 from netloom.host import sysctl
-from netloom.host.apply.executor import Worker
+from netloom.host.apply.executor import Executor
 from netloom.model.marks import kind_of
 from netloom.model.objects import (
     HOST,
@@ -25,12 +25,12 @@ from netloom.model.objects import (
     Veth,
 )
 from netloom.namespaces import names as registry
-from netloom.namespaces.enter import hop
+from netloom.namespaces.enter import setns
 from netloom.plan import steps
 from netloom.plan.steps import Step
 from netloom.wire.rtnetlink import (
     Message,
-    Peer,
+    VethPeer,
     addr_add,
     addr_del,
     altname_add,
@@ -59,7 +59,7 @@ Where somebody's links are in it, it is the next.
 _IFAPROT_KERNEL_LL = 3  # linux/if_addr.h
 
 
-def carry(step: Step, worker: Worker) -> None:
+def execute(step: Step, worker: Executor) -> None:
     """Carry out one step."""
     if isinstance(step, steps.OnLink):
         _on_link(step, worker)
@@ -67,7 +67,7 @@ def carry(step: Step, worker: Worker) -> None:
         _in_netns(step, worker)
 
 
-def _on_link(step: steps.LinkStep, worker: Worker) -> None:
+def _on_link(step: steps.LinkStep, worker: Executor) -> None:
     match step:
         case steps.LinkAdd():
             _link_add(step, worker)
@@ -91,7 +91,7 @@ def _on_link(step: steps.LinkStep, worker: Worker) -> None:
             assert_never(step)
 
 
-def _in_netns(step: steps.NetnsStep, worker: Worker) -> None:  # noqa: C901, PLR0912 - a table
+def _in_netns(step: steps.NetnsStep, worker: Executor) -> None:  # noqa: C901, PLR0912 - a table
     match step:
         case steps.NetnsAdd():
             _netns_add(step, worker)
@@ -123,9 +123,9 @@ def _in_netns(step: steps.NetnsStep, worker: Worker) -> None:  # noqa: C901, PLR
             _claim_add(step, worker)
         case steps.ClaimDel():
             _claim_del(step, worker)
-        case steps.PassageAdd():
+        case steps.ExceptionAdd():
             _passage_add(step, worker)
-        case steps.PassageDel():
+        case steps.ExceptionDel():
             _passage_del(step, worker)
         case steps.RunStart():
             start_together((step,), worker)
@@ -135,7 +135,7 @@ def _in_netns(step: steps.NetnsStep, worker: Worker) -> None:  # noqa: C901, PLR
             assert_never(step)
 
 
-def _netns_add(step: steps.NetnsAdd, worker: Worker) -> None:
+def _netns_add(step: steps.NetnsAdd, worker: Executor) -> None:
     worker.turn_to("")
     room = worker.rooms.new(step.netns)
     room.rt.batch(link_set(1, alias=step.alias, up=True))
@@ -153,68 +153,68 @@ def _netns_add(step: steps.NetnsAdd, worker: Worker) -> None:
     worker.fresh[step.netns] = count(worker.orders.snapshot.newborn_links + 1)
 
 
-def _netns_del(step: steps.NetnsDel, worker: Worker) -> None:
+def _netns_del(step: steps.NetnsDel, worker: Executor) -> None:
     worker.turn_to("")
     worker.rooms.forget(step.netns)
     registry.remove(step.netns)
 
 
-def _ruleset_set(step: steps.RulesetSet, worker: Worker) -> None:
-    from netloom.host.firewall.rulesets import Text
+def _ruleset_set(step: steps.RulesetSet, worker: Executor) -> None:
+    from netloom.host.firewall.rulesets import RulesetText
 
     worker.turn_to(step.netns)
-    hop(worker.rooms[step.netns].handle)
-    worker.rulesets.put(Text(kind_of(step.ruleset), step.text))
+    setns(worker.rooms[step.netns].handle)
+    worker.rulesets.put(RulesetText(kind_of(step.ruleset), step.text))
 
 
-def _ruleset_del(step: steps.RulesetDel, worker: Worker) -> None:
+def _ruleset_del(step: steps.RulesetDel, worker: Executor) -> None:
     worker.turn_to(step.netns)
-    hop(worker.rooms[step.netns].handle)
+    setns(worker.rooms[step.netns].handle)
     worker.rulesets.remove(kind_of(step.ruleset))
 
 
-def _passage_add(step: steps.PassageAdd, worker: Worker) -> None:
+def _passage_add(step: steps.ExceptionAdd, worker: Executor) -> None:
     from netloom.host.firewall import exceptions
 
     worker.turn_to(step.netns)
-    hop(worker.rooms[step.netns].handle)
+    setns(worker.rooms[step.netns].handle)
     exceptions.put(step.passage)
 
 
-def _passage_del(step: steps.PassageDel, worker: Worker) -> None:
+def _passage_del(step: steps.ExceptionDel, worker: Executor) -> None:
     from netloom.host.firewall import exceptions
 
     worker.turn_to(step.netns)
-    hop(worker.rooms[step.netns].handle)
+    setns(worker.rooms[step.netns].handle)
     exceptions.remove(step.passage)
 
 
-def _claim_add(step: steps.ClaimAdd, worker: Worker) -> None:
+def _claim_add(step: steps.ClaimAdd, worker: Executor) -> None:
     from netloom.host.firewall import shared_sysctls
 
     worker.turn_to(step.netns)
-    hop(worker.rooms[step.netns].handle)
+    setns(worker.rooms[step.netns].handle)
     shared_sysctls.add(worker.orders.lab, step.key, step.value)
 
 
-def _claim_del(step: steps.ClaimDel, worker: Worker) -> None:
+def _claim_del(step: steps.ClaimDel, worker: Executor) -> None:
     from netloom.host.firewall import shared_sysctls
 
     worker.turn_to(step.netns)
-    hop(worker.rooms[step.netns].handle)
+    setns(worker.rooms[step.netns].handle)
     shared_sysctls.remove(worker.orders.lab, step.key)
 
 
-def _sysctl_set(step: steps.SysctlSet, worker: Worker) -> None:
+def _sysctl_set(step: steps.SysctlSet, worker: Executor) -> None:
     worker.turn_to(step.netns)
-    hop(worker.rooms[step.netns].handle)
+    setns(worker.rooms[step.netns].handle)
     sysctl.write(step.key, step.value)
 
 
 # ── links ─────────────────────────────────────────────────────────────────────────────────
 
 
-def _link_add(step: steps.LinkAdd, worker: Worker) -> None:
+def _link_add(step: steps.LinkAdd, worker: Executor) -> None:
     end, link = step.end, step.link
     match link.kind:
         case Bridge():
@@ -228,7 +228,7 @@ def _link_add(step: steps.LinkAdd, worker: Worker) -> None:
             assert_never(link.kind)
 
 
-def _new_veth(end: End, link: Link, far: End, peer_link: Link, worker: Worker) -> Message:
+def _new_veth(end: End, link: Link, far: End, peer_link: Link, worker: Executor) -> Message:
     """Return the message that makes a wire, its far end in the namespace that it lies in."""
     worker.peers[end], worker.peers[far] = far, end
     fd = -1 if far.netns == end.netns else worker.rooms[far.netns].handle.fd
@@ -236,11 +236,11 @@ def _new_veth(end: End, link: Link, far: End, peer_link: Link, worker: Worker) -
     index = worker.choose_index(end)
     far_index = worker.choose_index(far, beside=index)
     worker.made.link(end, index, far, far_index)
-    peer = Peer(far.link, peer_link, far_index, fd)
+    peer = VethPeer(far.link, peer_link, far_index, fd)
     return link_add(end.link, link, index=index, master=master, peer=peer)
 
 
-def _new_bridge(end: End, link: Link, worker: Worker) -> tuple[Message, ...]:
+def _new_bridge(end: End, link: Link, worker: Executor) -> tuple[Message, ...]:
     """Return the messages that make a bridge and hold its MTU."""
     index = worker.choose_index(end)
     worker.made.link(end, index)
@@ -248,12 +248,12 @@ def _new_bridge(end: End, link: Link, worker: Worker) -> tuple[Message, ...]:
     return born, *bridge_mtu(index, link.mtu, name=end.link)
 
 
-def _link_del(step: steps.LinkDel, worker: Worker) -> None:
+def _link_del(step: steps.LinkDel, worker: Executor) -> None:
     worker.send(step.end.netns, step, link_del(worker.index(step.end)))
     worker.indexes.pop(step.end, None)
 
 
-def stop_together(stops: tuple[steps.RunStop, ...], worker: Worker) -> None:
+def stop_together(stops: tuple[steps.RunStop, ...], worker: Executor) -> None:
     """End commands, all at once; raises `KernelError` where something of them is left."""
     from netloom.host.commands import stop
 
@@ -264,17 +264,17 @@ def stop_together(stops: tuple[steps.RunStop, ...], worker: Worker) -> None:
         raise KernelError(errno.EBUSY, "kill", f"still there after SIGKILL: {those}")
 
 
-def start_together(starts: tuple[steps.RunStart, ...], worker: Worker) -> None:
+def start_together(starts: tuple[steps.RunStart, ...], worker: Executor) -> None:
     """Start commands, all at once."""
     from netloom.host.commands import launch, processes
 
     worker.turn_to(HOST)
-    hop(worker.rooms[HOST].handle)
+    setns(worker.rooms[HOST].handle)
     lab = worker.orders.lab
     launch.start(lab, [(processes.of(s.netns, s.name, s.command), s.digest) for s in starts])
 
 
-def delete_together(doomed: tuple[steps.LinkDel, ...], worker: Worker) -> None:
+def delete_together(doomed: tuple[steps.LinkDel, ...], worker: Executor) -> None:
     """Delete many links of one namespace at once, as a group of their own."""
     where = doomed[0].end.netns
     taken = worker.orders.snapshot.foreign.groups
@@ -285,7 +285,7 @@ def delete_together(doomed: tuple[steps.LinkDel, ...], worker: Worker) -> None:
     worker.send(where, doomed[0], link_del_group(group))
 
 
-def _link_set(step: steps.LinkSet, worker: Worker) -> None:
+def _link_set(step: steps.LinkSet, worker: Executor) -> None:
     end = step.end
     master = None
     if step.master is not None:
@@ -311,7 +311,7 @@ def _link_set(step: steps.LinkSet, worker: Worker) -> None:
         _switch_ll(end, worker, on=bool(step.ipv6_ll))
 
 
-def _switch_ll(end: End, worker: Worker, *, on: bool) -> None:
+def _switch_ll(end: End, worker: Executor, *, on: bool) -> None:
     """Give a link that may be up its IPv6 link-local address, or take it away.
 
     Netlink changes no more than the mode (inet6_set_link_af), the sysctl gives the address, too
@@ -319,7 +319,7 @@ def _switch_ll(end: End, worker: Worker, *, on: bool) -> None:
     """
     worker.turn_to(end.netns)
     room = worker.rooms[end.netns]
-    hop(room.handle)
+    setns(room.handle)
     key = f"net.ipv6.conf.{end.link.replace('.', '/')}.addr_gen_mode"
     sysctl.write(key, "0" if on else "1")
     if not on:
@@ -329,20 +329,20 @@ def _switch_ll(end: End, worker: Worker, *, on: bool) -> None:
         room.rt.batch([addr_del(index, addr) for addr in mine])
 
 
-def _port_add(step: steps.PortAdd, worker: Worker) -> None:
+def _port_add(step: steps.PortAdd, worker: Executor) -> None:
     end, link = step.end, step.link
     master = worker.index(End(end.netns, link.master))
     _port(step, worker, up=link.up, master=master, alias=link.alias)
     worker.made.port(end)
 
 
-def _port_del(step: steps.PortDel, worker: Worker) -> None:
+def _port_del(step: steps.PortDel, worker: Executor) -> None:
     _port(step, worker, up=step.found.up, master=0, alias=step.found.alias)
     worker.indexes.pop(step.end, None)
 
 
 def _port(
-    step: steps.PortAdd | steps.PortDel, worker: Worker, *, up: bool, master: int, alias: str
+    step: steps.PortAdd | steps.PortDel, worker: Executor, *, up: bool, master: int, alias: str
 ) -> None:
     index = worker.index(step.end)
     worker.send(step.end.netns, step, *link_set(index, up=up, master=master, alias=alias))
@@ -353,7 +353,7 @@ def _port(
 
 def _route(
     step: steps.RouteAdd | steps.RouteReplace | steps.RouteDel,
-    worker: Worker,
+    worker: Executor,
     build: Callable[[Route, dict[str, int]], Message],
 ) -> None:
     netns, route = step.netns, step.route

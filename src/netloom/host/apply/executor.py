@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, assert_never
 from netloom.errors import FAILURES, KernelError, Refused, failure
 from netloom.host import etc
 from netloom.host.apply.made import Made
-from netloom.host.apply.sockets import Rooms
-from netloom.host.machine import Orders
+from netloom.host.apply.sockets import NetnsPool
+from netloom.host.machine import ApplyOptions
 from netloom.model.objects import End
 from netloom.plan import steps
 from netloom.plan.steps import Plan, Step
@@ -50,7 +50,7 @@ def _may_be_gone(step: Step) -> bool:  # noqa: PLR0911 - a table
             return False
         case steps.EtcSet() | steps.EtcDel() | steps.RulesetSet() | steps.RulesetDel():
             return False
-        case steps.ClaimAdd() | steps.ClaimDel() | steps.PassageAdd() | steps.PassageDel():
+        case steps.ClaimAdd() | steps.ClaimDel() | steps.ExceptionAdd() | steps.ExceptionDel():
             return False
         case steps.RunStart() | steps.RunStop():
             return False
@@ -63,15 +63,15 @@ def newborns(plan: Plan) -> int:
     return sum(isinstance(step, steps.NetnsAdd) for step in plan)
 
 
-class Worker:
+class Executor:
     """The hands that carry out a plan: what is open, what is gathered, what was refused."""
 
-    def __init__(self, plan: Plan, orders: Orders) -> None:
+    def __init__(self, plan: Plan, orders: ApplyOptions) -> None:
         """Begin with nothing gathered; new namespaces are begun at once."""
         self.orders = orders
         self.refused: list[Refused] = []
         self._rulesets: Rulesets | None = None
-        self.rooms = Rooms(newborns(plan), orders.nursery)
+        self.rooms = NetnsPool(newborns(plan), orders.nursery)
         self.indexes = {end: given.index for end, given in orders.snapshot.given.items()}
         self.fresh: dict[str, count[int]] = {}
         self.made = Made(orders.snapshot.cookies)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from netloom.errors import FAILURES, Unavailable
-from netloom.host.apply.sockets import Rooms
+from netloom.host.apply.sockets import NetnsPool
 from netloom.model.identity import Identities, Identity, Pair
 from netloom.model.objects import End
 from netloom.wire.rtnetlink import get_link, read_links
@@ -45,7 +45,7 @@ class Made:
         if far is not None:
             self._pairs.setdefault(far.netns, {})[far.link] = pair[::-1]
 
-    def identities(self, rooms: Rooms) -> Identities:
+    def identities(self, rooms: NetnsPool) -> Identities:
         """Return what all of it is known by."""
         for name, links in self._unknown.items():
             with suppress(Unavailable, *FAILURES):

@@ -17,7 +17,7 @@ from netloom.errors import FAILURES, KernelError
 from netloom.kernel import syscalls
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.objects import HOST
-from netloom.namespaces.enter import Kept, begin, hop
+from netloom.namespaces.enter import Captured, begin, setns
 from netloom.namespaces.handle import Handle, open_name, open_self
 
 OPEN = 480
@@ -27,7 +27,7 @@ _AHEAD = 16
 """New namespaces that wait for their names at the most."""
 
 
-class Room:
+class NetnsSocket:
     """An open namespace: its handle, and a netlink socket inside it."""
 
     __slots__ = ("handle", "rt")
@@ -45,17 +45,17 @@ class Room:
             self.handle.close()
 
 
-def _room(handle: Handle) -> Room:
+def _room(handle: Handle) -> NetnsSocket:
     """Move the calling thread into a namespace, and return that as one that is open."""
     try:
-        hop(handle)
-        return Room(handle, Rtnetlink())
+        setns(handle)
+        return NetnsSocket(handle, Rtnetlink())
     except FAILURES:
         handle.close()
         raise
 
 
-class Nursery:
+class Preallocator:
     """New namespaces, made on a thread of their own, ahead of the steps that ask for them.
 
     A third of the kernel's work for a network is making namespaces, and on a second processor it
@@ -66,7 +66,7 @@ class Nursery:
         """Begin to make `number` namespaces."""
         self.number = number
         self._free = Semaphore(_AHEAD)
-        self._born: SimpleQueue[Room | BaseException] = SimpleQueue()
+        self._born: SimpleQueue[NetnsSocket | BaseException] = SimpleQueue()
         self._closed = False
         self._thread = Thread(target=self._bear, args=(number,), name="netloom-nursery")
         self._thread.daemon = True
@@ -77,17 +77,17 @@ class Nursery:
             self._free.acquire()
             if self._closed:
                 return
-            with Kept() as kept:
+            with Captured() as kept:
                 syscalls.unshare(syscalls.CLONE_NEWNET)
                 self._born.put(_room(open_self()))
             if kept.error:
                 self._born.put(kept.error)
 
-    def next(self) -> Room:
+    def next(self) -> NetnsSocket:
         """Return a new namespace, or raise what the kernel said instead."""
         born = self._born.get()
         self._free.release()
-        if isinstance(born, Room):
+        if isinstance(born, NetnsSocket):
             return born
         raise born
 
@@ -99,24 +99,24 @@ class Nursery:
         with suppress(Empty):
             while True:
                 born = self._born.get_nowait()
-                if isinstance(born, Room):
+                if isinstance(born, NetnsSocket):
                     born.close()
 
 
-class Rooms:
+class NetnsPool:
     """The namespaces that are open; `host` is the one that the thread begins in."""
 
-    def __init__(self, newborn: int = 0, nursery: Nursery | None = None) -> None:
+    def __init__(self, newborn: int = 0, nursery: Preallocator | None = None) -> None:
         """Open `host`; `newborn` namespaces will be asked for, perhaps of a nursery begun early."""
         self._home = _room(open_self())
-        self._open: OrderedDict[str, Room] = OrderedDict()
+        self._open: OrderedDict[str, NetnsSocket] = OrderedDict()
         try:
-            self._nursery = nursery or (Nursery(newborn) if newborn else None)
+            self._nursery = nursery or (Preallocator(newborn) if newborn else None)
         except KernelError:
             self._home.close()
             raise
 
-    def __getitem__(self, name: str) -> Room:
+    def __getitem__(self, name: str) -> NetnsSocket:
         """Return an open namespace, opening it if need be."""
         if name == HOST:
             return self._home
@@ -126,16 +126,16 @@ class Rooms:
         self._open.move_to_end(name)
         return room
 
-    def opened(self, name: str) -> Room | None:
+    def opened(self, name: str) -> NetnsSocket | None:
         """Return a namespace if it is open."""
         return self._home if name == HOST else self._open.get(name)
 
-    def new(self, name: str) -> Room:
+    def new(self, name: str) -> NetnsSocket:
         """Keep open, under a name, a namespace that is new and has no name yet."""
         assert self._nursery, "more namespaces than were announced"
         return self._keep(name, self._nursery.next())
 
-    def _keep(self, name: str, room: Room) -> Room:
+    def _keep(self, name: str, room: NetnsSocket) -> NetnsSocket:
         self._open[name] = room
         if len(self._open) > OPEN:
             self._open.popitem(last=False)[1].close()

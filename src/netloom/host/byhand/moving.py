@@ -15,7 +15,7 @@ from netloom.errors import FAILURES, Interrupted, KernelError, Refused, Unavaila
 from netloom.host.byhand.endpoint import Endpoint, free_index, is_taken
 from netloom.host.byhand.saved_link import Restored, SavedLink, missing_from, restore, save
 from netloom.host.byhand.undo_log import EndpointId, MoveNote, UndoLog, WireNote, entries
-from netloom.host.cancel import Brake, brake
+from netloom.host.cancel import Cancel, cancellable
 from netloom.host.observe.cannot_look import looking
 from netloom.kernel.files import exists
 from netloom.model.owner import lab_of
@@ -37,7 +37,7 @@ def move(origin: Endpoint, goal: Endpoint, *, force: bool = False) -> Restored:
     with ExitStack() as stack:
         with looking():
             _check_apart(origin, goal)
-            stop = stack.enter_context(brake())
+            stop = stack.enter_context(cancellable())
             log = stack.enter_context(UndoLog())
             note = _planned(origin, goal, force=force)
         return _carry_out(log, note, origin, goal, stop)
@@ -129,7 +129,7 @@ def _is_own(target: Target) -> bool:
 
 
 def _carry_out(
-    log: UndoLog, note: MoveNote, home: Endpoint, goal: Endpoint, stop: Brake
+    log: UndoLog, note: MoveNote, home: Endpoint, goal: Endpoint, stop: Cancel
 ) -> Restored:
     """Carry out a move with a note around it; lead the interface back if it is not done."""
     error: Exception | None = None

@@ -24,7 +24,7 @@ from typing import BinaryIO, NamedTuple
 from netloom.errors import KernelError, Unavailable
 from netloom.kernel.closing import Closing
 from netloom.kernel.netlink import Rtnetlink
-from netloom.namespaces.enter import aside, hop
+from netloom.namespaces.enter import in_thread, setns
 from netloom.namespaces.targets import Target
 from netloom.wire import pcapng
 from netloom.wire.rtnetlink import SeenLink, dump_links, read_links
@@ -78,7 +78,7 @@ _WAYS = {
 _OUTGOING = 4
 
 
-class Source(NamedTuple):
+class CaptureSource(NamedTuple):
     """An interface to be heard, in an open namespace."""
 
     target: Target
@@ -107,7 +107,7 @@ class Captured(NamedTuple):
 class _Ear:
     """A socket that hears one interface."""
 
-    def __init__(self, source: Source, number: int) -> None:
+    def __init__(self, source: CaptureSource, number: int) -> None:
         """Open it in the namespace that the calling thread is in."""
         self.source = source
         self.number = number
@@ -224,12 +224,12 @@ def links_of(target: Target) -> list[SeenLink]:
     """Return the interfaces of a namespace; raises `Unavailable` where it may not be entered."""
 
     def look() -> list[SeenLink]:
-        hop(target.netns)
+        setns(target.netns)
         with Rtnetlink() as rt:
             return read_links(rt.dump(dump_links()))
 
     try:
-        return aside(look)
+        return in_thread(look)
     except KernelError as error:
         raise Unavailable(f"cannot look into `{target.text}`: {error}", "run it as root") from error
 
@@ -244,21 +244,21 @@ def make_room(number: int) -> None:
 class Ears(Closing):
     """All sockets of a capture: once it is made, no packet is missed."""
 
-    def __init__(self, sources: Sequence[Source]) -> None:
+    def __init__(self, sources: Sequence[CaptureSource]) -> None:
         """Open and bind them all; raises `Unavailable` with the interface that refuses."""
         self.ears: list[_Ear] = []
         self.began = time.time_ns()
         try:
-            aside(self._open, sources)
+            in_thread(self._open, sources)
         except Unavailable:
             self.close()
             raise
 
-    def _open(self, sources: Sequence[Source]) -> None:
+    def _open(self, sources: Sequence[CaptureSource]) -> None:
         make_room(len(sources))
         for source in sources:
             try:
-                hop(source.target.netns)
+                setns(source.target.netns)
                 ear = _Ear(source, len(self.ears))
             except OSError as error:
                 reason = f"cannot capture on `{source}`: {error.strerror}"
@@ -285,7 +285,7 @@ class Ears(Closing):
         out.write(pcapng.encode(pcapng.Section(application)))
         for ear in self.ears:
             linktype = LINKTYPES[ear.arphrd]
-            out.write(pcapng.encode(pcapng.Interface(str(ear.source), linktype, SNAPLEN)))
+            out.write(pcapng.encode(pcapng.CapturedInterface(str(ear.source), linktype, SNAPLEN)))
         out.flush()
         written = 0
         for packet in self._packets(ending, tell, out.flush):

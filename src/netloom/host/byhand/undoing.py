@@ -24,7 +24,7 @@ from netloom.host.byhand.undo_log import (
     latest,
     tidy,
 )
-from netloom.host.cancel import brake
+from netloom.host.cancel import cancellable
 from netloom.host.observe.cannot_look import looking
 from netloom.model.objects import HOST
 from netloom.namespaces import names
@@ -62,7 +62,7 @@ def _undo(*, begun_alone: bool) -> Undone | None:
         if not begun_alone:
             tidy()  # whoever was killed may have made a folder
         return None
-    with brake(), UndoLog() as log:
+    with cancellable(), UndoLog() as log:
         entry = next(iter(entries()), None) if begun_alone else latest()
         if entry is None or (begun_alone and entry.done):
             return None

@@ -27,14 +27,14 @@ from netloom.errors import (
 )
 from netloom.host.byhand.endpoint import conversation, is_taken
 from netloom.host.byhand.undo_log import EndpointId, UndoLog, WireNote
-from netloom.host.cancel import Brake, brake
+from netloom.host.cancel import Cancel, cancellable
 from netloom.host.observe.cannot_look import looking
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.objects import Addr, End, Link, Veth
 from netloom.namespaces.targets import Target
 from netloom.wire.rtnetlink import (
     Message,
-    Peer,
+    VethPeer,
     addr_add,
     altname_add,
     get_link,
@@ -48,7 +48,7 @@ _ROOT = "run it as root"
 _INTERRUPTED = "interrupted; the wire is gone again"
 
 
-class WireEnd(NamedTuple):
+class NewWireEnd(NamedTuple):
     """One end to be made: where, its name, its longer name if any, its addresses."""
 
     target: Target
@@ -70,7 +70,7 @@ class _Step(NamedTuple):
     message: Message
 
 
-def make(near: WireEnd, far: WireEnd, mtu: int) -> None:
+def make(near: NewWireEnd, far: NewWireEnd, mtu: int) -> None:
     """Make a wire; raises `Unavailable` before anything is touched, `Refused` when it is undone."""
     with ExitStack() as stack:
         with looking():
@@ -80,7 +80,7 @@ def make(near: WireEnd, far: WireEnd, mtu: int) -> None:
             wire = WireNote(
                 EndpointId(near.target.text, here.cookie, near.link), far.name, _random_mac()
             )
-            stop = stack.enter_context(brake())
+            stop = stack.enter_context(cancellable())
             log = stack.enter_context(UndoLog())
         number = log.begin(wire)
         try:
@@ -141,18 +141,18 @@ def _told(error: Exception, wire: WireNote, left: tuple[str, ...]) -> NetloomErr
     return Refused(step, failure(error), remedy=remedy if left else "", undone=undone, left=left)
 
 
-def _check_free(rt: Rtnetlink, end: WireEnd) -> None:
+def _check_free(rt: Rtnetlink, end: NewWireEnd) -> None:
     for name in filter(None, (end.link, end.altname)):
         if is_taken(rt, name):
             reason = f"there is an interface `{name}` in `{end.target.text}` already"
             raise Unavailable(reason, f"name another: {end.target.text}:NAME")
 
 
-def _bear(rt: Rtnetlink, near: WireEnd, far: WireEnd, mtu: int, mac: str) -> None:
+def _bear(rt: Rtnetlink, near: NewWireEnd, far: NewWireEnd, mtu: int, mac: str) -> None:
     ends = [End(end.target.label, end.link) for end in (near, far)]
     link, peer = (Link(kind=Veth(peer=other), mac="", mtu=mtu) for other in reversed(ends))
     link = replace(link, mac=mac)
-    there = Peer(far.link, peer, netns_fd=far.target.netns.fd)
+    there = VethPeer(far.link, peer, netns_fd=far.target.netns.fd)
     command = f"{near.target.ip} link add {near.link} mtu {mtu} type veth peer {far.link} …"
     try:
         rt.batch([link_add(near.link, link, peer=there)])
@@ -163,7 +163,7 @@ def _bear(rt: Rtnetlink, near: WireEnd, far: WireEnd, mtu: int, mac: str) -> Non
         raise Refused(f"wire {near.name} -- {far.name}", error, asked=command) from error
 
 
-def _finish(rt: Rtnetlink, end: WireEnd, stop: Brake) -> None:
+def _finish(rt: Rtnetlink, end: NewWireEnd, stop: Cancel) -> None:
     for step in _rest(end, read_links([rt.ask(get_link(end.link))])[0].index):
         try:
             rt.batch([step.message])
@@ -175,7 +175,7 @@ def _finish(rt: Rtnetlink, end: WireEnd, stop: Brake) -> None:
             raise Interrupted(_INTERRUPTED)
 
 
-def _rest(end: WireEnd, index: int) -> Iterator[_Step]:
+def _rest(end: NewWireEnd, index: int) -> Iterator[_Step]:
     name, link = end.name, end.link
     if end.altname:
         command = f"link property add dev {link} altname {end.altname}"

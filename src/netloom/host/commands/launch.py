@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 
 from netloom.errors import KernelError, Unavailable
-from netloom.host.commands.processes import MARK, Asked, Command, log_path, runs_dir
+from netloom.host.commands.processes import MARK, RunCommand, StartNote, log_path, runs_dir
 from netloom.host.rootless import outer_agent
 from netloom.host.store.rundir import make_lab_dir
 from netloom.kernel import modes, procfs
@@ -50,7 +50,7 @@ _KEPT = ("PATH", "LANG", "LANGUAGE", "TZ")
 """What a command of another user has of our environment, besides LC_*."""
 
 
-def check(commands: Sequence[Command]) -> None:
+def check(commands: Sequence[RunCommand]) -> None:
     """Raise `Unavailable` for the first command that could not be started; change nothing."""
     for command in commands:
         label = f"`{command.name}` in `{command.netns}`"
@@ -63,7 +63,7 @@ def check(commands: Sequence[Command]) -> None:
         _identity(command.user)
 
 
-def start(lab: str, commands: Sequence[tuple[Command, str]]) -> None:
+def start(lab: str, commands: Sequence[tuple[RunCommand, str]]) -> None:
     """Start commands, each with the digest it is told by, until all are under way.
 
     Raises `Unavailable` if the disk is full, or one does not start.
@@ -97,11 +97,11 @@ def _refusal(trouble: str) -> KernelError:
     return KernelError(int(number), "", f"cannot start commands: {reason}")
 
 
-def _order(lab: str, command: Command, digest: str, boot: str) -> "Order":
+def _order(lab: str, command: RunCommand, digest: str, boot: str) -> "Order":
     """Write down one start, and return what its keeper is told."""
     mark = os.urandom(8).hex()
     folder = f"{runs_dir(lab)}/{mark}"
-    asked = Asked(boot, command.netns, command.name, digest, command.argv, time.time())
+    asked = StartNote(boot, command.netns, command.name, digest, command.argv, time.time())
     modes.make_dir(folder, modes.PRIVATE_DIR)
     modes.replace(f"{folder}/asked", msgspec.json.encode(asked), modes.PRIVATE)
     user, whose = _identity(command.user)

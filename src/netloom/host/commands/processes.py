@@ -41,7 +41,7 @@ State = Literal["running", "ended", "lost", "not started"]
 _TAIL = 64 * 1024
 
 
-class Command(Struct, frozen=True):
+class RunCommand(Struct, frozen=True):
     """What shall run in a namespace: `argv`, with `env` added, as `user` (or who netloom is).
 
     `ready` is what it is ready by (`model/ready.py`), empty if that is not asked for.
@@ -56,9 +56,9 @@ class Command(Struct, frozen=True):
     cwd: str = "/"
 
 
-def of(netns: str, name: str, command: objects.Command) -> Command:
+def of(netns: str, name: str, command: objects.Command) -> RunCommand:
     """Return a command of the model as those take it who start it and wait for it."""
-    return Command(
+    return RunCommand(
         netns,
         name,
         command.argv,
@@ -69,7 +69,7 @@ def of(netns: str, name: str, command: objects.Command) -> Command:
     )
 
 
-class Asked(Struct, frozen=True):
+class StartNote(Struct, frozen=True):
     """What was about to be started: `digest` is the caller's, `since` seconds since 1970."""
 
     boot: str
@@ -80,7 +80,7 @@ class Asked(Struct, frozen=True):
     since: float = 0.0
 
 
-class Noted(Struct, frozen=True):
+class ProcessNote(Struct, frozen=True):
     """A process: its number and start; the log's length then, or the inode of its namespace."""
 
     pid: int
@@ -89,20 +89,20 @@ class Noted(Struct, frozen=True):
     netns: int = 0
 
 
-class Ended(Struct, frozen=True):
+class EndNote(Struct, frozen=True):
     """How the command itself ended: its status, or minus the signal."""
 
     status: int
 
 
-class Run(Struct, frozen=True):
+class Start(Struct, frozen=True):
     """One start, as its notes have it; what is None has not happened yet."""
 
     folder: str
-    asked: Asked
-    keeper: Noted | None = None
-    command: Noted | None = None
-    ended: Ended | None = None
+    asked: StartNote
+    keeper: ProcessNote | None = None
+    command: ProcessNote | None = None
+    ended: EndNote | None = None
     over: bool = False
 
     @property
@@ -116,7 +116,7 @@ class Run(Struct, frozen=True):
         return os.path.basename(self.folder).removesuffix(GOING)
 
 
-class Running(Struct, frozen=True):
+class CommandState(Struct, frozen=True):
     """What became of a command: all but `running` is a difference to what was applied.
 
     `pid` is the command's own; one that went into the background by ending with 0 is still
@@ -150,7 +150,7 @@ def log_path(lab: str, netns: str, name: str) -> str:
     return f"{logs_dir(lab)}/{netns}:{name}.log"
 
 
-def runs(lab: str) -> list[Run]:
+def runs(lab: str) -> list[Start]:
     """Return all starts that something is remembered of, in no order; of others' files nothing."""
     try:
         entries = os.listdir(runs_dir(lab))
@@ -163,20 +163,20 @@ def runs(lab: str) -> list[Run]:
     return found
 
 
-_NOTES = {"keeper": Noted, "command": Noted, "ended": Ended}
+_NOTES = {"keeper": ProcessNote, "command": ProcessNote, "ended": EndNote}
 _DECODE = {name: msgspec.json.Decoder(kind) for name, kind in _NOTES.items()}
-_DECODE_ASKED = msgspec.json.Decoder(Asked)
+_DECODE_ASKED = msgspec.json.Decoder(StartNote)
 
 
-def read_run(folder: str) -> Run:
+def read_run(folder: str) -> Start:
     """Return one start; one whose `asked` is not there was never begun, or is half removed."""
     text = _read(f"{folder}/asked")
-    asked = _DECODE_ASKED.decode(text) if text else Asked("", "", "", "")
+    asked = _DECODE_ASKED.decode(text) if text else StartNote("", "", "", "")
     found = {}
     for name, decoder in _DECODE.items():
         note = _read(f"{folder}/{name}")
         found[name] = decoder.decode(note) if note else None
-    return Run(folder, asked, **found, over=exists(f"{folder}/over"))
+    return Start(folder, asked, **found, over=exists(f"{folder}/over"))
 
 
 def _read(path: str) -> bytes:
@@ -187,22 +187,22 @@ def _read(path: str) -> bytes:
         return b""
 
 
-def alive(noted: Noted | None, boot: str, asked: Asked) -> bool:
+def alive(noted: ProcessNote | None, boot: str, asked: StartNote) -> bool:
     """Whether a process that was noted lives: the same number, start and boot."""
     return bool(noted and asked.boot == boot and process.same(noted.pid, noted.start))
 
 
-def running(lab: str) -> dict[Key, Running]:
+def running(lab: str) -> dict[Key, CommandState]:
     """Return what became of each command of a lab; of several starts of one, the last."""
     boot = boot_id()
-    found: dict[Key, Running] = {}
+    found: dict[Key, CommandState] = {}
     for run in sorted(runs(lab), key=lambda run: run.asked.since):
         if run.asked.name:
             found[run.key] = _running(run, boot)
     return found
 
 
-def uncovered(netns: str, run: Running) -> list[str]:
+def uncovered(netns: str, run: CommandState) -> list[str]:
     """Return the paths in /etc that a command sees as the machine has them, not as its namespace.
 
     They were replaced while it ran: started anew it sees its own again.
@@ -212,7 +212,7 @@ def uncovered(netns: str, run: Running) -> list[str]:
     return mounts.uncovered(netns, run.pid, run.since)
 
 
-def _running(run: Run, boot: str) -> Running:
+def _running(run: Start, boot: str) -> CommandState:
     status = run.ended.status if run.ended else None
     if alive(run.keeper, boot, run.asked):
         state: State = "ended" if status else "running"
@@ -221,7 +221,7 @@ def _running(run: Run, boot: str) -> Running:
     else:
         state = "lost" if run.keeper else "not started"
     pid = run.command.pid if run.command else 0
-    return Running(run.asked.digest, state, pid, status, run.asked.since)
+    return CommandState(run.asked.digest, state, pid, status, run.asked.since)
 
 
 def tail(lab: str, netns: str, name: str, lines: int = 10) -> list[str]:

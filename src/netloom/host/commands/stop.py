@@ -25,8 +25,8 @@ from netloom.host.commands.processes import (
     GOING,
     MARK,
     Key,
-    Noted,
-    Run,
+    ProcessNote,
+    Start,
     alive,
     read_run,
     runs,
@@ -94,12 +94,12 @@ def members(lab: str) -> dict[int, Key]:
     return {pid: found.whose[pid] for pid in found.members}
 
 
-def _doomed(lab: str, which: frozenset[Key] | None) -> list[Run]:
+def _doomed(lab: str, which: frozenset[Key] | None) -> list[Start]:
     """Return the starts to be ended; one that says not what it is of is nobody's, and goes too."""
     return [run for run in runs(lab) if which is None or run.key in which or not run.asked.name]
 
 
-def _end_all(doomed: list[Run], boot: str, grace: float) -> list[Left]:
+def _end_all(doomed: list[Start], boot: str, grace: float) -> list[Left]:
     _end(doomed, boot, signal.SIGTERM, grace)
     found = _end(doomed, boot, signal.SIGKILL, _KILLING)
     if found.keepers:  # they do not end by themselves: a debugger has them, or their children stay
@@ -113,7 +113,7 @@ def _end_all(doomed: list[Run], boot: str, grace: float) -> list[Left]:
     ]
 
 
-def _end(doomed: list[Run], boot: str, number: int, seconds: float) -> _Found:
+def _end(doomed: list[Start], boot: str, number: int, seconds: float) -> _Found:
     """Send a signal to all who belong to commands, and to those who come after, until none is left.
 
     Whoever is stopped gets a SIGCONT too, or it would never take the other. The eldest are told
@@ -164,7 +164,7 @@ def wait(those: list[Process], deadline: float) -> None:
 # ── who belongs to a command ──────────────────────────────────────────────────────────────────────
 
 
-def _look(doomed: list[Run], boot: str) -> _Found:
+def _look(doomed: list[Start], boot: str) -> _Found:
     table = processes()
     found = _Found({}, {}, {})
     orphaned = []
@@ -182,7 +182,7 @@ def _look(doomed: list[Run], boot: str) -> _Found:
 
 
 def _take(
-    found: _Found, table: dict[int, Process], run: Run, roots: set[int], *, itself: bool
+    found: _Found, table: dict[int, Process], run: Start, roots: set[int], *, itself: bool
 ) -> None:
     """Note who descends from `roots`, and the roots too if they are to be ended `itself`."""
     for pid in descendants(table, roots) | (roots if itself else set()):
@@ -193,7 +193,7 @@ def _take(
         found.whose.update(dict.fromkeys(roots, run.key))
 
 
-def _take_orphans(found: _Found, table: dict[int, Process], orphaned: list[Run]) -> None:
+def _take_orphans(found: _Found, table: dict[int, Process], orphaned: list[Start]) -> None:
     """Note who belongs to commands whose keepers were killed."""
     inodes = {run.command.netns for run in orphaned if run.command} - {0}
     marked: dict[bytes, list[Process]] = {}
@@ -214,7 +214,7 @@ def _take_orphans(found: _Found, table: dict[int, Process], orphaned: list[Run])
         _take(found, table, run, roots, itself=True)
 
 
-def _is_of(each: Process, noted: Noted) -> bool:
+def _is_of(each: Process, noted: ProcessNote) -> bool:
     """Whether one that bears the mark was born after the command, and lives where it was put."""
     return each.start >= noted.start and noted.netns != 0 and _netns(each.pid) == noted.netns
 
@@ -229,7 +229,7 @@ def _netns(pid: int) -> int:
 # ── forgetting ────────────────────────────────────────────────────────────────────────────────────
 
 
-def _forget(run: Run) -> None:
+def _forget(run: Start) -> None:
     """Remove the notes of a start, unless there are more of them than were seen.
 
     First the folder is moved away: whoever wants to write a note now finds no place for it, and

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 from netloom.errors import Interrupted, KernelError, NotReady, Unavailable
 from netloom.host.commands.printed import Reader
-from netloom.host.commands.processes import Command, Run, alive, log_path, read_run, runs, tail
+from netloom.host.commands.processes import RunCommand, Start, alive, log_path, read_run, runs, tail
 from netloom.kernel import inotify
 from netloom.kernel.files import exists
 from netloom.kernel.netlink import Rtnetlink
@@ -34,7 +34,7 @@ from netloom.namespaces.enter import enter
 from netloom.namespaces.handle import open_name
 
 if TYPE_CHECKING:
-    from netloom.host.cancel import Brake
+    from netloom.host.cancel import Cancel
 
 FIRST = 0.001
 LONGEST = 0.05
@@ -56,7 +56,7 @@ _SIGNALLED = "was ended by signal {}"
 
 
 def wait_ready(
-    lab: str, commands: Sequence[Command], timeout: float, stop: "Brake | None" = None
+    lab: str, commands: Sequence[RunCommand], timeout: float, stop: "Cancel | None" = None
 ) -> None:
     """Return when all are ready; raise `NotReady` for the first that ends before, or for all late.
 
@@ -92,7 +92,7 @@ def listens(wanted: Ready, diag: Rtnetlink, pid: int) -> bool:
 class _Watch:
     """One command that is waited for: when it is asked next, and why it never will be ready."""
 
-    def __init__(self, command: Command, run: Run | None, lab: str) -> None:
+    def __init__(self, command: RunCommand, run: Start | None, lab: str) -> None:
         self.command = command
         self.wanted: Ready | None = ready(command.ready) if command.ready else None
         self.run = run
@@ -145,7 +145,7 @@ class _Watch:
             return now + pause
         return self.settled if self.wanted is None and now < self.settled else deadline
 
-    def _ended(self, run: Run, boot: str) -> str | None:
+    def _ended(self, run: Start, boot: str) -> str | None:
         """Return how it ended, None while it runs, be it in the background."""
         self.run = run = read_run(run.folder)
         if run.ended and (run.ended.status or run.over):
@@ -180,7 +180,7 @@ class _Watch:
 class _Vigil:
     """All that is watched, and what wakes it."""
 
-    def __init__(self, lab: str, commands: Sequence[Command], stop: "Brake | None") -> None:
+    def __init__(self, lab: str, commands: Sequence[RunCommand], stop: "Cancel | None") -> None:
         self.stop = stop
         started = {run.key: run for run in sorted(runs(lab), key=lambda run: run.asked.since)}
         self.boot = boot_id()

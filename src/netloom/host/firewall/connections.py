@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from netloom.kernel.netlink import Rtnetlink, prepared
 from netloom.model.objects import HOST, Desired
 from netloom.values import contains, family, network_of
-from netloom.wire.conntrack import Flow, dump_flows, flow_del, read_flow
+from netloom.wire.conntrack import Connection, dump_flows, flow_del, read_flow
 
 _NETLINK_NETFILTER = 12
 
@@ -61,7 +61,7 @@ def _forget(ct: Rtnetlink, wanted: list[str]) -> None:
             raise error
 
 
-def _concerns(flow: Flow, prefixes: list[str]) -> bool:
+def _concerns(flow: Connection, prefixes: list[str]) -> bool:
     return any(
         family(prefix) == family(address) and contains(prefix, address)
         for prefix in prefixes

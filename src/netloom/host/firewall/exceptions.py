@@ -24,7 +24,14 @@ from netloom.errors import KernelError, Unavailable, errno_of
 from netloom.host import sysctl
 from netloom.kernel import nft
 from netloom.kernel.files import exists
-from netloom.model.firewall import Noted, Passage, Tool, WallRule, Walls, WallTable
+from netloom.model.firewall import (
+    FirewallException,
+    FirewallRule,
+    FirewallState,
+    FirewallTable,
+    Tool,
+    UfwRule,
+)
 from netloom.plan.exception_commands import Command, closing, opening, program
 from netloom.plan.firewall_exceptions import OWN_TABLE, is_firewalld, place, standing, there
 from netloom.values import Family
@@ -50,8 +57,8 @@ _REMEDIES = {"firewall-cmd": "firewalld", "ufw": "ufw", "nft": "nftables"}
 class Read(NamedTuple):
     """What was read of the host: its firewalls, and the lab's exceptions among them."""
 
-    walls: Walls
-    passages: tuple[Passage, ...]
+    walls: FirewallState
+    passages: tuple[FirewallException, ...]
 
 
 def read(lab: str, links: Collection[str] = ()) -> Read:
@@ -64,7 +71,7 @@ def read(lab: str, links: Collection[str] = ()) -> Read:
     return Read(found, there(found, lab, links))
 
 
-def put(passage: Passage) -> None:
+def put(passage: FirewallException) -> None:
     """Open an exception; one that is open stays as it is.
 
     Raises `KernelError` where its chain or its program is gone, or the program refuses.
@@ -72,7 +79,7 @@ def put(passage: Passage) -> None:
     walls = _walls_around(passage)
     if _is_open(walls, passage):
         return
-    at: tuple[int, WallRule | None] | None = (0, None)
+    at: tuple[int, FirewallRule | None] | None = (0, None)
     if passage.chain and passage.tool != "firewall-cmd":
         at = place(walls, passage)
     if at is None:
@@ -80,7 +87,7 @@ def put(passage: Passage) -> None:
     _change(opening(passage, at))
 
 
-def remove(passage: Passage) -> None:
+def remove(passage: FirewallException) -> None:
     """Close an exception, however often it is there; none is no harm."""
     walls = _walls_around(passage)
     if passage.tool in {"ufw", "firewall-cmd"}:
@@ -91,7 +98,7 @@ def remove(passage: Passage) -> None:
         _change(closing(passage, rule))
 
 
-def _is_open(walls: Walls, passage: Passage) -> bool:
+def _is_open(walls: FirewallState, passage: FirewallException) -> bool:
     lab = passage.comment.partition(":")[2]
     return passage in there(walls, lab, {passage.flow.iif})
 
@@ -99,10 +106,10 @@ def _is_open(walls: Walls, passage: Passage) -> bool:
 # ── reading ───────────────────────────────────────────────────────────────────────────────
 
 
-def _walls() -> Walls:
+def _walls() -> FirewallState:
     tables = tuple(_tables())
     zones, bound = _firewalld() if any(map(is_firewalld, tables)) else (frozenset(), frozenset())
-    return Walls(tables, tuple(_noted()), zones, bound, frozenset(_bridged()))
+    return FirewallState(tables, tuple(_noted()), zones, bound, frozenset(_bridged()))
 
 
 def _bridged() -> Iterator[Family]:
@@ -111,11 +118,11 @@ def _bridged() -> Iterator[Family]:
     yield from (family for key, family in _BRIDGED.items() if seen.get(key, "0") != "0")
 
 
-def _walls_around(passage: Passage) -> Walls:
+def _walls_around(passage: FirewallException) -> FirewallState:
     """Return as much of the walls as opening or closing an exception takes."""
     match passage.tool:
         case "ufw":
-            return Walls(ufw=tuple(_noted()))
+            return FirewallState(ufw=tuple(_noted()))
         case "firewall-cmd":
             return _walls()
         case "nft":
@@ -123,14 +130,14 @@ def _walls_around(passage: Passage) -> Walls:
                 said = _run(("nft", "-j", "list", "table", *passage.table.split()))
             except KernelError as error:
                 if error.errno == errno.ENOENT:
-                    return Walls()
+                    return FirewallState()
                 raise
-            return Walls(nftables.tables(said))
+            return FirewallState(nftables.tables(said))
         case _:
-            return Walls(_saved_table(passage))
+            return FirewallState(_saved_table(passage))
 
 
-def _saved_table(passage: Passage) -> tuple[WallTable, ...]:
+def _saved_table(passage: FirewallException) -> tuple[FirewallTable, ...]:
     family, word, iptables = next(each for each in _WORDS if each[0] == passage.flow.family)
     if passage.tool == "iptables-legacy" and not _has_legacy(word):
         return ()
@@ -139,7 +146,7 @@ def _saved_table(passage: Passage) -> tuple[WallTable, ...]:
     return _saved(save, passage.tool, family)
 
 
-def _tables() -> Iterator[WallTable]:
+def _tables() -> Iterator[FirewallTable]:
     # Not in process: libnftables 1.0.6 writes past its buffer for a table with flags.
     said = _run(("nft", "-j", "list", "ruleset")) if _are_there() else '{"nftables": []}'
     of_nft = {table.name: table for table in nftables.tables(said)}
@@ -175,7 +182,7 @@ def _words(line: str) -> list[str]:
     return line.replace(",", " ").split()[1:]
 
 
-def _saved(command: Command, tool: Tool, family: Family) -> tuple[WallTable, ...]:
+def _saved(command: Command, tool: Tool, family: Family) -> tuple[FirewallTable, ...]:
     return iptsave.tables(_run(command), tool, family)
 
 
@@ -187,7 +194,7 @@ def _has_legacy(word: str) -> bool:
         return False
 
 
-def _noted() -> Iterator[Noted]:
+def _noted() -> Iterator[UfwRule]:
     for family, path in _UFW:
         with suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
             yield from ufwrules.noted(file.read(), family)
@@ -209,7 +216,7 @@ def _firewalld() -> tuple[frozenset[str], frozenset[str]]:
 # ── programs ──────────────────────────────────────────────────────────────────────────────
 
 
-def check(walls: Walls, passages: Iterable[Passage]) -> None:
+def check(walls: FirewallState, passages: Iterable[FirewallException]) -> None:
     """Raise `Unavailable` where one of these exceptions cannot be opened here, before any is.
 
     Its program is missing, or a running process keeps the table for itself.

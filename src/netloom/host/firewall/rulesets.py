@@ -27,9 +27,9 @@ from netloom.kernel.nft import Nft, NftError, Wrong
 from netloom.model.marks import RulesetKind, ruleset_of
 from netloom.model.objects import End, Link, Veth
 from netloom.namespaces import mounts
-from netloom.namespaces.enter import aside
+from netloom.namespaces.enter import in_thread
 from netloom.values import Family, blake2b
-from netloom.wire.links import Peer, link_add
+from netloom.wire.links import VethPeer, link_add
 from netloom.wire.message import Message
 from netloom.wire.nfnetlink import Table
 
@@ -38,7 +38,7 @@ _HEAD_LINES = 2
 _SPARE = "netloom-spare"
 
 
-class Text(Struct, frozen=True):
+class RulesetText(Struct, frozen=True):
     """A text as a person wrote it: the body of a lab's table, or one of `iptables-restore`.
 
     `own`: netloom wrote it itself, so it is about no host's name, and no interface by its index.
@@ -198,7 +198,7 @@ class Rulesets(Closing):
                     found[kind] = _ruleset(text)
         return found
 
-    def put(self, text: Text) -> None:
+    def put(self, text: RulesetText) -> None:
         """Make a text all that there is of its kind.
 
         Raises `NftError` or `IptablesError` for its mistakes, `Unavailable` where a table of that
@@ -258,18 +258,18 @@ def _remove_iptables(family: Family) -> None:
 Foretold = Ruleset | tuple[Wrong, ...]
 """What a text will be listed as, or what is wrong with it."""
 
-Foretellings = Mapping[Text, Foretold]
+Foretellings = Mapping[RulesetText, Foretold]
 """What texts will be listed as, or what is wrong with each."""
 
-_Pair = tuple[Text, Foretold]
+_Pair = tuple[RulesetText, Foretold]
 
 
 def foretell(
     lab: str,
-    texts: Iterable[Text],
+    texts: Iterable[RulesetText],
     links: Iterable[str] = (),
     library: Library | None = None,
-) -> dict[Text, Foretold]:
+) -> dict[RulesetText, Foretold]:
     """Return for each text what it will come to, or its mistakes; nothing is touched.
 
     `links` are the names of interfaces that rules may speak of by index (`iif eth0`); `library` is
@@ -277,18 +277,18 @@ def foretell(
     """
     wanted, names = tuple(dict.fromkeys(texts)), tuple(links)
 
-    def inside() -> dict[Text, Foretold]:
+    def inside() -> dict[RulesetText, Foretold]:
         if library:
             return dict(_foretold(Rulesets(lab, library), wanted, names))
         mounts.without_host_names()  # looking changes nothing, and asks nobody
         with Rulesets(lab, nft.begin(apart=True)) as rulesets:
             return dict(_foretold(rulesets, wanted, names))
 
-    return aside(inside)
+    return in_thread(inside)
 
 
 def _foretold(
-    rulesets: Rulesets, texts: tuple[Text, ...], links: tuple[str, ...]
+    rulesets: Rulesets, texts: tuple[RulesetText, ...], links: tuple[str, ...]
 ) -> Iterator[_Pair]:
     for text in texts:
         if text.kind == "nft":
@@ -307,7 +307,7 @@ def _plainly(wrong: Wrong) -> Wrong:
     return wrong._replace(message=re.sub(_NO_HOST, _NO_NAMES, wrong.message))
 
 
-def _foretold_nft(rulesets: Rulesets, text: Text, links: tuple[str, ...]) -> Foretold:
+def _foretold_nft(rulesets: Rulesets, text: RulesetText, links: tuple[str, ...]) -> Foretold:
     lab, body = rulesets.lab, text.text
     _new_namespace([name for name in links if name in body] if not text.own else ())
     try:
@@ -351,7 +351,7 @@ def _parts(body: str) -> Iterator[tuple[int, int]]:
             begin = hit.end()
 
 
-def _foretold_iptables(text: Text) -> Foretold:
+def _foretold_iptables(text: RulesetText) -> Foretold:
     family, flavour = _FAMILIES[text.kind], iptables.flavour()
     _new_namespace([])
     try:
@@ -374,4 +374,4 @@ def _new_namespace(links: Sequence[str]) -> None:
 
 def _wire(name: str, peer: str) -> Message:
     near = Link(Veth(End("", peer)), mac="", mtu=1500)
-    return link_add(name, near, peer=Peer(peer, Link(Veth(End("", name)), mac="", mtu=1500)))
+    return link_add(name, near, peer=VethPeer(peer, Link(Veth(End("", name)), mac="", mtu=1500)))

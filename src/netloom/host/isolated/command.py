@@ -14,7 +14,7 @@ from netloom.host.isolated.lab_port import Seat
 from netloom.host.isolated.pasta import Outlet
 from netloom.host.isolated.tunnel import Birth, Inside, read, wireguard
 from netloom.host.observe.uplinks import resolvers
-from netloom.host.rootless.session import Holder
+from netloom.host.rootless.session import Session
 from netloom.language.topology import Publish
 from netloom.namespaces import mounts
 from netloom.namespaces.isolate import isolate
@@ -29,7 +29,7 @@ _LABEL = "netloom"
 _HOSTS = "/etc/hosts"
 
 
-class Asked(NamedTuple):
+class RunOptions(NamedTuple):
     """What a network for one command shall have; `hosts` are names with their addresses."""
 
     uplink: bool = False
@@ -41,7 +41,7 @@ class Asked(NamedTuple):
 
 
 def run_with(
-    argv: Sequence[str], asked: Asked, birth: Callable[[Tunnel], Birth] = wireguard
+    argv: Sequence[str], asked: RunOptions, birth: Callable[[Tunnel], Birth] = wireguard
 ) -> "NoReturn":
     """Become a command in a new network that has what is asked for.
 
@@ -75,7 +75,7 @@ def run_with(
 @contextmanager
 def _among_labs() -> Iterator[None]:
     """Move into the namespaces that a plain user's labs are in, for good."""
-    holder = Holder() if is_needed() else None
+    holder = Session() if is_needed() else None
     if holder:
         holder.enter(start=False)
     try:
@@ -92,7 +92,7 @@ def _enter(place: Inside | Seat, said: str) -> None:
         raise Unavailable(f"cannot join `{said}`: {error}") from error
 
 
-def _files(asked: Asked, etc: Mapping[str, str]) -> dict[str, str]:
+def _files(asked: RunOptions, etc: Mapping[str, str]) -> dict[str, str]:
     """Return what the command shall see in files of /etc; `etc` is what belongs to a place."""
     found = dict(etc)
     own = "".join(f"nameserver {address}\n" for address in asked.dns)

@@ -25,7 +25,7 @@ from netloom.namespaces.handle import open_self
 from netloom.namespaces.targets import open_target
 from netloom.values import bounds, contains, from_int
 from netloom.wire.rtnetlink import (
-    Peer,
+    VethPeer,
     addr_add,
     get_link,
     link_add,
@@ -102,7 +102,7 @@ class Seat(Closing):
             near = Link(kind=Veth(peer=End("", self.link)), mac="", mtu=self.joined.mtu)
             far = Link(kind=Veth(peer=End("", name)), mac="", mtu=self.joined.mtu)
             birth = link_add(
-                name, near, master=bridge, up=True, peer=Peer(self.link, far, netns_fd=own)
+                name, near, master=bridge, up=True, peer=VethPeer(self.link, far, netns_fd=own)
             )
             try:
                 there.batch([birth])

@@ -29,7 +29,7 @@ from netloom.wire.rtnetlink import (
     read_links,
     route_add,
 )
-from netloom.wire.wgquick import Peer, Tunnel, read_tunnel
+from netloom.wire.wgquick import Tunnel, WireGuardPeer, read_tunnel
 
 LINK = "wg0"
 """What the link is called inside."""
@@ -135,7 +135,7 @@ def _setconf(tunnel: Tunnel) -> str:
     """Return what `wg setconf` reads: keys, ports, and where others are, by numbers."""
     lines = ["[Interface]", *(f"{key} = {value}" for key, value in tunnel.settings)]
     for peer in tunnel.peers:
-        lines += ["[Peer]", *(f"{key} = {value}" for key, value in peer.settings)]
+        lines += ["[WireGuardPeer]", *(f"{key} = {value}" for key, value in peer.settings)]
         if peer.allowed:
             lines.append(f"AllowedIPs = {', '.join(peer.allowed)}")
         if peer.endpoint:
@@ -143,7 +143,7 @@ def _setconf(tunnel: Tunnel) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _numeric(peer: Peer) -> str:
+def _numeric(peer: WireGuardPeer) -> str:
     host, _, port = peer.endpoint.rpartition(":")
     try:
         found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_DGRAM)

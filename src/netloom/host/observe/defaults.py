@@ -13,7 +13,7 @@ from netloom.host import sysctl
 from netloom.kernel import syscalls
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.objects import Bridge, End, Link, Veth, Word
-from netloom.wire.rtnetlink import Message, Peer, dump_links, link_add, read_links
+from netloom.wire.rtnetlink import Message, VethPeer, dump_links, link_add, read_links
 
 _MADE: set[Word] = set()
 """Kinds of links that this kernel was seen to make: that does not change while a program runs."""
@@ -47,7 +47,7 @@ def _sample(word: Word, near: str, far: str) -> Message:
             return link_add(near, link)
         case "veth":
             veth = replace(link, kind=Veth(End("", far)))
-            return link_add(near, veth, peer=Peer(far, veth))
+            return link_add(near, veth, peer=VethPeer(far, veth))
         case _:
             assert_never(word)
 

@@ -23,7 +23,7 @@ _KERNELS = frozenset({1, 2, 3})  # IFAPROT_KERNEL_LO, _RA, _LL (linux/if_addr.h)
 _BORN = frozenset({"127.0.0.1", "::1"})
 
 
-class Look:
+class Dumps:
     """The answers to the four dumps; of routes those of some `protocols`, None for all.
 
     Routes are not asked for where no protocols are.

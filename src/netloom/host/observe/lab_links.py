@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import assert_never
 
-from netloom.host.observe.dumps import Look, asked_addrs
+from netloom.host.observe.dumps import Dumps, asked_addrs
 from netloom.kernel.process import same
 from netloom.model.identity import Identity
 from netloom.model.lab_state import GivenLink
@@ -49,7 +49,7 @@ class Links:
         self.groups: set[int] = set()
         self.forged: list[str] = []
 
-    def take(self, name: str, look: Look, *, marked: bool) -> dict[str, Link]:
+    def take(self, name: str, look: Dumps, *, marked: bool) -> dict[str, Link]:
         """Return the lab's links in a namespace; in one of its own (`marked`) with `lo`."""
         addrs = asked_addrs(look.addrs)
         ours = self.fence.links(name, look.cookie, look.links)
@@ -69,7 +69,7 @@ class Links:
         self.identities[name] = self.identity(name, look, ours)
         return links
 
-    def identity(self, name: str, look: Look, ours: Mapping[int, str]) -> Identity:
+    def identity(self, name: str, look: Dumps, ours: Mapping[int, str]) -> Identity:
         """Return what a namespace and the lab's links in it are known by."""
         known = self.fence.identities.get(name)
         pairs = {

@@ -20,25 +20,25 @@ from netloom.host import etc, sysctl
 from netloom.host.firewall import shared_sysctls
 from netloom.host.observe import defaults
 from netloom.host.observe.cannot_look import cannot_look
-from netloom.host.observe.dumps import Look
+from netloom.host.observe.dumps import Dumps
 from netloom.host.observe.lab_links import Links
 from netloom.host.observe.scope import Scope
 from netloom.host.store.journal import has_runs
 from netloom.kernel.netlink import Rtnetlink
-from netloom.model.firewall import Passage, Walls
-from netloom.model.lab_state import Foreign, Snapshot
+from netloom.model.firewall import FirewallException, FirewallState
+from netloom.model.lab_state import Foreign, LabState
 from netloom.model.marks import HOST_PROTOCOL, IPTABLES
 from netloom.model.objects import (
     HOST,
     End,
     Link,
-    Netns,
+    NetnsState,
     Route,
     Word,
 )
 from netloom.model.owner import lab_of
 from netloom.namespaces import names as registry
-from netloom.namespaces.enter import aside, hop, roam
+from netloom.namespaces.enter import in_thread, setns, visiting
 from netloom.namespaces.handle import Handle, NoSuchNetns, Stale, open_name
 from netloom.plan.sysctls import NO_IPV6, link_of
 from netloom.wire.netconf import FORWARDING, netconf_get, read_forwarding
@@ -54,7 +54,7 @@ class _Observer:
         self.scope = scope
         self.fence = scope.fence
         self.bare = bare
-        self.netns: dict[str, Netns] = {}
+        self.netns: dict[str, NetnsState] = {}
         self.links = Links(scope.fence)
         self.forged: list[str] = []
         self.foreign_routes: frozenset[Route] = frozenset()
@@ -66,19 +66,19 @@ class _Observer:
         self.stray_commands: set[tuple[str, str]] = set()
         self.newborn: dict[str, str] = {}
         self.newborn_links = 0
-        self.walls: Walls | None = None
+        self.walls: FirewallState | None = None
         self.opened = ExitStack()
         self._rulesets: Rulesets | None = None
 
-    def look(self) -> Snapshot:
+    def look(self) -> LabState:
         """Visit every namespace of the scope; runs on a thread of its own."""
         with self.opened:
             return self.visit_all()
 
-    def visit_all(self) -> Snapshot:
+    def visit_all(self) -> LabState:
         """Visit the host, the namespaces, and what became of commands."""
         if self.bare and not self.scope.in_host:
-            self.netns[HOST] = Netns(sysctls=sysctl.read((NO_IPV6,)))
+            self.netns[HOST] = NetnsState(sysctls=sysctl.read((NO_IPV6,)))
         else:
             self.visit_host()
         there = set(registry.names())
@@ -97,22 +97,22 @@ class _Observer:
             self.newborn, self.newborn_links = defaults.look(self.scope.fresh, self.scope.kinds)
         return self.joined()
 
-    def look_at_nothing(self) -> Snapshot:
+    def look_at_nothing(self) -> LabState:
         """See to what is known of a machine in which nothing is yet: it is itself newborn."""
         known = sysctl.read((NO_IPV6, *self.scope.sysctls.get(HOST, ())))
-        self.netns[HOST] = Netns(sysctls={k: v for k, v in known.items() if not link_of(k)})
+        self.netns[HOST] = NetnsState(sysctls={k: v for k, v in known.items() if not link_of(k)})
         self.newborn = sysctl.read(self.scope.fresh)
         self.newborn_links = max(index for index, _ in if_nameindex())
         if not defaults.is_made(self.scope.kinds):
-            aside(defaults.look, (), self.scope.kinds)
+            in_thread(defaults.look, (), self.scope.kinds)
         return self.joined()
 
     def visit_host(self) -> None:
         with Rtnetlink() as rt:
-            look = Look(rt, self.protocols())
+            look = Dumps(rt, self.protocols())
         links = self.links.take(HOST, look, marked=False)
         known = sysctl.read((NO_IPV6, *self.scope.sysctls.get(HOST, ())))
-        self.netns[HOST] = Netns(
+        self.netns[HOST] = NetnsState(
             passages=self.passages(links) if self.scope.walls else frozenset(),
             links=links,
             routes=self.routes(look, links),
@@ -128,7 +128,7 @@ class _Observer:
         some = self.fence.has_routes or self.fence.by_mark
         return frozenset({HOST_PROTOCOL}) if some else frozenset()
 
-    def routes(self, look: Look, links: Iterable[str]) -> frozenset[Route]:
+    def routes(self, look: Dumps, links: Iterable[str]) -> frozenset[Route]:
         """Return the lab's routes of the host, and note those of others that it should know of."""
         before = {now: was for was, now in self.links.renamed.items()}
         names = {link: before.get(End(HOST, link), End(HOST, link)).link for link in links}
@@ -142,7 +142,7 @@ class _Observer:
         )
         return ours
 
-    def passages(self, links: Iterable[str]) -> frozenset[Passage]:
+    def passages(self, links: Iterable[str]) -> frozenset[FirewallException]:
         """Return the lab's exceptions in the firewalls of others."""
         import shlex
 
@@ -195,10 +195,10 @@ class _Observer:
             self.links.identities[name] = self.fence.identities[name]
 
     def visit_inside(self, name: str, handle: Handle) -> None:
-        hop(handle)
+        setns(handle)
         keys = self.scope.sysctls.get(name, ())
         with Rtnetlink() as rt:
-            look = Look(rt)
+            look = Dumps(rt)
             if name in self.scope.borrowed:
                 self.take_borrowed(name, look)
                 return
@@ -212,7 +212,7 @@ class _Observer:
         values |= sysctl.read(key for key in keys if key not in values)
         if values.get(NO_IPV6) == "1":
             links = {n: _without_ll(link) for n, link in links.items()}
-        self.netns[name] = Netns(
+        self.netns[name] = NetnsState(
             links=links,
             routes=frozenset(r for r in look.routes if not self.by_tap(name, r)),
             rules=frozenset(look.rules),
@@ -221,12 +221,12 @@ class _Observer:
             rulesets=self.rulesets(name),
         )
 
-    def take_borrowed(self, name: str, look: Look) -> None:
+    def take_borrowed(self, name: str, look: Dumps) -> None:
         """Take what is ours in a namespace that is not."""
         links, sysctls = self.links.take(name, look, marked=False), sysctl.read((NO_IPV6,))
         if sysctls.get(NO_IPV6) == "1":
             links = {n: _without_ll(link) for n, link in links.items()}
-        self.netns[name] = Netns(links=links, sysctls=sysctls, borrowed=True)
+        self.netns[name] = NetnsState(links=links, sysctls=sysctls, borrowed=True)
 
     def by_tap(self, netns: str, route: Route) -> bool:
         """Whether a route is the one that a user-mode program brings along."""
@@ -264,10 +264,10 @@ class _Observer:
         for netns, commands in found.items():
             self.netns[netns] = replace(self.netns[netns], commands=commands)
 
-    def joined(self) -> Snapshot:
+    def joined(self) -> LabState:
         """Return the snapshot; each wire leads where the indexes of its ends say."""
         links = self.links
-        return Snapshot(
+        return LabState(
             netns=self.fence.joined(self.netns, links.given, links.renamed, self.trusted),
             newborn=self.newborn,
             newborn_links=self.newborn_links,
@@ -305,7 +305,7 @@ def _forwarding(rt: Rtnetlink, keys: Iterable[str]) -> dict[str, str]:
     }
 
 
-def observe(scope: Scope, *, empty: bool = False, bare: bool = False) -> Snapshot:
+def observe(scope: Scope, *, empty: bool = False, bare: bool = False) -> LabState:
     """Return what is there within a scope; raises `Unavailable` where that cannot be looked at.
 
     `empty`: the machine is known to be newborn, with nothing in it; `bare`: its namespace `host` is
@@ -313,6 +313,6 @@ def observe(scope: Scope, *, empty: bool = False, bare: bool = False) -> Snapsho
     """
     observer = _Observer(scope, bare=bare)
     try:
-        return observer.look_at_nothing() if empty and not scope.walls else roam(observer.look)
+        return observer.look_at_nothing() if empty and not scope.walls else visiting(observer.look)
     except FAILURES as error:
         raise cannot_look(error) from error

@@ -9,7 +9,7 @@ from netloom.kernel.netlink import Rtnetlink
 from netloom.model.objects import is_kept
 from netloom.model.owner import lab_of
 from netloom.namespaces import names as registry
-from netloom.namespaces.enter import aside, hop
+from netloom.namespaces.enter import in_thread, setns
 from netloom.namespaces.handle import NoSuchNetns, open_name
 from netloom.wire.rtnetlink import dump_links, read_links
 
@@ -39,7 +39,7 @@ def _namespaces(lab: str) -> set[str]:
 
 def owners() -> dict[str, str | None]:
     """Return every name in /run/netns with the lab whose namespace it is, None for nobody's."""
-    return aside(_owners)
+    return in_thread(_owners)
 
 
 def _owners() -> dict[str, str | None]:
@@ -52,7 +52,7 @@ def _owners() -> dict[str, str | None]:
             continue
         with handle:
             try:
-                hop(handle)
+                setns(handle)
             except KernelError as error:
                 if error.errno != errno.EPERM:
                     raise

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct, field
 
-from netloom.model.objects import HOST, Desired, Netns, RouteKey, Word, is_kept
+from netloom.model.objects import HOST, Desired, NetnsState, RouteKey, Word, is_kept
 from netloom.plan.fence import Fence
 from netloom.plan.sysctls import default_of, link_of
 
@@ -39,7 +39,7 @@ class Scope(Struct, frozen=True):
     listed: bool = True
     walls: bool = False
     borrowed: frozenset[str] = frozenset()
-    trusted: Mapping[str, Netns] = field(default_factory=dict)
+    trusted: Mapping[str, NetnsState] = field(default_factory=dict)
 
     @property
     def lab(self) -> str:
@@ -75,7 +75,7 @@ def scope_of(fence: Fence, making: Desired | None = None) -> Scope:
         names=fence.made.union(sysctls),
         sysctls={name: tuple(sorted(keys)) for name, keys in sysctls.items()},
         links=frozenset(link for netns in host for link in netns.links),
-        routes=frozenset(route.key for route in wanted.get(HOST, Netns()).routes),
+        routes=frozenset(route.key for route in wanted.get(HOST, NetnsState()).routes),
         unpublished=fence.made,
         making=frozenset(name for name, netns in wanted.items() if not is_kept(name, netns)),
         fresh=tuple(sorted(forgotten.union(*(_global_sysctls(n) for n in wanted.values())))),
@@ -89,11 +89,11 @@ def scope_of(fence: Fence, making: Desired | None = None) -> Scope:
     )
 
 
-def _global_sysctls(netns: Netns) -> set[str]:
+def _global_sysctls(netns: NetnsState) -> set[str]:
     return {key for key in netns.sysctls if not link_of(key)}
 
 
-def _kinds(wanted: Iterable[Netns]) -> Iterator[Word]:
+def _kinds(wanted: Iterable[NetnsState]) -> Iterator[Word]:
     for netns in wanted:
         for link in netns.links.values():
             if link.kind.word:

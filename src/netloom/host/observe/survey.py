@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator
 from typing import assert_never
 
 from netloom.errors import KernelError, Unavailable
-from netloom.host.observe.dumps import Look, all_addrs
+from netloom.host.observe.dumps import Dumps, all_addrs
 from netloom.kernel.netlink import Rtnetlink
-from netloom.model.lab_state import Foreign, GivenLink, Snapshot
+from netloom.model.lab_state import Foreign, GivenLink, LabState
 from netloom.model.marks import far_of
 from netloom.model.objects import (
     HOST,
@@ -26,13 +26,13 @@ from netloom.model.objects import (
     Kind,
     Link,
     Loopback,
-    Netns,
+    NetnsState,
     Other,
     Veth,
     is_word,
 )
 from netloom.namespaces import names as registry
-from netloom.namespaces.enter import aside, hop
+from netloom.namespaces.enter import in_thread, setns
 from netloom.namespaces.handle import Handle, NoSuchNetns, Stale, open_name, open_self
 from netloom.namespaces.ids import ids
 from netloom.plan.fence import UNKNOWN
@@ -40,24 +40,24 @@ from netloom.wire.nsid import nsid_get, read_nsid
 from netloom.wire.rtnetlink import SeenLink
 
 
-def survey() -> Snapshot:
+def survey() -> LabState:
     """Return what there is in the namespace `host` and in every one that has a name."""
-    return aside(_survey)
+    return in_thread(_survey)
 
 
-def around() -> Netns:
+def around() -> NetnsState:
     """Return what there is in the namespace of the calling thread; no wire has a far end."""
     with Rtnetlink() as rt:
-        return _netns(HOST, Look(rt, None), {})
+        return _netns(HOST, Dumps(rt, None), {})
 
 
-def _survey() -> Snapshot:
+def _survey() -> LabState:
     with open_self() as host:
         seen = _Survey(host)
         seen.visit_all()
         peers = seen.peers()
     looks = seen.looks
-    return Snapshot(
+    return LabState(
         netns={name: _netns(name, look, peers) for name, look in looks.items()},
         given={end: given for name, look in looks.items() for end, given in _given(name, look)},
         foreign=Foreign(names=frozenset(seen.refused | seen.stale), stale=frozenset(seen.stale)),
@@ -70,13 +70,13 @@ class _Survey:
 
     def __init__(self, host: Handle) -> None:
         self.host = host
-        self.looks: dict[str, Look] = {}
+        self.looks: dict[str, Dumps] = {}
         self.refused: set[str] = set()
         self.stale: set[str] = set()
 
     def visit_all(self) -> None:
         with Rtnetlink() as rt:
-            self.looks[HOST] = Look(rt, None)
+            self.looks[HOST] = Dumps(rt, None)
         for name in registry.names():
             try:
                 self.visit(name)
@@ -94,16 +94,16 @@ class _Survey:
         with open_name(name) as netns:
             if netns.inode == self.host.inode:  # a name of the one that we are in
                 return
-            hop(netns)
+            setns(netns)
             with Rtnetlink() as rt:
-                self.looks[name] = Look(rt, None)
+                self.looks[name] = Dumps(rt, None)
 
     def conversation(self, name: str) -> Rtnetlink:
         if name == HOST:
-            hop(self.host)
+            setns(self.host)
             return Rtnetlink()
         with open_name(name) as netns:
-            hop(netns)
+            setns(netns)
             return Rtnetlink()
 
     # ── wires ─────────────────────────────────────────────────────────────────────────────────
@@ -167,7 +167,7 @@ class _Numbers(dict[str, int | None]):
         return found
 
 
-def _wires(look: Look) -> Iterator[SeenLink]:
+def _wires(look: Dumps) -> Iterator[SeenLink]:
     return (seen for seen in look.links if _is_wire(seen.kind))
 
 
@@ -186,14 +186,14 @@ def _is_wire(word: str) -> bool:
 # ── as the model has it ───────────────────────────────────────────────────────────────────
 
 
-def _given(name: str, look: Look) -> Iterator[tuple[End, GivenLink]]:
+def _given(name: str, look: Dumps) -> Iterator[tuple[End, GivenLink]]:
     for seen in look.links:
         yield End(name, seen.name), GivenLink(seen.index, seen.carrier, seen.peer_index)
 
 
-def _netns(name: str, look: Look, peers: dict[End, End]) -> Netns:
+def _netns(name: str, look: Dumps, peers: dict[End, End]) -> NetnsState:
     addrs = all_addrs(look.addrs)
-    return Netns(
+    return NetnsState(
         links={
             seen.name: _link(End(name, seen.name), seen, look, addrs.get(seen.index, ()), peers)
             for seen in look.links
@@ -204,7 +204,7 @@ def _netns(name: str, look: Look, peers: dict[End, End]) -> Netns:
 
 
 def _link(
-    end: End, seen: SeenLink, look: Look, addrs: Iterable[Addr], peers: dict[End, End]
+    end: End, seen: SeenLink, look: Dumps, addrs: Iterable[Addr], peers: dict[End, End]
 ) -> Link:
     return Link(
         kind=_kind(end, seen, peers),

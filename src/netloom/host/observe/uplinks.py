@@ -16,7 +16,7 @@ from netloom.host.store import reservations
 from netloom.kernel.files import exists
 from netloom.kernel.netlink import Rtnetlink
 from netloom.kernel.sockets import diag_socket, listeners
-from netloom.model.facts import Exit, HostSubnet, Outside, Taken
+from netloom.model.facts import Exit, HostSubnet, Taken, UplinkFacts
 from netloom.model.objects import HOST, MAIN_TABLE, Route
 from netloom.model.owner import lab_of
 from netloom.model.reservation import Reservation
@@ -52,7 +52,7 @@ _IP_FORWARD = "net.ipv4.ip_forward"
 _ALL_IPV6 = "net.ipv6.conf.all.forwarding"
 
 
-def outside(fence: Fence, ports: Collection[tuple[str, int]] = ()) -> Outside:
+def outside(fence: Fence, ports: Collection[tuple[str, int]] = ()) -> UplinkFacts:
     """Return the interfaces of the host that are not the lab's, and its default routes.
 
     `ports` are protocols and ports of the host of which it shall be known whether they are taken.
@@ -65,7 +65,7 @@ def outside(fence: Fence, ports: Collection[tuple[str, int]] = ()) -> Outside:
 
 def look_around(
     fence: Fence, ports: Collection[tuple[str, int]] = (), machine: str = ""
-) -> Outside:
+) -> UplinkFacts:
     """Return what `outside` tells, of the network that the calling thread is in.
 
     `machine` is the path of the /run that belongs to this network, where ours is another.
@@ -86,7 +86,7 @@ def look_around(
     free = [link.name for link in others if link.name not in of_labs]
     held = claims()
     forwarding = _Forwarding(held)
-    return Outside(
+    return UplinkFacts(
         links={link.name: _trouble(link) for link in others},
         resolvers=resolvers(),
         of_labs=frozenset(of_labs),

@@ -31,7 +31,7 @@ from netloom.namespaces.handle import open_self
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from netloom.model.facts import Outside
+    from netloom.model.facts import UplinkFacts
 
 NAME = "netloom-porter"
 """What `ps` shows."""
@@ -72,17 +72,17 @@ def spawn(argv: list[str], streams: Sequence[int]) -> Callable[[], int]:
     return wait
 
 
-def look(lab: str, ports: Collection[tuple[str, int]]) -> "Outside":
+def look(lab: str, ports: Collection[tuple[str, int]]) -> "UplinkFacts":
     """Return what lies around outside; raises `Unavailable` where nobody can look any more."""
     import msgspec
 
-    from netloom.model.facts import Outside
+    from netloom.model.facts import UplinkFacts
 
     with _ask(marshal.dumps(("look", lab, list(ports), dict(os.environ)))) as asked:
         said = _all_of(asked)
     if not said:
         raise _ended()
-    return msgspec.json.decode(said, type=Outside)
+    return msgspec.json.decode(said, type=UplinkFacts)
 
 
 def _ask(request: bytes, fds: Sequence[int] = ()) -> socket.socket:

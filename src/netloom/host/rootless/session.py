@@ -41,7 +41,7 @@ _Noted = tuple[int, int]
 """A process: its number and its start."""
 
 
-class Holder:
+class Session:
     """The holder of the user's namespaces, whether it lives or not."""
 
     def __init__(self) -> None:

@@ -29,7 +29,7 @@ from netloom.kernel.loopback import set_lo_up
 from netloom.kernel.nft import Nft
 from netloom.model.objects import WORDS, Word
 from netloom.namespaces import isolate, private_run
-from netloom.namespaces.enter import Kept
+from netloom.namespaces.enter import Captured
 from netloom.namespaces.userns_diagnosis import judged
 from netloom.namespaces.userns_limits import Settings, is_mapped, settings
 
@@ -63,7 +63,7 @@ class Who(NamedTuple):
         process.open_up()
 
 
-class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
+class TrialOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
     """How a trial ended: `ok`, `no`, `note` (it is lacking, and seldom missed) or `-` (not tried).
 
     `says` is what there is, or who refuses; `hints` the remedy, in lines; `serves` what needs it,
@@ -109,20 +109,20 @@ def _user(uid: int, *, other: bool) -> Who:
     return Who(uid, found.pw_gid, found.pw_name, other)
 
 
-def try_all(who: Who) -> list[Outcome]:
+def try_all(who: Who) -> list[TrialOutcome]:
     """Return how each trial ended; what needs one that failed is not tried."""
     codecs.lookup("ascii")
-    found: dict[str, Outcome] = {}
+    found: dict[str, TrialOutcome] = {}
     for trial in TRIALS:
         before = found.get(trial.after)
         if before is None or before.result == "ok":
             found[trial.name] = _tried(trial, who)
         else:
-            found[trial.name] = Outcome(trial.name, "-", serves=trial.serves)
+            found[trial.name] = TrialOutcome(trial.name, "-", serves=trial.serves)
     return list(found.values())
 
 
-def allow_labs(outcomes: Sequence[Outcome], serves: str = "") -> bool:
+def allow_labs(outcomes: Sequence[TrialOutcome], serves: str = "") -> bool:
     """Whether labs can be made, or what else is served."""
     return all(each.result == "ok" for each in outcomes if each.serves in {"", serves})
 
@@ -130,16 +130,16 @@ def allow_labs(outcomes: Sequence[Outcome], serves: str = "") -> bool:
 # ── one trial ─────────────────────────────────────────────────────────────────────────────
 
 
-def _tried(trial: Trial, who: Who) -> Outcome:
+def _tried(trial: Trial, who: Who) -> TrialOutcome:
     reading, writing = os.pipe()
     pid = fork()
     if pid == 0:
         try:
             os.close(reading)
-            with Kept() as kept:
+            with Captured() as kept:
                 os.write(writing, msgspec.json.encode(_outcome(trial, who)))
             if kept.error is not None:
-                bug = Outcome(trial.name, "no", repr(kept.error), serves=trial.serves)
+                bug = TrialOutcome(trial.name, "no", repr(kept.error), serves=trial.serves)
                 os.write(writing, msgspec.json.encode(bug))
         finally:
             os._exit(0)
@@ -147,39 +147,41 @@ def _tried(trial: Trial, who: Who) -> Outcome:
     with os.fdopen(reading, "rb") as pipe:
         said = pipe.read()
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    return msgspec.json.decode(said, type=Outcome) if said else _ended(trial, code)
+    return msgspec.json.decode(said, type=TrialOutcome) if said else _ended(trial, code)
 
 
-def _ended(trial: Trial, code: int) -> Outcome:
+def _ended(trial: Trial, code: int) -> TrialOutcome:
     """Return what is said of a child that did not live to say it."""
     if code == -signal.SIGSYS:  # SECCOMP_RET_KILL_PROCESS (seccomp(2))
         refusal = judged(OSError(errno.ENOSYS, ""), settings())
         hints = refusal.lines or (refusal.remedy,)
-        return Outcome(trial.name, "no", "a seccomp filter kills who tries it", hints, trial.serves)
-    return Outcome(trial.name, "no", f"who tried it ended by {-code}", serves=trial.serves)
+        return TrialOutcome(
+            trial.name, "no", "a seccomp filter kills who tries it", hints, trial.serves
+        )
+    return TrialOutcome(trial.name, "no", f"who tried it ended by {-code}", serves=trial.serves)
 
 
-def _outcome(trial: Trial, who: Who) -> Outcome:
+def _outcome(trial: Trial, who: Who) -> TrialOutcome:
     """Make an attempt as somebody, in this process, which is of no other use then."""
     who.become()
     before = settings()
     try:
-        return Outcome(trial.name, "ok", trial.attempt() or "", serves=trial.serves)
+        return TrialOutcome(trial.name, "ok", trial.attempt() or "", serves=trial.serves)
     except Unavailable as error:
         result = "note" if trial.serves == SEVERAL else "no"
         hints = tuple(error.remedy.splitlines())
-        return Outcome(trial.name, result, error.reason, hints, trial.serves)
+        return TrialOutcome(trial.name, result, error.reason, hints, trial.serves)
     except OSError as error:
         return _refused(trial, error, before)
 
 
-def _refused(trial: Trial, error: OSError, before: Settings) -> Outcome:
+def _refused(trial: Trial, error: OSError, before: Settings) -> TrialOutcome:
     """Return who refused: limits are those from before, a filter is asked for now."""
     before.filtered = settings(error).filtered
     refusal = judged(error, before)
     hints = refusal.lines or tuple(filter(None, (refusal.remedy or trial.remedy,)))
     says = f"{error}: {refusal.by}" if refusal.by else str(error)
-    return Outcome(trial.name, "no", says, hints, trial.serves)
+    return TrialOutcome(trial.name, "no", says, hints, trial.serves)
 
 
 # ── what is tried ─────────────────────────────────────────────────────────────────────────

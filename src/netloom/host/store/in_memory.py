@@ -8,7 +8,7 @@ from netloom.host.store.reservations import Waiting
 from netloom.host.store.rundir import remove_tree
 
 
-class Memory(Journal):
+class MemoryJournal(Journal):
     """The memory of a lab that nobody but its program knows, and that ends with it.
 
     On disk are the files that namespaces see in /etc, no more.

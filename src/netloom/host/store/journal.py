@@ -41,10 +41,10 @@ from netloom.host.store.rundir import (
 from netloom.kernel import modes
 from netloom.kernel.files import exists, is_dir
 from netloom.kernel.procfs import boot_id
-from netloom.model.facts import Held
-from netloom.model.firewall import Across, Through
+from netloom.model.facts import Allocations
+from netloom.model.firewall import BridgeNeed, ForwardNeed
 from netloom.model.identity import Identities
-from netloom.model.objects import NOTHING, Desired, File, Netns
+from netloom.model.objects import NOTHING, Desired, File, NetnsState
 from netloom.model.reservation import Port, Reservation, reserved_by
 
 if TYPE_CHECKING:
@@ -65,12 +65,12 @@ class Record(Struct, frozen=True):
     lab: str
     boot: str
     desired: Desired = NOTHING
-    held: Held = Held()
+    held: Allocations = Allocations()
     source: str = ""
     text: str = ""
     command: str = "up"
     version: int = VERSION
-    through: tuple[Across | Through, ...] = ()
+    through: tuple[BridgeNeed | ForwardNeed, ...] = ()
     ports: frozenset[Port] = frozenset()
     identities: Identities = {}
 
@@ -376,4 +376,4 @@ def _newer(version: int) -> str:
 
 def empty(desired: Desired) -> bool:
     """Whether nothing at all is desired."""
-    return all(netns == Netns(borrowed=netns.borrowed) for netns in desired.netns.values())
+    return all(netns == NetnsState(borrowed=netns.borrowed) for netns in desired.netns.values())
