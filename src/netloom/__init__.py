@@ -38,7 +38,7 @@ _PLACES = {
     "Outcome": "netloom.api.expectations",
     "Problem": "netloom.errors",
     "Refused": "netloom.errors",
-    "Snapshot": "netloom.model.lab_state",
+    "LabState": "netloom.model.lab_state",
     "Topology": "netloom.language.topology",
     "TopologyError": "netloom.errors",
     "Unavailable": "netloom.errors",

@@ -14,7 +14,7 @@ import subprocess
 from pathlib import Path
 
 import netloom
-from netloom import Change, Journey, Lab, Netns, Network, NotReady, Outcome, Refused, Snapshot, Wire
+from netloom import Change, Journey, Lab, Netns, Network, NotReady, Outcome, Refused, LabState, Wire
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.write(await reader.read(1))
@@ -40,7 +40,7 @@ def use(topology: netloom.Topology, path: Path) -> None:
             kept.undo()
         lab.heal()
         outcomes: list[Outcome] = lab.check(wait=1.0)
-        seen: Snapshot = lab.snapshot()
+        seen: LabState = lab.snapshot()
         lab.wait_ready(3)
         text: subprocess.CompletedProcess[str] = web.run(["ls"], text=True, input="x", check=True)
         data: subprocess.CompletedProcess[bytes] = web.run(["ls", path], input=b"x", timeout=1)

@@ -113,7 +113,9 @@ def test_root_of_a_user_namespace_of_roots_leaves_the_machines_etc_alone() -> No
     before = says("ls", "-l", "/etc/netns")
     write("own.yaml", OURS)
     program = shlex.join(command())
-    cover = shlex.join(python("from netloom.namespaces import cover; cover.cover_run()"))
+    cover = shlex.join(
+        python("from netloom.namespaces import private_run; private_run.cover_run()")
+    )
     script = f"""
         {cover}
         {program} up -q own.yaml; {program} exec aa getent hosts whose; ls -l /etc/netns

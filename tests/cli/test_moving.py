@@ -461,7 +461,7 @@ def test_a_move_that_cannot_be_noted_is_refused() -> None:
         "hint: a change begins on disk: make room there\n"
         "nothing was touched\n"
     )
-    assert open_to_all.stderr.startswith("cannot trust what is remembered of moves: others may ")
+    assert open_to_all.stderr.startswith("cannot trust what netloom remembers: others may ")
     assert unlike(before) == []
 
 

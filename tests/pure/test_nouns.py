@@ -30,7 +30,7 @@ from tests.house.test_floors import FLOOR_OF
 
 ROOT = Path(netloom.__path__[0])
 PURE = {room for room, floor in FLOOR_OF.items() if floor < FLOOR_OF["kernel"]}
-FILLED = {"Fabric", "Member", "Port", "Segment", "_Line"}
+FILLED = {"Expanded", "Member", "Port", "Segment", "_Line"}
 """What is filled bit by bit while it is made."""
 
 

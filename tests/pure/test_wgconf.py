@@ -54,7 +54,7 @@ def test_a_file_of_wg_quick_is_read() -> None:
 @pytest.mark.parametrize(
     ("right", "wrong", "said"),
     [
-        ("[WireGuardPeer]", "[Pear]", "wg0.conf:9:1: no section is called `Pear`"),
+        ("[Peer]", "[Pear]", "wg0.conf:9:1: no section is called `Pear`"),
         ("MTU = 1380", "MTU = 1", "wg0.conf:6:1: MTU: an MTU is 68 to 65535 bytes, not 1"),
         (
             "MTU = 1380",

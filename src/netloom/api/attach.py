@@ -1,7 +1,7 @@
 """What a Python program finds on the machine: `netloom.observe()` and `netloom.netns(TARGET)`.
 
 Nothing is made and nothing marked. The names of a plain user are in namespaces of their own
-(`host/rootless/session.py`), so that is where these look.
+(`host/rootless/entry.py`), so that is where these look.
 """
 
 import os
@@ -13,7 +13,7 @@ from netloom.api.namespace import Netns
 from netloom.engine.up import TIMEOUT
 from netloom.errors import KernelError, Unavailable
 from netloom.host.observe.survey import around, survey
-from netloom.host.rootless.session import Session
+from netloom.host.rootless.entry import Session
 from netloom.kernel import syscalls
 from netloom.model.lab_state import LabState
 from netloom.model.objects import HOST, Link

@@ -14,7 +14,7 @@ from netloom.engine.down import down
 from netloom.errors import Unavailable
 from netloom.host.cancel import deferred_signals
 from netloom.host.local import LocalMachine
-from netloom.host.rootless.session import Session
+from netloom.host.rootless.entry import Session
 from netloom.host.sandbox import SandboxMachine
 from netloom.kernel.closing import Closing
 from netloom.model.objects import HOST

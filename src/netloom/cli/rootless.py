@@ -12,7 +12,7 @@ from types import FrameType
 
 from netloom.errors import Unavailable
 from netloom.host.cancel import SIGNALS, deferred_signals
-from netloom.host.rootless.session import Session
+from netloom.host.rootless.entry import Session
 from netloom.namespaces.userns_session import is_needed
 
 

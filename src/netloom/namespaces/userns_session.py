@@ -1,6 +1,6 @@
 """Namespaces of a plain user's own: whether one needs them, is in them, and has something in them.
 
-Who makes and finds them is `host/rootless/session.py`.
+Who makes and finds them is `host/rootless/entry.py`.
 """
 
 import os

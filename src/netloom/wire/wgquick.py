@@ -52,7 +52,7 @@ def read_tunnel(text: str, file: str) -> Tunnel:
     sections = [(name, reader.section(name, lines)) for name, lines in reader.sections(text)]
     ours = [said for name, said in sections if name == "interface"]
     theirs = [said for name, said in sections if name == "peer"]
-    for count, what in ((ours, "[Interface]"), (theirs, "[WireGuardPeer]")):
+    for count, what in ((ours, "[Interface]"), (theirs, "[Peer]")):
         if not count:
             reader.problems.append(Problem(f"{file} has no {what}"))
     for said, key in (*((one, "PrivateKey") for one in ours), *((p, "PublicKey") for p in theirs)):

@@ -108,4 +108,4 @@ sysctl -qw net.ipv6.conf.wlan0/7.accept_ra=2
 sysctl -qw net.ipv4.conf.eth0.forwarding=1
 sysctl -qw net.ipv6.conf.all.forwarding=1
 
-# passes: Through(lab='dns', link='lan', uplink='eth0', subnets=('10.20.0.0/24',), published=(), services=(Port(proto='udp', number=53), Port(proto='tcp', number=53)))
+# passes: ForwardNeed(lab='dns', link='lan', uplink='eth0', subnets=('10.20.0.0/24',), published=(), services=(Service(proto='udp', number=53), Service(proto='tcp', number=53)))

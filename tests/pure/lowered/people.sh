@@ -133,5 +133,5 @@ END-OF-FILE
 (cd /tmp && exec ip netns exec a setpriv --reuid=daemon --init-groups env 'A=b c' B= sh -c 'echo hi') </dev/null &
 (cd /srv && exec ip netns exec a sh -c 'exec nc -l 80') </dev/null &
 
-# passes: Across(lab='people', bridge='people.sw', addresses=())
-# passes: Across(lab='people', bridge='virbr0', addresses=('192.168.122.128',))
+# passes: BridgeNeed(lab='people', bridge='people.sw', addresses=())
+# passes: BridgeNeed(lab='people', bridge='virbr0', addresses=('192.168.122.128',))

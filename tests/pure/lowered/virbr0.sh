@@ -43,4 +43,4 @@ cat >/etc/netns/db/hosts <<'END-OF-FILE'
 192.168.122.77	db
 END-OF-FILE
 
-# passes: Across(lab='virbr0', bridge='virbr0', addresses=('192.168.122.200', '192.168.122.77'))
+# passes: BridgeNeed(lab='virbr0', bridge='virbr0', addresses=('192.168.122.200', '192.168.122.77'))

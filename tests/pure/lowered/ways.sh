@@ -388,8 +388,8 @@ sysctl -qw net.ipv6.conf.all.forwarding=1
 (cd / && exec /usr/bin/pasta --runas 0 --config-net --foreground --no-map-gw --netns /run/netns/ways.out --ns-ifname uplink -T none -U none --interface eth0 -t 9000 -u 9001) </dev/null &
 
 # note: the host's default route leads out of `eth0`, and `eth1` may leave by `wlan0.7` alone: it reaches what the host reaches there
-# passes: Through(lab='ways', link='br-nat', uplink='eth0', subnets=('10.100.0.0/24', 'fd00:100::/64'), published=(Published(ip='10.100.0.80', proto='tcp', port=80), Published(ip='fd00:100::80', proto='tcp', port=80), Published(ip='10.100.0.80', proto='tcp', port=443), Published(ip='10.100.0.80', proto='udp', port=5353), Published(ip='fd00:100::80', proto='udp', port=5353), Published(ip='fd00:100::80', proto='tcp', port=81)), services=(Port(proto='udp', number=53), Port(proto='tcp', number=53)))
-# passes: Through(lab='ways', link='eth1', uplink='wlan0.7', subnets=('10.101.0.0/24',), published=(Published(ip='10.101.0.2', proto='tcp', port=5432),), services=(Port(proto='udp', number=53), Port(proto='tcp', number=53)))
-# passes: Through(lab='ways', link='routed', uplink='eth0', subnets=('10.102.0.0/24', '2001:db8:102::/64'), published=(), services=(Port(proto='udp', number=53), Port(proto='tcp', number=53)))
-# passes: Through(lab='ways', link='docker0.ways', uplink='eth0', subnets=('10.64.1.0/24', 'fd6e:6574:6c6f::/64'), published=(), services=(Port(proto='udp', number=53), Port(proto='tcp', number=53)))
-# passes: Across(lab='ways', bridge='br-nat', addresses=())
+# passes: ForwardNeed(lab='ways', link='br-nat', uplink='eth0', subnets=('10.100.0.0/24', 'fd00:100::/64'), published=(Published(ip='10.100.0.80', proto='tcp', port=80), Published(ip='fd00:100::80', proto='tcp', port=80), Published(ip='10.100.0.80', proto='tcp', port=443), Published(ip='10.100.0.80', proto='udp', port=5353), Published(ip='fd00:100::80', proto='udp', port=5353), Published(ip='fd00:100::80', proto='tcp', port=81)), services=(Service(proto='udp', number=53), Service(proto='tcp', number=53)))
+# passes: ForwardNeed(lab='ways', link='eth1', uplink='wlan0.7', subnets=('10.101.0.0/24',), published=(Published(ip='10.101.0.2', proto='tcp', port=5432),), services=(Service(proto='udp', number=53), Service(proto='tcp', number=53)))
+# passes: ForwardNeed(lab='ways', link='routed', uplink='eth0', subnets=('10.102.0.0/24', '2001:db8:102::/64'), published=(), services=(Service(proto='udp', number=53), Service(proto='tcp', number=53)))
+# passes: ForwardNeed(lab='ways', link='docker0.ways', uplink='eth0', subnets=('10.64.1.0/24', 'fd6e:6574:6c6f::/64'), published=(), services=(Service(proto='udp', number=53), Service(proto='tcp', number=53)))
+# passes: BridgeNeed(lab='ways', bridge='br-nat', addresses=())

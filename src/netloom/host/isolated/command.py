@@ -14,7 +14,7 @@ from netloom.host.isolated.lab_port import Seat
 from netloom.host.isolated.pasta import Outlet
 from netloom.host.isolated.tunnel import Birth, Inside, read, wireguard
 from netloom.host.observe.uplinks import resolvers
-from netloom.host.rootless.session import Session
+from netloom.host.rootless.entry import Session
 from netloom.language.topology import Publish
 from netloom.namespaces import mounts
 from netloom.namespaces.isolate import isolate

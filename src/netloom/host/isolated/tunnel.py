@@ -135,7 +135,7 @@ def _setconf(tunnel: Tunnel) -> str:
     """Return what `wg setconf` reads: keys, ports, and where others are, by numbers."""
     lines = ["[Interface]", *(f"{key} = {value}" for key, value in tunnel.settings)]
     for peer in tunnel.peers:
-        lines += ["[WireGuardPeer]", *(f"{key} = {value}" for key, value in peer.settings)]
+        lines += ["[Peer]", *(f"{key} = {value}" for key, value in peer.settings)]
         if peer.allowed:
             lines.append(f"AllowedIPs = {', '.join(peer.allowed)}")
         if peer.endpoint:
