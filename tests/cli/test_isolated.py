@@ -472,17 +472,17 @@ Endpoint = 192.0.2.1:51820
 """
 STAND_IN = """
 import sys
-from netloom.host.isolated.command import Asked, run_with
+from netloom.host.isolated.command import RunOptions, run_with
 from netloom.model.objects import End, Link, Veth
-from netloom.wire.rtnetlink import Peer, link_add
+from netloom.wire.rtnetlink import VethPeer, link_add
 
 def birth(tunnel):
     def bear(outside, own):
         far, near = (Link(kind=Veth(peer=End("", name)), mac="", mtu=1420) for name in ("t", "wg0"))
-        outside.batch([link_add("tunnel", near, peer=Peer("wg0", far, netns_fd=own))])
+        outside.batch([link_add("tunnel", near, peer=VethPeer("wg0", far, netns_fd=own))])
     return bear
 
-run_with(sys.argv[2:], Asked(vpn=sys.argv[1]), birth)
+run_with(sys.argv[2:], RunOptions(vpn=sys.argv[1]), birth)
 """
 """`netloom run --vpn` with a veth in the place of WireGuard's link."""
 

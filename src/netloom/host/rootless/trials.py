@@ -23,7 +23,7 @@ import msgspec
 
 from netloom.errors import KernelError, Unavailable
 from netloom.host.observe import defaults
-from netloom.kernel import process, syscalls
+from netloom.kernel import nftchild, process, syscalls  # noqa: F401 - a child imports nothing
 from netloom.kernel.forking import fork
 from netloom.kernel.loopback import set_lo_up
 from netloom.kernel.nft import Nft
