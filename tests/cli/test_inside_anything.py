@@ -23,7 +23,7 @@ ping -c1 -W2 10.40.0.2 | grep -o '1 received'
 """
 SCRIPT = """
 set -e
-find /run /etc | grep -v '^/run/netns$' | sort >/mnt/before
+find /run /etc | grep -vE '^/run/(netns|[.]netloom)$' | sort >/mnt/before
 ip -o link >>/mnt/before; ip route show table all >>/mnt/before; sysctl -a -r ^net >>/mnt/before
 $netloom up first.yaml | grep -o 'up in'
 $netloom up first.yaml
@@ -32,7 +32,7 @@ PINGS
 $netloom labs
 $netloom down -q shop
 $netloom labs
-find /run /etc | grep -v '^/run/netns$' | sort >/mnt/after
+find /run /etc | grep -vE '^/run/(netns|[.]netloom)$' | sort >/mnt/after
 ip -o link >>/mnt/after; ip route show table all >>/mnt/after; sysctl -a -r ^net >>/mnt/after
 diff -u /mnt/before /mnt/after
 """.replace("PINGS", PINGS)

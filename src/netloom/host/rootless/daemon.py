@@ -37,7 +37,7 @@ _PROGRAM = (
     "import sys; sys.path[:0] = sys.argv[2:]; "
     "from netloom.host.rootless.daemon import hold; hold(sys.argv[1])"
 )
-_BESIDE = "/run/.netloom-outer_agent.new"
+_BESIDE = "/run/.netloom-porter.new"
 _GATE = 3
 """The descriptor of the gate in what is started."""
 
