@@ -14,7 +14,7 @@ ELSEWHERE = {
     "lab/capture.py": "a file that a user names",
     "lab/evidence.py": "files that a user asked for",
     "cli/capture.py": "a file that a user names",
-    "cli/labs.py": "a file that a user names",
+    "cli/lab_files.py": "a file that a user names",
     "host/commands/launch.py": "a pipe",
 }
 """Modules that make what is not ours to give a mode, each with its reason."""

@@ -10,7 +10,6 @@ Mustn't: be called twice at once for one lab.
 
 import errno
 import os
-import resource
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -25,14 +24,12 @@ from netloom.host.carry import carry, delete_together, start_together, stop_toge
 from netloom.host.machine import Applied, Orders
 from netloom.host.rooms import OPEN
 from netloom.host.walls import claims, flows
-from netloom.host.worker import Worker
+from netloom.host.worker import Worker, refusal_of
 from netloom.namespaces import names as registry
 from netloom.namespaces.enter import roam
 from netloom.namespaces.handle import NoSuchNetns
 from netloom.plan import steps
 from netloom.plan.steps import Plan, Step
-from netloom.render.shell import command
-from netloom.render.text import line
 
 _AT_ONCE: dict[type[Step], Callable[[Any, Worker], None]] = {
     steps.LinkDel: delete_together,
@@ -114,7 +111,7 @@ def _applied(plan: Plan, orders: Orders) -> Applied:
             orders.nursery.close()
         cause = _as_kernel_error(error)
         those = plan if orders.go_on else plan[:1]
-        return Applied([Refused(line(step), cause, asked=command(step)) for step in those])
+        return Applied([refusal_of(step, cause) for step in those])
 
 
 def _tidied(orders: Orders) -> Iterator[Refused]:
@@ -147,6 +144,8 @@ def _as_kernel_error(error: BaseException) -> KernelError:
 
 def _raise_limit() -> None:
     """Raise the soft limit of open files as far as the hard one allows (getrlimit(2))."""
+    import resource
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard and soft < 4 * OPEN:
         with suppress(OSError, ValueError):  # then there are fewer, and a step may say so

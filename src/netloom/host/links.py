@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from typing import assert_never
 
 from netloom.host.dumps import Look, asked_addrs
-from netloom.kernel.process import same
 from netloom.model.identity import Identity
 from netloom.model.marks import far_of, is_port, runner_of
 from netloom.model.objects import (
@@ -140,4 +139,8 @@ class Links:
 def _is_leaving(seen: SeenLink) -> bool:
     """Whether a link was a command's that has ended: the kernel is about to take it away."""
     runner = runner_of(seen.alias)
-    return runner is not None and same(*runner) is None
+    if runner is None:
+        return False
+    from netloom.kernel.process import same
+
+    return same(*runner) is None

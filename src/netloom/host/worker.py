@@ -22,8 +22,6 @@ from netloom.host.rooms import Rooms
 from netloom.model.objects import End
 from netloom.plan import steps
 from netloom.plan.steps import Plan, Step
-from netloom.render.shell import command
-from netloom.render.text import line
 from netloom.wire.rtnetlink import Message, get_link, read_links
 
 if TYPE_CHECKING:
@@ -61,6 +59,14 @@ def _may_be_gone(step: Step) -> bool:  # noqa: PLR0911 - a table
 def newborns(plan: Plan) -> int:
     """Return how many namespaces a plan makes."""
     return sum(isinstance(step, steps.NetnsAdd) for step in plan)
+
+
+def refusal_of(step: Step, error: KernelError) -> Refused:
+    """Return the refusal of a step, in the words of a plan and as the command that it equals."""
+    from netloom.render.shell import command
+    from netloom.render.text import line
+
+    return Refused(line(step), error, asked=command(step))
 
 
 class Worker:
@@ -129,7 +135,7 @@ class Worker:
         if error.errno in _GONE and _may_be_gone(step):
             return
         if self.orders.go_on or not self.refused:
-            self.refused.append(Refused(line(step), error, asked=command(step)))
+            self.refused.append(refusal_of(step, error))
 
     def flush_or_note(self) -> None:
         """Send what has been gathered; note what is refused.

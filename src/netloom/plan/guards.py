@@ -11,8 +11,6 @@ from netloom.model.objects import HOST, Desired, Netns
 from netloom.model.snapshot import Snapshot
 from netloom.model.walls import Passage, Walls
 from netloom.plan import steps
-from netloom.plan.openings import opening
-from netloom.plan.passages import place
 from netloom.plan.steps import Step
 
 
@@ -39,6 +37,9 @@ def claim(want: Netns, have: Netns, walls: Walls | None) -> Iterator[Step]:
 
 def _command(passage: Passage, walls: Walls | None) -> tuple[str, ...]:
     """Return what opens an exception where it belongs in the chain that it stands in."""
+    from netloom.plan.openings import opening
+    from netloom.plan.passages import place
+
     at = place(walls, passage) if walls else None
     return opening(passage, at or (0, None))
 

@@ -4,9 +4,9 @@ In the namespace `host` a name may be somebody else's, a program's or another la
 name follows it, unless the file speaks of the interface.
 """
 
+from binascii import crc32
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import count, pairwise
-from zlib import crc32
 
 from netloom.model.objects import HOST
 from netloom.topology.topology import Namespace, Topology

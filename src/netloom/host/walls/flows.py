@@ -7,11 +7,14 @@ with the same addresses would meet the old one's.
 import errno
 import socket
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from netloom.kernel.netlink import Rtnetlink, prepared
 from netloom.model.objects import HOST, Desired
 from netloom.values import contains, family, network_of
-from netloom.wire.conntrack import Flow, dump_flows, flow_del, read_flow
+
+if TYPE_CHECKING:
+    from netloom.wire.conntrack import Flow
 
 _NETLINK_NETFILTER = 12
 
@@ -54,6 +57,8 @@ def forget(prefixes: Iterable[str]) -> None:
 
 
 def _forget(ct: Rtnetlink, wanted: list[str]) -> None:
+    from netloom.wire.conntrack import dump_flows, flow_del, read_flow
+
     flows = [flow for data in ct.dump(dump_flows()) if (flow := read_flow(data))]
     refused = ct.batch_all([flow_del(flow) for flow in flows if _concerns(flow, wanted)])
     for error in refused:
@@ -61,7 +66,7 @@ def _forget(ct: Rtnetlink, wanted: list[str]) -> None:
             raise error
 
 
-def _concerns(flow: Flow, prefixes: list[str]) -> bool:
+def _concerns(flow: "Flow", prefixes: list[str]) -> bool:
     return any(
         family(prefix) == family(address) and contains(prefix, address)
         for prefix in prefixes
