@@ -68,6 +68,7 @@ format: venv ## let ruff write the format
 bench:     ## measure against the floor and the peers; root; BENCH_ARGS=--quick for a first look
 	@sh tools/packages $(BENCH_TOOLS) && $(MAKE) --no-print-directory venv
 	$(BIN)/pip install --quiet --disable-pip-version-check munet
+	$(BIN)/python -m venv --clear .venv/starts && .venv/starts/bin/pip install --quiet --disable-pip-version-check .
 	$(BIN)/python -m bench.run $(BENCH_ARGS)
 
 clean:     ## remove what was built here

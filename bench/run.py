@@ -11,7 +11,7 @@ import platform
 import sys
 from pathlib import Path
 
-from bench import extras, report
+from bench import extras, report, startup
 from bench.rounds import Table, play
 from bench.subjects import SUBJECTS, BenchError, Subject, build_floor
 
@@ -32,6 +32,7 @@ def arguments() -> argparse.Namespace:
         "--only", nargs="+", default=[], metavar="NAME", help="these, and the floor"
     )
     parser.add_argument("--quick", action="store_true", help="a first look: 100 members, 3 rounds")
+    parser.add_argument("--starts", action="store_true", help="only what a start costs")
     parser.add_argument("--output", type=Path, default=ROOT / "bench" / "results.json")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -70,6 +71,9 @@ def main() -> None:
     given = arguments()
     if not given.inside:
         go_private()
+    if given.starts:
+        print(startup.report(startup.measured()))
+        return
     build_floor()
     table: Table = {}
     subjects = present(given.only)
@@ -83,13 +87,23 @@ def main() -> None:
     print(report.scaling(table))
     others = extras.measured([subject.name for subject in subjects])
     print(report.extras(others))
+    starts = startup.measured()
+    print(f"\n{startup.report(starts)}")
     machine = {
         "kernel": platform.release(),
         "cpus": os.cpu_count(),
         "python": platform.python_version(),
     }
     given.output.write_text(
-        json.dumps({"machine": machine, "extras": others, **report.as_json(table)}, indent=1)
+        json.dumps(
+            {
+                "machine": machine,
+                "extras": others,
+                "starts": {name: took._asdict() for name, took in starts.items()},
+                **report.as_json(table),
+            },
+            indent=1,
+        )
     )
 
 

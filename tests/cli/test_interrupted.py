@@ -20,7 +20,7 @@ import pytest
 from tests.hosts.host import on_a_host
 from tests.hosts.netloom import Ended, Warm, ended, netloom, write
 from tests.hosts.plain import Plain, plain_user
-from tests.hosts.programs import MAIN, plainly, python
+from tests.hosts.programs import MAIN, plainly, python, ran
 from tests.hosts.witness import no_trace
 
 MOMENTS = 40 if os.environ.get("NETLOOM_WALK") == "whole" else 1
@@ -234,6 +234,18 @@ def test_signals_that_are_ignored_stay_so() -> None:
             said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
             ignored = int(said.split()[1], 16)
             assert bool(ignored & 1) == bool(ignored & 2) == ("sh" in argv), words
+
+
+def test_a_program_that_imports_netloom_keeps_its_signals() -> None:
+    """All promised names, and the verbs' own modules; only the command line gives Ctrl-C back."""
+    code = """if True:
+        import signal
+        before = [signal.getsignal(number) for number in signal.valid_signals()]
+        import netloom, netloom.engine.front
+        from netloom import *
+        assert [signal.getsignal(number) for number in signal.valid_signals()] == before
+    """
+    assert ran(*python(code)).stderr == ""
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from tests.hosts.host import on_a_host
 from tests.hosts.netloom import command, ended, netloom, write
 from tests.hosts.programs import says
@@ -211,8 +213,9 @@ namespaces:
 """
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @on_a_host
-def test_ctrl_c_while_a_command_gets_ready_leaves_the_lab_and_says_so() -> None:
+def test_ctrl_c_while_a_command_gets_ready_leaves_the_lab_and_says_so(number: int) -> None:
     """Nothing is undone: the lab was made, and a command of it may only be slow."""
     write("slow.yaml", WAITING)
     os.mkfifo("told")
@@ -220,7 +223,7 @@ def test_ctrl_c_while_a_command_gets_ready_leaves_the_lab_and_says_so() -> None:
     with no_trace():
         running = subprocess.Popen(command("up", "slow.yaml"), stderr=subprocess.PIPE, text=True)
         assert Path("told").read_text() == "up\n"
-        running.send_signal(signal.SIGINT)
+        running.send_signal(number)
         told = running.communicate()[1]
         assert running.returncode == 130
         assert told == (

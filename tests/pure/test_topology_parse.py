@@ -345,6 +345,46 @@ def test_a_key_can_be_meant_instead_of_its_value() -> None:
     )
 
 
+RULES = """\
+namespaces:
+  a:
+    firewall: |
+      chain one {
+        drop
+      }
+  b:
+    firewall: "drop; drop it"
+  c: {firewall: 'chain d {
+    drop }'}
+"""
+
+
+@pytest.mark.parametrize(
+    ("netns", "at", "place", "pointed"),
+    [
+        ("a", (1, 7, 3), (4, 13), "one"),
+        ("a", (2, 3, 4), (5, 9), "drop"),
+        ("a", (2, 3, 99), (5, 9), "drop"),
+        ("a", (2, 7, 0), (5, 13), ""),
+        ("a", (9, 1, 1), (3, 15), "|"),
+        ("b", (1, 7, 4), (8, 22), "drop"),
+        ("b", (1, 7, 99), (8, 22), 'drop it"'),
+        ("c", (1, 7, 1), (9, 17), "'chain d {"),
+    ],
+)
+def test_a_place_in_a_text_of_several_lines_is_one_of_the_file(
+    netns: str, at: tuple[int, int, int], place: tuple[int, int], pointed: str
+) -> None:
+    """As the text stands there, below its sign or between quotes; else all of it is meant."""
+    source = parse(RULES)
+    problem = Problem("x", ("namespaces", netns, "firewall", "at", *at))
+    mark = source.locate(problem).mark
+
+    assert mark is not None
+    assert (mark.line, mark.column) == place
+    assert mark.text[mark.column - 1 :][: mark.length] == pointed
+
+
 def column(source: Source, problem: Problem) -> tuple[int, int]:
     """Return line and column of a problem."""
     mark = source.locate(problem).mark

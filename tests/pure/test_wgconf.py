@@ -78,6 +78,13 @@ def test_a_mistake_is_told_at_its_line(right: str, wrong: str, said: str) -> Non
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize("wrong", [KEY[:-4], f"{KEY}!", f"!{KEY}", f"{KEY[:5]} {KEY[5:]}", KEY * 2])
+def test_a_key_is_32_bytes_in_base64_and_nothing_else(wrong: str) -> None:
+    """No sign is passed over."""
+    with pytest.raises(TopologyError, match="PrivateKey: no key of 32 bytes in base64"):
+        read_tunnel(CONF.replace(f"PrivateKey = {KEY}", f"PrivateKey = {wrong}"), "wg0.conf")
+
+
 def test_no_key_is_ever_printed() -> None:
     """One that is nearly right is a secret still."""
     with pytest.raises(TopologyError) as caught:

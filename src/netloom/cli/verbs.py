@@ -55,7 +55,5 @@ MODULES = {verb: place for group in VERBS.values() for verb, (place, _) in group
 
 def command(name: str) -> Verb:
     """Return a verb, imported."""
-    from importlib import import_module
-
-    found: tuple[Verb, ...] = import_module(MODULES[name]).COMMANDS
+    found: tuple[Verb, ...] = __import__(MODULES[name], fromlist=["COMMANDS"]).COMMANDS
     return next(verb for verb in found if verb.name == name)

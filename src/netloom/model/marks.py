@@ -8,8 +8,8 @@ number of that process and when it began. A table of nftables bears `netloom:LAB
 """
 
 import re
+from binascii import crc32
 from typing import Literal
-from zlib import crc32
 
 from netloom.model.objects import End
 from netloom.model.owner import PREFIX, lab_of

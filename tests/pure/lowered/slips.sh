@@ -130,127 +130,135 @@ slips.yaml:15:80: `../passwd` is no path below /etc, such as `motd` or `nginx/ng
   15 |   c: {publish: ["80", "0:1", "1:70000", "::1:1:1"], run: {}, dns: 1.2.3, etc: {../passwd: x}}
      |                                                                                ^^^^^^^^^
 
-slips.yaml:16:36: `0` is no port: a number from 1 to 65535
-  16 | …d: {run: {command: x, ready: tcp/0, env: {A: , B: [x]}, nme: y}, hosts: {"-x": 10.0.0.1}, forwarding…
+slips.yaml:16:33: `env` is a mapping, not a list
+  16 |   lamp: {run: {command: x, env: [A]}, etc: {a: !mine text with words}}
+     |                                 ^^^
+
+slips.yaml:16:48: tags have no meaning here
+  16 |   lamp: {run: {command: x, env: [A]}, etc: {a: !mine text with words}}
+     |                                                ^^^^^ every value is text: drop the tag
+
+slips.yaml:17:36: `0` is no port: a number from 1 to 65535
+  17 | …d: {run: {command: x, ready: tcp/0, env: {A: , B: [x]}, nme: y}, hosts: {"-x": 10.0.0.1}, forwarding…
      |                                   ^
 
-slips.yaml:16:48: `A` has no value
-  16 | …mmand: x, ready: tcp/0, env: {A: , B: [x]}, nme: y}, hosts: {"-x": 10.0.0.1}, forwarding: 3}
+slips.yaml:17:48: `A` has no value
+  17 | …mmand: x, ready: tcp/0, env: {A: , B: [x]}, nme: y}, hosts: {"-x": 10.0.0.1}, forwarding: 3}
      |                                   ^ a text, of several lines perhaps
 
-slips.yaml:16:53: `B` is one word, not a list
-  16 | …: x, ready: tcp/0, env: {A: , B: [x]}, nme: y}, hosts: {"-x": 10.0.0.1}, forwarding: 3}
+slips.yaml:17:53: `B` is one word, not a list
+  17 | …: x, ready: tcp/0, env: {A: , B: [x]}, nme: y}, hosts: {"-x": 10.0.0.1}, forwarding: 3}
      |                                   ^^^
 
-slips.yaml:16:59: unknown key `nme` in a command of `d`
-  16 | …eady: tcp/0, env: {A: , B: [x]}, nme: y}, hosts: {"-x": 10.0.0.1}, forwarding: 3}
+slips.yaml:17:59: unknown key `nme` in a command of `d`
+  17 | …eady: tcp/0, env: {A: , B: [x]}, nme: y}, hosts: {"-x": 10.0.0.1}, forwarding: 3}
      |                                   ^^^ did you mean `name`?
 
-slips.yaml:16:76: `-x` is no name: letters, digits, `_`, `.` and `-`, and no `.` or `-` first
-  16 | … {A: , B: [x]}, nme: y}, hosts: {"-x": 10.0.0.1}, forwarding: 3}
+slips.yaml:17:76: `-x` is no name: letters, digits, `_`, `.` and `-`, and no `.` or `-` first
+  17 | … {A: , B: [x]}, nme: y}, hosts: {"-x": 10.0.0.1}, forwarding: 3}
      |                                   ^^^^
 
-slips.yaml:16:105: `3` is neither `true` nor `false`
-  16 | …s: {"-x": 10.0.0.1}, forwarding: 3}
+slips.yaml:17:105: `3` is neither `true` nor `false`
+  17 | …s: {"-x": 10.0.0.1}, forwarding: 3}
      |                                   ^
 
-slips.yaml:17:30: `01:00:00:00:00:01` is a multicast address: the first byte of a MAC address must be even
-  17 |   e: {interfaces: {lo: {mac: 01:00:00:00:00:01}, x: {mac: zz, mtu: 10, kind: vxlan}}, firewall: {tex…
+slips.yaml:18:30: `01:00:00:00:00:01` is a multicast address: the first byte of a MAC address must be even
+  18 |   e: {interfaces: {lo: {mac: 01:00:00:00:00:01}, x: {mac: zz, mtu: 10, kind: vxlan}}, firewall: {tex…
      |                              ^^^^^^^^^^^^^^^^^
 
-slips.yaml:17:59: `zz` is no MAC address, such as `52:54:00:12:34:56`
-  17 | …ac: 01:00:00:00:00:01}, x: {mac: zz, mtu: 10, kind: vxlan}}, firewall: {text: a, file: b}}
+slips.yaml:18:59: `zz` is no MAC address, such as `52:54:00:12:34:56`
+  18 | …ac: 01:00:00:00:00:01}, x: {mac: zz, mtu: 10, kind: vxlan}}, firewall: {text: a, file: b}}
      |                                   ^^
 
-slips.yaml:17:68: an MTU is 68 to 65535 bytes, not 10
-  17 | …:00:00:00:01}, x: {mac: zz, mtu: 10, kind: vxlan}}, firewall: {text: a, file: b}}
+slips.yaml:18:68: an MTU is 68 to 65535 bytes, not 10
+  18 | …:00:00:00:01}, x: {mac: zz, mtu: 10, kind: vxlan}}, firewall: {text: a, file: b}}
      |                                   ^^
 
-slips.yaml:17:72: `kind` of interface `e:x` is not built yet
-  17 | …00:00:01}, x: {mac: zz, mtu: 10, kind: vxlan}}, firewall: {text: a, file: b}}
+slips.yaml:18:72: `kind` of interface `e:x` is not built yet
+  18 | …00:00:01}, x: {mac: zz, mtu: 10, kind: vxlan}}, firewall: {text: a, file: b}}
      |                                   ^^^^ an address is written `addresses: …`
 
-slips.yaml:18:10: `count` of namespace `host` is not built yet
-  18 |   host: {count: 2, run: x}
+slips.yaml:19:10: `count` of namespace `host` is not built yet
+  19 |   host: {count: 2, run: x}
      |          ^^^^^ it changes the host itself
 
-slips.yaml:18:20: `run` of namespace `host` is not built yet
-  18 |   host: {count: 2, run: x}
+slips.yaml:19:20: `run` of namespace `host` is not built yet
+  19 |   host: {count: 2, run: x}
      |                    ^^^ it changes the host itself
 
-slips.yaml:20:5: `ends` takes 2, and here is 1
-  20 |   - [a]
+slips.yaml:21:5: `ends` takes 2, and here is 1
+  21 |   - [a]
      |     ^^^ write `[A, B]`
 
-slips.yaml:21:18: an MTU is 68 to 65535 bytes, not 1
-  21 |   - [a, b, {mtu: 1}]
+slips.yaml:22:18: an MTU is 68 to 65535 bytes, not 1
+  22 |   - [a, b, {mtu: 1}]
      |                  ^
 
-slips.yaml:22:6: `` is no interface name: no `/`, `:`, space or control character, and not empty
-  22 |   - ["a:", ":x"]
+slips.yaml:23:6: `` is no interface name: no `/`, `:`, space or control character, and not empty
+  23 |   - ["a:", ":x"]
      |      ^^^^
 
-slips.yaml:22:12: `` is no name: letters, digits, `_`, `.` and `-`, and no `.` or `-` first
-  22 |   - ["a:", ":x"]
+slips.yaml:23:12: `` is no name: letters, digits, `_`, `.` and `-`, and no `.` or `-` first
+  23 |   - ["a:", ":x"]
      |            ^^^^
 
-slips.yaml:23:10: `10.0.0.1` has no prefix length
-  23 |   - [a:x 10.0.0.1, b 10.0.0.2/24]
+slips.yaml:24:10: `10.0.0.1` has no prefix length
+  24 |   - [a:x 10.0.0.1, b 10.0.0.2/24]
      |          ^^^^^^^^ write `10.0.0.1/24`
 
-slips.yaml:24:28: `10.0.0.1/24` has bits set beyond its length
-  24 |   - {ends: [a, b], subnet: 10.0.0.1/24, ends: [c, d]}
+slips.yaml:25:28: `10.0.0.1/24` has bits set beyond its length
+  25 |   - {ends: [a, b], subnet: 10.0.0.1/24, ends: [c, d]}
      |                            ^^^^^^^^^^^ write `10.0.0.0/24`
 
-slips.yaml:24:41: `ends` is given twice
-  24 |   - {ends: [a, b], subnet: 10.0.0.1/24, ends: [c, d]}
-     |                                         ^^^^ the first is on line 24
+slips.yaml:25:41: `ends` is given twice
+  25 |   - {ends: [a, b], subnet: 10.0.0.1/24, ends: [c, d]}
+     |                                         ^^^^ the first is on line 25
 
-slips.yaml:25:5: `ends` takes 2, and here is 1
-  25 |   - a, b
+slips.yaml:26:5: `ends` takes 2, and here is 1
+  26 |   - a, b
      |     ^^^^ write `[A, B]`
 
-slips.yaml:26:10: `a` has no arrow, such as `web -> db tcp/5432` (also `<->` and `-/>`)
-  26 | expect: [a, a ->, -> b, a -> b tcp/99999, a -> b sctp/1]
+slips.yaml:27:10: `a` has no arrow, such as `web -> db tcp/5432` (also `<->` and `-/>`)
+  27 | expect: [a, a ->, -> b, a -> b tcp/99999, a -> b sctp/1]
      |          ^
 
-slips.yaml:26:13: there is no destination
-  26 | expect: [a, a ->, -> b, a -> b tcp/99999, a -> b sctp/1]
+slips.yaml:27:13: there is no destination
+  27 | expect: [a, a ->, -> b, a -> b tcp/99999, a -> b sctp/1]
      |             ^^^^
 
-slips.yaml:26:19: there is no source
-  26 | expect: [a, a ->, -> b, a -> b tcp/99999, a -> b sctp/1]
+slips.yaml:27:19: there is no source
+  27 | expect: [a, a ->, -> b, a -> b tcp/99999, a -> b sctp/1]
      |                   ^^^^
 
-slips.yaml:26:36: `99999` is no port number: 1 to 65535
-  26 | expect: [a, a ->, -> b, a -> b tcp/99999, a -> b sctp/1]
+slips.yaml:27:36: `99999` is no port number: 1 to 65535
+  27 | expect: [a, a ->, -> b, a -> b tcp/99999, a -> b sctp/1]
      |                                    ^^^^^
 
-slips.yaml:26:50: `sctp` is no protocol with ports: tcp or udp
-  26 | expect: [a, a ->, -> b, a -> b tcp/99999, a -> b sctp/1]
+slips.yaml:27:50: `sctp` is no protocol with ports: tcp or udp
+  27 | expect: [a, a ->, -> b, a -> b tcp/99999, a -> b sctp/1]
      |                                                  ^^^^
 
-slips.yaml:27:8: `/33` is no prefix length of an IPv4 address
-  27 | pool: [10.0.0.0/33, none]
+slips.yaml:28:8: `/33` is no prefix length of an IPv4 address
+  28 | pool: [10.0.0.0/33, none]
      |        ^^^^^^^^^^^
 
-slips.yaml:27:21: `none` has no prefix length
-  27 | pool: [10.0.0.0/33, none]
+slips.yaml:28:21: `none` has no prefix length
+  28 | pool: [10.0.0.0/33, none]
      |                     ^^^^ write `none/24`
 
-slips.yaml:28:10: `routing` cannot be `ospf`
-  28 | routing: ospf
+slips.yaml:29:10: `routing` cannot be `ospf`
+  29 | routing: ospf
      |          ^^^^ `static`
 
-slips.yaml:29:12: `nowhere` is no IP address
-  29 | hosts: {x: nowhere, a: 10.0.0.1}
+slips.yaml:30:12: `nowhere` is no IP address
+  30 | hosts: {x: nowhere, a: 10.0.0.1}
      |            ^^^^^^^
 
-slips.yaml:29:21: `a` is in the lab, and outside of it
-  29 | hosts: {x: nowhere, a: 10.0.0.1}
+slips.yaml:30:21: `a` is in the lab, and outside of it
+  30 | hosts: {x: nowhere, a: 10.0.0.1}
      |                     ^ one name stands for one thing
 
-slips.yaml:30:1: unknown key `whatever` in the file
-  30 | whatever: 1
+slips.yaml:31:1: unknown key `whatever` in the file
+  31 | whatever: 1
      | ^^^^^^^^ here stand: name, networks, namespaces, links, hosts, expect, pool, routing
 

@@ -8,9 +8,9 @@ Should: live on one throwaway thread, which hops.
 Mustn't: be used by two threads.
 """
 
+from _queue import Empty, SimpleQueue  # all that is wanted of `queue`
 from collections import OrderedDict
 from contextlib import suppress
-from queue import Empty, SimpleQueue
 from threading import Semaphore, Thread
 
 from netloom.errors import FAILURES, KernelError

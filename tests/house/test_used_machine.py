@@ -1,0 +1,45 @@
+"""Tests pass on a machine that has been used: what it has is no fault of what is tested."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.hosts.machine import etc_file, on_a_machine
+from tests.hosts.netloom import ended
+from tests.hosts.plain import may_make_a_tap
+
+ROOT = Path(__file__).parents[2]
+LOOKING = (
+    "tests/cli/test_rootless.py",
+    "tests/cli/test_rootless_uplink.py",
+    "tests/api/test_lab.py",
+)
+"""Tests whose labs stand on the machine itself, or that count what there is."""
+
+LAB = """\
+name: shop
+networks: {lan: }
+namespaces: {a: {networks: [lan], run: exec sleep 1000}, web: {networks: [lan]}}
+"""
+
+
+@pytest.mark.long
+@pytest.mark.needs("veth", "bridge")
+@on_a_machine
+def test_tests_pass_on_a_machine_that_has_been_used() -> None:
+    """A lab is up, others have files for `a` and `b`, and everybody may make a tap."""
+    for name in ("a", "b"):
+        etc_file(name, "hosts", "192.0.2.7 mine\n")
+        etc_file(name, "resolv.conf", "nameserver 192.0.2.99\n")
+    may_make_a_tap()
+    Path("/run/shop.yaml").write_text(LAB)
+    assert ended("up", "-q", "/run/shop.yaml") == (0, "", "")
+
+    argv = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not long")
+    done = subprocess.run((*argv, *LOOKING), cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout
+    assert ended("verify", "shop").returncode == 0
+    assert ended("down", "-q", "shop") == (0, "", "")
