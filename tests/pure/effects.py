@@ -127,6 +127,27 @@ DOES: dict[str, Does] = {
         set(),
         {"a: n", "a: n mtu 1500", "a: n ipv6", "b: n", "b: n mtu 1500", "b: n ipv6"},
     ),
+    "the far end of a new wire is a port of nothing yet": Does(
+        (steps.LinkAdd(End("b", "n"), veth(End("a", "n")), veth(End("b", "n"), 9, master="lan")),),
+        set(),
+        {"a: n", "a: n mtu 1500", "a: n ipv6", "b: n", "b: n mtu 1500", "b: n ipv6"},
+    ),
+    "a link has other names besides": Does(
+        (steps.AltnameAdd(LAN, "long-one"), steps.AltnameAdd(LAN, "x"), steps.AltnameDel(LAN, "x")),
+        set(),
+        {"a: lan altname long-one"},
+    ),
+    "rules come and go by themselves": Does(
+        (steps.RuleAdd("a", RULE), steps.RuleDel("a", Rule(4, 2000, table=100))),
+        {"a: rule 2000"},
+        {"a: rule 1000"},
+        before=(steps.RuleAdd("a", Rule(4, 2000, table=100)),),
+    ),
+    "a route takes the place of one with its key": Does(
+        (steps.RouteReplace("a", Route("10.8.0.0/16", type="blackhole")),),
+        set(),
+        before=_routes(OUT),
+    ),
     "a new namespace has `lo`, and that is up": Does(
         (steps.NetnsAdd("c", "netloom:x/c"),),
         set(),

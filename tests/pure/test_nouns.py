@@ -1,5 +1,6 @@
 """What all values of the pure floors have in common, and what marks and places say."""
 
+import errno
 import inspect
 from importlib import import_module
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 from msgspec import Struct
 
 import netloom
-from netloom.errors import Mark, Problem, TopologyError
+from netloom.errors import FAILURES, KernelError, Mark, Problem, TopologyError, errno_of, failure
 from netloom.language import topology
 from netloom.model.marks import (
     ALIAS_MAX,
@@ -208,3 +209,30 @@ def test_a_mistake_keeps_all_but_its_place() -> None:
     facts = (problem.message, problem.path, problem.hint, problem.mark, problem.at_key)
     assert facts == ("no", ("a",), "yes", PLACE, True)
     assert not Problem("no").at(PLACE).at_key
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "number"),
+    [
+        (OSError(28, "No space left on device", "/run/x"), "/run/x (No space left on device)", 28),
+        (OSError(24, "Too many open files"), "Too many open files", 24),
+        (OSError(9, "Bad file descriptor", 7), "Bad file descriptor", 9),
+        (OSError("odd"), "odd", 0),
+        (MemoryError(), "Cannot allocate memory", 12),
+        (ImportError("no module"), "no module (Input/output error)", 5),
+        (KernelError(1, "link add", "no"), "link add: no (Operation not permitted)", 1),
+    ],
+)
+def test_what_any_call_may_raise_is_an_answer(error: BaseException, said: str, number: int) -> None:
+    """With the file that it is about, in the kernel's words."""
+    found = failure(error)
+
+    assert (str(found), found.errno) == (said, number)
+    assert isinstance(error, FAILURES)
+
+
+def test_words_of_an_answer_tell_its_number() -> None:
+    """Where a program of others has printed them."""
+    assert errno_of("RTNETLINK answers: File exists") == errno.EEXIST
+    assert errno_of("No such file or directory") == errno.ENOENT
+    assert errno_of("File exists, or so") is None

@@ -256,7 +256,7 @@ ip -n web link set dev routed up
 ip -n web addr add 10.102.0.2/24 dev routed
 ip -n web addr add 2001:db8:102::2/64 dev routed nodad
 ip -n web -4 route add default via 10.102.0.254 dev routed
-ip -n web -6 route add default via fd00:100::1 dev nat
+ip -n web -6 route add default via 2001:db8:102::fe dev routed
 [ ! -L /etc/netns/web ] || rm /etc/netns/web
 mkdir -p $(dirname /etc/netns/web/hosts); rm -f /etc/netns/web/hosts
 cat >/etc/netns/web/hosts <<'END-OF-FILE'
@@ -269,7 +269,7 @@ fd00:100::80	web
 2001:db8:102::2	web
 10.101.0.2	db
 10.102.0.254	gate
-fd6e:6574:6c6f::2	gate
+2001:db8:102::fe	gate
 10.103.0.2	app
 fd00:103::2	app
 10.100.0.1	host
@@ -298,6 +298,7 @@ fd00:100::80	web
 10.101.0.2	db
 10.102.0.254	gate
 10.64.1.2	gate
+2001:db8:102::fe	gate
 fd6e:6574:6c6f::2	gate
 10.103.0.2	app
 fd00:103::2	app
@@ -314,6 +315,7 @@ ip -n gate link set dev routed alias 'netloom:ways to ways.switch:gate.routed'
 ip -n gate addr add fe80::77:49ff:fefd:62/64 dev routed nodad
 ip -n gate link set dev routed up
 ip -n gate addr add 10.102.0.254/24 dev routed
+ip -n gate addr add 2001:db8:102::fe/64 dev routed nodad
 ip -n gate link set dev docker0 alias 'netloom:ways to ways.switch:gate.docker0'
 ip -n gate addr add fe80::e0:d6ff:fe57:1906/64 dev docker0 nodad
 ip -n gate link set dev docker0 up
@@ -332,6 +334,7 @@ cat >/etc/netns/gate/hosts <<'END-OF-FILE'
 10.101.0.2	db
 10.102.0.254	gate
 10.64.1.2	gate
+2001:db8:102::fe	gate
 fd6e:6574:6c6f::2	gate
 10.103.0.2	app
 fd00:103::2	app
@@ -364,6 +367,7 @@ fd00:100::80	web
 10.101.0.2	db
 10.102.0.254	gate
 10.64.1.2	gate
+2001:db8:102::fe	gate
 fd6e:6574:6c6f::2	gate
 10.103.0.2	app
 fd00:103::2	app
