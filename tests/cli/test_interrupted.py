@@ -177,7 +177,7 @@ def tidy(warm: Warm) -> None:
     assert "stale" not in warm("ls")["stdout"]
     warm("down", "-q", "--all")
     for name in "xy":
-        assert warm.ask(["del", name])["status"] in {0, 2}
+        assert warm.ask(["del", "--wait", "--timeout", "60", name])["status"] in {0, 2}
     Path("new.yaml").unlink(missing_ok=True)
 
 
