@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ import netloom
 from netloom import Unavailable
 from netloom.model.objects import HOST, Bridge, End, Other, Veth
 from tests.hosts.machine import etc_file, on_a_machine
-from tests.hosts.plain import plain_user
+from tests.hosts.plain import new_plain_user
 from tests.hosts.programs import plainly, ran, says
 
 PLACE = """
@@ -228,11 +227,10 @@ print(a.ip, *a.run(["cat", "/proc/self/comm"], text=True, capture_output=True).s
 @on_a_machine
 def test_a_plain_user_finds_what_is_in_namespaces_of_their_own() -> None:
     """Labs of the command line are seen by a program, too."""
-    with tempfile.TemporaryDirectory() as folder, plain_user(Path(folder)) as plain:
+    with new_plain_user(lab=LAB) as plain:
         says("sh", "-ec", PLACE)
         assert ran(*plainly(OF_NOBODY)).stdout == "host 10.0.0.254\n"
-        (plain.folder / "lab.yaml").write_text(LAB)
         plain.says("up", "-q", "lab.yaml")
-        env = {**os.environ, "XDG_RUNTIME_DIR": f"{folder}/run"}
+        env = {**os.environ, "XDG_RUNTIME_DIR": f"{plain.folder}/run"}
         assert ran(*plainly(OF_A_USER), env=env).stdout == "10.1.0.1 cat\n"
         plain.says("down", "-q", "lab")

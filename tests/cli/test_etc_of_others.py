@@ -3,31 +3,18 @@
 import os
 import shlex
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from netloom.kernel import syscalls
 from tests.hosts.host import on_a_host
 from tests.hosts.machine import etc_file
 from tests.hosts.netloom import command, ended, netloom, write
-from tests.hosts.plain import Plain, plain_user
+from tests.hosts.plain import Plain, new_plain_user
 from tests.hosts.programs import in_own_root, python, says
 from tests.hosts.witness import no_trace
 
 LAB = "name: v\nlinks: [[aa, bb]]\n"
 ROOTS = LAB + "hosts: {whose: 192.0.2.1}\n"
 OURS = LAB + "hosts: {whose: 192.0.2.2}\n"
-
-
-@contextmanager
-def plain_user_on_a_host() -> Iterator[Plain]:
-    """Yield the only plain user of this machine, with a lab of the name that root's has."""
-    syscalls.mount("tmpfs", "tmp", "/tmp", data="mode=1777")  # noqa: S108 - where others note theirs
-    with tempfile.TemporaryDirectory() as name, plain_user(Path(name)) as user:
-        (user.folder / "v.yaml").write_text(OURS)
-        yield user
 
 
 def reboot() -> None:
@@ -55,7 +42,7 @@ def test_a_plain_user_has_a_lab_of_the_name_that_roots_has() -> None:
 
     The user could not make it, nor take it down: "Permission denied: '/etc/netns/aa'".
     """
-    with plain_user_on_a_host() as plain, no_trace():
+    with new_plain_user(v=OURS) as plain, no_trace():
         netloom("up", "-q", str(write("v.yaml", ROOTS))).status(0)
         with no_trace():
             a_whole_life(plain)
@@ -70,7 +57,7 @@ def test_what_a_reboot_left_of_roots_lab_is_in_nobodys_way() -> None:
 
     And so it does where /etc/netns was there before.
     """
-    with plain_user_on_a_host() as plain, no_trace():
+    with new_plain_user(v=OURS) as plain, no_trace():
         netloom("up", "-q", str(write("v.yaml", ROOTS))).status(0)
         reboot()
         with no_trace():
@@ -102,7 +89,7 @@ def test_down_removes_what_a_reboot_left_of_one_lab() -> None:
 def test_what_root_put_there_for_a_name_is_not_for_the_users_namespace() -> None:
     """/etc/netns/aa is for the machine's namespace `aa`; the user's has its own files alone."""
     etc_file("aa", "hosts", "192.0.2.9 whose\n")
-    with plain_user_on_a_host() as plain, no_trace():
+    with new_plain_user(v=OURS) as plain, no_trace():
         a_whole_life(plain)
 
 

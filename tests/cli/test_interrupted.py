@@ -8,7 +8,6 @@ import os
 import random
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -18,8 +17,9 @@ from pathlib import Path
 import pytest
 
 from tests.hosts.host import on_a_host
+from tests.hosts.machine import on_a_machine
 from tests.hosts.netloom import Ended, Warm, ended, netloom, write
-from tests.hosts.plain import Plain, plain_user
+from tests.hosts.plain import Plain, new_plain_user
 from tests.hosts.programs import MAIN, plainly, python, ran
 from tests.hosts.witness import no_trace
 
@@ -251,12 +251,12 @@ def test_a_program_that_imports_netloom_keeps_its_signals() -> None:
 @pytest.fixture
 def plain() -> Iterator[Plain]:
     """Return a plain user; at the end nothing of theirs may run."""
-    with tempfile.TemporaryDirectory() as name, plain_user(Path(name)) as user:
-        (user.folder / "lab.yaml").write_text(LAB)
+    with new_plain_user(lab=LAB) as user:
         yield user
 
 
 @pytest.mark.parametrize("verb", ["up", "down", "ls", "exec", "run"])
+@on_a_machine
 def test_ctrl_c_of_a_plain_user(verb: str, plain: Plain) -> None:
     """Namespaces that were made for one command end with it, by a signal, too."""
     words = {"exec": ("exec", "a", "true"), **LOOKING, **CHANGING}[verb]

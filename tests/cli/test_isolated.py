@@ -3,12 +3,10 @@
 import errno
 import os
 import select
-import shutil
 import signal
 import socket
 import stat
 import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -23,7 +21,7 @@ from tests.hosts.host import on_a_host
 from tests.hosts.internet import HOST4, HOST6, WEB4, WEB6, ask_udp, connect, on_the_internet, server
 from tests.hosts.machine import mount_points, on_a_machine, wait_for
 from tests.hosts.netloom import ended, netloom, write
-from tests.hosts.plain import plain_user
+from tests.hosts.plain import new_plain_user
 from tests.hosts.programs import plainly, python, ran, says
 from tests.hosts.witness import no_trace
 
@@ -407,19 +405,15 @@ def test_a_command_has_a_place_on_a_network_of_a_lab() -> None:
         netloom("down", "-q", "shop").status(0)
 
 
+@pytest.mark.needs("userns")
+@on_a_machine
 def test_a_plain_user_s_command_has_a_place_on_the_lab_of_that_user() -> None:
     """Which stands in namespaces of that user's own: the command runs there, too."""
-    folder = Path(tempfile.mkdtemp())
-    try:
-        with plain_user(folder) as plain:
-            (folder / "shop.yaml").write_text(SHOP)
-            plain.says("up", "-q", "shop.yaml")
-            assert " 0% packet loss" in plain.says(
-                "run", "--network", "shop/lan", "ping", "-qc1", "-W1", "web"
-            )
-            plain.says("down", "-q", "shop")
-    finally:
-        shutil.rmtree(folder)
+    with new_plain_user(shop=SHOP) as plain:
+        plain.says("up", "-q", "shop.yaml")
+        words = ("run", "--network", "shop/lan", "ping", "-qc1", "-W1", "web")
+        assert " 0% packet loss" in plain.says(*words)
+        plain.says("down", "-q", "shop")
 
 
 @pytest.mark.needs("pasta", "userns")
@@ -427,12 +421,7 @@ def test_a_plain_user_s_command_has_a_place_on_the_lab_of_that_user() -> None:
 def test_a_plain_user_s_command_is_on_a_lab_s_network_and_on_the_internet() -> None:
     """Beside the members, whose gateway it does not need: its way out is its own."""
     tun_for_all()
-    with (
-        tempfile.TemporaryDirectory() as name,
-        plain_user(Path(name)) as plain,
-        server("beyond", 80),
-    ):
-        (plain.folder / "shop.yaml").write_text(SHOP)
+    with new_plain_user(shop=SHOP) as plain, server("beyond", 80):
         plain.says("up", "-q", "shop.yaml")
         script = f"ping -qc1 -W1 web >/dev/null && exec python3 -c '{ASK}' {WEB4} {WEB6}"
         words = ("run", "--uplink", "--network", "shop/lan", "sh", "-c", script)

@@ -4,17 +4,15 @@ The witnesses are find(1), and another user who tries.
 """
 
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from netloom.kernel import syscalls
 from tests.abilities import NOBODY
 from tests.hosts.host import on_a_host
 from tests.hosts.netloom import ended, netloom, write
-from tests.hosts.plain import plain_user
+from tests.hosts.plain import new_plain_user
 from tests.hosts.programs import ran, says
 from tests.hosts.witness import no_trace
 
@@ -309,8 +307,7 @@ def test_one_lab_that_is_not_believed_hides_no_other() -> None:
 def test_of_roots_labs_a_plain_user_sees_the_names() -> None:
     """What is in them is root's; to ask is no mistake."""
     twice_up()
-    syscalls.mount("tmpfs", "tmp", "/tmp", data="mode=1777")  # noqa: S108 - others note theirs there
-    with tempfile.TemporaryDirectory() as folder, plain_user(Path(folder)) as plain:
+    with new_plain_user() as plain:
         assert plain.says("labs") == "s  another user's\n"
         asked = plain("verify", "s")
         assert (asked.returncode, asked.stdout) == (2, "")

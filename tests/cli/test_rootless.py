@@ -4,17 +4,15 @@ import os
 import select
 import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from netloom.kernel import syscalls
 from tests.hosts.machine import on_a_machine
-from tests.hosts.plain import USER, Plain, kill_and_wait, plain_user, wait_for_ends
-from tests.hosts.programs import FORBIDDEN, MAIN, SRC, pids, plainly, python, ran, says
+from tests.hosts.plain import USER, Plain, kill_and_wait, new_plain_user, plain_user, wait_for_ends
+from tests.hosts.programs import FORBIDDEN, MAIN, pids, plainly, python, ran, says
 
 pytestmark = pytest.mark.needs("netns", "veth", "bridge", "ip")
 
@@ -30,9 +28,7 @@ OTHER = "links: [[c, d]]\n"
 @pytest.fixture
 def plain() -> Iterator[Plain]:
     """Return a plain user; at the end nothing of theirs may run."""
-    with tempfile.TemporaryDirectory() as name, plain_user(Path(name)) as user:
-        (user.folder / "lab.yaml").write_text(LAB)
-        (user.folder / "other.yaml").write_text(OTHER)
+    with new_plain_user(lab=LAB, other=OTHER) as user:
         yield user
 
 
@@ -214,24 +210,12 @@ def test_who_starts_them_is_killed_over_it(plain: Plain) -> None:
     plain.says("down", "-q", "other")
 
 
-def _fresh_tmp() -> None:
-    """Lay an empty folder over /tmp, on which this source tree stands again if it is below."""
-    root = SRC.parent
-    kept = os.open(root, os.O_PATH | os.O_DIRECTORY)
-    syscalls.mount("tmpfs", "tmp", "/tmp", data="mode=1777")  # noqa: S108 - the test's own
-    if root.is_relative_to("/tmp"):  # noqa: S108
-        root.mkdir(parents=True)
-        syscalls.bind(f"/proc/thread-self/fd/{kept}", str(root), recursive=True)
-    os.close(kept)
-
-
 @on_a_machine
 def test_a_shell_that_is_told_less_finds_the_labs_all_the_same() -> None:
     """One of cron or su has no XDG_RUNTIME_DIR; one may have another."""
     for folder in ("/run/here", "/run/user/65534", "/run/elsewhere"):
         os.makedirs(folder)
         os.chown(folder, USER, USER)
-    _fresh_tmp()
     with plain_user(Path("/run/here")) as plain:
         Path("/run/here/other.yaml").write_text(OTHER)
         for made_in in ("/run/user/65534", ""):
@@ -286,10 +270,10 @@ def test_a_folder_of_somebody_else_is_not_trusted(plain: Plain) -> None:
     (plain.folder / "run/netloom").rmdir()
 
 
-NAP = f"sleep 4722.{os.getpid()}"  # it has not our environment, by which others are told
+NAP = f"sleep 4722.{os.getpid():08}"  # it has not our environment, by which others are told
 DAEMON = f"""\
 namespaces:
-  a: {{run: {{command: "id -un; id -gn; exec {NAP}", user: daemon, ready: log/daemon}}}}
+  a: {{run: {{command: "id -un; id -gn; echo on; exec {NAP}", user: daemon, ready: log/on}}}}
 """
 
 
@@ -303,7 +287,7 @@ def test_a_command_may_become_another_user_by_subordinate_ids() -> None:
     with plain_user(Path("/run/here")) as plain:
         Path("/run/here/lab.yaml").write_text(DAEMON)
         plain.says("up", "-q", "lab.yaml")
-        assert plain.says("logs", "a").split() == ["daemon", "daemon"]
+        assert plain.says("logs", "a").split() == ["daemon", "daemon", "on"]
         (pid,) = ran("pgrep", "-f", NAP).stdout.split()
         daemon = ran("stat", "-c", "%u %g", f"/proc/{pid}").stdout
         assert daemon == f"{200_000} {300_000}\n"
@@ -328,8 +312,7 @@ def test_what_root_has_is_no_lab_of_a_plain_user() -> None:
     says("ip", "netns", "add", "inet")
     Path("/run/r.yaml").write_text("namespaces: [rr]\n")
     ran(*python(MAIN, "up", "-q", "/run/r.yaml"))
-    with tempfile.TemporaryDirectory() as name, plain_user(Path(name)) as user:
-        (user.folder / "other.yaml").write_text(OTHER)
+    with new_plain_user(other=OTHER) as user:
         for verb in ("down", "verify", "undo"):
             done = user(verb, "w")
             assert (done.returncode, done.stderr) == (2, "no lab `w` (netloom labs)\n"), verb

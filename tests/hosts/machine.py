@@ -1,4 +1,4 @@
-"""A machine of its own for a test: a thread with mounts, a /run, an /etc and a network to itself.
+"""A machine of its own for a test: a thread with mounts, /run, /tmp, /etc and network to itself.
 
 Mount and network namespaces belong to a thread, and what a thread starts inherits them. So a test
 that plays a machine needs no process of its own: its body runs on a thread that is thrown away.
@@ -7,6 +7,7 @@ that plays a machine needs no process of its own: its body runs on a thread that
 import functools
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from glob import glob
@@ -18,6 +19,7 @@ import pytest
 from netloom.errors import KernelError
 from netloom.kernel import procfs, syscalls
 from netloom.namespaces.enter import in_thread
+from tests.hosts.programs import SRC
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -67,17 +69,30 @@ on_a_machine = on(a_machine, "netns", "ip")
 
 
 def become_a_machine() -> None:
-    """Give the calling thread mounts, a network, a /run and an /etc of its own."""
+    """Give the calling thread mounts, a network, a /run, a /tmp and an /etc of its own."""
     syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET)
     syscalls.propagation("/", syscalls.MS_PRIVATE, recursive=True)
     with suppress(KernelError):  # EINVAL when there is none (any more)
         for _ in range(9):  # what names of the real machine are mounted on, else hidden below
             syscalls.unmount("/run/netns")
     syscalls.mount("tmpfs", "run", "/run", data="mode=755")
-    for folder in glob("/tmp/netloom-*"):  # noqa: S108 - labs that a plain user has by now
-        user = folder.rpartition("-")[2]
-        syscalls.mount("tmpfs", "none", folder, data=f"mode=700,uid={user}")
+    _own_tmp()
     _own_etc()
+
+
+def _own_tmp() -> None:
+    """Lay an empty folder over /tmp, where plain users note their labs; tests are where they were.
+
+    A mount over one folder in it would go with that folder: the kernel takes it away in all mount
+    namespaces when somebody removes the folder in theirs.
+    """
+    tests = [path for path in (str(SRC.parent), sys.prefix) if path.startswith("/tmp/")]  # noqa: S108
+    kept = {path: os.open(path, os.O_PATH) for path in tests + glob("/tmp/pytest-of-*")}  # noqa: S108
+    syscalls.mount("tmpfs", "tmp", "/tmp", data="mode=1777")  # noqa: S108
+    for path, fd in kept.items():
+        os.makedirs(path, exist_ok=True)
+        syscalls.bind(f"/proc/thread-self/fd/{fd}", path, recursive=True)
+        os.close(fd)
 
 
 def _own_etc() -> None:

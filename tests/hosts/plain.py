@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import pytest
@@ -75,6 +76,18 @@ def plain_user(folder: Path) -> Iterator[Plain]:
     finally:  # a test that failed leaves its labs
         if (folder / "run/netloom/holder").exists():
             kill_and_wait(*user.both())
+
+
+@contextmanager
+def new_plain_user(**files: str) -> Iterator[Plain]:
+    """Make a plain user with topology files, whose folder is seen on each machine that is played.
+
+    Those have a /tmp of their own, and what a fixture makes is made before the machine is.
+    """
+    with TemporaryDirectory(dir="/var/tmp") as name, plain_user(Path(name)) as user:
+        for file, text in files.items():
+            (user.folder / f"{file}.yaml").write_text(text)
+        yield user
 
 
 def may_make_a_tap(*, may: bool = True) -> None:
