@@ -1,6 +1,7 @@
 """`with Lab() as lab`: what a Python program makes, uses, and lets go of."""
 
 import asyncio
+import functools
 import gc
 import os
 import select
@@ -17,6 +18,7 @@ import pytest
 
 import netloom
 from netloom import Lab, NotReady, TopologyError, Unavailable
+from tests.hosts.machine import a_machine, within
 from tests.hosts.programs import LIBRARIES, SRC, pids
 
 pytestmark = pytest.mark.needs("userns", "veth", "bridge")
@@ -600,10 +602,9 @@ def test_a_persistent_lab_is_one_of_netloom_up(tmp_path: Path) -> None:
     """Seen by every command of whoever made it, and gone at the end of the block."""
     paths = [str(SRC), *LIBRARIES]
     argv = [sys.executable, "-c", f"import sys; sys.path[:0] = {paths}\n{PERSISTENT}"]
-    if os.geteuid() == 0:
-        argv = ["unshare", "-nm", "sh", "-c", 'mount -t tmpfs run /run; "$@"', "sh", *argv]
     env = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=env)
+    run = functools.partial(subprocess.run, capture_output=True, text=True, check=False, env=env)
+    done = within(a_machine, lambda: run(argv)) if os.geteuid() == 0 else run(argv)
     assert done.returncode == 0, done.stderr
     assert os.listdir(tmp_path) == []
 

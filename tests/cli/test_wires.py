@@ -7,7 +7,7 @@ import socketserver
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ import pytest
 
 from netloom.kernel import syscalls
 from netloom.namespaces.targets import split
+from tests.hosts.host import wait_carrier
+from tests.hosts.internet import inside
 from tests.hosts.machine import on_a_machine, wait_for
 from tests.hosts.netloom import Warm, command, netloom
 from tests.hosts.programs import MAIN, plainly, ran, says
@@ -286,6 +288,21 @@ def test_a_target_and_its_interface_are_told_apart(text: str, target: str, link:
 # ── move ──────────────────────────────────────────────────────────────────────────────────
 
 
+def a_card() -> dict[str, list[Any]]:
+    """Make the card, and return all that is known of it once it has its carrier."""
+    says("sh", "-ec", NIC)
+    wait_carrier("eth9", "cable")
+    return facts("eth9")
+
+
+def comes_to(before: dict[str, list[Any]], name: str, netns: str = "host") -> None:
+    """Demand that an interface has all that it had; the kernel may take a moment for carrier."""
+    where = "" if netns == "host" else netns
+    with suppress(TimeoutError):
+        inside(netns, lambda: wait_for(lambda: facts(name, where) == before, timeout=5))
+    assert facts(name, where) == before
+
+
 def facts(name: str, netns: str = "") -> dict[str, list[Any]]:
     """Return all that `ip` knows of an interface and that must come along, without its place."""
     words = ["-n", netns] if netns else []
@@ -312,21 +329,19 @@ def facts(name: str, netns: str = "") -> dict[str, list[Any]]:
 @pytest.mark.needs("veth")
 def test_an_interface_moves_with_all_it_has() -> None:
     """In under another name, and back out: addresses, routes, neighbours, MTU, MAC, state."""
-    says("sh", "-ec", NIC)
+    before = a_card()
     names("red")
-    before = facts("eth9")
 
     with Warm() as warm:
         there = warm("move", "host:eth9", "red:wan")
-        inside = facts("wan", "red")
+        comes_to(before, "wan", "red")
         back = warm("move", "red:wan", "host:eth9")
 
     assert (there["stderr"], back["stderr"]) == ("", "")
     assert there["stdout"] == (
         "host:eth9 is red:wan  up, 6 addresses, 4 routes\nback: netloom move red:wan host:eth9\n"
     )
-    assert inside == before
-    wait_for(lambda: facts("eth9") == before)
+    comes_to(before, "eth9")
     assert sorted(links("red")) == ["lo"]
 
 
@@ -334,16 +349,15 @@ def test_an_interface_moves_with_all_it_has() -> None:
 @pytest.mark.needs("veth")
 def test_an_interface_moves_to_where_the_first_process_is() -> None:
     """In place of `ip link set eth1 netns 1`: a shell is that process, and `move` is its child."""
-    says("sh", "-ec", NIC)
+    before = a_card()
     names("red")
-    before = facts("eth9")
     says(*command("move", "host:eth9", "red"))
     first = ("unshare", "-pf", "--mount-proc", "sh", "-c", '"$@"; exit $?', "sh")
 
     said = says(*first, *command("move", "red:eth9", "pid:1"))
 
     assert said.startswith("red:eth9 is pid:1:eth9  up, 6 addresses, 4 routes\n")
-    wait_for(lambda: facts("eth9") == before)
+    comes_to(before, "eth9")
     assert sorted(links("red")) == ["lo"]
 
 
