@@ -96,6 +96,76 @@ namespaces: {a: {networks: [one]}, b: {networks: [two]}}
     assert held.subnets["two"][0] == "10.64.2.0/24"
 
 
+POOLS = """
+pool: [10.80.0.0/20, "fd80::/60"]
+networks:
+  small: {}
+  large: {}
+  given: {subnet: 10.80.0.64/26}
+  tight: {subnet: 10.80.15.0/29, gateway: 10.80.15.2}
+  part:
+    subnets: [10.81.0.0/24, "fd81::/64"]
+    range: [10.81.0.16/30, 10.81.0.128/25, "fd81::9:0/112"]
+  six: {subnet: "fd82::/127"}
+  bare: {subnet: none}
+namespaces:
+  n: {count: 204, networks: {large: }}
+  a: {networks: {small: , given: , tight: , part: , six: , bare: 10.90.0.1/30}}
+  b: {networks: {small: , given: 10.80.0.65, tight: , part: , six: , bare: "fd90::2/64"}}
+  c: {networks: {part: 10.81.0.17, tight: 10.80.15.1}}
+  d: {networks: {part: }}
+  e: {networks: {part: "fd81::ffff:ffff:ffff:ffff"}}
+  f: {networks: {part: }}
+links:
+  - [a, b]
+  - [a:x, b:x]
+  - {ends: [a:y, c:y], subnets: [10.83.0.0/31, "fd83::/126"]}
+  - [a:z 10.84.0.1/24, "c:z 10.84.0.2/24 fd84::2/64"]
+"""
+ADDRESSES = """\
+n1:large 10.80.2.1/23 fd80:0:0:1::1/64
+n204:large 10.80.2.204/23 fd80:0:0:1::cc/64
+a:small 10.80.1.1/24 fd80::1/64
+a:given 10.80.0.66/26
+a:tight 10.80.15.3/29
+a:part 10.81.0.16/24 fd81::9:0/64
+a:six fd82::/127
+a:bare 10.90.0.1/30
+a:b 10.80.4.1/30 fd80:0:0:2::1/126
+a:x 10.80.4.5/30 fd80:0:0:2::5/126
+a:y 10.83.0.0/31 fd83::1/126
+a:z 10.84.0.1/24
+b:small 10.80.1.2/24 fd80::2/64
+b:given 10.80.0.65/26
+b:tight 10.80.15.4/29
+b:part 10.81.0.18/24 fd81::9:1/64
+b:six fd82::1/127
+b:bare fd90::2/64
+b:a 10.80.4.2/30 fd80:0:0:2::2/126
+b:x 10.80.4.6/30 fd80:0:0:2::6/126
+c:tight 10.80.15.1/29
+c:part 10.81.0.17/24
+c:y 10.83.0.1/31 fd83::2/126
+c:z 10.84.0.2/24 fd84::2/64
+d:part 10.81.0.19/24 fd81::9:2/64
+e:part fd81::ffff:ffff:ffff:ffff/64
+f:part 10.81.0.128/24 fd81::9:3/64
+"""
+
+
+def test_what_is_derived_keeps_clear_of_what_is_given() -> None:
+    """Subnets that their members and some more fit in; in each the first address that is free."""
+    state = desired(POOLS)
+    lines = [
+        " ".join((f"{name}:{link}", *found))
+        for name, netns in state.netns.items()
+        if name not in {f"n{number}" for number in range(2, 204)}
+        for link in netns.links
+        if (found := [text for text in addresses(state, name, link) if not text.startswith("fe80")])
+    ]
+    assert lines == ADDRESSES.splitlines()
+
+
 def test_a_gateway_is_the_default_route_of_the_others() -> None:
     """In each family that they share, and the gateway forwards."""
     state = desired("""

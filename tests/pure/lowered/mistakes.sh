@@ -67,12 +67,16 @@ mistakes.yaml:17:35: nothing leads from ::1 into another namespace: IPv6 has no 
      |                                   ^^^^^^^^^^^^^ `127.0.0.1:82:82`
 
 mistakes.yaml:18:23: 10.1.0.7 of `b:lan` is also `a:lan`'s, on the same segment
-  18 |   b: {networks: {lan: [10.1.0.7], full: }, publish: ["8080:81"]}
+  18 |   b: {networks: {lan: [10.1.0.7], full: }, publish: ["8080:81"], routes: [10.30.0.0/16 via 10.1.0.9,…
      |                       ^^^^^^^^^^
 
 mistakes.yaml:18:53: `b` is on no network with an uplink, so no port leads there
-  18 |   b: {networks: {lan: [10.1.0.7], full: }, publish: ["8080:81"]}
-     |                                                     ^^^^^^^^^^^ give one of its networks `uplink: nat`
+  18 | …n: [10.1.0.7], full: }, publish: ["8080:81"], routes: [10.30.0.0/16 via 10.1.0.9, 10.30.0.0/16 via 1…
+     |                                   ^^^^^^^^^^^ give one of its networks `uplink: nat`
+
+mistakes.yaml:18:102: a second route to 10.30.0.0/16, with the same metric
+  18 | …tes: [10.30.0.0/16 via 10.1.0.9, 10.30.0.0/16 via 10.1.0.8]}
+     |                                   ^^^^^^^^^^^^^^^^^^^^^^^^^
 
 mistakes.yaml:19:18: no address is left in 10.3.0.0/30 for `c:full`
   19 |   c: {networks: {full: }, dns: nobody}
@@ -90,23 +94,39 @@ mistakes.yaml:20:36: `d` is on no network with an uplink, so no port leads there
   20 |   d: {networks: {thin: }, publish: "9:9", routes: 10.0.0.0/8 dev thin}
      |                                    ^^^^^ give one of its networks `uplink: nat`
 
-mistakes.yaml:21:20: `mistakes.switch` is the name of the lab's own switch namespace
-  21 |   mistakes.switch: {networks: [lan]}
+mistakes.yaml:21:23: 10.1.0.255 is the address of 10.1.0.255/24 itself, not of a host
+  21 |   e: {networks: {lan: 10.1.0.255, thin: "fd00:2::"}}
+     |                       ^^^^^^^^^^
+
+mistakes.yaml:21:41: fd00:2:: is the address of fd00:2::/64 itself, not of a host
+  21 |   e: {networks: {lan: 10.1.0.255, thin: "fd00:2::"}}
+     |                                         ^^^^^^^^^^
+
+mistakes.yaml:22:23: 10.2.0.1 is outside 10.1.0.0/24 · fd00:1::/64 of network `lan`
+  22 |   f: {networks: {lan: [10.2.0.1, "fd00:1::7"], own: 10.9.0.1}}
+     |                       ^^^^^^^^^^^^^^^^^^^^^^^
+
+mistakes.yaml:22:53: `10.9.0.1` has no prefix length
+  22 |   f: {networks: {lan: [10.2.0.1, "fd00:1::7"], own: 10.9.0.1}}
+     |                                                     ^^^^^^^^ write `10.9.0.1/24`
+
+mistakes.yaml:23:20: `mistakes.switch` is the name of the lab's own switch namespace
+  23 |   mistakes.switch: {networks: [lan]}
      |                    ^^^^^^^^^^^^^^^^^
 
-mistakes.yaml:21:32: `mistakes.switch:lan` is made twice
-  21 |   mistakes.switch: {networks: [lan]}
+mistakes.yaml:23:32: `mistakes.switch:lan` is made twice
+  23 |   mistakes.switch: {networks: [lan]}
      |                                ^^^ give one of them another name
 
-mistakes.yaml:22:23: `eth3` carries no Ethernet frames, so it cannot be the port of a bridge
-  22 |   host: {interfaces: {eth3: {network: own}, eth5: {network: lan}}, routes: [10.1.0.0/16 via a]}
+mistakes.yaml:24:23: `eth3` carries no Ethernet frames, so it cannot be the port of a bridge
+  24 |   host: {interfaces: {eth3: {network: own}, eth5: {network: lan}}, routes: [10.1.0.0/16 via a]}
      |                       ^^^^
 
-mistakes.yaml:22:45: the host has no interface `eth5`
-  22 |   host: {interfaces: {eth3: {network: own}, eth5: {network: lan}}, routes: [10.1.0.0/16 via a]}
+mistakes.yaml:24:45: the host has no interface `eth5`
+  24 |   host: {interfaces: {eth3: {network: own}, eth5: {network: lan}}, routes: [10.1.0.0/16 via a]}
      |                                             ^^^^ did you mean `eth3`?
 
-mistakes.yaml:24:6: `a:lan` is made twice
-  24 |   - ["a:lan 10.8.0.1/24", "b:x 10.9.0.1/24"]
+mistakes.yaml:26:6: `a:lan` is made twice
+  26 |   - ["a:lan 10.8.0.1/24", "b:x 10.9.0.1/24"]
      |      ^^^^^^^^^^^^^^^^^^^ name one of them: `a:NAME`
 
