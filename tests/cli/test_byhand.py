@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from netloom.namespaces import names
+from netloom.namespaces import registry
 from netloom.namespaces.deletion import Gone
 from netloom.namespaces.handle import open_name
 from netloom.namespaces.monitor import changes, watch
@@ -257,7 +257,7 @@ def test_attach_touches_nothing_when_it_refuses() -> None:
     assert ended("attach", "host", own).returncode == 2
     netloom("attach", "new", "4194305").stderr("no process 4194305\n").status(2)
     netloom("attach", "new", "/etc").stderr("`/etc` leads to no network namespace\n").status(2)
-    assert names.names() == ["web"]
+    assert registry.names() == ["web"]
 
 
 @on_a_machine
@@ -293,7 +293,7 @@ def test_a_symbolic_link_that_leads_nowhere_is_stale() -> None:
 
     netloom("ls").stdout("trap  stale\n").stderr(told).status(0)
     netloom("del", "trap").status(0)
-    assert names.names() == []
+    assert registry.names() == []
 
 
 # ── pids ──────────────────────────────────────────────────────────────────────────────────────────
@@ -358,7 +358,7 @@ def test_del_tells_who_keeps_a_namespace_alive(code: str, way: str) -> None:
     way = way.format(number=one.number)
     told = f"note: what was `web` lives on: {way}process {one.pid} ({comm})\n"
     assert done == (0, "", told)
-    assert names.names() == []
+    assert registry.names() == []
 
 
 @on_a_machine
@@ -413,7 +413,7 @@ def test_more_ends_at_once_than_the_kernel_keeps_are_found() -> None:
         gone._events.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
         for handle, name in zip(handles, wanted, strict=True):
             handle.close()
-            names.remove(name)
+            registry.remove(name)
 
         assert gone.wait(30) == set()
 
@@ -481,7 +481,7 @@ def test_del_ends_nobody_in_a_namespace_that_stays() -> None:
     assert (here.returncode, both.returncode) == (2, 2)
     assert "is the namespace that netloom runs in" in here.stderr
     assert "also mounted on /run/netns/also" in both.stderr
-    assert names.names() == ["also", "here", "me", "web"]
+    assert registry.names() == ["also", "here", "me", "web"]
     assert ended("del", "--kill", "--wait", "web", "also").returncode == 0
 
 
@@ -522,7 +522,7 @@ def test_names_are_all_made_or_none() -> None:
             ended = warm.refuse(at, errno.ENOBUFS, "add", "a", "b", "c")
             told = {1: "all that was done has been undone\n", 2: "run it as root"}[ended["status"]]
             assert told in ended["stderr"], (call, ended)
-            assert (call, names.names()) == (call, ["mine"])
+            assert (call, registry.names()) == (call, ["mine"])
 
 
 @on_a_machine
@@ -536,7 +536,7 @@ def test_a_name_that_is_refused_is_no_file_either() -> None:
             ended = warm.refuse(at, errno.ENOMEM, "attach", "a", "/run/netns/mine")
             assert (call, ended["status"] in {1, 2}) == (call, True)
             assert "Cannot allocate memory" in ended["stderr"]
-            assert (call, names.names()) == (call, ["mine"])
+            assert (call, registry.names()) == (call, ["mine"])
 
 
 @on_a_machine
@@ -551,5 +551,5 @@ def test_del_goes_on_over_a_name_that_cannot_go() -> None:
             name = call[-1]
             told = f"cannot change /run/netns/{name}: Input/output error"
             assert (ended["status"], told in ended["stderr"]) == (1, True), (call, ended)
-            assert (call, names.names()) == (call, [name])
+            assert (call, registry.names()) == (call, [name])
             warm("del", name)

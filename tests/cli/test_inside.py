@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from netloom.namespaces import names
+from netloom.namespaces import registry
 from netloom.namespaces.enter import cookie
 from netloom.namespaces.handle import open_name
 from tests.hosts.machine import etc_file, mount_points, on_a_machine
@@ -50,7 +50,7 @@ def test_add_touches_nothing_when_a_name_is_taken() -> None:
     )
     with open_name("blue") as blue:
         assert cookie(blue) == before
-    assert names.names() == ["blue"]
+    assert registry.names() == ["blue"]
 
 
 @on_a_machine
@@ -70,7 +70,7 @@ def test_add_refuses_what_is_no_name(name: str, said: str) -> None:
 
     assert status == 2
     assert said in error
-    assert not Path(names.NETNS_DIR).exists()
+    assert not Path(registry.NETNS_DIR).exists()
 
 
 @on_a_machine
@@ -94,11 +94,11 @@ def test_names_may_begin_with_a_hyphen() -> None:
     """After `--`, as everywhere."""
     netloom("add", "--", "-x", "ö ü", "x" * 200, check=True)
 
-    assert names.names() == ["-x", "x" * 200, "ö ü"]
+    assert registry.names() == ["-x", "x" * 200, "ö ü"]
     assert netloom("exec", "--", "-x", "echo", "in").stdout == "in\n"
     assert netloom("exec", "ö ü", "--", "echo", "in").stdout == "in\n"
     netloom("del", "--", "-x", "ö ü", "x" * 200, check=True)
-    assert names.names() == []
+    assert registry.names() == []
 
 
 @on_a_machine
@@ -109,7 +109,7 @@ def test_del_deletes_what_ip_made_and_stale_names() -> None:
 
     netloom("del", "web", "old", check=True)
 
-    assert names.names() == []
+    assert registry.names() == []
     assert mount_points("/run/netns/") == []
 
 
@@ -119,7 +119,7 @@ def test_del_touches_nothing_when_a_name_is_unknown() -> None:
     says("ip", "netns", "add", "web")
 
     assert ended("del", "web", "wbe") == (2, "no namespace `wbe`: did you mean `web`?\n")
-    assert names.names() == ["web"]
+    assert registry.names() == ["web"]
 
 
 def lab_namespace(name: str, lab: str) -> None:
@@ -138,9 +138,9 @@ def test_del_leaves_a_namespace_of_a_lab_to_the_lab() -> None:
         2,
         "`web` belongs to lab `shop`\nhint: netloom down shop, or netloom del --force web\n",
     )
-    assert names.names() == ["mine", "web"]
+    assert registry.names() == ["mine", "web"]
     netloom("del", "--force", "web", check=True)
-    assert names.names() == ["mine"]
+    assert registry.names() == ["mine"]
 
 
 @on_a_machine
@@ -172,7 +172,7 @@ def test_ls_prints_a_name_that_is_no_text() -> None:
 def test_ls_of_nothing_is_nothing() -> None:
     """And changes nothing."""
     assert (netloom("ls").stdout, netloom("ls", "--json").stdout) == ("", "[]\n")
-    assert not Path(names.NETNS_DIR).exists()
+    assert not Path(registry.NETNS_DIR).exists()
 
 
 @on_a_machine

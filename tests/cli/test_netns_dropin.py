@@ -25,7 +25,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netloom.cli.netns_words import whole_number
-from netloom.namespaces import names
+from netloom.namespaces import registry
 from tests.hosts.machine import a_machine, etc_file, mount_points, on_a_machine, within
 from tests.hosts.netloom import command
 from tests.hosts.programs import LIBRARIES, SRC, in_own_root, living, python, ran
@@ -329,7 +329,7 @@ BATCHES = (
 
 def left() -> list[object]:
     """Return what there is afterwards: files in their order, mounts, and ids here and inside."""
-    folder = Path(names.NETNS_DIR)
+    folder = Path(registry.NETNS_DIR)
     if not folder.exists():
         return []
     files = [(os.fsencode(path.name), oct(path.lstat().st_mode)) for path in folder.iterdir()]
@@ -524,7 +524,7 @@ def test_first_users_at_once_mount_the_directory_once() -> None:
 
     assert [process.wait(60) for process in started] == [0, 0, 0, 0]
     assert mount_points("/run/netns ") == [*before, "/run/netns tmpfs"]
-    assert names.names() == ["a0", "a2", "b1", "b3"]
+    assert registry.names() == ["a0", "a2", "b1", "b3"]
 
 
 @on_a_machine

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from netloom.engine import front as engine
 from netloom.engine.state import known
 from netloom.host.machine import ApplyOptions
-from netloom.host.store.journal import Journal, Record
-from netloom.host.store.journal import change as change_note
+from netloom.host.store.journal import Journal, Record, pending_change
 from netloom.model.lab_state import LabState
 from netloom.model.objects import Desired
 from netloom.plan.diff import diff
@@ -46,7 +45,7 @@ def interrupted(change: Change, steps: int) -> tuple[engine.Draft, Plan]:
         draft = engine.draft(source(change.topologies[1]), known(journal), MACHINE)
         desired = draft.lowered.desired
         goal = Record(LAB, MACHINE.boot, desired)
-        pending = change_note(draft.plan, goal, None, draft.snapshot.identities)
+        pending = pending_change(draft.plan, goal, None, draft.snapshot.identities)
         journal.begin(pending, desired.folders)
         begun = draft.plan[: steps % (len(draft.plan) + 1)]
         apply(begun, draft.snapshot)

@@ -8,7 +8,7 @@ import pytest
 
 from netloom.errors import KernelError
 from netloom.kernel import syscalls
-from netloom.namespaces import names
+from netloom.namespaces import registry
 from netloom.namespaces.enter import cookie, cookie_here, enter, in_thread
 from netloom.namespaces.handle import (
     Handle,
@@ -25,8 +25,8 @@ from tests.hosts.programs import in_own_root, plainly, ran, says
 
 def made(name: str) -> str:
     """Make a namespace with our own means, and return its name."""
-    names.prepare()
-    names.create(name)
+    registry.prepare()
+    registry.create(name)
     return name
 
 
@@ -35,7 +35,7 @@ def test_a_handle_holds_its_namespace_when_the_name_is_gone() -> None:
     """As long as a handle is open, what it leads to lives."""
     with open_name(made("web")) as web:
         before = cookie(web)
-        names.remove("web")
+        registry.remove("web")
 
         assert cookie(web) == before
 
@@ -47,7 +47,7 @@ def test_a_cookie_tells_namespaces_apart_where_inodes_do_not() -> None:
     for _ in range(5):
         with open_name(made("web")) as web:
             found.append(cookie(web))
-        names.remove("web")
+        registry.remove("web")
 
     assert len(set(found)) == 5
 
@@ -110,12 +110,12 @@ def test_a_name_that_is_not_there_is_told() -> None:
 @on_a_machine
 def test_a_stale_name_is_told_from_a_namespace() -> None:
     """A file without a mount is what a killed `add` leaves; `ip` says `Invalid argument` there."""
-    names.prepare()
+    registry.prepare()
     Path("/run/netns/old").touch(mode=0)
 
     with pytest.raises(Stale, match="no namespace is mounted on it"):
         open_name("old")
-    assert not names.is_netns("/run/netns/old")
+    assert not registry.is_netns("/run/netns/old")
 
 
 @on_a_machine
@@ -176,8 +176,9 @@ def test_a_plain_user_tells_a_stale_name_too() -> None:
     """The file has mode 0, so it cannot even be opened; a look at it is enough."""
     code = """
 import os, pathlib
-from netloom.namespaces import names, handle
-names.prepare()
+from netloom.namespaces import handle
+from netloom.namespaces import registry
+registry.prepare()
 pathlib.Path('/run/netns/old').touch(mode=0)
 try:
     handle.open_name('old')

@@ -12,7 +12,7 @@ import pytest
 
 from netloom.errors import KernelError
 from netloom.kernel import procfs, syscalls
-from netloom.namespaces import mounts, names
+from netloom.namespaces import mounts, registry
 from netloom.namespaces.handle import open_pid, open_self
 from tests.hosts.machine import etc_file, mount_points, on_a_machine
 from tests.hosts.programs import EXEC, in_own_root, plainly, python, ran, says
@@ -218,8 +218,8 @@ def test_a_broken_pipe_ends_the_command() -> None:
 def test_a_name_with_spaces_and_hyphens_can_be_entered() -> None:
     """Whatever `ip netns add` takes, `exec` enters."""
     for name in ("-x", "ö ü", "x" * 200):
-        names.prepare()
-        names.create(name)
+        registry.prepare()
+        registry.create(name)
         assert says(*ours(name, "echo", "in")) == "in\n"
 
 
@@ -230,9 +230,9 @@ def test_an_old_sys_is_kept_where_a_new_one_is_refused() -> None:
     part = 'mount -t tmpfs none /sys/kernel; mount -t tmpfs none /run; exec "$@"'
     code = f"""
 import os
-from netloom.namespaces import names
-names.prepare()
-names.create('in')
+from netloom.namespaces import registry
+registry.prepare()
+registry.create('in')
 import subprocess, sys
 inside = (sys.executable, *{ours("in", "cat", "/proc/self/mounts")[1:]!r})
 print(subprocess.run(inside, capture_output=True, text=True, check=True).stdout)
@@ -335,17 +335,17 @@ def test_a_plain_user_in_a_user_namespace_has_it_all() -> None:
     look = python(EXEC, "web", "sh", "-c", "ls /sys/class/net; cat /etc/hosts")
     code = f"""
 import pathlib, subprocess, sys
-from netloom.namespaces import names
+from netloom.namespaces import registry
 def says(*argv):
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
-names.prepare()
-names.create('web')
+registry.prepare()
+registry.create('web')
 says('ip', 'netns', 'add', 'its')
 says('ip', '-n', 'web', 'link', 'add', 'v0', 'type', 'veth', 'peer', 'name', 'v1')
 own = pathlib.Path('/run/netloom/etc/web')
 own.mkdir(parents=True)
 (own / 'hosts').write_text('192.0.2.9 mine')
-print(says(sys.executable, *{look[1:]!r}).split(), names.names(), names.private())
+print(says(sys.executable, *{look[1:]!r}).split(), registry.names(), registry.private())
 print(says('ip', 'netns', 'list').split())
 """
     first, second = says(*in_own_root(plainly(code))).splitlines()

@@ -52,11 +52,11 @@ import os
 from netloom.host.commands import launch, processes
 from netloom.host.commands import stop
 from netloom.host.commands import wait_ready
-from netloom.namespaces import names
+from netloom.namespaces import registry
 from netloom.namespaces.private_run import make_run_writable
 make_run_writable()
-names.prepare()
-names.create('web')
+registry.prepare()
+registry.create('web')
 text = "(setsid sleep 1000 &) & sleep 0.05; echo done; sleep 1000"
 command = processes.RunCommand('web', 'it', ('sh', '-c', text), ready='log/done')
 launch.start('lab', [(command, '')])

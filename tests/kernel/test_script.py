@@ -21,7 +21,7 @@ from netloom.language.topology import (
 from netloom.model.objects import HOST, Desired
 from netloom.namespaces.enter import enter
 from netloom.namespaces.handle import open_name
-from netloom.namespaces.names import names
+from netloom.namespaces.registry import names
 from netloom.plan.diff import teardown
 from netloom.render.script import script
 from tests.hosts.programs import ran

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from netloom.model.firewall import (
     DNS,
     BridgeNeed,
+    DnatTarget,
     FirewallChain,
     FirewallException,
     FirewallRule,
@@ -13,7 +14,6 @@ from netloom.model.firewall import (
     FirewallTable,
     ForwardNeed,
     Match,
-    Published,
     Service,
     Traffic,
     UfwRule,
@@ -34,7 +34,7 @@ from netloom.plan.firewall_exceptions import (
 from netloom.plan.host_steps import claim
 from netloom.plan.steps import ClaimAdd, ExceptionAdd
 
-WEB, NAMES = Published("10.1.0.2", "tcp", 80), Published("fd00::2", "udp", 53)
+WEB, NAMES = DnatTarget("10.1.0.2", "tcp", 80), DnatTarget("fd00::2", "udp", 53)
 NET = ForwardNeed("red", "lan", "eth0", ("10.1.0.0/24", "fd00::/64"), (WEB, NAMES), DNS[:1])
 MARK, DROP = "netloom:red", FirewallRule("drop")
 

@@ -3,7 +3,8 @@
 import pytest
 
 from netloom.compile.etc_files import digest_of
-from netloom.compile.lower import SHARD, HostFacts, Lowered, lower
+from netloom.compile.link_builder import SHARD
+from netloom.compile.lower import HostFacts, Lowered, lower
 from netloom.errors import TopologyError
 from netloom.language.parse import parse
 from netloom.model.facts import HostSubnet, Nic, Occupied

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from netloom.compile.lower import HostFacts, lower
 from netloom.errors import TopologyError
 from netloom.language.parse import Source, parse
-from netloom.model.facts import Exit, HostSubnet, Joined, Nic, Occupied, Taken, UplinkFacts
+from netloom.model.facts import Exit, HostSubnet, Joined, Nic, Occupied, TakenPort, UplinkFacts
 from netloom.model.lab_state import Foreign, LabState
 from netloom.model.objects import NOTHING, NetnsState
 from netloom.plan.diff import diff
@@ -41,7 +41,7 @@ AROUND = HostFacts(
         exits=(Exit("eth0", 4), Exit("eth0", 6)),
         forwards=frozenset({"docker0"}),
         learners=frozenset({"eth0", "wlan0.7"}),
-        taken=(Taken("tcp", "127.0.0.1", 22, "sshd"),),
+        taken=(TakenPort("tcp", "127.0.0.1", 22, "sshd"),),
         program="/usr/bin/pasta",
         subnets=(HostSubnet("192.0.2.0/24", "eth0"),),
     ),

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from netloom.model.firewall import (
     BridgeNeed,
+    DnatTarget,
     FirewallChain,
     FirewallException,
     FirewallRule,
@@ -13,7 +14,6 @@ from netloom.model.firewall import (
     FirewallTable,
     ForwardNeed,
     Match,
-    Published,
     Traffic,
     UfwRule,
     Verdict,
@@ -23,7 +23,7 @@ from netloom.plan.exception_commands import closing, opening, program
 from netloom.plan.firewall_exceptions import flows, missing, passages, place, standing, there
 from netloom.plan.verdicts import DOCKER_USER, dropped, probes
 
-LAB = ForwardNeed("red", "lan", "eth0", ("10.100.0.0/24",), (Published("10.100.0.2", "tcp", 80),))
+LAB = ForwardNeed("red", "lan", "eth0", ("10.100.0.0/24",), (DnatTarget("10.100.0.2", "tcp", 80),))
 BOTH = msgspec.structs.replace(LAB, subnets=("10.100.0.0/24", "fd00::/64"))
 MARK = "netloom:red"
 

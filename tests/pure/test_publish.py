@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from netloom.language.publish import publish, publish_text
 from netloom.language.topology import Publish
-from netloom.model.facts import Taken
+from netloom.model.facts import TakenPort
 
 PORTS = st.integers(1, 65535)
 ADDRESSES = st.sampled_from(["", "127.0.0.1", "192.0.2.2", "2001:db8::2", "::1"])
@@ -66,11 +66,11 @@ def test_what_is_no_pair_of_ports_is_told(text: str, why: str) -> None:
 @given(PUBLISHED)
 def test_a_port_is_in_its_own_way(value: Publish) -> None:
     """And in that of the same port on all addresses; not in another protocol's."""
-    taken = Taken(value.protocol, value.address, value.port)
+    taken = TakenPort(value.protocol, value.address, value.port)
     assert taken.clashes(value)
     assert taken.clashes(Publish(port=value.port, to=1, protocol=value.protocol))
     other = "udp" if value.protocol == "tcp" else "tcp"
-    assert not Taken(other, value.address, value.port).clashes(value)
+    assert not TakenPort(other, value.address, value.port).clashes(value)
 
 
 @pytest.mark.parametrize(
@@ -88,4 +88,6 @@ def test_who_listens_on_all_addresses_of_a_family_has_them_all(
     clash: bool,  # noqa: FBT001
 ) -> None:
     """A socket on `::` may have those of IPv4, too."""
-    assert Taken("tcp", address, 80).clashes(Publish(address=published, port=80, to=80)) is clash
+    assert (
+        TakenPort("tcp", address, 80).clashes(Publish(address=published, port=80, to=80)) is clash
+    )

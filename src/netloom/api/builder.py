@@ -6,8 +6,7 @@ from typing import NamedTuple, overload
 from netloom.api import coerce
 from netloom.api.coerce import Words
 from netloom.api.namespace import Netns
-from netloom.language.topology import Topology
-from netloom.language.topology import WireSpec as SaidWire
+from netloom.language.topology import Topology, WireSpec
 
 
 class Network(NamedTuple):
@@ -20,7 +19,7 @@ class Wire(NamedTuple):
     """A wire of a lab: its two ends as they were said."""
 
     ends: tuple[str, str]
-    said: SaidWire
+    said: WireSpec
 
 
 class Building:

@@ -18,7 +18,7 @@ from netloom.api.lab import Lab
 from netloom.kernel import procfs
 from netloom.kernel.closing import Closing
 from netloom.model.objects import HOST
-from netloom.namespaces.references import Identity, home_of, identity, residents
+from netloom.namespaces.references import NetnsInode, home_of, identity, residents
 
 
 class Leaks(Closing):
@@ -71,7 +71,7 @@ class Leaks(Closing):
                     if name and facts.st_ino not in self._own:
                         yield f"an open socket in `{name}` ({_told(fd)})"
                 elif fd not in self._held:
-                    name = self._names.get(Identity(facts.st_dev, facts.st_ino))
+                    name = self._names.get(NetnsInode(facts.st_dev, facts.st_ino))
                     if name:
                         yield f"descriptor {fd} on the namespace `{name}`"
 
@@ -80,7 +80,7 @@ class Leaks(Closing):
         for thread in threading.enumerate():
             with suppress(OSError):
                 facts = Path(f"/proc/self/task/{thread.native_id}/ns/net").stat()
-                name = self._names.get(Identity(facts.st_dev, facts.st_ino))
+                name = self._names.get(NetnsInode(facts.st_dev, facts.st_ino))
                 if name:
                     yield f"a thread in `{name}` ({thread.name})"
 

@@ -8,23 +8,22 @@ import asyncio
 import os
 import socket as sockets
 import subprocess
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from typing import (
-    IO,
     TYPE_CHECKING,
     Any,
     Literal,
     ParamSpec,
+    Protocol,
     TypeAlias,
-    TypedDict,
     TypeVar,
     Unpack,
     overload,
 )
 
-from netloom.api.owner import NetnsOwner
 from netloom.api.probes import Journey, probe
+from netloom.api.process_keys import Argv, ProcessKeys
 from netloom.api.waiting import wait_for
 from netloom.errors import Unavailable
 from netloom.kernel.sockets import diag_socket
@@ -36,33 +35,42 @@ from netloom.values import contains, family, is_ip, network_of
 if TYPE_CHECKING:
     from ssl import SSLContext
 
+    from netloom.model.objects import Link
     from netloom.namespaces.context import NetnsContext
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-Argv: TypeAlias = "Sequence[str | os.PathLike[str]]"
-File: TypeAlias = "int | IO[Any] | None"
 Serve: TypeAlias = "Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None] | None]"
 _Probed = Literal["ping", "tcp", "udp"]
 
 
-class ProcessKeys(TypedDict, total=False):
-    """What `subprocess.Popen` takes besides, as far as it means the same inside."""
+class NetnsOwner(Protocol):
+    """What a namespace is in, and asks about itself and others: a lab, or the machine."""
 
-    stdin: File
-    stdout: File
-    stderr: File
-    env: Mapping[str, str] | None
-    cwd: "str | os.PathLike[str] | None"
-    encoding: str | None
-    errors: str | None
-    bufsize: int
-    pass_fds: Collection[int]
-    start_new_session: bool
-    umask: int
-    user: str | int | None
-    group: str | int | None
+    timeout: float
+    """Seconds that a command may take to become ready."""
+
+    def __getitem__(self, name: str) -> "Netns":
+        """Return the namespace of a name."""
+
+    def links_of(self, name: str) -> "Mapping[str, Link]":
+        """Return the links of a namespace."""
+
+    def address_of(self, target: str, viewer: "Netns") -> str:
+        """Return the address of a namespace, or of its `NS:IF`, for a viewer; else the text."""
+
+    def place_of(self, name: str) -> "NetnsContext":
+        """Return a namespace with what is seen in it."""
+
+    def probed(self, name: str, call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
+        """Return what a call returns that needs the network of a namespace, and leaves nothing."""
+
+    def spawns(self) -> None:
+        """Note that a process is about to be started."""
+
+    def start(self, name: str, argv: list[str], **keys: Any) -> "subprocess.Popen[Any]":
+        """Start a process in a namespace."""
 
 
 class Netns:

@@ -23,9 +23,9 @@ _WORDS = ("add", "attach", "delete", "exec", "help", "identify", "list", "list-i
 def ls_command(as_json: bool) -> None:
     """List the names of namespaces, each with the lab that it belongs to, or `stale`."""
     from netloom.cli.who import tell_traps
-    from netloom.namespaces import names
+    from netloom.namespaces import registry
 
-    found = rows(names.names())
+    found = rows(registry.names())
     if as_json:
         import json
 
@@ -42,24 +42,24 @@ def ls_command(as_json: bool) -> None:
 def add_command(wanted: tuple[str, ...]) -> None:
     """Make namespaces as `ip netns add` does, but with `lo` up."""
     from netloom.host.cancel import cancellable
-    from netloom.namespaces import names
+    from netloom.namespaces import registry
 
     for name in wanted:
         _check_free(name, wanted)
     with cancellable() as stop:
-        or_stop(names.prepare, REFUSED)
+        or_stop(registry.prepare, REFUSED)
         _make(wanted, stop)
     _tell_private()
 
 
 def _make(wanted: Iterable[str], stop: "Cancel") -> None:
     """Make all namespaces, or none."""
-    from netloom.namespaces import names
+    from netloom.namespaces import registry
 
     made: list[str] = []
     try:
         for name in wanted:
-            names.create(name)
+            registry.create(name)
             made.append(name)
             if stop.pulled:
                 raise Stop(f"interrupted; {_unmade(made)}", INTERRUPTED)
@@ -74,12 +74,12 @@ def _told(error: Exception) -> str:
 
 def _unmade(made: list[str]) -> str:
     """Take names away again, and return what became of them."""
-    from netloom.namespaces import names
+    from netloom.namespaces import registry
 
     left = []
     for name in made:
         try:
-            names.remove(name)
+            registry.remove(name)
         except NetloomError:
             left.append(name)
     if left:
@@ -92,7 +92,7 @@ def attach_command(name: str, what: str) -> None:
     """Give the namespace of a process, or one at a path, a name that stays when they go."""
     from netloom.cli.who import opened
     from netloom.host.cancel import deferred_signals
-    from netloom.namespaces import names
+    from netloom.namespaces import registry
     from netloom.namespaces.symlinks import trap
 
     or_stop(lambda: path_of(name), REFUSED)
@@ -101,9 +101,9 @@ def attach_command(name: str, what: str) -> None:
         raise Stop(message, REFUSED)
     _check_free(name, (name,))
     with opened(what) as netns, deferred_signals(deadly=True):
-        or_stop(names.prepare, REFUSED)
+        or_stop(registry.prepare, REFUSED)
         try:
-            names.attach(name, f"/proc/thread-self/fd/{netns.fd}")
+            registry.attach(name, f"/proc/thread-self/fd/{netns.fd}")
         except (NetloomError, *FAILURES) as error:
             message = f"cannot attach `{name}` to {what}: {_told(error)}"
             raise Stop(message, TRIED) from error
@@ -111,15 +111,15 @@ def attach_command(name: str, what: str) -> None:
 
 
 def _tell_private() -> None:
-    from netloom.namespaces import names, userns_session
+    from netloom.namespaces import registry, userns_session
 
     with suppress(*FAILURES):  # it is done, whatever cannot be seen now
-        if names.private() and not userns_session.lasts():
-            tell(f"note: {names.NETNS_DIR} is not shared with the machine: seen from here only")
+        if registry.private() and not userns_session.lasts():
+            tell(f"note: {registry.NETNS_DIR} is not shared with the machine: seen from here only")
 
 
 def _check_free(name: str, wanted: tuple[str, ...]) -> None:
-    from netloom.namespaces import names
+    from netloom.namespaces import registry
     from netloom.values import RESERVED
 
     message = ""
@@ -128,8 +128,8 @@ def _check_free(name: str, wanted: tuple[str, ...]) -> None:
         message = f"`{name}` is a word of netloom's own language, not a name"
     elif wanted.count(name) > 1:
         message = f"`{name}` is named twice"
-    elif name in names.names():
-        there = "a namespace" if names.is_netns(path_of(name)) else "a stale name"
+    elif name in registry.names():
+        there = "a namespace" if registry.is_netns(path_of(name)) else "a stale name"
         message = f"there is {there} `{name}` already\nhint: netloom del {name}"
     if message:
         raise Stop(message, REFUSED)
@@ -154,9 +154,9 @@ def del_command(
 ) -> None:
     """Delete namespaces by name, as `ip netns del` does, stale names too; tell who holds them."""
     from netloom.cli.delete import delete
-    from netloom.namespaces import names
+    from netloom.namespaces import registry
 
-    there = set(names.names())
+    there = set(registry.names())
     for name in wanted:
         if name not in there:
             raise Stop(reason(NoSuchNetns(name, f"no namespace `{name}`")), REFUSED)

@@ -15,7 +15,7 @@ from netloom.cli.named import namespaces, reason, rows
 from netloom.cli.output import REFUSED, TRIED, Stop, refusals, tell
 
 if TYPE_CHECKING:
-    from netloom.host.byhand.packets import Captured, CaptureSource
+    from netloom.host.byhand.packets import CaptureCounts, CaptureSource
     from netloom.namespaces.targets import Target
 
 _FILE = "capture.pcapng"
@@ -92,7 +92,7 @@ def _note(line: str) -> None:
     tell(f"note: {line}")
 
 
-def _tell_done(done: "Captured", number: int, output: str) -> None:
+def _tell_done(done: "CaptureCounts", number: int, output: str) -> None:
     packets = "1 packet" if done.packets == 1 else f"{done.packets} packets"
     links = "1 interface" if number == 1 else f"{number} interfaces"
     where = "" if output == "-" else f" in {output or _FILE}"
@@ -136,17 +136,17 @@ def _open(text: str) -> "Target":
 
 def _every(lab: str, stack: ExitStack) -> "list[CaptureSource]":
     """Return all interfaces of a lab, those on the host too, or of all names."""
-    from netloom.compile.lower import switch_of
     from netloom.engine.topology_file import lab_name
     from netloom.host.byhand.packets import CaptureSource, links_of
     from netloom.host.local import LocalMachine
+    from netloom.model.names import switch_of
     from netloom.model.objects import HOST
     from netloom.model.owner import lab_of
-    from netloom.namespaces import names
+    from netloom.namespaces import registry
 
     lab = lab_name(lab, LocalMachine()) if lab else ""
     found = []
-    for row in rows(names.names()):
+    for row in rows(registry.names()):
         if row.stale or (lab and row.lab != lab) or (row.lab and row.name == switch_of(row.lab)):
             continue
         target = stack.enter_context(_open(row.name))

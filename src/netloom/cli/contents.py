@@ -2,8 +2,7 @@
 
 from typing import assert_never
 
-from netloom.compile.lower import switch_of
-from netloom.model.names import out_of
+from netloom.model.names import out_of, switch_of
 from netloom.model.objects import (
     Borrowed,
     Bridge,

@@ -12,10 +12,10 @@ from netloom.cli.named import reason
 from netloom.cli.output import REFUSED, TRIED, Stop, tell
 from netloom.errors import FAILURES, NetloomError, failure
 from netloom.host.cancel import deferred_signals
-from netloom.namespaces import names
+from netloom.namespaces import registry
 from netloom.namespaces.handle import NETNS_DIR, Handle, open_name, open_self
 from netloom.namespaces.ownership import named
-from netloom.namespaces.references import Identity, holders, identity, mounts
+from netloom.namespaces.references import NetnsInode, holders, identity, mounts
 
 _SHOWN = 5
 _OTHER_FILES = 100
@@ -28,7 +28,7 @@ _UNSEEN = (
 class _Live(NamedTuple):
     name: str
     netns: Handle
-    identity: Identity
+    identity: NetnsInode
 
 
 def delete(wanted: tuple[str, ...], *, kill: bool, timeout: float | None) -> None:
@@ -71,7 +71,7 @@ def _remove(wanted: tuple[str, ...]) -> None:
     for name in wanted:
         try:
             with deferred_signals(deadly=True):
-                names.remove(name)
+                registry.remove(name)
         except NetloomError as error:
             refused.append(reason(error))
     if refused:
@@ -80,7 +80,7 @@ def _remove(wanted: tuple[str, ...]) -> None:
 
 def _live(wanted: tuple[str, ...], stack: ExitStack) -> list[_Live]:
     """Open the namespaces of names, each once; a stale name has none."""
-    found: dict[Identity, _Live] = {}
+    found: dict[NetnsInode, _Live] = {}
     for name in wanted:
         try:
             netns = stack.enter_context(open_name(name))
@@ -94,7 +94,7 @@ def _live(wanted: tuple[str, ...], stack: ExitStack) -> list[_Live]:
     return list(found.values())
 
 
-def _own() -> Identity:
+def _own() -> NetnsInode:
     with open_self() as netns:
         return identity(netns.fd)
 
@@ -138,7 +138,7 @@ def _look_why(live: list[_Live], *, wholly: bool) -> None:
         if each.identity == own:
             tell(f"note: what was `{each.name}` is the namespace that netloom runs in")
     wanted = {each.identity for each in live} - {own}
-    why: dict[Identity, list[str]] = {which: [] for which in wanted}
+    why: dict[NetnsInode, list[str]] = {which: [] for which in wanted}
     if not wanted:
         return
     for which, still in named().items():

@@ -10,19 +10,19 @@ from netloom.namespaces.handle import NoSuchNetns, Stale, open_name, path_of
 
 def namespaces(before: Sequence[str], incomplete: str) -> list[str]:  # noqa: ARG001 - a completion
     """Return the names that a word may become."""
-    from netloom.namespaces import names
+    from netloom.namespaces import registry
 
-    return [name for name in names.names() if name.startswith(incomplete) and name.isprintable()]
+    return [name for name in registry.names() if name.startswith(incomplete) and name.isprintable()]
 
 
 def reason(error: NetloomError) -> str:
     """Return what went wrong, with the name that was perhaps meant."""
     from netloom.language.suggest import did_you_mean
-    from netloom.namespaces import names
+    from netloom.namespaces import registry
 
     if not isinstance(error, NoSuchNetns) or isinstance(error, Stale):
         return str(error)
-    meant = did_you_mean(error.name, names.names())
+    meant = did_you_mean(error.name, registry.names())
     return f"{error.reason}: {meant}" if meant else str(error)
 
 

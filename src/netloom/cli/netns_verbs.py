@@ -127,10 +127,10 @@ def _prepare() -> bool:
 
 
 def _prepare_wholly() -> bool:
-    from netloom.namespaces import names
+    from netloom.namespaces import registry
 
     try:
-        names.prepare()
+        registry.prepare()
     except Unavailable as error:
         complain(error.reason)
         return False

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from netloom.language.topology import Topology
 from netloom.model.facts import Occupied
 from netloom.model.objects import HOST, NetnsState
-from netloom.model.reservation import Port
+from netloom.model.reservation import HostPort
 
 
 def takes_part(topology: Topology) -> bool:
@@ -22,11 +22,13 @@ def takes_part(topology: Topology) -> bool:
     )
 
 
-def published(topology: Topology) -> frozenset[Port]:
+def published(topology: Topology) -> frozenset[HostPort]:
     """Return the ports of the host that a topology publishes."""
     members = (topology.namespaces or {}).values()
     return frozenset(
-        Port(port.protocol, port.address, port.port) for said in members for port in said.publish
+        HostPort(port.protocol, port.address, port.port)
+        for said in members
+        for port in said.publish
     )
 
 

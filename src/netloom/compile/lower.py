@@ -23,7 +23,7 @@ from netloom.compile.expand import Expanded, Member, expand
 from netloom.compile.host_part import others_links
 from netloom.compile.host_ports import join_notes, lent
 from netloom.compile.ifnames import HostNames
-from netloom.compile.link_builder import MAX_MEMBERS, SHARD, LinkBuilder
+from netloom.compile.link_builder import LinkBuilder
 from netloom.compile.policy import Policy
 from netloom.compile.run_commands import commands, twice
 from netloom.compile.run_commands import digest_of as command_digest
@@ -35,7 +35,7 @@ from netloom.language.topology import NamespaceSpec, Topology
 from netloom.model.facts import Allocations, Joined, Nic, Occupied, UplinkFacts
 from netloom.model.firewall import BridgeNeed, ForwardNeed
 from netloom.model.marks import ruleset_of
-from netloom.model.names import DEFAULT_MTU, out_of, switch_of
+from netloom.model.names import out_of, switch_of
 from netloom.model.objects import (
     HOST,
     Command,
@@ -288,14 +288,3 @@ class _Lowering:
 
 def _digest(text: str) -> str:
     return blake2b(text.encode(), digest_size=12).hexdigest()
-
-
-__all__ = [
-    "DEFAULT_MTU",
-    "MAX_MEMBERS",
-    "SHARD",
-    "HostFacts",
-    "Lowered",
-    "lower",
-    "switch_of",
-]

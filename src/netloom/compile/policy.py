@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from netloom.compile.addressing import Naming
 from netloom.compile.expand import Segment
+from netloom.compile.nat import Way
 from netloom.compile.route_words import parse_routes, parse_rule
 from netloom.compile.static_routes import static_routes
-from netloom.compile.uplink import Way
 from netloom.errors import Path
 from netloom.language.topology import Topology
 from netloom.model.marks import HOST_PROTOCOL

@@ -19,13 +19,11 @@ from netloom.compile.user_uplink import hindrances, user_program
 from netloom.errors import Path
 from netloom.language.suggest import did_you_mean
 from netloom.language.topology import Topology, Uplink
-from netloom.model.facts import Allocations, Exit, Taken, UplinkFacts
-from netloom.model.firewall import ForwardNeed, Published
+from netloom.model.facts import Allocations, TakenPort, UplinkFacts
+from netloom.model.firewall import DnatTarget, ForwardNeed
 from netloom.model.names import TAP, branch_of, out_of
 from netloom.model.objects import HOST, Command
 from netloom.values import Family, family
-
-__all__ = ["Exit", "Taken", "UplinkFacts", "Uplinks", "Way", "moved"]
 
 _ALL_FORWARD = "net.ipv6.conf.all.forwarding"
 
@@ -204,7 +202,7 @@ class Uplinks:
         """Yield what the firewalls of others must let pass: each network, each way out of it."""
         for way in self.of_host:
             published = tuple(
-                Published(target, inward.port.protocol, inward.port.to)
+                DnatTarget(target, inward.port.protocol, inward.port.to)
                 for inward in self.inward
                 if inward.way is way
                 for target in inward.targets()
@@ -264,7 +262,7 @@ class Uplinks:
 
     def check_published(self) -> None:
         """Find ports that are taken, published twice, or from where nothing leads in."""
-        earlier: list[Taken] = []
+        earlier: list[TakenPort] = []
         for one in self.inward:
             port = one.port
             for other in (*earlier, *self.outside.taken):
@@ -282,7 +280,7 @@ class Uplinks:
                 which = f"IPv{family(port.address)} address" if port.address else "address"
                 self.fabric.say(one.path, f"`{one.netns}` has no {which} there to lead to")
             owner = f"`{one.netns}` publishes it"
-            earlier.append(Taken(port.protocol, port.address, port.port, owner))
+            earlier.append(TakenPort(port.protocol, port.address, port.port, owner))
         self._check_told_apart()
         reached = {one.netns for one in self.inward}
         for name, member in self.fabric.members.items():

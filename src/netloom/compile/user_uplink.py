@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from netloom.language.topology import NetworkSpec, Publish, Topology
 from netloom.model.names import TAP
 from netloom.model.objects import Command
-from netloom.model.pasta import pasta_words
+from netloom.model.pasta_words import pasta_words
 
 
 def all_by_user(topology: Topology) -> Topology:

@@ -23,7 +23,7 @@ from netloom.model.facts import Allocations, Joined, UplinkFacts
 from netloom.model.firewall import BridgeNeed, ForwardNeed
 from netloom.model.lab_state import LabState
 from netloom.model.objects import HOST, Desired, Link, NetnsState, is_kept
-from netloom.model.reservation import Port
+from netloom.model.reservation import HostPort
 from netloom.plan.diff import diff
 from netloom.plan.steps import Plan
 
@@ -144,7 +144,7 @@ def _around(source: Source, held: Allocations, machine: Machine, there: LabNotes
     """
     topology = source.topology
     record = there.record
-    own = record.ports if record and record.boot == machine.boot else frozenset[Port]()
+    own = record.ports if record and record.boot == machine.boot else frozenset[HostPort]()
     ports = {(port.protocol, port.port) for port in published(topology) - own}
     uplinked = any(network.uplink for network in topology.networks.values())
     return HostFacts(

@@ -10,7 +10,7 @@ from netloom.host.machine import Machine
 from netloom.host.store.journal import Record
 from netloom.model.facts import Occupied
 from netloom.model.objects import HOST
-from netloom.model.reservation import Port, Reservation, reserved_by
+from netloom.model.reservation import HostPort, Reservation, reserved_by
 from netloom.plan.fence import Fence
 from netloom.values import overlap
 
@@ -49,7 +49,7 @@ def _of(lab: str | None) -> str:
     return f" (the lab `{lab}`)" if lab else ""
 
 
-def shared_ports(record: Record, fence: Fence, machine: Machine) -> list[tuple[Port, str]]:
+def shared_ports(record: Record, fence: Fence, machine: Machine) -> list[tuple[HostPort, str]]:
     """Return the ports that a lab publishes and somebody else has as well, each with who it is."""
     if not record.ports:
         return []

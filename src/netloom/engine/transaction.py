@@ -26,8 +26,7 @@ from netloom.host.cancel import Cancel
 from netloom.host.firewall import connections
 from netloom.host.machine import ApplyOptions, Holders, Machine
 from netloom.host.observe.scope import scope_of
-from netloom.host.store import journal as memory
-from netloom.host.store.journal import Journal, Pending, Record
+from netloom.host.store.journal import Journal, Pending, Record, is_empty, pending_change
 from netloom.model.identity import Identities
 from netloom.model.lab_state import LabState
 from netloom.model.objects import NOTHING, Desired, End, Link, NetnsState, is_kept
@@ -70,7 +69,7 @@ def carry_out(
     Raises `Unavailable` before anything is touched; after that `Refused` or `Interrupted`, when all
     that was done has been undone, or says what is left.
     """
-    pending = memory.change(
+    pending = pending_change(
         change.plan, change.goal, change.known.pending, change.snapshot.identities
     )
     if change.row.back is Back.ON:
@@ -123,7 +122,7 @@ def _commit(change: Transition, journal: Journal, made: Identities) -> list[Refu
     """Put on disk what is there now, and what was before; return what was refused."""
     number = 0
     try:
-        if memory.empty(change.goal.desired):
+        if is_empty(change.goal.desired):
             journal.forget()
             return []
         if change.keep:

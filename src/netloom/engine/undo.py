@@ -18,8 +18,7 @@ from netloom.host.cancel import cancellable
 from netloom.host.local import LocalMachine
 from netloom.host.machine import Machine
 from netloom.host.observe.scope import scope_of
-from netloom.host.store import journal as memory
-from netloom.host.store.journal import Journal, Record
+from netloom.host.store.journal import Journal, Record, is_empty
 from netloom.host.store.reservations import Waiting
 from netloom.model.lab_state import LabState
 from netloom.model.objects import HOST, Borrowed, Desired, NetnsState
@@ -55,7 +54,7 @@ def undo(
         desired = with_passages(wanted, goal.through, snapshot)
         goal = replace(goal, desired=desired, boot=machine.boot)
         steps = diff(desired, snapshot)
-        if memory.empty(desired):
+        if is_empty(desired):
             refuse_foreign(lab, snapshot)
         refuse_to_cut_off(lab, steps, snapshot, machine)
         change = Transition(there, row, snapshot, steps, goal=goal, undone=number)

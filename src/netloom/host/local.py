@@ -62,9 +62,9 @@ class LocalMachine:
 
     def check_lasting(self) -> None:
         """Raise `Unavailable` where what is made would be gone with this process."""
-        from netloom.namespaces import names
+        from netloom.namespaces import registry
 
-        names.check_lasting()
+        registry.check_lasting()
 
     def occupied(self, fence: "Fence") -> "Occupied":
         """Return what the namespace `host` has that is not the lab's, or is to be another's."""
@@ -141,9 +141,9 @@ class LocalMachine:
 
     def observe(self, scope: "Scope") -> "LabState":
         """Return what is there within a scope."""
-        from netloom.host.observe import lab_state
+        from netloom.host.observe import observer
 
-        return lab_state.observe(scope)
+        return observer.observe(scope)
 
     def apply(self, plan: "Plan", orders: "ApplyOptions") -> "Applied":
         """Carry out a plan; what is refused is at most one step, unless told to go on."""

@@ -19,7 +19,7 @@ from netloom.plan.fence import Fence
 from netloom.plan.steps import Plan
 
 if TYPE_CHECKING:
-    from netloom.host.apply.sockets import Preallocator
+    from netloom.host.apply.netns_pool import Preallocator
     from netloom.host.cancel import Cancel
     from netloom.host.firewall.rulesets import Foretellings, RulesetText
     from netloom.host.store.journal import Journal

@@ -9,10 +9,10 @@ from socket import if_nameindex
 from msgspec.structs import replace
 
 from netloom.host.apply.executor import newborns
-from netloom.host.apply.sockets import Preallocator
+from netloom.host.apply.netns_pool import Preallocator
 from netloom.host.local import LocalMachine
 from netloom.host.machine import Applied, ApplyOptions
-from netloom.host.observe import lab_state as looking
+from netloom.host.observe import observer as looking
 from netloom.host.observe.lab_links import FALLBACK
 from netloom.host.observe.scope import Scope
 from netloom.host.store.in_memory import MemoryJournal

@@ -56,7 +56,7 @@ WantedBy=multi-user.target
 """
 
 
-class Told(NamedTuple):
+class UnitChange(NamedTuple):
     """Whether something was changed, and in a sentence why systemctl had no part in it."""
 
     changed: bool
@@ -141,7 +141,7 @@ def _quoted(word: str) -> str:
     return f'"{word}"' if word.split() != [word] or '"' in word else word
 
 
-def enable(path: str, argv: Sequence[str]) -> Told:
+def enable(path: str, argv: Sequence[str]) -> UnitChange:
     """Have a file started at boot, by a netloom that is run by `argv`; all of it or nothing.
 
     Raises `Unavailable` with the reason.
@@ -154,7 +154,7 @@ def enable(path: str, argv: Sequence[str]) -> Told:
         reason = f"`{TEMPLATE}` is not netloom's own"
         raise Unavailable(reason, "move it away; netloom writes one by this name")
     if before == text and is_link(link):
-        return Told(changed=False)
+        return UnitChange(changed=False)
     try:
         _write(text)
         note = _linked(unit, link)
@@ -167,10 +167,10 @@ def enable(path: str, argv: Sequence[str]) -> Told:
         where = error.filename or UNITS
         reason = f"cannot write `{where}`: {error.strerror}"
         raise Unavailable(reason, "run it as root" if _denied(error) else "") from error
-    return Told(changed=True, note=note)
+    return UnitChange(changed=True, note=note)
 
 
-def disable(path: str) -> Told:
+def disable(path: str) -> UnitChange:
     """Have a file started no more; the template goes with the last one.
 
     Raises `Unavailable` with the reason.
@@ -178,7 +178,7 @@ def disable(path: str) -> Told:
     unit = unit_of(path)
     link = f"{WANTS}/{unit}"
     if not is_link(link):
-        return Told(changed=False)
+        return UnitChange(changed=False)
     note = _systemctl("disable", unit)
     try:
         with suppress(FileNotFoundError):
@@ -191,7 +191,7 @@ def disable(path: str) -> Told:
     except OSError as error:
         reason = f"cannot remove `{error.filename}`: {error.strerror}"
         raise Unavailable(reason, "run it as root" if _denied(error) else "") from error
-    return Told(changed=True, note=note)
+    return UnitChange(changed=True, note=note)
 
 
 def _denied(error: OSError) -> bool:

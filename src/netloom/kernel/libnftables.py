@@ -55,7 +55,7 @@ class Ended(Exception):
         super().__init__(words)
 
 
-class Answer(NamedTuple):
+class NftOutput(NamedTuple):
     """What the library returned, what it printed, and what it said of mistakes.
 
     Before the mistakes of a text stands a line with the name that its file has in them.
@@ -76,7 +76,7 @@ class Library(Closing):
         """Whether it has ended over what it was asked, or was closed."""
         raise NotImplementedError
 
-    def ask(self, what: int, text: bytes = b"", netns: int | None = None) -> Answer:
+    def ask(self, what: int, text: bytes = b"", netns: int | None = None) -> NftOutput:
         """Return what it answers; `netns` is the network of a new context, where the thread is.
 
         Raises `KernelError` for what it is refused, `NoLibrary`, or `Ended`; then it is over.
@@ -103,11 +103,11 @@ class Contexts(Library):
         while self._open:
             _library().nft_ctx_free(self._open.popleft())
 
-    def ask(self, what: int, text: bytes = b"", netns: int | None = None) -> Answer:  # noqa: ARG002
+    def ask(self, what: int, text: bytes = b"", netns: int | None = None) -> NftOutput:  # noqa: ARG002
         """Return what it answers; raises `KernelError` or `NoLibrary`."""
         if what == OPEN:
             self._new()
-            return Answer(0, b"", b"")
+            return NftOutput(0, b"", b"")
         if what == LIST:
             return self._call("nft_run_cmd_from_buffer", text)
         _library().nft_ctx_set_dry_run(self._open[-1], what == CHECK)
@@ -125,7 +125,7 @@ class Contexts(Library):
             lib.nft_ctx_input_set_flags(context, _NO_DNS)
         self._open.append(context)
 
-    def _run(self, text: bytes) -> Answer:
+    def _run(self, text: bytes) -> NftOutput:
         """Have a text read from a file in memory: the library tells no lines of a buffer."""
         file = os.memfd_create("nft")
         try:
@@ -133,15 +133,15 @@ class Contexts(Library):
                 writer.write(text)
             path = f"/proc/self/fd/{file}".encode()
             status, said, refused = self._call("nft_run_cmd_from_filename", path)
-            return Answer(status, said, path + b"\n" + refused)
+            return NftOutput(status, said, path + b"\n" + refused)
         finally:
             os.close(file)
 
-    def _call(self, function: str, argument: bytes) -> Answer:
+    def _call(self, function: str, argument: bytes) -> NftOutput:
         lib, context = _library(), self._open[-1]
         status = getattr(lib, function)(context, argument)
         said = lib.nft_ctx_get_output_buffer(context)
-        return Answer(status, said or b"", lib.nft_ctx_get_error_buffer(context) or b"")
+        return NftOutput(status, said or b"", lib.nft_ctx_get_error_buffer(context) or b"")
 
 
 @cache
@@ -180,7 +180,7 @@ _UNFINISHED = (
 )
 
 
-class Told(Contexts):
+class InProcess(Contexts):
     """The library in netloom's own process: where that ends it, it says so, with status 1."""
 
     __slots__ = ()
@@ -190,7 +190,7 @@ class Told(Contexts):
         super().__init__()
         _hear_of_exit()
 
-    def ask(self, what: int, text: bytes = b"", netns: int | None = None) -> Answer:
+    def ask(self, what: int, text: bytes = b"", netns: int | None = None) -> NftOutput:
         """Return what it answers; raises `KernelError` or `NoLibrary`."""
         _asking.append(what)
         try:

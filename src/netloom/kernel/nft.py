@@ -20,7 +20,7 @@ from netloom import kernel
 from netloom.errors import FAILURES, KernelError, Unavailable, errno_of
 from netloom.kernel import libnftables
 from netloom.kernel.closing import Closing
-from netloom.kernel.libnftables import Answer, Ended, Library, NoLibrary, Told
+from netloom.kernel.libnftables import Ended, InProcess, Library, NftOutput, NoLibrary
 from netloom.kernel.netlink import Rtnetlink, prepared
 from netloom.wire.nfnetlink import Table, batch, dump_tables, read_table, table_del
 
@@ -99,7 +99,7 @@ def begin(*, apart: bool = False) -> Library:
     `apart`: in a child in any case. Raises `OSError`.
     """
     if not (kernel.in_program or apart):
-        return Told()
+        return InProcess()
     from netloom.kernel.nftchild import Child
 
     return Child()
@@ -169,7 +169,7 @@ class Nft(Closing):
             raise NftError(_mistakes(refused, path, text.encode(errors="replace")))
         return answer.said.decode(errors="replace")
 
-    def _ask(self, what: int, text: str, netns: int | None = None) -> Answer:
+    def _ask(self, what: int, text: str, netns: int | None = None) -> NftOutput:
         try:
             return self._library.ask(what, text.encode(errors="replace"), netns)
         except NoLibrary as error:

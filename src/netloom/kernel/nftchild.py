@@ -21,7 +21,7 @@ from typing import NoReturn
 from netloom.errors import FAILURES, KernelError, failure
 from netloom.kernel import process, syscalls
 from netloom.kernel.forking import fork
-from netloom.kernel.libnftables import Answer, Contexts, Ended, Library, NoLibrary
+from netloom.kernel.libnftables import Contexts, Ended, Library, NftOutput, NoLibrary
 
 _NAME = "netloom-nft"
 """What `ps` shows."""
@@ -68,7 +68,7 @@ class Child(Library):
         if self._pid:
             self._end()
 
-    def ask(self, what: int, text: bytes = b"", netns: int | None = None) -> Answer:
+    def ask(self, what: int, text: bytes = b"", netns: int | None = None) -> NftOutput:
         """Return what it answers.
 
         Raises `KernelError` for what it is refused, `NoLibrary`, or `Ended`; then it is over.
@@ -89,7 +89,7 @@ class Child(Library):
             raise NoLibrary(said.decode(errors="replace"))
         if number:
             raise KernelError(number, said.decode(), refused.decode(errors="replace"))
-        return Answer(status, said, refused)
+        return NftOutput(status, said, refused)
 
     def _exchange(
         self, what: int, text: bytes, netns: int | None

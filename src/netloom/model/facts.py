@@ -93,7 +93,7 @@ class Exit(Struct, frozen=True):
     family: Family
 
 
-class Taken(Struct, frozen=True):
+class TakenPort(Struct, frozen=True):
     """A port of the host that is taken; `owner` says by whom, empty if that is not known."""
 
     protocol: str
@@ -133,7 +133,7 @@ class UplinkFacts(Struct, frozen=True):
     forwards: frozenset[str] = frozenset()
     forwards_ipv6: bool = False
     learners: frozenset[str] = frozenset()
-    taken: tuple[Taken, ...] = ()
+    taken: tuple[TakenPort, ...] = ()
     program: str | None = None
     no_tun: str | None = None
     subnets: tuple[HostSubnet, ...] = ()

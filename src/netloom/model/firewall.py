@@ -49,7 +49,7 @@ class Service(NamedTuple):
     number: int
 
 
-class Published(NamedTuple):
+class DnatTarget(NamedTuple):
     """A member's port that is reached from outside, as it is after DNAT."""
 
     ip: str
@@ -82,7 +82,7 @@ class ForwardNeed(Struct, frozen=True, tag="through"):
     link: str
     uplink: str
     subnets: tuple[str, ...]
-    published: tuple[Published, ...] = ()
+    published: tuple[DnatTarget, ...] = ()
     services: tuple[Service, ...] = DNS
 
 

@@ -29,7 +29,7 @@ class Published(Protocol):
         """Its number."""
 
 
-class Port(Struct, frozen=True, order=True):
+class HostPort(Struct, frozen=True, order=True):
     """A port of the host that leads to a lab; `address` empty: on any of the host's."""
 
     protocol: str
@@ -47,7 +47,7 @@ class Reservation(Struct, frozen=True, omit_defaults=True):
     links: frozenset[str] = frozenset()
     subnets: frozenset[tuple[str, str]] = frozenset()
     routes: frozenset[RouteKey] = frozenset()
-    ports: frozenset[Port] = frozenset()
+    ports: frozenset[HostPort] = frozenset()
 
     def __or__(self, other: "Reservation") -> "Reservation":
         """Return what either has."""
@@ -59,7 +59,7 @@ class Reservation(Struct, frozen=True, omit_defaults=True):
         )
 
 
-def reserved_by(states: Iterable[Desired], ports: Iterable[Port] = ()) -> Reservation:
+def reserved_by(states: Iterable[Desired], ports: Iterable[HostPort] = ()) -> Reservation:
     """Return what a lab needs of the host that is in any of these states; names: altnames, too."""
     parts = (_reserved(state.netns.get(HOST, NetnsState())) for state in states)
     return reduce(Reservation.__or__, parts, Reservation(ports=frozenset(ports)))

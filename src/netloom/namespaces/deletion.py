@@ -36,7 +36,7 @@ class Gone(Closing):
 
     >>> with Gone([netns]) as gone:                                   # doctest: +SKIP
     ...     netns.close()
-    ...     names.remove("web")
+    ...     registry.remove("web")
     ...     left = gone.wait(10)
     """
 

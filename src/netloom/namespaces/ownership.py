@@ -12,9 +12,9 @@ from typing import NamedTuple
 from netloom.errors import KernelError
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.owner import lab_of
-from netloom.namespaces import handle, names
+from netloom.namespaces import handle, registry
 from netloom.namespaces.enter import enter
-from netloom.namespaces.references import Identity, Reference, holders, identity, residents
+from netloom.namespaces.references import NetnsInode, Reference, holders, identity, residents
 from netloom.wire.alias import get_alias, read_alias
 
 _GROUPS = (
@@ -45,20 +45,20 @@ class Owner(NamedTuple):
     how: str = ""
 
 
-def names_of(wanted: Identity) -> list[str]:
+def names_of(wanted: NetnsInode) -> list[str]:
     """Return all names of a namespace in order, symbolic links too."""
     return named().get(wanted, [])
 
 
-def named() -> dict[Identity, list[str]]:
+def named() -> dict[NetnsInode, list[str]]:
     """Return the names of every namespace that has any."""
-    found: dict[Identity, list[str]] = {}
-    for name in names.names():
+    found: dict[NetnsInode, list[str]] = {}
+    for name in registry.names():
         try:
             facts = os.stat(f"{handle.NETNS_DIR}/{name}")
         except OSError:
             continue
-        found.setdefault(Identity(facts.st_dev, facts.st_ino), []).append(name)
+        found.setdefault(NetnsInode(facts.st_dev, facts.st_ino), []).append(name)
     return found
 
 

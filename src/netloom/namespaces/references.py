@@ -27,7 +27,7 @@ _syscall = CDLL(None, use_errno=True).syscall
 _syscall.restype = c_long
 
 
-class Identity(NamedTuple):
+class NetnsInode(NamedTuple):
     """What tells a namespace from others as long as it lives (ioctl_nsfs(2))."""
 
     device: int
@@ -43,7 +43,7 @@ class Reference(NamedTuple):
 
     pid: int
     command: str
-    netns: Identity
+    netns: NetnsInode
     inside: bool = False
     threads: tuple[int, ...] = ()
     fds: tuple[int, ...] = ()
@@ -69,7 +69,7 @@ class Mounted(NamedTuple):
     path: str
     pid: int
     command: str
-    netns: Identity
+    netns: NetnsInode
     here: bool
 
     def __str__(self) -> str:
@@ -77,13 +77,13 @@ class Mounted(NamedTuple):
         return f"a mount on {printable(self.path)}, seen by process {self.pid} ({self.command})"
 
 
-def identity(fd: int) -> Identity:
+def identity(fd: int) -> NetnsInode:
     """Return the identity of the namespace that `fd` is open on."""
     facts = os.fstat(fd)
-    return Identity(facts.st_dev, facts.st_ino)
+    return NetnsInode(facts.st_dev, facts.st_ino)
 
 
-def home_of(sock: int) -> Identity:
+def home_of(sock: int) -> NetnsInode:
     """Return the namespace that a socket of ours belongs to; OSError where it is none."""
     netns = fcntl.ioctl(sock, _SIOCGSKNS)
     try:
@@ -92,7 +92,7 @@ def home_of(sock: int) -> Identity:
         os.close(netns)
 
 
-def residents(wanted: Collection[Identity]) -> Iterator[Reference]:
+def residents(wanted: Collection[NetnsInode]) -> Iterator[Reference]:
     """Yield the processes that live in any of these namespaces, us too, in order of their ids."""
     for pid in sorted((*_pids(), os.getpid())):
         netns = _at(f"/proc/{pid}/ns/net")
@@ -101,14 +101,14 @@ def residents(wanted: Collection[Identity]) -> Iterator[Reference]:
 
 
 def holders(
-    wanted: Collection[Identity], *, threads: bool = True, fds: bool = True, sockets: bool = True
+    wanted: Collection[NetnsInode], *, threads: bool = True, fds: bool = True, sockets: bool = True
 ) -> Iterator[Reference]:
     """Yield the processes that hold any of these namespaces in the ways asked for, us left out."""
     asked = {"threads": (_threads, threads), "fds": (_fds, fds), "sockets": (_sockets, sockets)}
     ways = {key: look for key, (look, flag) in asked.items() if flag}
     for pid in _pids():
         home = _at(f"/proc/{pid}/ns/net")
-        found: dict[Identity, dict[str, tuple[int, ...]]] = {}
+        found: dict[NetnsInode, dict[str, tuple[int, ...]]] = {}
         if home in wanted and home:
             found[home] = {}
         for key, look in ways.items():
@@ -120,7 +120,7 @@ def holders(
             yield Reference(pid, command_of(pid), netns, netns == home, **kinds)
 
 
-def mounts(wanted: Collection[Identity]) -> Iterator[Mounted]:
+def mounts(wanted: Collection[NetnsInode]) -> Iterator[Mounted]:
     """Yield where namespaces are mounted, in every mount namespace that a process lives in."""
     roots = {f"net:[{netns.inode}]".encode(): netns for netns in wanted}
     own = os.getpid()
@@ -156,12 +156,12 @@ def _pids() -> list[int]:
     )
 
 
-def _at(path: str) -> Identity | None:
+def _at(path: str) -> NetnsInode | None:
     try:
         facts = os.stat(path)
     except OSError:  # gone, or not ours to look at
         return None
-    return Identity(facts.st_dev, facts.st_ino)
+    return NetnsInode(facts.st_dev, facts.st_ino)
 
 
 def _entries(path: str) -> list[str]:
@@ -171,10 +171,10 @@ def _entries(path: str) -> list[str]:
         return []
 
 
-_Found = Iterator[tuple[int, Identity]]
+_Found = Iterator[tuple[int, NetnsInode]]
 
 
-def _threads(pid: int, home: Identity | None) -> _Found:
+def _threads(pid: int, home: NetnsInode | None) -> _Found:
     """Yield the threads of a process that live elsewhere than it does."""
     tasks = _entries(f"/proc/{pid}/task")
     for task in tasks if len(tasks) > 1 else ():
@@ -183,7 +183,7 @@ def _threads(pid: int, home: Identity | None) -> _Found:
             yield int(task), netns
 
 
-def _fds(pid: int, home: Identity | None) -> _Found:  # noqa: ARG001 - the shape of a way
+def _fds(pid: int, home: NetnsInode | None) -> _Found:  # noqa: ARG001 - the shape of a way
     """Yield descriptors on a namespace: one that was opened by a name shows the name's path."""
     for fd in _entries(f"/proc/{pid}/fd"):
         path = f"/proc/{pid}/fd/{fd}"
@@ -195,7 +195,7 @@ def _fds(pid: int, home: Identity | None) -> _Found:  # noqa: ARG001 - the shape
                     yield int(fd), netns
 
 
-def _sockets(pid: int, home: Identity | None) -> _Found:  # noqa: ARG001
+def _sockets(pid: int, home: NetnsInode | None) -> _Found:  # noqa: ARG001
     """Yield descriptors of sockets of any kind: each is asked where it belongs."""
     found = [fd for fd in _entries(f"/proc/{pid}/fd") if _is_socket(f"/proc/{pid}/fd/{fd}")]
     if not found:
@@ -221,7 +221,7 @@ def _is_socket(path: str) -> bool:
     return link.startswith("socket:") or link == "/dev/net/tun"
 
 
-def _home_of(pidfd: int, fd: int) -> Identity | None:
+def _home_of(pidfd: int, fd: int) -> NetnsInode | None:
     copy = int(_syscall(c_long(_SYS_PIDFD_GETFD), c_long(pidfd), c_long(fd), c_long(0)))
     if copy < 0:  # gone, or not ours to look at
         return None

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from typing import NamedTuple
 
-from netloom.namespaces.references import Identity, Reference, residents
+from netloom.namespaces.references import NetnsInode, Reference, residents
 
 GRACE = 2.0
 """Seconds between SIGTERM and SIGKILL."""
@@ -33,7 +33,7 @@ class Terminated(NamedTuple):
     gone: bool
 
 
-def end(wanted: Collection[Identity], *, grace: float = GRACE) -> list[Terminated]:
+def end(wanted: Collection[NetnsInode], *, grace: float = GRACE) -> list[Terminated]:
     """End all processes that live in these namespaces, and return them in order."""
     ended: dict[int, Terminated] = {}
     for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, _LAST)):
@@ -49,7 +49,7 @@ def end(wanted: Collection[Identity], *, grace: float = GRACE) -> list[Terminate
 
 
 def _end_round(
-    wanted: Collection[Identity],
+    wanted: Collection[NetnsInode],
     number: signal.Signals,
     deadline: float,
     ended: dict[int, Terminated],
@@ -72,7 +72,7 @@ def _end_round(
     return anybody
 
 
-def _held(wanted: Collection[Identity], stack: ExitStack) -> Iterator[tuple[Reference, int]]:
+def _held(wanted: Collection[NetnsInode], stack: ExitStack) -> Iterator[tuple[Reference, int]]:
     spared = forebears()
     for holder in residents(wanted):
         if holder.pid in spared:
@@ -86,12 +86,12 @@ def _held(wanted: Collection[Identity], stack: ExitStack) -> Iterator[tuple[Refe
             yield holder, pidfd
 
 
-def _lives_in(pid: int, wanted: Collection[Identity]) -> bool:
+def _lives_in(pid: int, wanted: Collection[NetnsInode]) -> bool:
     try:
         facts = os.stat(f"/proc/{pid}/ns/net")
     except OSError:
         return False
-    return Identity(facts.st_dev, facts.st_ino) in wanted
+    return NetnsInode(facts.st_dev, facts.st_ino) in wanted
 
 
 def forebears() -> set[int]:

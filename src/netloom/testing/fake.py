@@ -18,7 +18,7 @@ from netloom.host.firewall.rulesets import Foretold, Ruleset, RulesetText
 from netloom.host.machine import Applied, ApplyOptions, Holders
 from netloom.host.observe.scope import Scope
 from netloom.language.parse import Source, parse
-from netloom.model.facts import Exit, HostSubnet, Joined, Nic, Occupied, Taken, UplinkFacts
+from netloom.model.facts import Exit, HostSubnet, Joined, Nic, Occupied, TakenPort, UplinkFacts
 from netloom.model.firewall import FirewallState
 from netloom.model.lab_state import Foreign, LabState
 from netloom.model.objects import HOST, Desired, NetnsState, is_kept
@@ -139,7 +139,7 @@ class FakeMachine:
         others = self._host_links(fence.lab)
         links = {**self._outside.links, **dict.fromkeys(others, "")}
         taken = [
-            Taken(port.protocol, port.address, port.port, f"the lab `{other}` publishes it")
+            TakenPort(port.protocol, port.address, port.port, f"the lab `{other}` publishes it")
             for other, has in self._reserved(fence.lab)
             for port in has.ports
             if (port.protocol, port.port) in ports

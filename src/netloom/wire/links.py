@@ -49,24 +49,7 @@ from netloom.wire.constants import (
     RTM_NEWLINKPROP,
     VETH_INFO_PEER,
 )
-from netloom.wire.link_decode import SeenLink, read_links
 from netloom.wire.message import Message
-
-__all__ = [
-    "SeenLink",
-    "VethPeer",
-    "altname_add",
-    "altname_del",
-    "bridge_mtu",
-    "dump_links",
-    "get_link",
-    "kind_add",
-    "link_add",
-    "link_del",
-    "link_del_group",
-    "link_set",
-    "read_links",
-]
 
 _IFINFOMSG = Struct("=BxHiII")
 _header = _IFINFOMSG.pack

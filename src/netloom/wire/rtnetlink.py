@@ -7,8 +7,8 @@ takes the payloads of answers.
 
 from netloom.wire.addrs import SeenAddr, addr_add, addr_del, dump_addrs, read_addrs
 from netloom.wire.attributes import Malformed
+from netloom.wire.link_decode import SeenLink, read_links
 from netloom.wire.links import (
-    SeenLink,
     VethPeer,
     altname_add,
     altname_del,
@@ -21,7 +21,6 @@ from netloom.wire.links import (
     link_del_group,
     link_group,
     link_set,
-    read_links,
 )
 from netloom.wire.message import Message
 from netloom.wire.nsid import nsid_get, read_nsid

@@ -94,4 +94,4 @@ sysctl -qw net.ipv4.conf.eth0.forwarding=1
 sysctl -qw net.ipv6.conf.all.forwarding=1
 (cd /srv && exec ip netns exec webserver sh -c 'python3 -m http.server 80') </dev/null &
 
-# passes: ForwardNeed(lab='webserver', link='internal', uplink='eth0', subnets=('10.100.0.0/24',), published=(Published(ip='10.100.0.2', proto='tcp', port=80),), services=(Service(proto='udp', number=53), Service(proto='tcp', number=53)))
+# passes: ForwardNeed(lab='webserver', link='internal', uplink='eth0', subnets=('10.100.0.0/24',), published=(DnatTarget(ip='10.100.0.2', proto='tcp', port=80),), services=(Service(proto='udp', number=53), Service(proto='tcp', number=53)))

@@ -13,9 +13,9 @@ from contextlib import suppress
 from netloom.host.commands import stop
 from netloom.host.store.journal import has_runs
 from netloom.kernel.process import Process, process, send
-from netloom.namespaces import names as registry
+from netloom.namespaces import registry
 from netloom.namespaces.handle import NoSuchNetns, open_name, open_self
-from netloom.namespaces.references import Identity, identity, residents
+from netloom.namespaces.references import NetnsInode, identity, residents
 
 _GRACE = 1.0
 """Seconds between SIGTERM and SIGKILL, and between one SIGKILL and the next."""
@@ -40,7 +40,7 @@ def end_residents(lab: str) -> None:
     end_all_in(homes)
 
 
-def end_all_in(homes: Collection[Identity]) -> None:
+def end_all_in(homes: Collection[NetnsInode]) -> None:
     """End all that lives in some namespaces, which somebody holds: so they are still those."""
     for number in _ROUNDS:
         those = _living(homes)
@@ -51,6 +51,6 @@ def end_all_in(homes: Collection[Identity]) -> None:
         stop.wait(those, time.monotonic() + _GRACE)
 
 
-def _living(homes: Collection[Identity]) -> list[Process]:
+def _living(homes: Collection[NetnsInode]) -> list[Process]:
     known = (process(one.pid) for one in residents(homes) if one.pid != os.getpid())
     return [each for each in known if each and not each.dead]

@@ -23,10 +23,10 @@ from netloom.errors import FAILURES, KernelError, Refused, Unavailable, failure
 from netloom.host import etc
 from netloom.host.apply.execute import delete_together, execute, start_together, stop_together
 from netloom.host.apply.executor import Executor
-from netloom.host.apply.sockets import OPEN
+from netloom.host.apply.netns_pool import OPEN
 from netloom.host.firewall import connections, shared_sysctls
 from netloom.host.machine import Applied, ApplyOptions
-from netloom.namespaces import names as registry
+from netloom.namespaces import registry
 from netloom.namespaces.enter import visiting
 from netloom.namespaces.handle import NoSuchNetns
 from netloom.plan import steps

@@ -24,7 +24,7 @@ from netloom.model.objects import (
     Route,
     Veth,
 )
-from netloom.namespaces import names as registry
+from netloom.namespaces import registry
 from netloom.namespaces.enter import setns
 from netloom.plan import steps
 from netloom.plan.steps import Step
@@ -141,12 +141,12 @@ def _netns_add(step: steps.NetnsAdd, worker: Executor) -> None:
     room.rt.batch(link_set(1, alias=step.alias, up=True))
     try:
         registry.attach(step.netns, f"/proc/self/fd/{room.handle.fd}")
-    except registry.Taken as error:
+    except registry.NameTaken as error:
         from netloom.host.observe import owners
 
         if lab := owners.lab_with(step.netns, but=worker.orders.lab):
             reason = f"{error.reason} by the lab `{lab}`"
-            raise registry.Taken(reason, "choose another name") from error.__cause__
+            raise registry.NameTaken(reason, "choose another name") from error.__cause__
         raise
     worker.made.netns(step.netns, room.rt.cookie)
     worker.indexes[End(step.netns, "lo")] = 1

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, assert_never
 from netloom.errors import FAILURES, KernelError, Refused, failure
 from netloom.host import etc
 from netloom.host.apply.made import Made
-from netloom.host.apply.sockets import NetnsPool
+from netloom.host.apply.netns_pool import NetnsPool
 from netloom.host.machine import ApplyOptions
 from netloom.model.objects import End
 from netloom.plan import steps

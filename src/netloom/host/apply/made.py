@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from netloom.errors import FAILURES, Unavailable
-from netloom.host.apply.sockets import NetnsPool
+from netloom.host.apply.netns_pool import NetnsPool
 from netloom.model.identity import Identities, Identity, Pair
 from netloom.model.objects import End
 from netloom.wire.rtnetlink import get_link, read_links

@@ -97,7 +97,7 @@ class Ending(NamedTuple):
     seconds: float | None = None
 
 
-class Captured(NamedTuple):
+class CaptureCounts(NamedTuple):
     """How many packets are in the file, and how many found no room in the kernel's buffers."""
 
     packets: int
@@ -276,7 +276,7 @@ class Ears(Closing):
 
     def write(
         self, out: BinaryIO, ending: Ending, application: str, tell: Callable[[str], None]
-    ) -> Captured:
+    ) -> CaptureCounts:
         """Write what is heard as a whole pcapng file; `tell` gets a line for each event.
 
         `out` is written through at the end of each round, so that a reader at a pipe sees packets
@@ -294,7 +294,7 @@ class Ears(Closing):
             if written == ending.packets:
                 break
         self._write_counts(out)
-        return Captured(written, sum(ear.dropped for ear in self.ears))
+        return CaptureCounts(written, sum(ear.dropped for ear in self.ears))
 
     def _write_counts(self, out: BinaryIO) -> None:
         now = time.time_ns()

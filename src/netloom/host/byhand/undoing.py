@@ -27,7 +27,7 @@ from netloom.host.byhand.undo_log import (
 from netloom.host.cancel import cancellable
 from netloom.host.observe.cannot_look import looking
 from netloom.model.objects import HOST
-from netloom.namespaces import names
+from netloom.namespaces import registry
 from netloom.namespaces.enter import cookie
 from netloom.namespaces.references import identity
 from netloom.namespaces.targets import Target, open_target
@@ -191,5 +191,5 @@ def found_again(known: EndpointId) -> Target | None:
 
 def _words(known: EndpointId) -> Iterator[str]:
     yield from (known.netns, HOST)
-    yield from names.names()
+    yield from registry.names()
     yield from (f"pid:{pid}" for pid in os.listdir("/proc") if pid.isdecimal())

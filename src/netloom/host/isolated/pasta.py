@@ -32,7 +32,7 @@ from netloom.kernel.netlink import Rtnetlink
 from netloom.language.publish import publish_text
 from netloom.language.topology import Publish
 from netloom.model.names import TAP
-from netloom.model.pasta import pasta_words
+from netloom.model.pasta_words import pasta_words
 from netloom.namespaces.enter import cookie_here
 
 NAME = "netloom-door"
@@ -141,11 +141,11 @@ def _check_unpublished(port: Publish) -> None:
     A table of rules leads it inwards, before it comes to any socket.
     """
     from netloom.host.store import reservations
-    from netloom.model.facts import Taken
+    from netloom.model.facts import TakenPort
 
     for lab, has in reservations.others("", cookie_here()):
         for other in has.ports:
-            if Taken(other.protocol, other.address, other.port).clashes(port):
+            if TakenPort(other.protocol, other.address, other.port).clashes(port):
                 reason = (
                     f"cannot publish `{publish_text(port)}`: the lab `{lab}` publishes that port"
                 )

@@ -5,18 +5,18 @@ from collections.abc import Iterable
 
 from netloom.host.machine import Holders
 from netloom.namespaces.handle import path_of
-from netloom.namespaces.references import Identity, residents
+from netloom.namespaces.references import NetnsInode, residents
 
 
 def holders(names: Iterable[str]) -> Holders:
     """Return the processes that live in namespaces of these names: (pid, command), by name."""
-    wanted: dict[Identity, str] = {}
+    wanted: dict[NetnsInode, str] = {}
     for name in names:
         try:
             facts = os.stat(path_of(name))
         except OSError:
             continue
-        wanted[Identity(facts.st_dev, facts.st_ino)] = name
+        wanted[NetnsInode(facts.st_dev, facts.st_ino)] = name
     found: Holders = {}
     for holder in residents(wanted):
         found.setdefault(wanted[holder.netns], []).append((holder.pid, holder.command))

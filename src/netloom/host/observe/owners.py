@@ -8,7 +8,7 @@ from netloom.host.store.journal import Journal, labs
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.objects import is_kept
 from netloom.model.owner import lab_of
-from netloom.namespaces import names as registry
+from netloom.namespaces import registry
 from netloom.namespaces.enter import in_thread, setns
 from netloom.namespaces.handle import NoSuchNetns, open_name
 from netloom.wire.rtnetlink import dump_links, read_links

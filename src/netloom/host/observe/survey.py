@@ -31,7 +31,7 @@ from netloom.model.objects import (
     Veth,
     is_word,
 )
-from netloom.namespaces import names as registry
+from netloom.namespaces import registry
 from netloom.namespaces.enter import in_thread, setns
 from netloom.namespaces.handle import Handle, NoSuchNetns, Stale, open_name, open_self
 from netloom.namespaces.ids import ids

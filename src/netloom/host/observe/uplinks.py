@@ -16,7 +16,7 @@ from netloom.host.store import reservations
 from netloom.kernel.files import exists
 from netloom.kernel.netlink import Rtnetlink
 from netloom.kernel.sockets import diag_socket, listeners
-from netloom.model.facts import Exit, HostSubnet, Taken, UplinkFacts
+from netloom.model.facts import Exit, HostSubnet, TakenPort, UplinkFacts
 from netloom.model.objects import HOST, MAIN_TABLE, Route
 from netloom.model.owner import lab_of
 from netloom.model.reservation import Reservation
@@ -221,7 +221,7 @@ _Ports = Collection[tuple[str, int]]
 
 def _published(
     lab: str, ports: _Ports, noted: Iterable[tuple[str, Reservation]], machine: str
-) -> Iterator[Taken]:
+) -> Iterator[TakenPort]:
     """Yield those of the ports that another lab publishes, be it root's or one of the same user."""
     word = "root's lab" if machine else "the lab"
     found = [(f"{word} `{other}`", has) for other, has in noted]
@@ -230,10 +230,10 @@ def _published(
     for owner, has in found:
         for port in has.ports:
             if (port.protocol, port.port) in ports:
-                yield Taken(port.protocol, port.address, port.port, f"{owner} publishes it")
+                yield TakenPort(port.protocol, port.address, port.port, f"{owner} publishes it")
 
 
-def _listening(lab: str, ports: _Ports) -> Iterator[Taken]:
+def _listening(lab: str, ports: _Ports) -> Iterator[TakenPort]:
     """Yield those of the ports that somebody listens on, but for whom the lab itself runs."""
     kinds = sorted({protocol for protocol, _ in ports})
     if not kinds:
@@ -246,7 +246,7 @@ def _listening(lab: str, ports: _Ports) -> Iterator[Taken]:
                 pid, who = _process_of(seen.inode)
                 if pid not in members(lab):
                     owner = f"{who} listens on {_spot(seen.address, seen.port)}"
-                    yield Taken(kind, seen.address, seen.port, owner)
+                    yield TakenPort(kind, seen.address, seen.port, owner)
 
 
 def _spot(address: str, port: int) -> str:

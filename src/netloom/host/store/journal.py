@@ -45,7 +45,7 @@ from netloom.model.facts import Allocations
 from netloom.model.firewall import BridgeNeed, ForwardNeed
 from netloom.model.identity import Identities
 from netloom.model.objects import NOTHING, Desired, File, NetnsState
-from netloom.model.reservation import Port, Reservation, reserved_by
+from netloom.model.reservation import HostPort, Reservation, reserved_by
 
 if TYPE_CHECKING:
     from netloom.plan.steps import Plan
@@ -71,7 +71,7 @@ class Record(Struct, frozen=True):
     command: str = "up"
     version: int = VERSION
     through: tuple[BridgeNeed | ForwardNeed, ...] = ()
-    ports: frozenset[Port] = frozenset()
+    ports: frozenset[HostPort] = frozenset()
     identities: Identities = {}
 
 
@@ -94,14 +94,14 @@ class Pending(Struct, frozen=True):
     desired: Desired = NOTHING
     earlier: tuple[Desired, ...] = ()
     version: int = VERSION
-    ports: frozenset[Port] = frozenset()
+    ports: frozenset[HostPort] = frozenset()
     identities: Identities = {}
 
 
 _Note = TypeVar("_Note", Record, Pending)
 
 
-def change(
+def pending_change(
     steps: "Plan", wanted: Record, unfinished: Pending | None, identities: Identities
 ) -> Pending:
     """Return what to remember while `steps` lead to what is wanted, after a change not finished."""
@@ -374,6 +374,6 @@ def _newer(version: int) -> str:
     return f"a newer netloom wrote it (version {version})"
 
 
-def empty(desired: Desired) -> bool:
+def is_empty(desired: Desired) -> bool:
     """Whether nothing at all is desired."""
     return all(netns == NetnsState(borrowed=netns.borrowed) for netns in desired.netns.values())

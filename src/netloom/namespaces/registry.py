@@ -27,7 +27,7 @@ is_netns = handle.is_netns
 _OWN = "/proc/thread-self/ns/net"
 
 
-class Taken(Unavailable):
+class NameTaken(Unavailable):
     """A name is in /run/netns already."""
 
 
@@ -98,7 +98,7 @@ def _make_file(path: str, name: str) -> None:
     try:
         os.close(os.open(path, flags, 0))
     except FileExistsError as error:
-        raise Taken(f"the name `{name}` is taken", f"netloom del {name}") from error
+        raise NameTaken(f"the name `{name}` is taken", f"netloom del {name}") from error
     except OSError as error:
         raise refused(path, error) from error
 

@@ -37,7 +37,7 @@ from netloom.model.objects import (
     Word,
 )
 from netloom.model.owner import lab_of
-from netloom.namespaces import names as registry
+from netloom.namespaces import registry
 from netloom.namespaces.enter import in_thread, setns, visiting
 from netloom.namespaces.handle import Handle, NoSuchNetns, Stale, open_name
 from netloom.plan.sysctls import NO_IPV6, link_of
