@@ -30,6 +30,8 @@ ACTS = [
     ("down", "lab"),
     ("down", "other"),
 ]
+COMES_TO = {"up": {0}, "down": {2}, "undo": {0, 2}}
+"""The status of `verify` after a verb that has come to its end: as applied, or no lab."""
 LIVES = 200 if os.environ.get("NETLOOM_WALK") == "whole" else 10
 PARTS = 5
 ACTS_OF_A_LIFE = 6
@@ -67,6 +69,9 @@ def live(warm: Warm, draw: random.Random, *, kills: bool) -> None:
         assert answer["status"] in {0, -9} or (act[0] != "up" and answer["status"] == 2), told
         after = warm.ask(("verify", "lab" if about_other else "other"))["status"]
         assert after == before, told
+        if answer["status"] == 0:
+            own = warm.ask(("verify", "other" if about_other else "lab"))
+            assert own["status"] in COMES_TO[act[0]], (told, own)
     for name in ("lab", "other"):
         answer = warm.ask(("down", name))
         assert answer["status"] in {0, 2}, (told, answer)
