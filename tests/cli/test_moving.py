@@ -55,9 +55,19 @@ THERE = "host:eth9 is red:wan  up, 4 addresses, 4 routes\nback: netloom move red
 
 
 def machine() -> None:
-    """Have a card, and a namespace to lend it to."""
+    """Have a card, and a namespace to lend it to.
+
+    The kernel adds the local route of an IPv6 address in its own time (addrconf_dad_work).
+    """
     says("sh", "-ec", NIC)
     names("red")
+    wait_for(lambda: local() >= {"2001:db8::2", "2001:db8::3", "2001:db8:9::1"})
+
+
+def local() -> set[str]:
+    """Return which IPv6 addresses are this machine's to those who look up a route."""
+    told = json.loads(says("ip", "-j", "-6", "route", "show", "table", "local"))
+    return {route["dst"] for route in told}
 
 
 ASKED = """\
@@ -107,10 +117,7 @@ def notes() -> list[str]:
 
 
 def unlike(before: list[str]) -> list[str]:
-    """Return what is gone and what is new, after the kernel got round to all that it was told.
-
-    It adds the local route of an IPv6 address in its own time (addrconf_dad_work).
-    """
+    """Return what is gone and what is new, after the kernel got round to all that it was told."""
     with suppress(TimeoutError):
         wait_for(lambda: here() == before, timeout=5)
     after = here()

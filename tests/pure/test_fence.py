@@ -10,6 +10,7 @@ from netloom.model.lab_state import GivenLink, LabState
 from netloom.model.marks import HOST_PROTOCOL, link_mark, port_mark
 from netloom.model.objects import (
     HOST,
+    UNKNOWN,
     Borrowed,
     Bridge,
     Desired,
@@ -20,7 +21,7 @@ from netloom.model.objects import (
     Route,
     Veth,
 )
-from netloom.plan.fence import UNKNOWN, Fence
+from netloom.plan.fence import Fence
 
 MINE, OTHERS = 101, 202
 MAC, PORT_MAC = "02:00:00:00:00:01", "52:54:00:00:00:09"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netloom.model.objects import Addr, Nexthop, Route, Rule
+from netloom.model.objects import Addr, Bridge, Nexthop, Route, Rule
 from netloom.wire.attributes import Malformed
 from netloom.wire.rtnetlink import read_addrs, read_links, read_routes, read_rules
 
@@ -40,7 +40,8 @@ def test_links_agree() -> None:
         assert (seen.up, seen.carrier) == ("UP" in shown["flags"], "LOWER_UP" in shown["flags"])
         assert ("eui64" if seen.ipv6_ll else "none") == shown["inet6_addr_gen_mode"]
         assert seen.kind == info.get("info_kind", "")
-        assert seen.stp == bool(info.get("info_data", {}).get("stp_state"))
+        if seen.kind == "bridge":
+            assert seen.info == Bridge(stp=info["info_data"]["stp_state"] != 0)
 
 
 def test_addresses_agree() -> None:

@@ -1,17 +1,10 @@
 """What a lab is made of, in words: `2 namespaces, 1 network, 1 wire`."""
 
-from typing import assert_never
-
 from netloom.model.names import out_of, switch_of
 from netloom.model.objects import (
-    Borrowed,
-    Bridge,
     Desired,
     End,
-    Loopback,
     NetnsState,
-    Other,
-    Veth,
     is_kept,
 )
 from netloom.render.counted import counted
@@ -30,17 +23,11 @@ def contents(lab: str, desired: Desired) -> str:
     bridges = trunks = ends = 0
     for netns in desired.netns.values():
         for link in netns.links.values():
-            match link.kind:
-                case Bridge():
-                    bridges += 1
-                case Veth() if link.master and _is_port(link.kind.peer, desired):
-                    trunks += 1
-                case Veth():
-                    ends += 1
-                case Loopback() | Borrowed() | Other():
-                    continue
-                case _:
-                    assert_never(link.kind)
+            bridges += link.kind.takes_ports
+            if link.peer and link.master and _is_port(link.peer, desired):
+                trunks += 1
+            elif link.peer:
+                ends += 1
     networks, wires = bridges - trunks // 2, ends // 2
     parts = [
         counted(namespaces, "namespace"),

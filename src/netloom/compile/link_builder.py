@@ -7,7 +7,6 @@ so a network that grows moves nobody.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import assert_never
 
 from msgspec.structs import replace
 
@@ -18,7 +17,7 @@ from netloom.model.facts import Joined
 from netloom.model.firewall import BridgeNeed
 from netloom.model.marks import link_mark, lo_mark, port_mark
 from netloom.model.names import branch_of, short_name, switch_of
-from netloom.model.objects import HOST, Addr, Borrowed, Bridge, End, Link, Loopback, Other, Veth
+from netloom.model.objects import HOST, Addr, Borrowed, Bridge, End, Link, Loopback, Veth
 from netloom.values import IFNAMSIZ, blake2b, family, ip_and_length, network_of
 
 SHARD = 1000
@@ -111,7 +110,7 @@ class LinkBuilder:
     def across(self) -> Iterator[BridgeNeed]:
         """Yield what of the lab crosses bridges of the host."""
         for name, link in self.links[HOST].items():
-            if _is_bridge(link):
+            if link.kind.takes_ports:
                 yield BridgeNeed(self.lab, name)
         for segment in self.fabric.segments:
             if segment.joined and segment.joined.netns == HOST:
@@ -135,7 +134,7 @@ class LinkBuilder:
                 continue
             if name in self.silent:
                 values[f"net.ipv6.conf.{path}.disable_ipv6"] = "1"
-            elif _is_bridge(link):
+            elif link.kind.takes_ports:
                 values[f"net.ipv6.conf.{path}.accept_ra"] = "0"
         return values
 
@@ -279,16 +278,6 @@ def _bridge_names(root: str, members: int) -> list[str]:
 def _has_ipv6(segment: Segment) -> bool:
     texts = (*segment.subnets, *(text for port in segment.ports for text in port.addresses))
     return any(family(text) == 6 for text in texts)
-
-
-def _is_bridge(link: Link) -> bool:
-    match link.kind:
-        case Bridge():
-            return True
-        case Loopback() | Veth() | Borrowed() | Other():
-            return False
-        case _:
-            assert_never(link.kind)
 
 
 def _addrs(texts: Iterable[str]) -> tuple[Addr, ...]:

@@ -44,9 +44,14 @@ def is_word(text: str) -> TypeGuard[Word]:
     return text in WORDS
 
 
+UNKNOWN = End("", "")
+"""The far end of a wire that leads to where nobody looks, or not to where it should."""
+
+
 # What each kind tells of itself, so that nobody else need ask which it is:
 # `word`, None for what a lab does not make; `peer`, the far end of a wire;
-# `takes_ports`, whether links have it as their master.
+# `takes_ports`, whether links have it as their master; `in_place`, which of its own facts can be
+# changed without making it anew; `why_kept`, why it cannot be deleted, None where it can.
 
 
 class Loopback(Struct, frozen=True, tag="loopback"):
@@ -55,6 +60,8 @@ class Loopback(Struct, frozen=True, tag="loopback"):
     word: ClassVar[None] = None
     peer: ClassVar[None] = None
     takes_ports: ClassVar[bool] = False
+    in_place: ClassVar[tuple[str, ...]] = ()
+    why_kept: ClassVar[str | None] = "`lo` cannot be deleted"
 
 
 class Veth(Struct, frozen=True, tag="veth"):
@@ -62,6 +69,8 @@ class Veth(Struct, frozen=True, tag="veth"):
 
     word: ClassVar[Word] = "veth"
     takes_ports: ClassVar[bool] = False
+    in_place: ClassVar[tuple[str, ...]] = ()
+    why_kept: ClassVar[str | None] = None
     peer: End
 
 
@@ -71,6 +80,8 @@ class Bridge(Struct, frozen=True, tag="bridge"):
     word: ClassVar[Word] = "bridge"
     peer: ClassVar[None] = None
     takes_ports: ClassVar[bool] = True
+    in_place: ClassVar[tuple[str, ...]] = ("stp",)
+    why_kept: ClassVar[str | None] = None
     stp: bool = False
 
 
@@ -84,6 +95,8 @@ class Borrowed(Struct, frozen=True, tag="borrowed"):
     word: ClassVar[None] = None
     peer: ClassVar[None] = None
     takes_ports: ClassVar[bool] = False
+    in_place: ClassVar[tuple[str, ...]] = ()
+    why_kept: ClassVar[str | None] = "it is not the lab's"
     up: bool = True
     alias: str = ""
 
@@ -97,10 +110,23 @@ class Other(Struct, frozen=True, tag="other"):
     word: ClassVar[None] = None
     peer: ClassVar[None] = None
     takes_ports: ClassVar[bool] = False
+    in_place: ClassVar[tuple[str, ...]] = ()
+    why_kept: ClassVar[str | None] = None
     kind: str = ""
 
 
 Kind = Loopback | Veth | Bridge | Borrowed | Other
+
+
+def plain(word: Word) -> Kind:
+    """Return the plainest link of a kind: what a kernel is asked whether it makes such links."""
+    match word:
+        case "veth":
+            return Veth(UNKNOWN)
+        case "bridge":
+            return Bridge()
+        case _:
+            assert_never(word)
 
 
 class Addr(Struct, frozen=True, order=True):
@@ -142,13 +168,7 @@ class Link(Struct, frozen=True):
     @property
     def borrowed(self) -> Borrowed | None:
         """How a link was found that is borrowed, None for one that is the lab's."""
-        match self.kind:
-            case Borrowed():
-                return self.kind
-            case Loopback() | Veth() | Bridge() | Other():
-                return None
-            case _:
-                assert_never(self.kind)
+        return self.kind if isinstance(self.kind, Borrowed) else None
 
 
 class Nexthop(Struct, frozen=True, order=True):

@@ -15,22 +15,15 @@ links, so that the applier talks to each namespace once.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, assert_never
 
 from netloom.model.lab_state import LabState
 from netloom.model.objects import (
     HOST,
     NOTHING,
-    Borrowed,
-    Bridge,
     Desired,
     End,
-    Kind,
     Link,
-    Loopback,
     NetnsState,
-    Other,
-    Veth,
     is_kept,
 )
 from netloom.plan import steps
@@ -112,15 +105,10 @@ def _new_links(
         for link_name, link in want.links.items():
             if link_name == "lo" or (have is not None and link_name in have.links):
                 continue
-            match link.kind:
-                case Bridge():
-                    yield steps.LinkAdd(End(name, link_name), link)
-                case Veth():
-                    wires.append((End(name, link_name), link))
-                case Loopback() | Borrowed() | Other():
-                    continue
-                case _:
-                    assert_never(link.kind)
+            if link.peer:
+                wires.append((End(name, link_name), link))
+            elif link.kind.word:
+                yield steps.LinkAdd(End(name, link_name), link)
     for end, link in wires:
         if link.peer and _is_near(end, link, desired, order):
             yield steps.LinkAdd(end, link, _at(link.peer, desired))
@@ -164,17 +152,6 @@ def _ipv6_of(want: NetnsState, have: NetnsState | None, left: LabState) -> bool:
     return known.get(NO_IPV6, left.newborn.get(NO_IPV6, "0")) == "0"
 
 
-def _of_its_kind(want: Kind) -> dict[str, Any]:
-    """Return what of the facts of a kind can be set in place."""
-    match want:
-        case Bridge():
-            return {"stp": want.stp}
-        case Loopback() | Veth() | Borrowed() | Other():
-            return {}
-        case _:
-            assert_never(want)
-
-
 def _settle_link(end: End, want: Link, have: Link, *, new: bool) -> Iterator[Step]:
     """Set what differs on a link that is there, or is `new` and may have IPv6."""
     changes = {
@@ -183,7 +160,7 @@ def _settle_link(end: End, want: Link, have: Link, *, new: bool) -> Iterator[Ste
         if getattr(want, fact) != getattr(have, fact)
     }
     if want.kind != have.kind:
-        changes |= _of_its_kind(want.kind)
+        changes |= {fact: getattr(want.kind, fact) for fact in want.kind.in_place}
     if new and want.up and want.ipv6_ll:
         given = link_local(want.mac)
         if all(addr.ip != given for addr in want.addrs):

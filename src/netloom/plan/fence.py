@@ -25,13 +25,11 @@ from netloom.model.firewall import FirewallException
 from netloom.model.identity import Identities, Pair
 from netloom.model.lab_state import GivenLink
 from netloom.model.marks import HOST_PROTOCOL, is_port, lo_mark
-from netloom.model.objects import HOST, Desired, End, Link, NetnsState, Route, Veth
+from netloom.model.objects import HOST, UNKNOWN, Desired, End, Link, NetnsState, Route, Veth
 from netloom.model.owner import lab_of
 
 _NOTHING = NetnsState()
 _LO = 1
-UNKNOWN = End("", "")
-"""The far end of a wire that leads to where we do not look, or not to where it should."""
 
 
 class Seen(Protocol):

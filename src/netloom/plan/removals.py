@@ -1,7 +1,6 @@
 """The first half of a difference: what is in the way goes, with what it would take along."""
 
 from collections.abc import Iterator, Mapping
-from typing import assert_never
 
 from msgspec.structs import replace
 
@@ -9,17 +8,12 @@ from netloom.model.lab_state import LabState
 from netloom.model.objects import (
     HOST,
     Addr,
-    Borrowed,
-    Bridge,
     Desired,
     End,
     Link,
-    Loopback,
     NetnsState,
-    Other,
     Route,
     Rule,
-    Veth,
     is_kept,
 )
 from netloom.plan import steps
@@ -79,13 +73,10 @@ def _can_stay(want: Link | None, have: Link) -> bool:
     """Whether a link can become what is wanted without being made again."""
     if want is None or type(want.kind) is not type(have.kind):
         return False
-    match want.kind:
-        case Loopback() | Bridge():  # a bridge changes its STP in place
-            return True
-        case Veth() | Borrowed() | Other():
-            return want.kind == have.kind
-        case _:
-            assert_never(want.kind)
+    if want.kind == have.kind:
+        return True
+    set_later = {fact: getattr(want.kind, fact) for fact in want.kind.in_place}
+    return replace(have.kind, **set_later) == want.kind
 
 
 def _deletions(doomed: frozenset[End], desired: Desired, snapshot: LabState) -> Iterator[Step]:

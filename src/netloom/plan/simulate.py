@@ -29,14 +29,11 @@ from netloom.model.lab_state import LabState
 from netloom.model.objects import (
     HOST,
     Addr,
-    Borrowed,
     Bridge,
     End,
     Link,
     Loopback,
     NetnsState,
-    Other,
-    Veth,
 )
 from netloom.plan import steps
 from netloom.plan.born import born, newborn_lo
@@ -274,15 +271,9 @@ class _Simulator:
 
     def link_del(self, step: steps.LinkDel) -> None:
         _, link = self.link(step.end, step)
-        match link.kind:
-            case Loopback():
-                raise Illegal(step, "`lo` cannot be deleted")
-            case Borrowed():
-                raise Illegal(step, "it is not the lab's")
-            case Veth() | Bridge() | Other():
-                self.vanish(step.end, step)
-            case _:
-                assert_never(link.kind)
+        if link.kind.why_kept:
+            raise Illegal(step, link.kind.why_kept)
+        self.vanish(step.end, step)
         if link.peer:
             self.vanish(link.peer, step)
 

@@ -9,15 +9,10 @@ from typing import assert_never
 
 from netloom.model.objects import (
     HOST,
-    Borrowed,
-    Bridge,
     End,
-    Loopback,
     Nexthop,
-    Other,
     Route,
     Rule,
-    Veth,
 )
 from netloom.plan import steps
 from netloom.plan.exception_commands import closing, opening
@@ -112,17 +107,11 @@ def _words(argv: tuple[str, ...]) -> str:
 
 def _new_link(step: steps.LinkAdd) -> str:
     link = step.link
-    match link.kind:
-        case Bridge():
-            return f"{step.end} (bridge)"
-        case Veth():
-            mtu = f" mtu {link.mtu}" if link.mtu != 1500 else ""
-            port = f" on {link.master}" if link.master else ""
-            return f"{step.end} = {link.kind.peer}{port}{mtu}"
-        case Loopback() | Borrowed() | Other():
-            return str(step.end)
-        case _:
-            assert_never(link.kind)
+    if not link.peer:
+        return f"{step.end} ({link.kind.word})"
+    mtu = f" mtu {link.mtu}" if link.mtu != 1500 else ""
+    port = f" on {link.master}" if link.master else ""
+    return f"{step.end} = {link.peer}{port}{mtu}"
 
 
 def _changes(step: steps.LinkSet) -> Iterator[str]:

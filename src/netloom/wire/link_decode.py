@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable
 from struct import Struct
-from typing import assert_never
 
 from msgspec import Struct as Value
 
-from netloom.model.objects import is_word
+from netloom.model.objects import Kind
 from netloom.wire.attributes import (
     Malformed,
     byte,
@@ -27,13 +26,11 @@ from netloom.wire.constants import (
     IFLA_ADDRESS,
     IFLA_AF_SPEC,
     IFLA_ALT_IFNAME,
-    IFLA_BR_STP_STATE,
     IFLA_GROUP,
     IFLA_IFALIAS,
     IFLA_IFNAME,
     IFLA_INET6_ADDR_GEN_MODE,
     IFLA_INET6_CONF,
-    IFLA_INFO_DATA,
     IFLA_INFO_KIND,
     IFLA_LINK,
     IFLA_LINK_NETNSID,
@@ -43,6 +40,7 @@ from netloom.wire.constants import (
     IFLA_PROP_LIST,
     IN6_ADDR_GEN_MODE_NONE,
 )
+from netloom.wire.kinds import read_info
 
 _IFINFOMSG = Struct("=BxHiII")
 _INT = Struct("=i")
@@ -53,10 +51,10 @@ _NO_MAC = bytes(6)
 class SeenLink(Value, frozen=True, gc=False):
     """A link that the kernel told of.
 
-    `kind` is empty for a loopback or a hardware device, `mac` on a loopback; `peer_index` is
-    IFLA_LINK, the index of the other end of a veth, in the namespace with the id `peer_nsid`, or in
-    the link's own where that is None; `ipv6_ll` whether setting it up gives it an IPv6 link-local
-    address.
+    `kind` is empty for a loopback or a hardware device, `mac` on a loopback; `info` is what the
+    kernel tells of the kind, but for the far end of a veth, which is `UNKNOWN`: of that it tells
+    `peer_index` (IFLA_LINK), its index in the namespace with the id `peer_nsid`, or in the link's
+    own where that is None. `ipv6_ll` is whether setting it up gives it an IPv6 link-local address.
     """
 
     index: int
@@ -72,7 +70,7 @@ class SeenLink(Value, frozen=True, gc=False):
     altnames: tuple[str, ...]
     peer_index: int
     peer_nsid: int | None
-    stp: bool
+    info: Kind
     group: int
 
 
@@ -90,7 +88,8 @@ def read_links(payloads: Iterable[bytes]) -> list[SeenLink]:
 def _read(data: bytes) -> SeenLink:
     _, _, index, flags, _ = _IFINFOMSG.unpack_from(data)
     at = offsets(data, 16, len(data))
-    kind, stp = _kind(data, within(data, at, IFLA_LINKINFO))
+    info = within(data, at, IFLA_LINKINFO)
+    kind = string(data, info, IFLA_INFO_KIND)
     mac = content(data, at, IFLA_ADDRESS)
     nsid = number(data, at, IFLA_LINK_NETNSID, -1)
     return SeenLink(
@@ -107,22 +106,9 @@ def _read(data: bytes) -> SeenLink:
         _altnames(data, at[IFLA_PROP_LIST]) if IFLA_PROP_LIST in at else (),
         number(data, at, IFLA_LINK),
         None if nsid == -1 else nsid,
-        stp,
+        read_info(kind, data, info),
         number(data, at, IFLA_GROUP),
     )
-
-
-def _kind(data: bytes, info: dict[int, int]) -> tuple[str, bool]:
-    kind = string(data, info, IFLA_INFO_KIND)
-    if not is_word(kind):
-        return kind, False
-    match kind:
-        case "veth":
-            return kind, False
-        case "bridge":
-            return kind, number(data, within(data, info, IFLA_INFO_DATA), IFLA_BR_STP_STATE) != 0
-        case _:
-            assert_never(kind)
 
 
 def _generates(data: bytes, families: dict[int, int]) -> bool:

@@ -7,11 +7,10 @@ of IPv6 address generation.
 """
 
 from struct import Struct
-from typing import assert_never
 
 from msgspec import Struct as Value
 
-from netloom.model.objects import Borrowed, Bridge, Link, Loopback, Other, Veth
+from netloom.model.objects import WORDS, Link
 from netloom.wire.attributes import nested, raw, text, u8, u32
 from netloom.wire.constants import (
     AF_INET6,
@@ -19,7 +18,6 @@ from netloom.wire.constants import (
     IFLA_ADDRESS,
     IFLA_AF_SPEC,
     IFLA_ALT_IFNAME,
-    IFLA_BR_MCAST_SNOOPING,
     IFLA_BR_STP_STATE,
     IFLA_EXT_MASK,
     IFLA_GROUP,
@@ -49,15 +47,14 @@ from netloom.wire.constants import (
     RTM_NEWLINKPROP,
     VETH_INFO_PEER,
 )
+from netloom.wire.kinds import info_data
 from netloom.wire.message import Message
 
 _IFINFOMSG = Struct("=BxHiII")
 _header = _IFINFOMSG.pack
 _MAC = Struct("=HH6s2x")
 
-_VETH = raw(IFLA_INFO_KIND, b"veth\0")
-_BRIDGE = raw(IFLA_INFO_KIND, b"bridge\0")
-_NO_SNOOPING = u8(IFLA_BR_MCAST_SNOOPING, 0)
+_WORDS = {word: text(IFLA_INFO_KIND, word) for word in WORDS}
 _LEAST_MTU = 68  # ETH_MIN_MTU
 _EXT_MASK = u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
 
@@ -128,20 +125,15 @@ def kind_add(name: str, kind: str, netns_fd: int) -> Message:
 
 
 def _linkinfo(name: str, link: Link, index: int, peer: VethPeer | None) -> bytes:
-    match link.kind:
-        case Veth() if peer is not None:
-            if peer.index and not index:
-                raise ValueError(f"the index of `{peer.name}` would be ignored: `{name}` has none")
-            info = nested(IFLA_LINKINFO, _VETH, nested(IFLA_INFO_DATA, _peer(peer)))
-            return _ONE_QUEUE + info
-        case Bridge():
-            stp = u32(IFLA_BR_STP_STATE, link.kind.stp)
-            return nested(IFLA_LINKINFO, _BRIDGE, nested(IFLA_INFO_DATA, stp, _NO_SNOOPING))
-        case Veth() | Loopback() | Borrowed() | Other():
-            kind = type(link.kind).__name__
-            raise ValueError(f"a link of the kind {kind} cannot be made without a peer")
-        case _:
-            assert_never(link.kind)
+    if link.kind.word is None or (link.peer and peer is None):
+        kind = type(link.kind).__name__
+        raise ValueError(f"a link of the kind {kind} cannot be made without a peer")
+    word = _WORDS[link.kind.word]
+    if peer is None:
+        return nested(IFLA_LINKINFO, word, nested(IFLA_INFO_DATA, info_data(link.kind)))
+    if peer.index and not index:
+        raise ValueError(f"the index of `{peer.name}` would be ignored: `{name}` has none")
+    return _ONE_QUEUE + nested(IFLA_LINKINFO, word, nested(IFLA_INFO_DATA, _peer(peer)))
 
 
 def link_del(index: int = 0, name: str = "") -> Message:
@@ -218,7 +210,7 @@ def _gen_mode(mode: int) -> bytes:
 
 def _stp_state(state: int) -> bytes:
     data = nested(IFLA_INFO_DATA, u32(IFLA_BR_STP_STATE, state))
-    return nested(IFLA_LINKINFO, _BRIDGE, data)
+    return nested(IFLA_LINKINFO, _WORDS["bridge"], data)
 
 
 _ONE_QUEUE = u32(IFLA_NUM_TX_QUEUES, 1) + u32(IFLA_NUM_RX_QUEUES, 1)

@@ -15,14 +15,9 @@ from netloom.model.marks import kind_of
 from netloom.model.objects import (
     HOST,
     Addr,
-    Borrowed,
-    Bridge,
     End,
     Link,
-    Loopback,
-    Other,
     Route,
-    Veth,
 )
 from netloom.namespaces import registry
 from netloom.namespaces.enter import setns
@@ -216,16 +211,11 @@ def _sysctl_set(step: steps.SysctlSet, worker: Executor) -> None:
 
 def _link_add(step: steps.LinkAdd, worker: Executor) -> None:
     end, link = step.end, step.link
-    match link.kind:
-        case Bridge():
-            worker.send(end.netns, step, *_new_bridge(end, link, worker))
-        case Veth():
-            assert step.peer is not None
-            worker.send(end.netns, step, _new_veth(end, link, link.kind.peer, step.peer, worker))
-        case Loopback() | Borrowed() | Other():
-            raise ValueError(f"no lab makes {link.kind}")
-        case _:
-            assert_never(link.kind)
+    if link.peer:
+        assert step.peer is not None
+        worker.send(end.netns, step, _new_veth(end, link, link.peer, step.peer, worker))
+    else:
+        worker.send(end.netns, step, *_new_link(end, link, worker))
 
 
 def _new_veth(end: End, link: Link, far: End, peer_link: Link, worker: Executor) -> Message:
@@ -240,12 +230,12 @@ def _new_veth(end: End, link: Link, far: End, peer_link: Link, worker: Executor)
     return link_add(end.link, link, index=index, master=master, peer=peer)
 
 
-def _new_bridge(end: End, link: Link, worker: Executor) -> tuple[Message, ...]:
-    """Return the messages that make a bridge and hold its MTU."""
+def _new_link(end: End, link: Link, worker: Executor) -> tuple[Message, ...]:
+    """Return the messages that make a link that is no wire, and hold the MTU of a bridge."""
     index = worker.choose_index(end)
     worker.made.link(end, index)
     born = link_add(end.link, link, index=index)
-    return born, *bridge_mtu(index, link.mtu, name=end.link)
+    return (born, *bridge_mtu(index, link.mtu, name=end.link)) if link.kind.takes_ports else (born,)
 
 
 def _link_del(step: steps.LinkDel, worker: Executor) -> None:

@@ -4,16 +4,13 @@ Mustn't: be called on a thread that is needed elsewhere: it stays in the namespa
 """
 
 from collections.abc import Iterable
-from typing import assert_never
-
-from msgspec.structs import replace
 
 from netloom.errors import KernelError, Unavailable
 from netloom.host import sysctl
 from netloom.kernel import syscalls
 from netloom.kernel.netlink import Rtnetlink
-from netloom.model.objects import Bridge, End, Link, Veth, Word
-from netloom.wire.rtnetlink import Message, VethPeer, dump_links, link_add, read_links
+from netloom.model.objects import Link, Word, plain
+from netloom.wire.rtnetlink import VethPeer, dump_links, link_add, read_links
 
 _MADE: set[Word] = set()
 """Kinds of links that this kernel was seen to make: that does not change while a program runs."""
@@ -39,23 +36,12 @@ def look(keys: Iterable[str], kinds: Iterable[Word]) -> tuple[dict[str, str], in
     return values, links
 
 
-def _sample(word: Word, near: str, far: str) -> Message:
-    """Return the message that makes a link of a kind."""
-    link = Link(kind=Bridge(), mac="", mtu=1500)
-    match word:
-        case "bridge":
-            return link_add(near, link)
-        case "veth":
-            veth = replace(link, kind=Veth(End("", far)))
-            return link_add(near, veth, peer=VethPeer(far, veth))
-        case _:
-            assert_never(word)
-
-
 def _try_kind(rt: Rtnetlink, kind: Word) -> None:
     """Make a link of a kind, so that a kernel without it is known before anything is touched."""
+    link = Link(kind=plain(kind), mac="", mtu=1500)
+    peer = VethPeer(f"{kind}1", link) if link.peer else None
     try:
-        rt.batch([_sample(kind, f"{kind}0", f"{kind}1")])
+        rt.batch([link_add(f"{kind}0", link, peer=peer)])
     except KernelError as error:
         reason = f"this kernel makes no links of the kind `{kind}`: {error.strerror}"
         raise Unavailable(reason, f"modprobe {kind}, or CONFIG_{kind.upper()}") from error

@@ -1,7 +1,6 @@
 """The links of a lab, as asked facts, and what is to be known of those of others beside them."""
 
 from collections.abc import Iterable, Mapping
-from typing import assert_never
 
 from netloom.host.observe.dumps import Dumps, asked_addrs
 from netloom.kernel.process import same
@@ -11,17 +10,16 @@ from netloom.model.marks import far_of, is_port, runner_of
 from netloom.model.names import TAP, out_of
 from netloom.model.objects import (
     HOST,
+    UNKNOWN,
     Addr,
     Borrowed,
-    Bridge,
     End,
     Kind,
     Link,
     Loopback,
     Veth,
-    is_word,
 )
-from netloom.plan.fence import UNKNOWN, Fence
+from netloom.plan.fence import Fence
 from netloom.wire.rtnetlink import SeenLink
 
 FALLBACK = frozenset(
@@ -126,15 +124,9 @@ class Links:
 
     def kind(self, was: End, seen: SeenLink) -> Kind:
         """Return the kind of a link; one that we never make is a wire to nowhere, and must go."""
-        if not is_word(seen.kind):
+        if seen.info.word is None:
             return Veth(UNKNOWN)
-        match seen.kind:
-            case "bridge":
-                return Bridge(stp=seen.stp)
-            case "veth":
-                return Veth(far_of(seen.alias) or self.fence.far(was))
-            case _:
-                assert_never(seen.kind)
+        return Veth(far_of(seen.alias) or self.fence.far(was)) if seen.info.peer else seen.info
 
 
 def _is_leaving(seen: SeenLink) -> bool:

@@ -11,7 +11,6 @@ entered: `foreign.names` has the names of those, `foreign.stale` those that lead
 """
 
 from collections.abc import Iterable, Iterator
-from typing import assert_never
 
 from netloom.errors import KernelError, Unavailable
 from netloom.host.observe.dumps import Dumps, all_addrs
@@ -20,22 +19,19 @@ from netloom.model.lab_state import Foreign, GivenLink, LabState
 from netloom.model.marks import far_of
 from netloom.model.objects import (
     HOST,
+    UNKNOWN,
     Addr,
-    Bridge,
     End,
     Kind,
     Link,
     Loopback,
     NetnsState,
-    Other,
     Veth,
-    is_word,
 )
 from netloom.namespaces import registry
 from netloom.namespaces.enter import in_thread, setns
 from netloom.namespaces.handle import Handle, NoSuchNetns, Stale, open_name, open_self
 from netloom.namespaces.ids import ids
-from netloom.plan.fence import UNKNOWN
 from netloom.wire.nsid import nsid_get, read_nsid
 from netloom.wire.rtnetlink import SeenLink
 
@@ -168,19 +164,7 @@ class _Numbers(dict[str, int | None]):
 
 
 def _wires(look: Dumps) -> Iterator[SeenLink]:
-    return (seen for seen in look.links if _is_wire(seen.kind))
-
-
-def _is_wire(word: str) -> bool:
-    if not is_word(word):
-        return False
-    match word:
-        case "veth":
-            return True
-        case "bridge":
-            return False
-        case _:
-            assert_never(word)
+    return (seen for seen in look.links if seen.info.peer)
 
 
 # ── as the model has it ───────────────────────────────────────────────────────────────────
@@ -222,12 +206,4 @@ def _link(
 def _kind(end: End, seen: SeenLink, peers: dict[End, End]) -> Kind:
     if seen.index == 1:
         return Loopback()
-    if not is_word(seen.kind):
-        return Other(seen.kind)
-    match seen.kind:
-        case "veth":
-            return Veth(peers.get(end, UNKNOWN))
-        case "bridge":
-            return Bridge(stp=seen.stp)
-        case _:
-            assert_never(seen.kind)
+    return Veth(peers.get(end, UNKNOWN)) if seen.info.peer else seen.info
