@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.cli.test_wires import asleep, links, names
+from tests.hosts.host import wait_carrier
 from tests.hosts.machine import on_a_machine, wait_for
 from tests.hosts.netloom import Warm, command, netloom
 from tests.hosts.programs import MAIN, plainly, ran, says
@@ -60,6 +61,7 @@ def machine() -> None:
     The kernel adds the local route of an IPv6 address in its own time (addrconf_dad_work).
     """
     says("sh", "-ec", NIC)
+    wait_carrier("other", "far", "eth9", "cable")
     names("red")
     wait_for(lambda: local() >= {"2001:db8::2", "2001:db8::3", "2001:db8:9::1"})
 

@@ -50,12 +50,19 @@ on_a_host = on(a_host, "netns", "ip", "veth", "bridge")
 
 
 def wait_carrier(*links: str) -> None:
-    """Wait until links have their carrier, and what the kernel makes with it (addrconf_notify)."""
-    routes = [f"ff00::/8 dev {link} " for link in links]
+    """Wait until links have their carrier, and what the kernel makes with it (addrconf_notify).
+
+    So do the local routes of the IPv6 addresses that they were given (addrconf_dad_work).
+    """
+    mine = [f"ff00::/8 dev {link} " for link in links]
+    for line in says("ip", "-o", "-6", "address", "show", "scope", "global").splitlines():
+        _, link, _, address, *_ = line.split()
+        if link in links:
+            mine.append(f"local {address.partition('/')[0]} dev {link} ")
 
     def has_carrier() -> bool:
         there = says("ip", "-6", "route", "show", "table", "all")
-        return all(route in there for route in routes)
+        return all(route in there for route in mine)
 
     wait_for(has_carrier)
 
