@@ -39,6 +39,9 @@ _NAMING = ("add", "attach", "-batch", "--batch")
 def main() -> None:
     """Run the command line."""
     gc.disable()
+    if "NETLOOM_TRACEBACK" not in os.environ:
+        # What a thread without memory dies of is told as a refusal. In C: it takes no memory.
+        sys.unraisablehook = id
     _have_streams()
     arguments = sys.argv[1:]
     leave: Callable[[], None] | None = None

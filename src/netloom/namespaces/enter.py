@@ -8,13 +8,13 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from errno import EAGAIN
 from types import TracebackType
 from typing import Generic, ParamSpec, Self, TypeVar, cast
 
 from netloom.errors import KernelError
 from netloom.kernel import syscalls
 from netloom.kernel.netlink import netlink_socket, netns_cookie
+from netloom.kernel.threads import Thread
 from netloom.namespaces.handle import Handle, open_self
 
 _TRIES = 3
@@ -45,21 +45,11 @@ class Captured:
         return True
 
 
-def begin(thread: threading.Thread) -> None:
-    """Start a thread; raises `KernelError` where the machine allows no more (clone(2))."""
-    try:
-        thread.start()
-    except RuntimeError as error:
-        if "start new thread" not in str(error):  # a program's very end is no refusal
-            raise
-        raise KernelError(EAGAIN, "clone", "no thread can be started") from error
-
-
-class _Errand(threading.Thread, Generic[_T]):
+class _Errand(Thread, Generic[_T]):
     """A thread that makes one call, and keeps its result or what it raised."""
 
     def __init__(self, call: Callable[[], _T]) -> None:
-        super().__init__(name="netloom-errand", daemon=True)
+        super().__init__("netloom-errand")
         self._call = call
         self._result: _T | None = None
         self._kept = Captured()
@@ -69,7 +59,7 @@ class _Errand(threading.Thread, Generic[_T]):
             self._result = self._call()
 
     def outcome(self) -> _T:
-        begin(self)
+        self.start()
         self.join()
         if self._kept.error is not None:
             raise self._kept.error

@@ -11,13 +11,14 @@ Mustn't: be used by two threads.
 from _queue import Empty, SimpleQueue  # all that is wanted of `queue`
 from collections import OrderedDict
 from contextlib import suppress
-from threading import Semaphore, Thread
+from threading import Semaphore
 
 from netloom.errors import FAILURES, KernelError
 from netloom.kernel import syscalls
 from netloom.kernel.netlink import Rtnetlink
+from netloom.kernel.threads import Thread
 from netloom.model.objects import HOST
-from netloom.namespaces.enter import Captured, begin, setns
+from netloom.namespaces.enter import Captured, setns
 from netloom.namespaces.handle import Handle, open_name, open_self
 
 OPEN = 480
@@ -68,12 +69,11 @@ class Preallocator:
         self._free = Semaphore(_AHEAD)
         self._born: SimpleQueue[NetnsSocket | BaseException] = SimpleQueue()
         self._closed = False
-        self._thread = Thread(target=self._bear, args=(number,), name="netloom-nursery")
-        self._thread.daemon = True
-        begin(self._thread)
+        self._thread = Thread("netloom-nursery", self._bear)
+        self._thread.start()
 
-    def _bear(self, number: int) -> None:
-        for _ in range(number):
+    def _bear(self) -> None:
+        for _ in range(self.number):
             self._free.acquire()
             if self._closed:
                 return
