@@ -21,6 +21,10 @@ COMPLETING = "_NETLOOM_COMPLETE"
 def main() -> None:
     """Run the command line; every end has its exit status and its sentence."""
     kernel.in_program = False
+    try:  # noqa: SIM105 - contextlib is not loaded yet
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # it is ours
+    except OSError:  # what is printed will say so
+        pass
     words = sys.argv[1:]
     if COMPLETING in os.environ:
         from netloom.cli.completion import answer
@@ -31,7 +35,6 @@ def main() -> None:
 
         sys.exit(like_ip(words, named=False))
     try:
-        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # it is ours
         status = _run(words)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

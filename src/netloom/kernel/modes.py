@@ -23,7 +23,12 @@ PUBLIC_DIR = 0o755
 def make_dir(path: str, mode: int) -> None:
     """Make a folder; raises `FileExistsError` if something is there already."""
     os.mkdir(path, mode)
-    os.chmod(path, mode)
+    try:
+        os.chmod(path, mode)
+    except OSError:
+        with suppress(OSError):
+            os.rmdir(path)
+        raise
 
 
 def make_dirs(path: str, mode: int) -> None:
