@@ -32,6 +32,7 @@ from tests.kernel.commands import (
     wait_for_end,
 )
 
+UP = "log/up\n"
 HERE = str(Path(__file__).parent)
 
 FORKS = {
@@ -302,6 +303,20 @@ def test_who_heeds_sigterm_has_time_for_it() -> None:
 
 
 @in_a_lab
+def test_who_is_told_to_end_is_noted_as_lost_before() -> None:
+    """So whoever looks in between, as an `undo` does, does not take it for one that goes on."""
+    runs = processes.runs_dir(LAB)
+    begin(command(f"trap 'ls {runs} > /run/told; exit' TERM; echo up; sleep 1000 & wait", ready=UP))
+    assert processes.running(LAB)["web", "it"].state == "running"
+    (noted,) = Path(runs).iterdir()
+    noted.rename(f"{noted}{processes.GOING}")
+    assert processes.running(LAB)["web", "it"].state == "lost"
+    Path(f"{noted}{processes.GOING}").rename(noted)
+    assert stop.stop(LAB) == []
+    assert Path("/run/told").read_text() == f"{noted.name}{processes.GOING}\n"
+
+
+@in_a_lab
 def test_many_stubborn_commands_take_one_grace() -> None:
     """All of them are told at once, and waited for together."""
     text = "trap '' TERM; echo done; while :; do sleep 1000; done"
@@ -436,6 +451,18 @@ def test_what_was_only_announced_is_forgotten() -> None:
     assert stop.stop(LAB) == []
 
     assert not os.path.exists(processes.runs_dir(LAB))
+
+
+@in_a_lab
+def test_what_could_not_even_be_announced_leaves_no_note() -> None:
+    """Where the disk has room for a folder, and for nothing in it."""
+    runs = Path(processes.runs_dir(LAB))
+    runs.mkdir(parents=True)
+    says("mount", "-t", "tmpfs", "-o", "nr_inodes=2", "full", str(runs))
+    with pytest.raises(Unavailable, match="cannot write below"):
+        launch.start(LAB, [(command("exit"), "digest")])
+    assert list(runs.iterdir()) == []
+    says("umount", str(runs))
 
 
 @in_a_lab

@@ -103,7 +103,12 @@ def _order(lab: str, command: RunCommand, digest: str, boot: str) -> "Order":
     folder = f"{runs_dir(lab)}/{mark}"
     asked = StartNote(boot, command.netns, command.name, digest, command.argv, time.time())
     modes.make_dir(folder, modes.PRIVATE_DIR)
-    modes.replace(f"{folder}/asked", msgspec.json.encode(asked), modes.PRIVATE)
+    try:
+        modes.replace(f"{folder}/asked", msgspec.json.encode(asked), modes.PRIVATE)
+    except OSError:
+        with suppress(OSError):
+            os.rmdir(folder)
+        raise
     user, whose = _identity(command.user)
     names = {"NETLOOM_LAB": lab, "NETLOOM_NAME": command.netns, "PWD": command.cwd}
     return {

@@ -120,8 +120,8 @@ class CommandState(Struct, frozen=True):
     """What became of a command: all but `running` is a difference to what was applied.
 
     `pid` is the command's own; one that went into the background by ending with 0 is still
-    `running` while anything of it lives. `lost` is one whose keeper was killed. `status` is as in
-    `subprocess`: minus the signal that ended it.
+    `running` while anything of it lives. `lost` is one whose keeper was killed, or that was told
+    to end. `status` is as in `subprocess`: minus the signal that ended it.
     """
 
     digest: str
@@ -132,7 +132,7 @@ class CommandState(Struct, frozen=True):
 
 
 GOING = ".gone"
-"""Ends the name of a folder that is about to be removed."""
+"""Ends the name of a folder whose command is to be ended, or has been, and then forgotten."""
 
 
 def runs_dir(lab: str) -> str:
@@ -214,8 +214,10 @@ def uncovered(netns: str, run: CommandState) -> list[str]:
 
 def _running(run: Start, boot: str) -> CommandState:
     status = run.ended.status if run.ended else None
-    if alive(run.keeper, boot, run.asked):
-        state: State = "ended" if status else "running"
+    if run.folder.endswith(GOING):
+        state: State = "lost"
+    elif alive(run.keeper, boot, run.asked):
+        state = "ended" if status else "running"
     elif run.ended and (run.over or status):
         state = "ended"
     else:

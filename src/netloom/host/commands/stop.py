@@ -21,6 +21,8 @@ import time
 from contextlib import suppress
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from netloom.host.commands.processes import (
     GOING,
     MARK,
@@ -78,7 +80,7 @@ def stop(lab: str, which: frozenset[Key] | None = None, grace: float = GRACE) ->
     unfinished: set[Key] = set()
     # Again, since a keeper may have noted itself between our look and our forgetting.
     while doomed := [run for run in _doomed(lab, which) if run.key not in unfinished]:
-        left += _end_all(doomed, boot, grace)
+        left += _end_all([_condemn(run) for run in doomed], boot, grace)
         unfinished = {(each.netns, each.name) for each in left}
         for run in doomed:
             if run.key not in unfinished:
@@ -97,6 +99,17 @@ def members(lab: str) -> dict[int, Key]:
 def _doomed(lab: str, which: frozenset[Key] | None) -> list[Start]:
     """Return the starts to be ended; one that says not what it is of is nobody's, and goes too."""
     return [run for run in runs(lab) if which is None or run.key in which or not run.asked.name]
+
+
+def _condemn(run: Start) -> Start:
+    """Note that a start is to be ended, before it is told: whoever looks now finds it lost.
+
+    Its folder is moved away: whoever wants to write a note now finds no place for it, and ends.
+    """
+    folder = run.folder.removesuffix(GOING) + GOING
+    with suppress(FileNotFoundError):  # somebody else forgets it, too
+        os.rename(run.folder, folder)
+    return replace(run, folder=folder)
 
 
 def _end_all(doomed: list[Start], boot: str, grace: float) -> list[Left]:
@@ -232,12 +245,10 @@ def _netns(pid: int) -> int:
 def _forget(run: Start) -> None:
     """Remove the notes of a start, unless there are more of them than were seen.
 
-    First the folder is moved away: whoever wants to write a note now finds no place for it, and
-    ends. Whoever was quicker is seen, and is still to be ended: then all stays.
+    Who noted itself just before there was no place for it any more is still to be ended: all stays.
     """
     folder = run.folder.removesuffix(GOING) + GOING
     with suppress(FileNotFoundError):  # somebody else forgets it, too
-        os.rename(run.folder, folder)
         now = read_run(folder)
         if (now.keeper, now.command) != (run.keeper, run.command) and not now.over:
             return
