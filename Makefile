@@ -15,7 +15,7 @@ ENGINES := ufw firewalld dbus docker.io libvirt-daemon-system libvirt-clients dn
 BENCH_TOOLS := $(TEST_TOOLS) mininet bridge-utils iperf3
 
 WALKS := $(addprefix tests/cli/test_,no_trace.py uplink_walk.py ports.py run_walk.py interrupted.py descriptors.py \
-	across.py) tests/api/test_many.py tests/pure/test_transaction.py tests/cli/test_lives.py
+	across.py any_error.py) tests/api/test_many.py tests/pure/test_transaction.py tests/cli/test_lives.py
 
 help:      ## this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1	/p' $(MAKEFILE_LIST)

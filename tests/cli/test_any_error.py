@@ -1,15 +1,309 @@
-"""Any error is a refusal: what is said after it is true, and nothing is left of what was undone."""
+"""Any error is a refusal: what is said after it is true, and nothing is left of what was undone.
 
+The walk has each call that a verb makes fail once, between its first word and its end, with each
+errno that might be its answer, and judges what was said by what there is. Python's own start, and
+what it imports, are over by then (`faults.py`).
+"""
+
+import errno
 import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import count
+from math import gcd
 from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 import pytest
 
+from tests.cli import test_no_trace, test_run_walk, test_uplink_walk
+from tests.cli.test_no_trace import CHANGE, DOWN, UNDO, UP, Walk, sampled
 from tests.cli.test_uplink_walk import everything
+from tests.hosts.faults import NOT_TRIED
+from tests.hosts.host import on_a_host
 from tests.hosts.internet import on_the_internet
 from tests.hosts.netloom import Warm, write
 from tests.hosts.programs import ran, says
-from tests.hosts.witness import differences
+from tests.hosts.warm import LISTENING
+from tests.hosts.witness import Look, _links, _names, differences
+
+ERRNOS = {
+    number: os.strerror(number)
+    for number in (
+        *(errno.ENOMEM, errno.ENOBUFS, errno.EIO, errno.EPERM),
+        *(errno.EMFILE, errno.ENOSPC, errno.EINTR),
+    )
+}
+MEMORY = frozenset({"mmap", "munmap", "mprotect", "mremap", "madvise", "brk"})
+"""Calls of which the kernel refuses none but for want of memory."""
+
+VERBS = {"up": UP, "change": CHANGE, "undo": UNDO, "down": DOWN}
+
+
+class Files(Protocol):
+    """The two shapes of a lab."""
+
+    FIRST: str
+    SECOND: str
+
+
+class Try(NamedTuple):
+    """A call of a kind that shall fail: which, counted from 1, and how."""
+
+    call: str
+    at: int
+    number: int
+
+
+class Faults(Warm):
+    """A netloom in which calls fail."""
+
+    def __init__(self) -> None:
+        """Start it on the calling thread's machine."""
+        super().__init__("tests.hosts.faults")
+
+    def seen(self, *argv: str) -> dict[str, int]:
+        """Run netloom, and return how often it called what."""
+        answer = self.ask(argv, follow=True)
+        assert answer["status"] == 0, answer
+        return dict(answer["seen"])
+
+    def fail(self, one: Try, *argv: str) -> dict[str, Any]:
+        """Run netloom, with a call that fails; return how it ended."""
+        keys = {"call": one.call, "at": one.at, "errno": one.number}
+        return self.ask(argv, check=False, follow=True, **keys)
+
+
+# ── what there is ─────────────────────────────────────────────────────────────────────────────────
+
+CHANGING = (
+    (r"(ip: )\d+: ", r"\1N: "),
+    (r"@if\d+|\bif\d+\b", "@ifN"),
+    (r"link-netnsid \d+|promiscuity \d+|\[[\d.:]+\]", ""),
+    (r"namespace \d+|net:\[\d+\]", "namespace"),
+    (r"process: \d+", "process"),
+    (r"/run/[0-9a-f]{16}\b", "/run/MARK"),
+    # Notes have what was drawn at random, and the time; what they say, `verify` tells.
+    (r"(file: /run/netloom/(labs|claims|host)/\S+ \S+) .*", r"\1"),
+)
+"""What differs between two labs that are the same: numbers that the kernel gives, and notes."""
+
+NOTES = "/run/netloom/labs/"
+
+
+def state() -> Look:
+    """Return what there is, rules and settings included, and what is in the namespaces."""
+    inside = (_links(name, "nsenter", f"--net=/run/netns/{name}") for name in _names())
+    lines = [*everything(), *(line for found in inside for line in found)]
+    for pattern, constant in CHANGING:
+        lines = [re.sub(pattern, constant, line) for line in lines]
+    times = Counter(line for line in lines if not line.endswith(LISTENING))
+    return frozenset(f"{line} ×{n}" if n > 1 else line for line, n in times.items())
+
+
+def settled(goal: Look) -> Look:
+    """Return what there is, as soon as it is this: some routes of IPv6 come in their own time."""
+    looks = (state() for _ in range(9))
+    return next((now for now in looks if now == goal), None) or state()
+
+
+class States(NamedTuple):
+    """What there is without a lab, before a verb, and after it."""
+
+    base: Look
+    before: Look
+    after: Look
+
+
+# ── judging ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def says_done(answer: dict[str, Any]) -> bool:
+    """Whether a verb says that it has done what it was asked for."""
+    words = ("on standard output", "the lab stays up")
+    has_not_told = answer["status"] == 1 and any(word in answer["stderr"] for word in words)
+    return answer["status"] == 0 or has_not_told
+
+
+def ended(answer: dict[str, Any], states: States) -> Look:
+    """Return what there is if what a verb says is true."""
+    return states.after if says_done(answer) else states.before
+
+
+def judged(
+    netloom: Faults, walk: Walk, answer: dict[str, Any], states: States, now: Look
+) -> Iterator[str]:
+    """Yield what is not true of what was said, or not as it shall be."""
+    status, said = answer["status"], answer["stdout"] + answer["stderr"]
+    for word in ("Traceback", "has a bug", "Exception ignored"):
+        if word in said:
+            yield f"it says {word}"
+    if answer["hangs"]:
+        yield "it hangs"
+    if says_done(answer):
+        yield from _not_done(netloom, walk, states.after, now)
+    elif walk is DOWN and status == 1:
+        if "left behind" not in said:
+            yield "status 1 without a word of what is left"
+        yield from _not_gone(netloom, states)
+    elif status in {1, 2}:
+        if ("has been undone", "nothing was touched")[status - 1] not in said:
+            yield f"status {status} without a word of what became of it"
+        if found := differences(states.before, now):
+            yield f"status {status}, but\n{found}"
+    else:
+        yield f"status {status}"
+
+
+def _not_done(netloom: Faults, walk: Walk, after: Look, now: Look) -> Iterator[str]:
+    found = [line for line in differences(after, now).splitlines() if NOTES not in line]
+    if found or (walk is DOWN and after != now):
+        yield "it is not done:\n" + differences(after, now)
+    elif walk is not DOWN:
+        for words in (("verify", "shop"), ("labs",)):
+            answer = netloom.ask(words)
+            if answer["status"] or "interrupted" in answer["stdout"]:
+                yield f"it is not done: {words}: {answer}"
+
+
+def _not_gone(netloom: Faults, states: States) -> Iterator[str]:
+    answer = netloom.ask(("down", "shop"))
+    if answer["status"] not in {0, 2}:  # 2: there is no lab any more
+        yield f"a second `down` ends with {answer}"
+    if found := differences(states.base, state()):
+        yield f"a second `down` leaves\n{found}"
+
+
+# ── walking ───────────────────────────────────────────────────────────────────────────────────────
+
+WHOLE = sampled(2) == 1
+PARTS = 8 if WHOLE else 1
+"""Into how many tests a walk is cut, so that several workers can share it; a sample is small."""
+
+EACH = pytest.mark.parametrize("verb", VERBS)
+PART = pytest.mark.parametrize("part", range(PARTS))
+
+
+def walk(verb: str, part: int, files: Files, sample: int) -> None:
+    """Have calls of a verb fail, each in its turn or so many of them, and judge each time."""
+    write("first.yaml", files.FIRST)
+    write("second.yaml", files.SECOND)
+    walk_, wrong = VERBS[verb], list[str]()
+    with Faults() as netloom:
+        states, every_try = explore(netloom, walk_)
+        mine = every_try[part::PARTS] if WHOLE else every_try[:sample]
+        for one, found in tried(netloom, walk_, states, mine):
+            wrong += [f"{one} {ERRNOS[one.number]}: {each}" for each in found]
+    assert not wrong, "\n".join(wrong)
+
+
+def tried(
+    netloom: Faults, walk_: Walk, states: States, every_try: Sequence[Try]
+) -> Iterator[tuple[Try, list[str]]]:
+    """Yield for each try what was wrong; who was led back to the beginning begins there again."""
+    now = states.base
+    for one in every_try:
+        if now != states.before:
+            begin(netloom, walk_)
+        answer = netloom.fail(one, *walk_.verb)
+        now = settled(ended(answer, states))
+        found = [f"{each}: {answer}" for each in judged(netloom, walk_, answer, states, now)]
+        if now != states.before:
+            netloom.ask(("down", "shop"))
+            now = state()
+            if left := differences(states.base, now):
+                yield one, [*found, f"`down` leaves\n{left}"]
+                return
+        yield one, found
+    netloom.ask(("down", "shop"))
+    assert differences(states.base, state()) == ""
+
+
+def explore(netloom: Faults, walk_: Walk) -> tuple[States, list[Try]]:
+    """Return what there is around a verb, and all that may fail in it."""
+    netloom("up", "first.yaml")  # the first ever makes /run/netns besides
+    netloom("down", "shop")
+    base = state()
+    begin(netloom, walk_)
+    before = state()
+    every_try = tries(netloom.seen(*walk_.verb))
+    states = States(base, before, state())
+    netloom.ask(("down", "shop"))
+    assert differences(base, state()) == ""
+    return states, every_try
+
+
+def begin(netloom: Faults, walk_: Walk) -> None:
+    """Lead to where a walk begins."""
+    for words in walk_.before:
+        netloom(*words)
+
+
+def tries(seen: dict[str, int]) -> list[Try]:
+    """Return all that is to be tried of the calls that a verb makes, any first part of it mixed."""
+    found = [
+        Try(call, at, number)
+        for call, times in sorted(seen.items())
+        for at in range(1, times + 1)
+        for number in ERRNOS
+        if call not in NOT_TRIED.split() and (call not in MEMORY or number == errno.ENOMEM)
+    ]
+    stride = next(n for n in count(round(len(found) * 0.618)) if gcd(n, len(found)) == 1)
+    return [found[at * stride % len(found)] for at in range(len(found))]
+
+
+@EACH
+@PART
+@on_a_host
+def test_any_error_in_a_verb_is_told_as_it_is(verb: str, part: int) -> None:
+    """Done, undone, or nothing touched; and what is said is true. Seven of 4,000 and more."""
+    walk(verb, part, test_no_trace, 7)
+
+
+@pytest.mark.parametrize(
+    ("call", "number", "words"),
+    [
+        ("mmap", errno.ENOMEM, "a thread ended before its first step"),
+        ("chmod", errno.EIO, "Input/output error"),
+    ],
+)
+@on_a_host
+def test_each_call_of_a_kind_is_told_as_it_is(call: str, number: int, words: str) -> None:
+    """CPython waits for ever for a thread without memory; a folder has its mode, or is not."""
+    write("first.yaml", test_no_trace.FIRST)
+    said = ""
+    with Faults() as netloom:
+        states, every_try = explore(netloom, UP)
+        for one in (one for one in every_try if (one.call, one.number) == (call, number)):
+            answer = netloom.fail(one, *UP.verb)
+            found = list(judged(netloom, UP, answer, states, settled(ended(answer, states))))
+            assert not found, (one, found, answer)
+            said += answer["stderr"]
+            netloom.ask(("down", "shop"))
+    assert said.count(words) > 1
+
+
+@pytest.mark.long
+@EACH
+@PART
+@on_the_internet()
+def test_any_error_in_a_lab_with_a_way_out_is_told_as_it_is(verb: str, part: int) -> None:
+    """Rules of a firewall and shared settings included."""
+    walk(verb, part, test_uplink_walk, 14)
+
+
+@pytest.mark.long
+@EACH
+@PART
+@on_a_host
+def test_any_error_in_a_lab_with_commands_is_told_as_it_is(verb: str, part: int) -> None:
+    """Whoever was started is ended, or there."""
+    says("nft", "delete", "table", "inet", "filter")
+    walk(verb, part, test_run_walk, 14)
+
+
+# ── a disk that is full ───────────────────────────────────────────────────────────────────────────
 
 UPLINK = """\
 name: shop

@@ -26,6 +26,7 @@ import signal
 import struct
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -147,10 +148,14 @@ def _filter(numbers: list[int]) -> bytes:
     return b"".join((load, *tests, allow, notify))
 
 
-def _listener() -> int:
-    """Have the calling process wait at each of the calls; return what hears of them."""
+def _walked(order: dict[str, Any]) -> bytes:  # noqa: ARG001 - the shape of a choice
+    """Return the program for all calls that can change something."""
+    return _filter(list(NUMBERS[platform.machine()].values()))
+
+
+def _listener(program: bytes) -> int:
+    """Have the calling process wait at the calls of a filter; return what hears of them."""
     machine = platform.machine()
-    program = _filter(list(NUMBERS[machine].values()))
     code = ctypes.create_string_buffer(program, len(program))
     head = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
     long = ctypes.c_long
@@ -161,8 +166,10 @@ def _listener() -> int:
     return int(fd)
 
 
-def _become_netloom(argv: list[str], out: int, err: int, tell: int) -> NoReturn:
-    """Run the command line in a fork, and end with its status."""
+def _become_netloom(
+    argv: list[str], out: int, err: int, tell: int, program: bytes | None
+) -> NoReturn:
+    """Run the command line in a fork, and end with its status; `program` chooses the calls."""
     from netloom.__main__ import main  # noqa: PLC0415 - imported long before, by `serve`
 
     status = 99
@@ -171,65 +178,58 @@ def _become_netloom(argv: list[str], out: int, err: int, tell: int) -> NoReturn:
             os.dup2(source, target)
         sys.stdin, sys.stdout, sys.stderr = (os.fdopen(fd, mode) for fd, mode in STREAMS)
         sys.argv = ["netloom", *argv]
-        if tell:
+        if program:
             # Not by write(2), which would wait for somebody who waits for this number.
-            os.writev(tell, [b"%d" % _listener()])
-            os.close(tell)
+            os.writev(tell, [b"%d" % _listener(program)])
         main()
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        if isinstance(sys.exc_info()[1], Exception):
+            traceback.print_exc()
         os._exit(status)
 
 
 STREAMS = ((0, "r"), (1, "w"), (2, "w"))
 
 
-def _hear(pid: int, told: int, order: dict[str, Any]) -> list[str]:
+def _hear(pid: int, pidfd: int, listener: int, order: dict[str, Any]) -> dict[str, Any]:
     """Let a fork go on from call to call, and act at one; return what it called."""
     at, act, refusal = order.get("at", 0), _act(order), order.get("errno", 0)
     name_of = {number: name for name, number in NUMBERS[platform.machine()].items()}
-    answer = os.read(told, 16)
-    if not answer:
-        return []
-    pidfd = os.pidfd_open(pid)
-    long = ctypes.c_long
-    listener = _libc.syscall(long(_PIDFD_GETFD), long(pidfd), long(int(answer)), long(0))
     calls: list[str] = []
     last: Call | None = None
     ear = select.poll()
     ear.register(listener, select.POLLIN)
     ear.register(pidfd, select.POLLIN)
-    try:
-        while pidfd not in (heard := dict(ear.poll())):
-            if heard[listener] & select.POLLHUP:
-                break
-            notice = bytearray(_NOTICE.size)
-            if not _asked(listener, _RECEIVE, notice):
+    while pidfd not in (heard := dict(ear.poll())):
+        if heard[listener] & select.POLLHUP:
+            break
+        notice = bytearray(_NOTICE.size)
+        if not _asked(listener, _RECEIVE, notice):
+            continue
+        identity, thread, _, nr, _, _, *args = _NOTICE.unpack(notice)
+        call = Call(name_of[nr], tuple(args), thread)
+        about = _ABOUT.get(call.name, _as_it_is)(call) if _is_of(thread, pid) else ""
+        # The kernel begins a write to a sysctl again while its lock for networks is held.
+        again = call == last and about.startswith("/proc/sys/")
+        last = call
+        if about and not again:
+            calls.append(f"{call.name} {about}")
+            if len(calls) == at and refusal:
+                answer(listener, identity, refusal)
                 continue
-            identity, thread, _, nr, _, _, *args = _NOTICE.unpack(notice)
-            call = Call(name_of[nr], tuple(args), thread)
-            about = _ABOUT.get(call.name, _as_it_is)(call) if _is_of(thread, pid) else ""
-            # The kernel begins a write to a sysctl again while its lock for networks is held.
-            again = call == last and about.startswith("/proc/sys/")
-            last = call
-            if about and not again:
-                calls.append(f"{call.name} {about}")
-                if len(calls) == at and refusal:
-                    _asked(listener, _SEND, bytearray(_ANSWER.pack(identity, 0, -refusal, 0)))
-                    continue
-                if len(calls) == at and act(pid):
-                    break
-            _asked(listener, _SEND, bytearray(_ANSWER.pack(identity, 0, 0, _CONTINUE)))
-        if not heard.get(listener, 0) & select.POLLHUP:
-            _let_go_on(listener)
-    finally:
-        os.close(listener)
-        os.close(pidfd)
-    return calls
+            if len(calls) == at and act(pid):
+                break
+        answer(listener, identity)
+    return {"calls": calls}
+
+
+def answer(listener: int, identity: int, number: int = 0) -> None:
+    """Let a call that waits go on, or fail with an errno."""
+    said = _ANSWER.pack(identity, 0, -number, 0 if number else _CONTINUE)
+    _asked(listener, _SEND, bytearray(said))
 
 
 def _is_of(thread: int, pid: int) -> bool:
@@ -237,19 +237,23 @@ def _is_of(thread: int, pid: int) -> bool:
     return Path(f"/proc/{pid}/task/{thread}").exists()
 
 
+LISTENING = "listening"
+"""What `ps` shows of a process that lets others go on: it is none of netloom's."""
+
+
 def _let_go_on(listener: int) -> None:
     """Let whoever outlives netloom make all its calls, as long as it lives: in a process apart."""
-    if os.fork():
+    ear = select.poll()
+    ear.register(listener, select.POLLIN)
+    if dict(ear.poll(0)).get(listener, 0) & select.POLLHUP or os.fork():
         return
     for stream in range(3):
         os.dup2(os.open(os.devnull, os.O_RDWR), stream)  # nobody shall wait for our end
-    ear = select.poll()
-    ear.register(listener, select.POLLIN)
+    Path("/proc/self/comm").write_text(LISTENING)
     while not ear.poll()[0][1] & select.POLLHUP:
         notice = bytearray(_NOTICE.size)
         if _asked(listener, _RECEIVE, notice):
-            identity = _NOTICE.unpack(notice)[0]
-            _asked(listener, _SEND, bytearray(_ANSWER.pack(identity, 0, 0, _CONTINUE)))
+            answer(listener, _NOTICE.unpack(notice)[0])
     os._exit(0)
 
 
@@ -278,31 +282,63 @@ def _act(order: dict[str, Any]) -> Callable[[int], bool]:
     return meanwhile if "meanwhile" in order else send
 
 
-def _ran(order: dict[str, Any]) -> dict[str, object]:
+Choice = Callable[[dict[str, Any]], bytes]
+"""Returns, for an order, the filter of the calls that wait."""
+
+Hear = Callable[[int, int, int, dict[str, Any]], dict[str, Any]]
+"""Lets a fork (its number, opened, its listener) go on as an order says; returns what it saw."""
+
+
+def _ran(order: dict[str, Any], choose: Choice, hear: Hear) -> dict[str, object]:
     follow = order.get("follow", False)
     out, err = os.memfd_create("out"), os.memfd_create("err")
     told, tell = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(told)
-        _become_netloom(order["argv"], out, err, tell if follow else 0)
+        _become_netloom(order["argv"], out, err, tell, choose(order) if follow else None)
     os.close(tell)
-    calls = _hear(pid, told, order) if follow else []
+    heard = _heard(pid, told, order, hear) if follow else {}
     _, ended = os.waitpid(pid, 0)
     os.close(told)
     texts = [os.pread(fd, 1 << 20, 0).decode() for fd in (out, err)]
     os.close(out)
     os.close(err)
     status = os.waitstatus_to_exitcode(ended)
-    return {"status": status, "stdout": texts[0], "stderr": texts[1], "calls": calls}
+    return {"status": status, "stdout": texts[0], "stderr": texts[1], **heard}
 
 
-def serve(orders: TextIO) -> None:
+def _heard(pid: int, told: int, order: dict[str, Any], hear: Hear) -> dict[str, Any]:
+    number = os.read(told, 16)
+    if not number:
+        return {}
+    pidfd = os.pidfd_open(pid)
+    long = ctypes.c_long
+    listener = _libc.syscall(long(_PIDFD_GETFD), long(pidfd), long(int(number)), long(0))
+    try:
+        found = hear(pid, pidfd, listener, order)
+        _let_go_on(listener)
+    finally:
+        os.close(listener)
+        os.close(pidfd)
+    return found
+
+
+IMPORTED = """
+__main__ cli.main cli.output cli.labs cli.lab_up cli.lab_down cli.take_back cli.wires engine.front
+host.observe.lab_state host.observe.uplinks host.apply.apply host.byhand.undoing
+host.commands.launch host.commands.stop
+host.firewall.exceptions host.firewall.rulesets host.firewall.shared_sysctls
+"""
+"""What a verb imports when it is called, and no more of it is of interest."""
+
+
+def serve(orders: TextIO, choose: Choice = _walked, hear: Hear = _hear) -> None:
     """Run what is asked for until nothing more is."""
-    for module in ("__main__", "cli.main", "cli.labs", "cli.wires", "host.byhand.undoing"):
+    for module in IMPORTED.split():
         import_module(f"netloom.{module}")  # so that the forks need not
     for line in orders:
-        print(json.dumps(_ran(json.loads(line))), flush=True)  # noqa: T201
+        print(json.dumps(_ran(json.loads(line), choose, hear)), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":
