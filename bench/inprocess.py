@@ -11,8 +11,8 @@ import time
 from bench.star import topology
 from netloom.engine.down import down
 from netloom.engine.up import up
+from netloom.host.apply.options import Applied, ApplyOptions
 from netloom.host.local import LocalMachine
-from netloom.host.machine import Applied, ApplyOptions
 from netloom.language.parse import parse
 from netloom.plan.steps import Plan
 

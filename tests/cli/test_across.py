@@ -388,9 +388,9 @@ def test_of_two_labs_that_make_one_namespace_the_second_is_told_of_the_first() -
 
 BLIND = """
 from msgspec.structs import replace
-from netloom.host.rootless import outer_agent
-look = outer_agent.look
-outer_agent.look = lambda *asked: replace(look(*asked), taken=())
+from netloom.host import outer_client
+look = outer_client.look
+outer_client.look = lambda *asked: replace(look(*asked), taken=())
 """
 """Has an `up` miss what came right after it looked."""
 

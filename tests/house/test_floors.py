@@ -1,7 +1,7 @@
 """The test of the floors: a module imports its own room and lower floors, never up or sideways."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,17 @@ FLOORS = (
     {"__main__"},
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+
+FLOORS_OF_HOST = (
+    {"cancel", "outer_client", "sources", "store", "sysctl", "systemd"},
+    {"commands", "etc", "firewall", "limits", "wait_uplink"},
+    {"apply", "observe"},
+    {"byhand", "machine", "rootless"},
+    {"isolated", "local"},
+    {"sandbox"},
+)
+"""The rooms and single modules of `host`: as in the house, none imports from beside or above."""
+FLOOR_IN_HOST = {room: floor for floor, rooms in enumerate(FLOORS_OF_HOST) for room in rooms}
 
 IMPURE = {
     *(
@@ -75,6 +86,33 @@ def wrong_doors(room: str, tree: ast.AST) -> Iterator[str]:
             yield f"{line}: {room} imports {target}"
 
 
+def wrong_doors_in_host(room: str, tree: ast.AST) -> Iterator[str]:
+    """Yield what a room of `host` imports from another that does not lie below it."""
+    for line, name in imports(tree):
+        package, _, inner = name.partition(".host.")
+        target = inner.partition(".")[0]
+        if package == "netloom" and target != room and FLOOR_IN_HOST[target] >= FLOOR_IN_HOST[room]:
+            yield f"{line}: host.{room} imports host.{target}"
+
+
+def circle(graph: Mapping[str, Collection[str]]) -> list[str]:
+    """Return the modules of circles of imports, and those that lead to them; none where none is."""
+    left = {name: set(graph[name]) & graph.keys() for name in graph}
+    while ends := {name for name, wanted in left.items() if not wanted}:
+        left = {name: wanted - ends for name, wanted in left.items() if name not in ends}
+    return sorted(left)
+
+
+def imported_modules(texts: Mapping[str, str]) -> dict[str, set[str]]:
+    """Return which modules each one imports, anywhere in it and for whatever (`TYPE_CHECKING`)."""
+    found = {}
+    for name, text in texts.items():
+        wanted = {target for _, target in imports(ast.parse(text))}
+        wanted |= {target.rpartition(".")[0] for target in wanted}
+        found[name] = (wanted & texts.keys()) - {name}
+    return found
+
+
 def impurities(tree: ast.AST) -> Iterator[str]:
     """Yield what of the system is used: allowed from `kernel` upwards only."""
     for line, name in imports(tree):
@@ -116,6 +154,49 @@ def test_a_module_imports_only_its_own_room_and_lower_floors() -> None:
         found += [f"{path}:{wrong}" for wrong in wrongs(room, ast.parse(module.read_text()))]
 
     assert found == []
+
+
+def test_host_has_floors_of_its_own() -> None:
+    """What acts stands on what looks and remembers; the machine, which has both, on all of them."""
+    found = []
+    for module in MODULES:
+        path = module.relative_to(SRC / "netloom")
+        if path.parts[0] == "host" and path.name != "__init__.py":
+            room = path.parts[1].removesuffix(".py")
+            tree = ast.parse(module.read_text())
+            found += [f"{path}:{wrong}" for wrong in wrong_doors_in_host(room, tree)]
+
+    assert found == []
+
+
+def test_no_modules_import_each_other() -> None:
+    """No circle, however long, nor one that only a type checker goes round."""
+    texts = {
+        ".".join(module.relative_to(SRC).with_suffix("").parts): module.read_text()
+        for module in MODULES
+    }
+
+    assert circle(imported_modules(texts)) == []
+
+
+def test_a_planted_circle_is_found() -> None:
+    """Of three modules, one of them for a type, one in a function."""
+    texts = {
+        "netloom.a": "from netloom.b import B",
+        "netloom.b": "if TYPE_CHECKING:\n    from netloom import c",
+        "netloom.c": "def f():\n    from netloom.a import A",
+        "netloom.d": "from netloom.a import A",
+    }
+
+    assert circle(imported_modules(texts)) == ["netloom.a", "netloom.b", "netloom.c", "netloom.d"]
+    del texts["netloom.c"]
+    assert circle(imported_modules(texts)) == []
+
+
+def test_a_planted_door_in_host_is_found() -> None:
+    """To the side, and upwards."""
+    for text in ("from netloom.host.apply import made", "import netloom.host.local"):
+        assert list(wrong_doors_in_host("observe", ast.parse(text)))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from netloom.engine import front as engine
 from netloom.engine.state import known
-from netloom.host.machine import ApplyOptions
+from netloom.host.apply.options import ApplyOptions
 from netloom.host.store.journal import Journal, Record, pending_change
 from netloom.model.lab_state import LabState
 from netloom.model.objects import Desired

@@ -74,7 +74,7 @@ class Watched(Closing):
     def is_open(self) -> bool:
         """Whether the lab is there."""
         try:
-            return bool(self.lab.stand)
+            return bool(self.lab.runtime)
         except Unavailable:
             return False
 
@@ -100,7 +100,7 @@ class Watched(Closing):
         with suppress(NetloomError, OSError):
             (folder / f"{self.lab.name}.json").write_bytes(_told(self.lab.snapshot()))
         with suppress(NetloomError, OSError):
-            self.lab.stand.home.call(_copy_logs, self.lab.name, folder)
+            self.lab.runtime.home.call(_copy_logs, self.lab.name, folder)
 
     def write(self, folder: Path) -> list[str]:
         """Write what there is of the lab, and return in words what the capture lacks."""

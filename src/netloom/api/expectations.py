@@ -2,16 +2,15 @@
 
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from netloom.api.probes import Journey
 from netloom.errors import Unavailable
-from netloom.language.topology import INTERNET, Flow
+from netloom.language.topology import INTERNET, Flow, Topology
 from netloom.model.objects import HOST
 from netloom.values import family, is_ip
 
 if TYPE_CHECKING:
-    from netloom.api.lab import Lab
     from netloom.api.namespace import Netns
 
 _PAUSE = 0.05
@@ -30,7 +29,25 @@ class Outcome(NamedTuple):
         return self.holds
 
 
-def check(lab: "Lab", within: float, wait: float) -> list[Outcome]:
+class ProbedLab(Protocol):
+    """What is asked of a lab to probe between its namespaces."""
+
+    topology: Topology
+
+    def __getitem__(self, name: str) -> "Netns":
+        """Return the namespace of a name."""
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is a namespace of this name."""
+
+    def all(self) -> "tuple[Netns, ...]":
+        """Return all namespaces."""
+
+    def members(self, name: str) -> "tuple[Netns, ...]":
+        """Return the namespaces of a network or a group; raises `KeyError`."""
+
+
+def check(lab: ProbedLab, within: float, wait: float) -> list[Outcome]:
     """Probe every expectation; one that does not hold is tried again for seconds of `wait`."""
     found = []
     for flow in lab.topology.expect:
@@ -43,13 +60,13 @@ def check(lab: "Lab", within: float, wait: float) -> list[Outcome]:
     return found
 
 
-def _outcome(lab: "Lab", flow: Flow, within: float) -> Outcome:
+def _outcome(lab: ProbedLab, flow: Flow, within: float) -> Outcome:
     probes = tuple(_probes(lab, flow, within))
     barred = flow.arrow == "-/>"
     return Outcome(flow.text, probes, all(bool(probe) != barred for probe in probes))
 
 
-def _probes(lab: "Lab", flow: Flow, within: float) -> Iterator[Journey]:
+def _probes(lab: ProbedLab, flow: Flow, within: float) -> Iterator[Journey]:
     pairs = [(flow.sources, flow.destinations)]
     if flow.arrow == "<->":
         pairs.append((flow.destinations, flow.sources))
@@ -59,7 +76,7 @@ def _probes(lab: "Lab", flow: Flow, within: float) -> Iterator[Journey]:
                 yield source.reaches(target, flow.port or None, within=within)
 
 
-def _members(lab: "Lab", names: tuple[str, ...]) -> list["Netns"]:
+def _members(lab: ProbedLab, names: tuple[str, ...]) -> list["Netns"]:
     """Return the namespaces that names stand for: single ones, groups, networks, `all`."""
     found: dict[str, Netns] = {}
     for name in names:
@@ -73,7 +90,7 @@ def _members(lab: "Lab", names: tuple[str, ...]) -> list["Netns"]:
 
 
 def _targets(
-    lab: "Lab", names: tuple[str, ...], viewer: "Netns", version: int
+    lab: ProbedLab, names: tuple[str, ...], viewer: "Netns", version: int
 ) -> Iterator["Netns | str"]:
     outside = {"internet": INTERNET, **lab.topology.hosts}
     for name in names:

@@ -83,7 +83,7 @@ class Lab(Building, Closing):
             if topology or name:  # which nobody has read yet
                 parse(unparse(self.topology), file=self._file)
         self._fabric = expand(self.topology)
-        self._stand: Runtime | None = None
+        self._runtime: Runtime | None = None
         self._partitions = Partitions()
         self._desired = Desired()
         self.recordings: list[Recording] = []
@@ -99,15 +99,15 @@ class Lab(Building, Closing):
     def __enter__(self) -> Self:
         """Make the lab; raises what `netloom up` refuses, and leaves nothing then."""
         with self.lock, ExitStack() as stack:
-            if self._stand is not None:
+            if self._runtime is not None:
                 msg = f"the lab `{self.name}` is open already"
                 raise Unavailable(msg)
             stack.callback(self.close)
             with deferred_signals():
-                self._stand = Runtime(self.name, persistent=self.persistent)
+                self._runtime = Runtime(self.name, persistent=self.persistent)
                 self._partitions = Partitions()
                 if self.persistent:
-                    self._stand.home.call(self._stand.machine.check_lasting)
+                    self._runtime.home.call(self._runtime.machine.check_lasting)
             if self.topology != Topology(name=self.name):
                 self.make(self.topology)
             stack.pop_all()
@@ -138,33 +138,33 @@ class Lab(Building, Closing):
 
     def __del__(self) -> None:
         """Let go of a lab that nobody knows any more, and complain (`ResourceWarning`)."""
-        if getattr(self, "_stand", None) is not None:
+        if getattr(self, "_runtime", None) is not None:
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
             self.close()
 
     def close(self) -> None:
         """End what runs in the lab, and let go of it; twice is no harm."""
         with self.lock, deferred_signals():
-            stand, self._stand = self._stand, None
-            if stand is not None:
-                with stand:
+            runtime, self._runtime = self._runtime, None
+            if runtime is not None:
+                with runtime:
                     for one in [*self.recordings]:
                         one.end()
 
     @property
-    def stand(self) -> Runtime:
+    def runtime(self) -> Runtime:
         """Where the lab stands, for its members; raises `Unavailable` if it is not open."""
-        if self._stand is None:
+        if self._runtime is None:
             raise not_open(self.name)
-        return self._stand
+        return self._runtime
 
     def make(self, topology: Topology) -> None:
         """Make the lab as a topology says, or leave it as it was.
 
         Raises `NotReady` where its commands are not ready in time; then it is made all the same.
         """
-        stand = self.stand
-        stand.check_whose()
+        runtime = self.runtime
+        runtime.check_whose()
         source = self._source if topology is self.topology else None
         fabric = self._fabric if topology is self.topology else expand(topology)
         there = self._desired.netns
@@ -177,16 +177,16 @@ class Lab(Building, Closing):
             source = source or Written(topology, file=self._file)
             with deferred_signals() as stop:
                 if any(said.run for said in (topology.namespaces or {}).values()):
-                    stand.spawns()
+                    runtime.spawns()
                 if any(network.uplink for network in topology.networks.values()):
-                    stand.leads_out()
-                if stand.has_spawned:
+                    runtime.leads_out()
+                if runtime.has_spawned:
                     for name in gone:
-                        stand.place_of(name)  # held, so that whoever lives there can be found
-                with stand.expecting(self._unborn(fabric)):
-                    report = stand.home.call(make, source, stand.machine, stop)
+                        runtime.place_of(name)  # held, so that whoever lives there can be found
+                with runtime.expecting(self._unborn(fabric)):
+                    report = runtime.home.call(make, source, runtime.machine, stop)
                 self._adopt(topology, fabric, report.desired)
-                stand.clear(gone)
+                runtime.clear(gone)
             if report.desired.commands:
                 self.wait_ready()
         except NetloomError as error:
@@ -203,10 +203,10 @@ class Lab(Building, Closing):
         """Take note of what is there now."""
         self.topology, self._fabric = topology, fabric
         before, self._desired = self._desired, desired
-        for name in self.stand.opened:
+        for name in self.runtime.opened:
             now, then = desired.netns.get(name), before.netns.get(name)
             if now and then and now.etc != then.etc:
-                self.stand.forget(name)
+                self.runtime.forget(name)
         for one in self.recordings:
             one.follow()
 
@@ -272,7 +272,7 @@ class Lab(Building, Closing):
 
     def snapshot(self) -> LabState:
         """Return what there is of the lab, as the kernel tells it."""
-        return self.stand.home.call(observed, self.name, self.stand.machine)
+        return self.runtime.home.call(observed, self.name, self.runtime.machine)
 
     def check(self, *, within: float = 1.0, wait: float = 0) -> list[Outcome]:
         """Return what becomes of each expectation (`expect`), by real packets.
@@ -285,7 +285,7 @@ class Lab(Building, Closing):
     def wait_ready(self, timeout: float | None = None) -> None:
         """Return when all commands (`run`) are ready; raises `NotReady` after `timeout` seconds."""
         seconds = self.timeout if timeout is None else timeout
-        self.stand.home.call(self.stand.machine.wait_ready, self.name, self._desired, seconds)
+        self.runtime.home.call(self.runtime.machine.wait_ready, self.name, self._desired, seconds)
 
     def capture_packets(self, path: Path | str) -> Change:
         """Write what goes over all links from now on to a pcapng file, until that is taken back.
@@ -297,7 +297,7 @@ class Lab(Building, Closing):
         from netloom.api.packet_file import Capture
 
         with self.lock:
-            self.stand  # noqa: B018 - raises where the lab is not open
+            self.runtime  # noqa: B018 - raises where the lab is not open
             return Change(Capture(self, path).end)
 
     # ── for its members ───────────────────────────────────────────────────────────────────────
@@ -320,24 +320,24 @@ class Lab(Building, Closing):
     def place_of(self, name: str) -> NetnsContext:
         """Return a namespace with what is seen in it; raises `KeyError`."""
         self._check_known(name)
-        return self.stand.place_of(name)
+        return self.runtime.place_of(name)
 
     def probed(self, name: str, call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
         """Return what a call returns that needs the network of a namespace, and leaves nothing."""
         self._check_known(name)
-        return self.stand.probed(name, call, *args, **keys)
+        return self.runtime.probed(name, call, *args, **keys)
 
     def spawns(self) -> None:
         """Note that a process is about to be started in the lab."""
         with deferred_signals():
-            self.stand.spawns()
+            self.runtime.spawns()
 
     def start(self, name: str, argv: list[str], **keys: Any) -> "Popen[Any]":
         """Start a process in a namespace, which ends with the lab at the latest."""
         with deferred_signals():
-            self.stand.spawns()
+            self.runtime.spawns()
             process: Popen[Any] = self.place_of(name).spawn(Popen, argv, **keys)
-            self.stand.adopt(process)
+            self.runtime.adopt(process)
         return process
 
     def _check_known(self, name: str) -> None:

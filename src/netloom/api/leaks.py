@@ -29,9 +29,9 @@ class Leaks(Closing):
 
         They are held open until `close`, or their numbers could be those of others by then.
         """
-        places = {name: lab.place_of(name) for name in lab.stand.opened}
+        places = {name: lab.place_of(name) for name in lab.runtime.opened}
         if not lab.persistent:  # else it is where the process is
-            places[HOST] = lab.stand.home
+            places[HOST] = lab.runtime.home
         self._own = own
         self._held: list[int] = []
         self._names = {}
@@ -39,7 +39,7 @@ class Leaks(Closing):
             for fd in (place.net, place.mnt):
                 self._held.append(os.dup(fd))
                 self._names[identity(fd)] = name
-        self._has_spawned = lab.stand.has_spawned
+        self._has_spawned = lab.runtime.has_spawned
 
     def close(self) -> None:
         """Let go of them."""

@@ -6,19 +6,17 @@ import threading
 import warnings
 from typing import TYPE_CHECKING
 
-from netloom.api.recording import Recording
+from netloom.api.recording import RecordedLab, Recording
 from netloom.errors import Unavailable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from netloom.api.lab import Lab
-
 
 class Capture(Recording):
     """A recording with a thread of its own, which writes what has come at once."""
 
-    def __init__(self, lab: "Lab", path: "Path | str") -> None:
+    def __init__(self, lab: RecordedLab, path: "Path | str") -> None:
         """Begin; raises `Unavailable` where the file cannot be written, or a namespace refuses."""
         try:
             self._file = open(path, "wb")  # noqa: SIM115, PTH123 - closed by `end`

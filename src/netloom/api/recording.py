@@ -21,12 +21,12 @@ import socket
 import threading
 import time
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import count
 from struct import Struct
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
 
 from netloom.api.processes.socket_closer import close_aside
 from netloom.errors import NetloomError, Unavailable
@@ -37,9 +37,10 @@ from netloom.namespaces.handle import open_name
 from netloom.wire import pcapng
 
 if TYPE_CHECKING:
-    from netloom.api.lab import Lab
+    from netloom.api.namespace import Netns
+    from netloom.api.runtime import Runtime
 
-_AT_ONCE = 60  # namespaces that are opened in one call, with two descriptors each (`away.py`)
+_AT_ONCE = 60  # namespaces that are opened in one call, with two descriptors each (`in_child.py`)
 _ETHERTYPE = 0x88B5  # Local Experimental 1 (IEEE 802)
 _CANARY = bytes.fromhex("0180c200000e 000000000000 88b5")
 _TYPE_AT = slice(12, 14)
@@ -104,13 +105,35 @@ def _opened(opened: Callable[[], socket.socket], names: list[str]) -> list[socke
     return found
 
 
+class RecordedLab(Protocol):
+    """What is asked of a lab to record what goes over its links."""
+
+    name: str
+    persistent: bool
+    lock: threading.RLock
+    recordings: "list[Recording]"
+
+    @property
+    def runtime(self) -> "Runtime":
+        """Where its namespaces are; raises `Unavailable` if it is not open."""
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is a namespace of this name."""
+
+    def all(self) -> "tuple[Netns, ...]":
+        """Return all namespaces."""
+
+    def links_of(self, name: str) -> Iterable[str]:
+        """Return the names of the links of a namespace."""
+
+
 class Recording:
     """The packets of a lab, written to a file whenever somebody asks; no call raises anything.
 
     `failure` says why it has ended early. `poll` tells when there is something to `take`.
     """
 
-    def __init__(self, lab: "Lab", out: IO[bytes], *, most: int | None = None) -> None:
+    def __init__(self, lab: RecordedLab, out: IO[bytes], *, most: int | None = None) -> None:
         """Begin a file; nothing is heard before `follow`.
 
         With `most` nobody has asked for it yet: it sends nothing before `prove`, and over so many
@@ -172,7 +195,7 @@ class Recording:
     ) -> Iterator[tuple[str, socket.socket]]:
         for first in range(0, len(names), _AT_ONCE):
             some = names[first : first + _AT_ONCE]
-            yield from zip(some, self._lab.stand.home.call(_opened, opened, some), strict=True)
+            yield from zip(some, self._lab.runtime.home.call(_opened, opened, some), strict=True)
 
     def _links(self) -> set[tuple[str, str]]:
         """Return the links that are to be heard, when all of them have a sender."""

@@ -2,7 +2,7 @@
 
 The host stands on such a network with one interface, which has the first address and is the gateway
 of all members. Beyond that it is asked for forwarding on that interface and on those that lead out
-(shared with others: a claim), and for one table of nftables (`gate.py`).
+(shared with others: a claim), and for one table of nftables (`nat.py`).
 
 IPv6 has one switch for all interfaces, and a host that forwards ignores router advertisements. So
 it is thrown only where a default route of IPv6 leads out, and whoever learns from advertisements is

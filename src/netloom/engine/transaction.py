@@ -7,7 +7,7 @@ refuses; from the journal on all of them are the same code, which stands here.
 import errno
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -22,9 +22,10 @@ from netloom.errors import (
     Unavailable,
     failure,
 )
+from netloom.host.apply.options import ApplyOptions
 from netloom.host.cancel import Cancel
 from netloom.host.firewall import connections
-from netloom.host.machine import ApplyOptions, Holders, Machine
+from netloom.host.machine import Machine
 from netloom.host.observe.scope import scope_of
 from netloom.host.store.journal import Journal, Pending, Record, is_empty, pending_change
 from netloom.model.identity import Identities
@@ -33,6 +34,9 @@ from netloom.model.objects import NOTHING, Desired, End, Link, NetnsState, is_ke
 from netloom.plan.diff import diff
 from netloom.plan.fence import Fence
 from netloom.plan.steps import LinkDel, NetnsDel, Plan, RunStop
+
+if TYPE_CHECKING:
+    from netloom.host.observe.holders import Holders
 
 Progress = Callable[[int, int], None]
 """Is told how many steps of how many are done."""
@@ -236,7 +240,7 @@ class _Applied(NamedTuple):
     """What became of a plan; `kept` tells who keeps namespaces that lost their names."""
 
     refused: list[Refused]
-    kept: Holders
+    kept: "Holders"
     made: Identities = {}  # noqa: RUF012 - never changed
 
     @property

@@ -12,10 +12,11 @@ from netloom.kernel.procfs import boot_id
 from netloom.model.objects import HOST
 
 if TYPE_CHECKING:
+    from netloom.host.apply.options import Applied, ApplyOptions
     from netloom.host.cancel import Cancel
     from netloom.host.commands.processes import RunCommand
     from netloom.host.firewall.rulesets import Foretellings, RulesetText
-    from netloom.host.machine import Applied, ApplyOptions, Holders
+    from netloom.host.observe.holders import Holders
     from netloom.host.observe.scope import Scope
     from netloom.kernel.libnftables import Library
     from netloom.model.facts import Joined, Nic, Occupied, UplinkFacts
@@ -185,9 +186,9 @@ class LocalMachine:
 
     def lab_with(self, netns: str, *, but: str) -> str | None:
         """Return which other lab than `but` has or makes a namespace of this name, None if none."""
-        from netloom.host.observe import owners
+        from netloom.host.store import name_owner
 
-        return owners.lab_with(netns, but=but)
+        return name_owner.lab_with(netns, but=but)
 
     def holders(self, names: Iterable[str]) -> "Holders":
         """Return the processes that live in namespaces of these names."""

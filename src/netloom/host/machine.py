@@ -1,60 +1,25 @@
 """The seam: all that the verbs of a lab need of a machine.
 
-`ThisMachine` (`this.py`) is the real one, `netloom.testing.FakeMachine` one without a kernel.
+`LocalMachine` (`local.py`) is the real one, `netloom.testing.FakeMachine` one without a kernel.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from msgspec import Struct
-
-from netloom.errors import Refused
+from netloom.host.apply.options import Applied, ApplyOptions
 from netloom.host.observe.scope import Scope
 from netloom.model.facts import Joined, Nic, Occupied, UplinkFacts
 from netloom.model.firewall import FirewallState
-from netloom.model.identity import Identities
 from netloom.model.lab_state import LabState
 from netloom.model.objects import Desired
 from netloom.plan.fence import Fence
 from netloom.plan.steps import Plan
 
 if TYPE_CHECKING:
-    from netloom.host.apply.netns_pool import Preallocator
     from netloom.host.cancel import Cancel
     from netloom.host.firewall.rulesets import Foretellings, RulesetText
+    from netloom.host.observe.holders import Holders
     from netloom.host.store.journal import Journal
-    from netloom.kernel.libnftables import Library
-
-
-class ApplyOptions(Struct, frozen=True):
-    """How a plan shall be carried out.
-
-    `go_on`: after a refusal, go on and report all (teardown); else stop at the first. `progress` is
-    told how many steps are done; `stopped` says whether to stop early. `inside` are prefixes that
-    the lab leaves: whatever the plan says, the host forgets their connections at the end. `nursery`
-    has as many namespaces as the plan makes, and is closed at its end; so is `library`, one of
-    nftables, if the plan needs it.
-    """
-
-    lab: str
-    snapshot: LabState
-    go_on: bool = False
-    progress: Callable[[int], None] = lambda done: None  # noqa: ARG005 - the shape of a progress call
-    stopped: Callable[[], bool] = lambda: False
-    inside: frozenset[str] = frozenset()
-    nursery: "Preallocator | None" = None
-    library: "Library | None" = None
-
-
-class Applied(Struct, frozen=True):
-    """What became of a plan: what was refused, and what that is known by which was made."""
-
-    refused: list[Refused]
-    made: Identities = {}
-
-
-Holders = dict[str, list[tuple[int, str]]]
-"""The processes that live in a namespace, (pid, command), by its name."""
 
 
 class Facts(Protocol):
@@ -122,7 +87,7 @@ class Observer(Protocol):
     def lab_with(self, netns: str, *, but: str) -> str | None:
         """Return which other lab than `but` has or makes a namespace of this name, None if none."""
 
-    def holders(self, names: Iterable[str]) -> Holders:
+    def holders(self, names: Iterable[str]) -> "Holders":
         """Return the processes that live in namespaces of these names."""
 
     def uncovered(self, lab: str) -> list[str]:

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from netloom.host.apply.executor import newborns
 from netloom.host.apply.netns_pool import Preallocator
+from netloom.host.apply.options import Applied, ApplyOptions
 from netloom.host.local import LocalMachine
-from netloom.host.machine import Applied, ApplyOptions
 from netloom.host.observe import observer as looking
 from netloom.host.observe.lab_links import FALLBACK
 from netloom.host.observe.scope import Scope

@@ -1,4 +1,4 @@
-"""The words of `words.py` as shapes: each with its name, a pattern, and what it is in a line.
+"""The words of `scalars.py` as shapes: each with its name, a pattern, and what it is in a line.
 
 Rule: a pattern lets through all that can be read, and perhaps a little more. It serves editors; the
 reader alone decides.

@@ -7,7 +7,7 @@
     Record    a fixed set of keys; text or a list may stand for one of them
     Anything  not looked at
 
-`walk.py` reads by these shapes, `unparse.py` writes by them, `schema.py` tells them to editors.
+`decoder.py` reads by these shapes, `unparse.py` writes by them, `schema.py` tells them to editors.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,7 +1,7 @@
 """The nouns, in iproute2's words: netns, link, addr, route, rule.
 
 Rule 1: only *asked* facts live here, the ones a person may ask for. What the kernel gives of itself
-(index, carrier, learned entries) is in `snapshot.py`, in types of its own.
+(index, carrier, learned entries) is in `lab_state.py`, in types of its own.
 Rule 2: every field always has its concrete value. There is no "unset", so equality of two objects
 is equality of what they mean, and `plan/diff.py` needs no wildcard.
 Rule 3: everything is immutable text, numbers and tuples: an object is its own JSON.

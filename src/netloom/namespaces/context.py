@@ -5,7 +5,7 @@ the kernel takes all of it apart. Calls are made inside on threads that are thro
 thread starts is inside, too.
 
 Who has not the rights for namespaces gets a place in a user namespace of its own, where it has
-them. No thread can enter that beside others, so calls are made in children (`away.py`).
+them. No thread can enter that beside others, so calls are made in children (`in_child.py`).
 """
 
 import errno

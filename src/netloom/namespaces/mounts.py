@@ -21,7 +21,7 @@ from netloom.kernel.files import exists, is_dir, is_link, lexists
 ETC_DIR = "/etc/netns"
 OWN_ETC_DIR = "/run/netloom/etc"
 LAID = "/run/.netloom"
-"""Stands in a /run that netloom laid over another (`cover.py`): there /etc is somebody else's."""
+"""Stands in a /run that netloom laid (`private_run.py`): there /etc is somebody else's."""
 
 _SYS = "/sys"
 _RUN = "/run"

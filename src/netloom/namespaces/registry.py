@@ -2,7 +2,8 @@
 
 A name is a file of mode 0 on which a namespace is mounted. The file comes first and the mount last,
 so a name without a mount is one that somebody was killed over, and nothing else. Where /run belongs
-to somebody else (a user namespace of a plain user), `cover.py` first lays one of our own over it.
+to somebody else (a user namespace of a plain user), `private_run.py` first lays one of our own over
+it.
 
 Nothing here is done once for each name that would grow with the number of names.
 """

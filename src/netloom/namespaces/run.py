@@ -1,7 +1,7 @@
 """Running a command inside a namespace, by becoming it: no process of ours waits around it.
 
 So signals, the terminal, job control and the exit status are the command's own. What it is shown is
-`view.py`'s. `netloom exec` starts through this file alone, so nothing heavy may be imported here.
+`mounts.py`'s. `netloom exec` starts through this file alone, so nothing heavy may be imported here.
 """
 
 import errno

@@ -4,7 +4,7 @@ A seccomp filter sees a call before the kernel does. So it is found by flags tha
 use for: its own answer to those is EINVAL, whatever it would say to others (unshare(2)).
 
 Should: tell what is there, and "" or False where this kernel has no such thing.
-Mustn't: judge; `refusals.py` does.
+Mustn't: judge; `userns_diagnosis.py` does.
 """
 
 import errno

@@ -6,7 +6,7 @@ what is missing from that.
 
 Rule 1: nothing here knows how a step is carried out.
 Rule 2: desired things are known by `(namespace, link name)`; the two sides are joined here and in
-`clearing.py`, and nowhere else.
+`removals.py`, and nowhere else.
 Rule 3: what is equal costs one comparison, so a plan for a lab that is up is as cheap as looking.
 
 The order of a plan: rules, routes, addresses, links, namespaces away, and rules that new routes

@@ -1,7 +1,7 @@
 """A namespace while it is being changed: what goes along when something of it goes.
 
-`effect.py` carries out steps on it; what a single namespace loses with a link, with an address, or
-with IPv6 is here, and so are the steps that concern its routes, rules and sysctls alone.
+`simulate.py` carries out steps on it; what a single namespace loses with a link, with an address,
+or with IPv6 is here, and so are the steps that concern its routes, rules and sysctls alone.
 """
 
 from msgspec.structs import replace

@@ -13,9 +13,10 @@ from netloom.compile.lower import BASELINE
 from netloom.engine import front as engine
 from netloom.engine.report import Report
 from netloom.errors import KernelError, Refused, Unavailable
+from netloom.host.apply.options import Applied, ApplyOptions
 from netloom.host.cancel import Cancel
 from netloom.host.firewall.rulesets import Foretold, Ruleset, RulesetText
-from netloom.host.machine import Applied, ApplyOptions, Holders
+from netloom.host.observe.holders import Holders
 from netloom.host.observe.scope import Scope
 from netloom.language.parse import Source, parse
 from netloom.model.facts import Exit, HostSubnet, Joined, Nic, Occupied, TakenPort, UplinkFacts

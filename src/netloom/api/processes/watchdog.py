@@ -2,7 +2,7 @@
 
 A process inside the lab's place, where /run/netns has all its namespaces, so none of them can be
 gone, and its number somebody else's, before they are looked at. It waits for the end of the program
-(`companion.py`), and until then it has loaded nothing.
+(`side_process.py`), and until then it has loaded nothing.
 """
 
 import subprocess  # noqa: TC003 - what is returned

@@ -9,15 +9,16 @@ import subprocess
 
 from netloom.api.processes import side_process
 from netloom.errors import Unavailable
-from netloom.host.rootless.outer_agent import opened_run, path_of
+from netloom.host.outer_client import path_of
+from netloom.host.rootless.outer_agent import opened_run
 from netloom.namespaces.context import NetnsContext
 from netloom.namespaces.references import identity
 
 _SERVING = (
     "import sys\n"
     "sys.path[:0] = sys.argv[3:]\n"
-    "from netloom.host.rootless.outer_agent import stand_by\n"
-    "stand_by(sys.argv[1], int(sys.argv[2]), {run})\n"
+    "from netloom.host.rootless.outer_agent import serve_program\n"
+    "serve_program(sys.argv[1], int(sys.argv[2]), {run})\n"
 )
 
 

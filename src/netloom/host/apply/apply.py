@@ -24,8 +24,8 @@ from netloom.host import etc
 from netloom.host.apply.execute import delete_together, execute, start_together, stop_together
 from netloom.host.apply.executor import Executor
 from netloom.host.apply.netns_pool import OPEN
+from netloom.host.apply.options import Applied, ApplyOptions
 from netloom.host.firewall import connections, shared_sysctls
-from netloom.host.machine import Applied, ApplyOptions
 from netloom.namespaces import registry
 from netloom.namespaces.enter import visiting
 from netloom.namespaces.handle import NoSuchNetns

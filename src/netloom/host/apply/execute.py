@@ -137,9 +137,9 @@ def _netns_add(step: steps.NetnsAdd, worker: Executor) -> None:
     try:
         registry.attach(step.netns, f"/proc/self/fd/{room.handle.fd}")
     except registry.NameTaken as error:
-        from netloom.host.observe import owners
+        from netloom.host.store.name_owner import lab_with
 
-        if lab := owners.lab_with(step.netns, but=worker.orders.lab):
+        if lab := lab_with(step.netns, but=worker.orders.lab):
             reason = f"{error.reason} by the lab `{lab}`"
             raise registry.NameTaken(reason, "choose another name") from error.__cause__
         raise

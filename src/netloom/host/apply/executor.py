@@ -18,7 +18,7 @@ from netloom.errors import FAILURES, KernelError, Refused, failure
 from netloom.host import etc
 from netloom.host.apply.made import Made
 from netloom.host.apply.netns_pool import NetnsPool
-from netloom.host.machine import ApplyOptions
+from netloom.host.apply.options import ApplyOptions
 from netloom.model.objects import End
 from netloom.plan import steps
 from netloom.plan.steps import Plan, Step

@@ -1,9 +1,9 @@
-"""Starting the commands of a lab: noted first, then handed to one launcher (`keeper.py`).
+"""Starting the commands of a lab: noted first, then handed to one launcher (`supervisor.py`).
 
 The launcher is spawned (posix_spawn(3)), not forked: netloom may have threads, and a library that
 forks in a process of somebody else's copies their locks. It is asked for all commands at once, so
 the 20 ms that a Python takes to start are paid once. Where the host is not the machine's, what
-belongs to the host is started outside (`porter.py`).
+belongs to the host is started outside (`outer_agent.py`).
 
 Should: refuse by `check` what can be known beforehand.
 Mustn't: hand anything on but the environment: no open file, no blocked signal, no terminal.
@@ -22,8 +22,8 @@ from pathlib import Path
 import msgspec
 
 from netloom.errors import KernelError, Unavailable
+from netloom.host import outer_client
 from netloom.host.commands.processes import MARK, RunCommand, StartNote, log_path, runs_dir
-from netloom.host.rootless import outer_agent
 from netloom.host.store.rundir import make_lab_dir
 from netloom.kernel import modes, procfs
 from netloom.kernel.files import is_dir
@@ -81,9 +81,9 @@ def start(lab: str, commands: Sequence[tuple[RunCommand, str]]) -> None:
     except OSError as error:
         reason = f"cannot write below {runs_dir(lab)}: {error.strerror}"
         raise Unavailable(reason, "a start begins on disk: make room there") from error
-    beyond = [order for order in orders if not order["netns"]] if outer_agent.is_here() else []
+    beyond = [order for order in orders if not order["netns"]] if outer_client.is_here() else []
     here = [order for order in orders if order not in beyond]
-    for those, begin in ((here, _spawn), (beyond, outer_agent.spawn)):
+    for those, begin in ((here, _spawn), (beyond, outer_client.spawn)):
         if those and (trouble := _launch(lab, marshal.dumps(those), begin)):
             raise _refusal(trouble)
 

@@ -5,7 +5,7 @@ hole in the file (fallocate(2)): its length grows on, and every place that someb
 true, be it where a start begins or how far `logs -f` and `ready: log/TEXT` have read. Where a file
 system has no holes, the file begins anew.
 
-Should: import little, as `keeper.py`.
+Should: import little, as `supervisor.py`.
 """
 
 import errno

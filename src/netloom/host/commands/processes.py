@@ -9,7 +9,7 @@
 
 All of it below the lab's folder. MARK is drawn anew for each start, so nobody who was started for
 an earlier one can take a later one's place. It is in the environment of the command, too
-(`NETLOOM_RUN`), but proves nothing by itself: see `ending.py`.
+(`NETLOOM_RUN`), but proves nothing by itself: see `stop.py`.
 
 `:` between namespace and name, since both may hold a `.`.
 """

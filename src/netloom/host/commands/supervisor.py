@@ -13,7 +13,7 @@ away, the note cannot be written, and whoever wanted to write it ends at once. S
 ever alive without standing in a note, or about to find out that nobody wants it any more.
 
 Should: import little (a start is 20 ms, once for all commands of a lab).
-Mustn't: end anybody; that is done from outside (`ending.py`), in one look for all commands.
+Mustn't: end anybody; that is done from outside (`stop.py`), in one look for all commands.
 """
 
 import marshal

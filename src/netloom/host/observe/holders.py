@@ -3,9 +3,11 @@
 import os
 from collections.abc import Iterable
 
-from netloom.host.machine import Holders
 from netloom.namespaces.handle import path_of
 from netloom.namespaces.references import NetnsInode, residents
+
+Holders = dict[str, list[tuple[int, str]]]
+"""The processes that live in a namespace, (pid, command), by its name."""
 
 
 def holders(names: Iterable[str]) -> Holders:

@@ -1,12 +1,9 @@
 """Whose namespaces the names in /run/netns are: by the mark on `lo` inside each."""
 
 import errno
-from contextlib import suppress
 
 from netloom.errors import KernelError, Unavailable
-from netloom.host.store.journal import Journal, labs
 from netloom.kernel.netlink import Rtnetlink
-from netloom.model.objects import is_kept
 from netloom.model.owner import lab_of
 from netloom.namespaces import registry
 from netloom.namespaces.enter import in_thread, setns
@@ -17,24 +14,6 @@ from netloom.wire.rtnetlink import dump_links, read_links
 def marked(lab: str) -> frozenset[str]:
     """Return the names of all namespaces that bear a lab's mark."""
     return frozenset(name for name, owner in owners().items() if owner == lab)
-
-
-def lab_with(netns: str, *, but: str) -> str | None:
-    """Return which other lab than `but` has or makes a namespace of this name, None if none.
-
-    By what they remember: a name that is just being made bears no mark yet.
-    """
-    return next((lab for lab in labs() if lab != but and netns in _namespaces(lab)), None)
-
-
-def _namespaces(lab: str) -> set[str]:
-    found = set()
-    with suppress(Unavailable):  # its memory cannot be read
-        journal = Journal(lab)
-        for state in (journal.record(), journal.pending()):
-            every = state.desired.netns.items() if state else ()
-            found |= {name for name, netns in every if not is_kept(name, netns)}
-    return found
 
 
 def owners() -> dict[str, str | None]:

@@ -8,10 +8,9 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from netloom.errors import KernelError
-from netloom.host import sysctl
+from netloom.host import outer_client, sysctl
 from netloom.host.commands.stop import members
 from netloom.host.firewall.shared_sysctls import Claim, claims
-from netloom.host.rootless import outer_agent
 from netloom.host.store import reservations
 from netloom.kernel.files import exists
 from netloom.kernel.netlink import Rtnetlink
@@ -58,8 +57,8 @@ def outside(fence: Fence, ports: Collection[tuple[str, int]] = ()) -> UplinkFact
     `ports` are protocols and ports of the host of which it shall be known whether they are taken.
     Where the host has a machine around it, these are the machine's.
     """
-    if outer_agent.is_here():
-        return replace(outer_agent.look(fence.lab, ports), is_apart=True)
+    if outer_client.is_here():
+        return replace(outer_client.look(fence.lab, ports), is_apart=True)
     return look_around(fence, ports)
 
 

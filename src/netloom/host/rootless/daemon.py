@@ -1,7 +1,7 @@
 """The two processes that hold a plain user's namespaces, and let nothing outlive them.
 
 The holder lives in all of them and does nothing. The porter, its child, is in the same mounts and
-the same user namespace, but in the network that the user came from (`porter.py`). Each has the
+the same user namespace, but in the network that the user came from (`outer_agent.py`). Each has the
 other open (pidfd_open(2)): when one is killed, the other ends the commands of the labs and goes,
 and with it goes the last that held the namespaces. Where both are killed at once, the keepers of
 such commands are left in mounts with a holder's mark and no holder; the user's next command of
@@ -18,6 +18,7 @@ import sys
 from contextlib import suppress
 
 from netloom.errors import KernelError, NetloomError, Unavailable
+from netloom.host import outer_client
 from netloom.host.commands import stop
 from netloom.host.commands.launch import pipe
 from netloom.host.commands.supervisor import KEEPER
@@ -145,7 +146,7 @@ def _settle(folder: str, other: int) -> None:
     """Move on into a network of our own, and note that all is there."""
     syscalls.unshare(syscalls.CLONE_NEWNET)
     set_lo_up()
-    os.rename(_BESIDE, outer_agent.path_of(os.stat("/proc/self/ns/net").st_ino))
+    os.rename(_BESIDE, outer_client.path_of(os.stat("/proc/self/ns/net").st_ino))
     mark()
     process.rename(NAME)
     both = (process.process(each) for each in (os.getpid(), other))
@@ -155,7 +156,7 @@ def _settle(folder: str, other: int) -> None:
 
 def _be_the_porter(listener: socket.socket, holder: int, run: int) -> None:
     _let_go()
-    process.rename(outer_agent.NAME)
+    process.rename(outer_client.NAME)
     outer_agent.serve(listener, holder, run)
     end_commands()
     os._exit(0)
@@ -184,7 +185,7 @@ def end_commands() -> None:
 def sweep() -> None:
     """End the commands of the user's labs whose holder and porter were killed, both."""
     own = [each for each in process.processes().values() if _is_own(each.pid)]
-    held = {_mounts(each.pid) for each in own if each.command in {NAME, outer_agent.NAME}}
+    held = {_mounts(each.pid) for each in own if each.command in {NAME, outer_client.NAME}}
     for keeper in (each for each in own if each.command == KEEPER):
         if lasts(keeper.pid) and _mounts(keeper.pid) not in held:
             with suppress(OSError, NetloomError), mounts_of(keeper.pid) as place:  # it has ended

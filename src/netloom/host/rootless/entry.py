@@ -1,7 +1,7 @@
 """The namespaces of a plain user, held by two processes, and found again by whoever that user is.
 
 Without root there is a user namespace in which the user is. It needs somebody to live in it as long
-as it has labs (`household.py`). Every command of the user moves into it first, while it has one
+as it has labs (`daemon.py`). Every command of the user moves into it first, while it has one
 thread itself (setns(2)), and finds there what root finds on the machine: a network with `lo`, a
 /run of its own. When the last lab is gone, so are the two, and with them everything.
 

@@ -13,7 +13,7 @@ class MemoryJournal(Journal):
 
     On disk are the files that namespaces see in /etc, no more.
 
-    Mustn't: be used where changes are made in children (`away.py`): theirs is lost with them.
+    Mustn't: be used where changes are made in children (`in_child.py`): theirs is lost with them.
     """
 
     lasts = False
