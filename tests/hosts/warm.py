@@ -30,7 +30,10 @@ import traceback
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 from typing import Any, NamedTuple, NoReturn, TextIO
+
+import netloom
 
 _TABLES = {
     "x86_64": """
@@ -324,19 +327,11 @@ def _heard(pid: int, told: int, order: dict[str, Any], hear: Hear) -> dict[str, 
     return found
 
 
-IMPORTED = """
-__main__ cli.main cli.output cli.labs cli.lab_up cli.lab_down cli.take_back cli.wires engine.front
-host.observe.lab_state host.observe.uplinks host.apply.apply host.byhand.undoing
-host.commands.launch host.commands.stop
-host.firewall.exceptions host.firewall.rulesets host.firewall.shared_sysctls
-"""
-"""What a verb imports when it is called, and no more of it is of interest."""
-
-
 def serve(orders: TextIO, choose: Choice = _walked, hear: Hear = _hear) -> None:
     """Run what is asked for until nothing more is."""
-    for module in IMPORTED.split():
-        import_module(f"netloom.{module}")  # so that the forks need not
+    for module in walk_packages(netloom.__path__, "netloom."):
+        if module.name.split(".")[1] in {"__main__", "cli", "engine", "host"}:
+            import_module(module.name)  # so that the forks need not: what they import is not walked
     for line in orders:
         print(json.dumps(_ran(json.loads(line), choose, hear)), flush=True)  # noqa: T201
 
