@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import pytest
 
 from netloom.namespaces import registry
 from netloom.namespaces.deletion import Gone
-from netloom.namespaces.handle import open_name
+from netloom.namespaces.handle import Handle, open_name
 from netloom.namespaces.monitor import changes, watch
 from netloom.namespaces.ownership import group_of
 from netloom.namespaces.references import identity
@@ -405,17 +405,32 @@ def test_del_waits_for_the_last_holder() -> None:
 
 @on_a_machine
 def test_more_ends_at_once_than_the_kernel_keeps_are_found() -> None:
-    """Where its notices overrun the socket, one look tells who is left."""
+    """Where its notices overrun the socket, one look tells who is left; who goes after it is heard.
+
+    Once the socket is overrun, the kernel drops without a word until all is read that it kept.
+    """
     wanted = [f"n{number}" for number in range(30)]
     ran("ip", "-b", "-", stdin="".join(f"netns add {name}\n" for name in wanted))
     handles = [open_name(name) for name in wanted]
-    with Gone(handles) as gone:
+    first, then = slice(0, 20), slice(20, 30)
+    with Gone(handles) as gone, Gone(handles[first]) as early, Gone(handles[then]) as late:
         gone._events.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
-        for handle, name in zip(handles, wanted, strict=True):
-            handle.close()
-            registry.remove(name)
+        let_go(handles[first], wanted[first])
+        assert early.wait(30) == set()
+        with pytest.raises(OSError, match="No buffer space"):
+            gone._events.recv(1)
+        assert gone._look() == {*range(20, 30)}
+        let_go(handles[then], wanted[then])
+        assert late.wait(30) == set()
 
         assert gone.wait(30) == set()
+
+
+def let_go(handles: Sequence[Handle], names: Sequence[str]) -> None:
+    """Let go of namespaces, and of their names."""
+    for handle, name in zip(handles, names, strict=True):
+        handle.close()
+        registry.remove(name)
 
 
 @on_a_machine

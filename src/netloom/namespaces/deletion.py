@@ -96,8 +96,22 @@ class Gone(Closing):
             except OSError as error:
                 if error.errno != ENOBUFS:
                     raise
-                # More went at once than the kernel kept for us: look who is there still.
-                ids &= {one.nsid for one in known(self._orders)}
+                ids &= self._look()
+
+    def _look(self) -> set[int]:
+        """Return who is there still, where more went at once than the kernel kept for us.
+
+        What it kept is thrown away before: as long as there is any, it drops more without a word
+        (NETLINK_S_CONGESTED), and who goes after this look would be missed.
+        """
+        while True:
+            try:
+                self._events.recv(_ROOM, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return {one.nsid for one in known(self._orders)}
+            except OSError as error:
+                if error.errno != ENOBUFS:
+                    raise
 
 
 def _listeners() -> tuple[Rtnetlink, socket.socket]:
