@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from netloom import Unavailable
 from netloom.model.objects import HOST, Bridge, End, Other, Veth
 from tests.hosts.machine import etc_file, on_a_machine
 from tests.hosts.plain import new_plain_user
-from tests.hosts.programs import plainly, ran, says
+from tests.hosts.programs import living, plainly, ran, says
 
 PLACE = """
 ip link set lo up
@@ -103,19 +102,10 @@ def test_looking_changes_nothing_and_says_what_it_could_not_see() -> None:
 def test_a_wire_that_leads_where_nobody_looks_has_no_far_end() -> None:
     """Two ends that fit by their numbers alone belong to other wires: the kernel is asked."""
     says("sh", "-ec", "ip netns add a; ip netns add b")
-    holders = [subprocess.Popen(["unshare", "-n", "sleep", "60"]) for _ in range(2)]
-    try:
-        for name, holder in zip("ab", holders, strict=True):
-            own = os.readlink("/proc/thread-self/ns/net")
-            while os.readlink(f"/proc/{holder.pid}/ns/net") == own:
-                os.sched_yield()
-            pid = str(holder.pid)
+    with living("unshare", "-n") as one, living("unshare", "-n") as two:
+        for name, pid in (("a", str(one)), ("b", str(two))):
             says("ip", "-n", name, "link", "add", "w", "type", "veth", "peer", "v", "netns", pid)
         seen = netloom.observe()
-    finally:
-        for holder in holders:
-            holder.kill()
-            holder.wait()
 
     assert [seen.netns[name].links["w"].kind for name in "ab"] == [Veth(End("", ""))] * 2
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from tests.cli.test_wires import asleep, links, names
+from tests.cli.test_wires import links, names
 from tests.hosts.host import wait_carrier
 from tests.hosts.machine import on_a_machine, wait_for
 from tests.hosts.netloom import Warm, command, netloom
-from tests.hosts.programs import MAIN, plainly, ran, says
+from tests.hosts.programs import MAIN, living, plainly, ran, says
 
 NIC = """
 ip link set lo up
@@ -330,7 +330,7 @@ def test_a_card_is_known_whatever_it_and_its_namespace_are_called_by_then() -> N
     machine()
     before = here()
     theirs = "ip -n red link set wan down name x address 02:00:00:00:00:77; ip netns attach blue "
-    with Warm() as warm, asleep("ip", "netns", "exec", "red") as pid:
+    with Warm() as warm, living("ip", "netns", "exec", "red") as pid:
         warm(*MOVE)
         says("sh", "-ec", f"{theirs} {pid}; ip netns del red")
         assert warm("undo")["stdout"] == "red:wan is host:eth9  up, 4 addresses, 6 routes\n"
@@ -359,10 +359,10 @@ def test_a_card_that_came_home_by_itself_gets_back_what_it_had() -> None:
 def test_namespaces_without_names_are_as_good_as_any() -> None:
     """From one process to another's, and back; what ended with its process is told."""
     machine()
-    with Warm() as warm, asleep("unshare", "-n") as one:
+    with Warm() as warm, living("unshare", "-n") as one:
         moved = warm("move", "host:eth9", f"pid:{one}")["stdout"]
         assert moved.startswith(f"host:eth9 is pid:{one}:eth9  up, 4 addresses, 4 routes\n")
-        with asleep("unshare", "-n") as two:
+        with living("unshare", "-n") as two:
             warm("move", f"pid:{one}:eth9", f"pid:{two}")
             assert "10.3.3.3" in says("nsenter", f"--net=/proc/{two}/ns/net", "ip", "addr")
             undone = warm("undo")["stdout"]

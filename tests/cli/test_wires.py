@@ -4,7 +4,6 @@ import http.server
 import json
 import shlex
 import socketserver
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +18,7 @@ from tests.hosts.host import wait_carrier
 from tests.hosts.internet import inside
 from tests.hosts.machine import on_a_machine, wait_for
 from tests.hosts.netloom import Warm, command, netloom
-from tests.hosts.programs import MAIN, plainly, ran, says
+from tests.hosts.programs import MAIN, living, plainly, ran, says
 
 NIC = """
 ip link add eth9 type veth peer name cable
@@ -67,17 +66,6 @@ def nets(*netns: str) -> dict[str, list[str]]:
     return {name: sorted(links(name)) for name in ("", *netns)}
 
 
-@contextmanager
-def asleep(*before: str) -> Iterator[int]:
-    """Have a process for a while, and return its id."""
-    sleeper = subprocess.Popen([*before, "sleep", "60"])
-    try:
-        yield sleeper.pid
-    finally:
-        sleeper.kill()
-        sleeper.wait()
-
-
 # ── wire ──────────────────────────────────────────────────────────────────────────────────
 
 
@@ -113,7 +101,7 @@ def test_a_wire_leads_to_whatever_has_a_namespace() -> None:
     Path("/run/names/there").touch()
     says("mount", "--bind", "/run/netns/red", "/run/names/there")
     with (
-        asleep("ip", "netns", "exec", "red") as pid,
+        living("ip", "netns", "exec", "red") as pid,
         docker(pid),
         unit("web.service", pid),
         Warm() as warm,

@@ -14,7 +14,7 @@ from netloom.namespaces import registry
 from netloom.namespaces.enter import cookie, in_thread
 from netloom.namespaces.handle import NoSuchNetns, open_name
 from tests.hosts.machine import mount_points, on_a_machine
-from tests.hosts.programs import python, ran, says
+from tests.hosts.programs import living, python, ran, says
 
 NASTY = ("ö-ü-日本", "-x", "--help", "with space", "x" * 200, "é" * 127, "new\nline", "1234")
 
@@ -110,16 +110,12 @@ def test_a_name_is_mounted_once_where_run_is_shared() -> None:
 def test_names_are_seen_from_other_mount_namespaces() -> None:
     """That is what the shared mount is for: a service with mounts of its own sees new names."""
     registry.prepare()
-    with subprocess.Popen(["unshare", "-m", "--propagation=unchanged", "cat"], stdin=-1) as other:
-        home = f"/proc/{other.pid}/ns/mnt"
-        while Path(home).samefile("/proc/thread-self/ns/mnt"):
-            os.sched_yield()
-
+    with living("unshare", "-m", "--propagation=unchanged") as other:
         registry.create("web")
 
-        assert "/run/netns/web " in Path(f"/proc/{other.pid}/mounts").read_text()
+        assert "/run/netns/web " in Path(f"/proc/{other}/mounts").read_text()
         registry.remove("web")
-        assert "/run/netns/web " not in Path(f"/proc/{other.pid}/mounts").read_text()
+        assert "/run/netns/web " not in Path(f"/proc/{other}/mounts").read_text()
 
 
 @on_a_machine

@@ -18,7 +18,7 @@ from netloom.host.commands.wait_ready import wait_ready
 from netloom.kernel import procfs
 from netloom.kernel.procfs import boot_id
 from tests.hosts.machine import etc_file, on_a_machine
-from tests.hosts.programs import SRC, in_own_root, plainly, ran, says
+from tests.hosts.programs import SRC, in_own_root, living, plainly, ran, says
 from tests.kernel.commands import (
     LAB,
     PYTHON,
@@ -36,17 +36,17 @@ UP = "log/up\n"
 HERE = str(Path(__file__).parent)
 
 FORKS = {
-    "a plain child": "sleep 1000 & echo pid $!",
-    "a daemon": "setsid sh -c 'echo pid $$; exec sleep 1000' &",
-    "a daemon of a daemon": "(setsid sh -c '(echo pid $$; sleep 1000 & echo pid $!) &' &) &",
-    "one that ignores SIGTERM": "trap '' TERM; sleep 1000 & echo pid $!",
-    "one that is stopped": "sleep 1000 & echo pid $!; kill -STOP $!",
-    "one without environment": "(env -i setsid sh -c 'echo pid $$; exec sleep 1000' &) &",
-    "one in another namespace": "(unshare -nm sh -c 'echo pid $$; exec sleep 1000' &) &",
-    "fifty at once": "for i in $(seq 50); do (setsid sleep 1000 & echo pid $!) & done",
-    "one born of SIGTERM": "trap 'setsid sleep 1000 & echo pid $!' TERM; echo pid $$",
+    "a plain child": (1, "sleep 1000 & echo pid $!"),
+    "a daemon": (1, "setsid sh -c 'echo pid $$; exec sleep 1000' &"),
+    "a daemon of a daemon": (2, "(setsid sh -c '(echo pid $$; sleep 1000 & echo pid $!) &' &) &"),
+    "one that ignores SIGTERM": (1, "trap '' TERM; sleep 1000 & echo pid $!"),
+    "one that is stopped": (1, "sleep 1000 & echo pid $!; kill -STOP $!"),
+    "one without environment": (1, "(env -i setsid sh -c 'echo pid $$; exec sleep 1000' &) &"),
+    "one in another namespace": (1, "(unshare -nm sh -c 'echo pid $$; exec sleep 1000' &) &"),
+    "fifty at once": (50, "for i in $(seq 50); do (setsid sleep 1000 & echo pid $!) & done"),
+    "one born of SIGTERM": (1, "trap 'setsid sleep 1000 & echo pid $!' TERM; echo pid $$"),
 }
-"""What a command may leave behind, each printing the numbers of processes."""
+"""What a command may leave behind: how many numbers of processes it prints, and its text."""
 
 AS_A_PLAIN_USER = """
 import os
@@ -81,9 +81,13 @@ while time.monotonic() < end:
 """Ends by itself after a while, should nobody catch it."""
 
 
-def pids() -> list[int]:
-    """Return the numbers that a command printed."""
-    return [int(line.split()[1]) for line in printed() if line.startswith("pid ")]
+def pids(count: int = 0) -> list[int]:
+    """Return the numbers that a command printed, once it has printed so many."""
+    until = time.monotonic() + SOON
+    while len(found := [line.split()[1] for line in printed() if line.startswith("pid ")]) < count:
+        assert time.monotonic() < until
+        os.sched_yield()
+    return [int(number) for number in found]
 
 
 def keeper() -> int:
@@ -262,15 +266,14 @@ def test_no_zombie_is_left() -> None:
 
 
 @in_a_lab
-@pytest.mark.parametrize("text", FORKS.values(), ids=FORKS)
-def test_whatever_it_forked_is_ended(text: str) -> None:
+@pytest.mark.parametrize(("count", "text"), FORKS.values(), ids=FORKS)
+def test_whatever_it_forked_is_ended(count: int, text: str) -> None:
     """Double forks, new sessions, no environment, another namespace: all go, with the keeper."""
-    begin(command(f"{text}\nsleep 0.05; echo done\nwhile :; do sleep 0.05; done", ready="log/done"))
-    found = [keeper(), *pids()]
+    begin(command(f"{text}\nwhile :; do sleep 0.05; done"))
+    found = [keeper(), *pids(count)]
 
     assert stop.stop(LAB, grace=0.3) == []
 
-    assert len(found) > 1
     assert [pid for pid in [*found, *pids()] if lives(pid)] == []
     assert processes.runs(LAB) == []
 
@@ -378,14 +381,13 @@ def test_a_plain_user_has_the_same() -> None:
 def test_without_its_keeper_a_tree_is_still_ended() -> None:
     """Daemons that lost their keeper are told by mark, age and namespace, others by descent."""
     text = "(setsid sh -c 'echo pid $$; env -i sleep 1000 & echo pid $!; wait' &) & echo pid $$"
-    begin(command(f"{text}; sleep 0.05; echo done; sleep 1000", ready="log/done"))
-    found = pids()
+    begin(command(f"{text}; echo done; sleep 1000", ready="log/done"))
+    found = pids(3)
     kill_keeper()
 
     assert processes.running(LAB)["web", "it"].state == "lost"
     assert stop.stop(LAB, grace=0.3) == []
 
-    assert len(found) == 3
     assert [pid for pid in found if lives(pid)] == []
 
 
@@ -394,19 +396,14 @@ def test_a_mark_alone_ends_nobody() -> None:
     """Somebody with the mark elsewhere, or without it in the lab's namespace, survives."""
     begin(command("echo done; exec sleep 1000", ready="log/done"))
     (run,) = processes.runs(LAB)
-    env = os.environ | {processes.MARK: run.mark}
-    elsewhere = subprocess.Popen(("sleep", "1000"), env=env)
-    inside = subprocess.Popen(("ip", "netns", "exec", "web", "sleep", "1000"))
-    kill_keeper()
+    marked = ("env", f"{processes.MARK}={run.mark}")
+    with living(*marked) as elsewhere, living("ip", "netns", "exec", "web") as inside:
+        kill_keeper()
 
-    assert stop.stop(LAB) == []
+        assert stop.stop(LAB) == []
 
-    try:
-        assert [elsewhere.poll(), inside.poll()] == [None, None]
-    finally:
-        for each in (elsewhere, inside):
-            each.kill()
-            each.wait()
+        assert lives(elsewhere)
+        assert lives(inside)
 
 
 @in_a_lab
