@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.test_coexistence_docker import dockerd
 from tests.hosts.machine import etc_file, on_a_machine
 from tests.hosts.netloom import ended
 from tests.hosts.plain import may_make_a_tap
@@ -14,7 +15,9 @@ ROOT = Path(__file__).parents[2]
 LOOKING = (
     "tests/cli/test_rootless.py",
     "tests/cli/test_rootless_uplink.py",
+    "tests/cli/test_doctor.py",
     "tests/api/test_lab.py",
+    "tests/api/test_found.py",
 )
 """Tests whose labs stand on the machine itself, or that count what there is."""
 
@@ -26,10 +29,10 @@ namespaces: {a: {networks: [lan], run: exec sleep 1000}, web: {networks: [lan]}}
 
 
 @pytest.mark.long
-@pytest.mark.needs("veth", "bridge")
+@pytest.mark.needs("veth", "bridge", "dockerd", "iptables")
 @on_a_machine
 def test_tests_pass_on_a_machine_that_has_been_used() -> None:
-    """A lab is up, others have files for `a` and `b`, and everybody may make a tap."""
+    """A lab is up, others have files for `a` and `b`, an engine runs, everybody may make a tap."""
     for name in ("a", "b"):
         etc_file(name, "hosts", "192.0.2.7 mine\n")
         etc_file(name, "resolv.conf", "nameserver 192.0.2.99\n")
@@ -37,9 +40,16 @@ def test_tests_pass_on_a_machine_that_has_been_used() -> None:
     Path("/run/shop.yaml").write_text(LAB)
     assert ended("up", "-q", "/run/shop.yaml") == (0, "", "")
 
-    argv = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not long")
-    done = subprocess.run((*argv, *LOOKING), cwd=ROOT, capture_output=True, text=True, check=False)
-
-    assert done.returncode == 0, done.stdout
+    with dockerd():
+        pass_as_ever()
     assert ended("verify", "shop").returncode == 0
     assert ended("down", "-q", "shop") == (0, "", "")
+
+
+def pass_as_ever() -> None:
+    """Run the tests, in as many processes as there are processors."""
+    words = ("-q", "-n", "auto", "-m", "not long", "-p", "no:cacheprovider", *LOOKING)
+    argv = (sys.executable, "-m", "pytest", *words)
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout
