@@ -42,11 +42,11 @@ class _Timed(LocalMachine):
 
     applying = 0.0
 
-    def apply(self, plan: Plan, orders: ApplyOptions) -> Applied:
+    def apply(self, plan: Plan, options: ApplyOptions) -> Applied:
         """Carry out a plan, and note how long it took."""
         start = time.monotonic()
         try:
-            return super().apply(plan, orders)
+            return super().apply(plan, options)
         finally:
             self.applying += time.monotonic() - start
 

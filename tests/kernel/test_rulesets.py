@@ -18,7 +18,7 @@ from netloom.host.firewall.rulesets import (
     Rulesets,
     RulesetText,
     canonical,
-    foretell,
+    dry_run,
     key_of,
     outside,
 )
@@ -96,7 +96,7 @@ def seen() -> dict[str, Ruleset]:
 
 def foretold(text: str, *links: str) -> Any:
     """Return what a body comes to, in the lab `red`."""
-    return foretell("red", [body(text)], links)[body(text)]
+    return dry_run("red", [body(text)], links)[body(text)]
 
 
 def wrong(text: str, *links: str) -> tuple[Wrong, ...]:
@@ -254,7 +254,7 @@ def test_flags_of_a_table_are_its_authors() -> None:
 def test_many_texts_are_foretold_apart() -> None:
     """One text does not see another's sets, nor its mistakes."""
     first, second = body("set s { type ipv4_addr\n}"), body("chain c { ip saddr @s accept\n}")
-    told = foretell("red", [first, second, first])
+    told = dry_run("red", [first, second, first])
 
     assert isinstance(told[first], Ruleset)
     assert not isinstance(told[second], Ruleset)
@@ -378,7 +378,7 @@ def test_what_is_foretold_of_iptables_is_what_is_saved(kind: Any) -> None:
         kind, IPTABLES.replace("10.0.0.0/8", "2001:db8::/32" if "6" in kind else "10/8")
     )
     second = RulesetText(kind, "*nat\n-A POSTROUTING -j ACCEPT\nCOMMIT\n")
-    told = foretell("red", [first, second])
+    told = dry_run("red", [first, second])
     assert tables() == []
     with Rulesets("red") as rulesets:
         for text in (first, first, second):
@@ -435,7 +435,7 @@ def test_rules_of_the_legacy_programs_are_told_too() -> None:
 )
 def test_a_mistake_in_iptables_is_told_with_its_line(text: str, line: int, message: str) -> None:
     """In the text of its author, whatever was added to it; and nothing has changed."""
-    told = foretell("red", [RulesetText("iptables", text)])[RulesetText("iptables", text)]
+    told = dry_run("red", [RulesetText("iptables", text)])[RulesetText("iptables", text)]
     with pytest.raises(IptablesError):
         Rulesets("red").put(RulesetText("iptables", text))
 
@@ -464,7 +464,7 @@ def test_nobody_is_asked_for_the_name_of_a_host(kind: Any, text: str, line: int)
         nscd.listen()
         nscd.settimeout(0)
 
-        [told] = foretell("red", [RulesetText(kind, text)]).values()
+        [told] = dry_run("red", [RulesetText(kind, text)]).values()
 
         with pytest.raises(BlockingIOError):
             nscd.accept()

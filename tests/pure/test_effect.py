@@ -72,7 +72,7 @@ def test_what_the_kernel_refuses_is_illegal(what: str) -> None:
 def test_a_new_namespace_begins_as_this_machine_makes_them() -> None:
     """With a marked `lo`, up, and the settings that it inherits."""
     netns = after(
-        [steps.NetnsAdd("c", "netloom:lab/c")], replace(MADE, newborn={"net.ipv4.ip_forward": "1"})
+        [steps.NetnsAdd("c", "netloom:lab/c")], replace(MADE, defaults={"net.ipv4.ip_forward": "1"})
     ).netns["c"]
 
     assert (netns.links["lo"].up, netns.links["lo"].alias) == (True, "netloom:lab/c")

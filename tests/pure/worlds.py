@@ -436,7 +436,7 @@ def bare(*desired: Desired, value: str = "0") -> LabState:
         for key in keys
         if not link_of(key)
     }
-    return LabState(netns={HOST: NetnsState(sysctls={NO_IPV6: "0"})}, newborn=newborn)
+    return LabState(netns={HOST: NetnsState(sysctls={NO_IPV6: "0"})}, defaults=newborn)
 
 
 def made(desired: Desired, snapshot: LabState) -> LabState:

@@ -40,7 +40,7 @@ class Runtime(Closing):
             self.home = of(self._holder.find(start=True))
         else:
             self.home = here() if persistent else outer()
-        own = SandboxMachine(lab, by_heart=self.home.user < 0)
+        own = SandboxMachine(lab, in_memory=self.home.user < 0)
         self.machine: LocalMachine = LocalMachine() if persistent else own
         self._lock = threading.RLock()
         self._places: dict[str, NetnsContext] = {}

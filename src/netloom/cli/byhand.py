@@ -61,7 +61,7 @@ def _make(wanted: Iterable[str], stop: "Cancel") -> None:
         for name in wanted:
             registry.create(name)
             made.append(name)
-            if stop.pulled:
+            if stop.cancelled:
                 raise Stop(f"interrupted; {_unmade(made)}", INTERRUPTED)
     except (NetloomError, *FAILURES) as error:
         message = f"cannot make namespace `{name}`: {_told(error)}\n{_unmade(made)}"

@@ -61,7 +61,7 @@ def draft(source: Source, there: LabNotes, machine: Machine) -> Draft:
     held = there.record.held if there.record else Allocations(secret=os.urandom(16).hex())
     lowered, snapshot = _look(source, held, machine, there)
     surprises = {
-        key for key, value in BASELINE.items() if snapshot.newborn.get(key, value) != value
+        key for key, value in BASELINE.items() if snapshot.defaults.get(key, value) != value
     }
     if not surprises <= {*lowered.held.baseline, *FORWARDING}:
         # A new namespace would begin otherwise than the kernel's defaults: they are asked for, too.
@@ -98,9 +98,9 @@ def _look(
     except TopologyError as error:
         raise source.error(error.problems) from None
     if lowered.desired.texts:
-        from netloom.engine.dry_run import foretold
+        from netloom.engine.dry_run import normalized
 
-        lowered = foretold(source, lowered, machine)
+        lowered = normalized(source, lowered, machine)
     scope = scope_of(there.fence, lowered.desired)
     walls = scope.walls or bool(lowered.through)
     scope = replace(scope, fresh=(*scope.fresh, *BASELINE), walls=walls)

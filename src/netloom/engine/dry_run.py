@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from netloom.compile.lower import Lowered
 from netloom.errors import Path, Problem, Unavailable
-from netloom.host.firewall.rulesets import Foretold, RulesetText
+from netloom.host.firewall.rulesets import DryRun, RulesetText
 from netloom.host.machine import Machine
 from netloom.kernel.nft import Wrong
 from netloom.language.parse import Source
@@ -19,23 +19,23 @@ from netloom.model.names import out_of
 from netloom.model.objects import HOST
 
 
-def foretold(source: Source, lowered: Lowered, machine: Machine) -> Lowered:
+def normalized(source: Source, lowered: Lowered, machine: Machine) -> Lowered:
     """Return what is desired, with firewall rules known by the digests of their listings.
 
     Raises `TopologyError` for mistakes in a text, and where the machine lacks what carries it out.
     """
     desired = lowered.desired
     texts: dict[tuple[str, str], RulesetText] = {}
-    gates = {HOST, out_of(source.topology.name)}  # whose rules nobody has written
+    own = {HOST, out_of(source.topology.name)}  # whose rules nobody has written
     for name, netns in desired.netns.items():
         for key, digest in netns.rulesets.items():
-            text = RulesetText(kind_of(key), desired.texts[digest], own=name in gates)
+            text = RulesetText(kind_of(key), desired.texts[digest], own=name in own)
             texts.setdefault((key, digest), text)
     if not texts:
         return lowered
     links = {name for netns in desired.netns.values() for name in netns.links}
     try:
-        answers = machine.foretell(source.topology.name, texts.values(), sorted(links))
+        answers = machine.dry_run(source.topology.name, texts.values(), sorted(links))
     except Unavailable as error:
         path = _needing(source, lowered, texts, machine)
         raise source.error([Problem(error.reason, path, error.remedy)]) from error
@@ -72,7 +72,7 @@ def _needing(
     for name, netns in lowered.desired.netns.items():
         for place in netns.rulesets.items():
             try:
-                machine.foretell(source.topology.name, [texts[place]], ())
+                machine.dry_run(source.topology.name, [texts[place]], ())
             except Unavailable:
                 return _place(source, lowered, name, place[0])
     return ()
@@ -90,7 +90,7 @@ def _mistakes(
     source: Source,
     lowered: Lowered,
     texts: Mapping[tuple[str, str], RulesetText],
-    answers: Mapping[RulesetText, Foretold],
+    answers: Mapping[RulesetText, DryRun],
 ) -> Iterator[Problem]:
     told = set()
     for name, netns in lowered.desired.netns.items():

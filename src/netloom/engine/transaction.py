@@ -81,10 +81,10 @@ def carry_out(
             journal.begin(pending, {})
         return _go_on(change, journal, machine)
     journal.begin(pending, change.goal.desired.folders)
-    orders = _orders(change, stop, progress)
-    applied = _apply(change.plan, orders, machine)
+    options = _options(change, stop, progress)
+    applied = _apply(change.plan, options, machine)
     refused = applied.refused
-    if not refused and not stop.pulled:
+    if not refused and not stop.cancelled:
         refused = _commit(change, journal, applied.made)
         if not refused:
             return applied.notes
@@ -95,26 +95,26 @@ def carry_out(
     raise told
 
 
-def _orders(change: Transition, stop: Cancel, progress: Progress | None) -> ApplyOptions:
-    """Return orders to stop at the first refusal, or when somebody asks to."""
-    orders = ApplyOptions(
+def _options(change: Transition, stop: Cancel, progress: Progress | None) -> ApplyOptions:
+    """Return the options to stop at the first refusal, or when somebody asks to."""
+    options = ApplyOptions(
         lab=change.known.lab,
         snapshot=change.snapshot,
-        stopped=lambda: stop.pulled,
+        stopped=lambda: stop.cancelled,
         inside=connections.left(change.known.states, change.goal.desired),
     )
     if progress is None:
-        return orders
+        return options
     told, total = progress, len(change.plan)
-    return replace(orders, progress=lambda done: told(done, total))
+    return replace(options, progress=lambda done: told(done, total))
 
 
 def _go_on(change: Transition, journal: Journal, machine: Machine) -> tuple[str, ...]:
     """Carry out a change over all refusals, and tell them."""
     lab = change.known.lab
     inside = connections.left(change.known.states, change.goal.desired)
-    orders = ApplyOptions(lab=lab, snapshot=change.snapshot, go_on=True, inside=inside)
-    applied = _apply(change.plan, orders, machine)
+    options = ApplyOptions(lab=lab, snapshot=change.snapshot, go_on=True, inside=inside)
+    applied = _apply(change.plan, options, machine)
     refused = applied.refused or _commit(change, journal, applied.made)
     if not refused:
         return applied.notes
@@ -166,8 +166,8 @@ def _lead_back(
     try:
         snapshot = machine.observe(scope_of(fence, before))
         inside = connections.left(wholes, before)
-        orders = ApplyOptions(lab=pending.lab, snapshot=snapshot, go_on=True, inside=inside)
-        applied = _apply(diff(before, snapshot), orders, machine)
+        options = ApplyOptions(lab=pending.lab, snapshot=snapshot, go_on=True, inside=inside)
+        applied = _apply(diff(before, snapshot), options, machine)
         if not applied.refused:
             known_by = snapshot.identified(before, applied.made)
             record = change.known.record
@@ -252,7 +252,7 @@ class _Applied(NamedTuple):
         )
 
 
-def _apply(plan: Plan, orders: ApplyOptions, machine: Machine) -> _Applied:
+def _apply(plan: Plan, options: ApplyOptions, machine: Machine) -> _Applied:
     """Carry out a plan; a namespace that a process keeps alive loses its wires with its name.
 
     The kernel takes a namespace apart when nobody is in it any more: until then its wires would go
@@ -263,16 +263,16 @@ def _apply(plan: Plan, orders: ApplyOptions, machine: Machine) -> _Applied:
     refused: list[Refused] = []
     try:
         if not doomed:
-            done = machine.apply(plan, orders)
+            done = machine.apply(plan, options)
             return _Applied(done.refused, kept, done.made)
         stops = tuple(step for step in plan if isinstance(step, RunStop))
         if stops:  # flows are forgotten once, at the end
-            refused += machine.apply(stops, replace(orders, inside=frozenset())).refused
-        if refused and not orders.go_on:
+            refused += machine.apply(stops, replace(options, inside=frozenset())).refused
+        if refused and not options.go_on:
             return _Applied(refused, kept)
         kept = machine.holders(doomed)
         rest = tuple(step for step in plan if not isinstance(step, RunStop))
-        done = machine.apply(_cutting(kept, orders.snapshot, rest), orders)
+        done = machine.apply(_cutting(kept, options.snapshot, rest), options)
         return _Applied(refused + done.refused, kept, done.made)
     except (Unavailable, *FAILURES) as error:
         cause = KernelError(0, "", str(error)) if isinstance(error, Unavailable) else failure(error)

@@ -45,7 +45,7 @@ def undo(
         if row is None or goal is None:
             return None
         if reserved_by([goal.desired], goal.ports) != Reservation():
-            journal.lock_host(lambda: stop.pulled, waiting)
+            journal.lock_host(lambda: stop.cancelled, waiting)
             refuse_taken(goal, there, machine)
         scope = scope_of(there.fence, goal.desired)
         scope = replace(scope, walls=scope.walls or bool(goal.through))

@@ -79,7 +79,7 @@ def make(  # noqa: PLR0913 - the same
         row = there.row("up")
         assert row is not None
         if takes_part(source.topology):
-            journal.lock_host(lambda: stop.pulled, waiting)
+            journal.lock_host(lambda: stop.cancelled, waiting)
         found = draft(source, there, machine)
         record = Record(
             lab=lab,

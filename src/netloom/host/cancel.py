@@ -1,7 +1,7 @@
 """Ctrl-C while the kernel is being changed: noticed between two batches, never in the middle.
 
 Should: surround every plan that is carried out.
-Mustn't: swallow an interrupt: whoever holds the brake asks it afterwards, and undoes.
+Mustn't: swallow an interrupt: whoever has the `Cancel` asks it afterwards, and undoes.
 """
 
 import os
@@ -23,7 +23,7 @@ class Cancel:
         self.caught: list[int] = []
         self._event = -1
 
-    def pull(self, number: int = 0, frame: FrameType | None = None) -> None:  # noqa: ARG002 - a handler's shape
+    def cancel(self, number: int = 0, frame: FrameType | None = None) -> None:  # noqa: ARG002 - a handler's shape
         """Ask for a stop."""
         self.caught.append(number)
         if self._event >= 0:
@@ -45,7 +45,7 @@ class Cancel:
                 os.close(event)
 
     @property
-    def pulled(self) -> bool:
+    def cancelled(self) -> bool:
         """Whether a stop was asked for."""
         return bool(self.caught)
 
@@ -74,7 +74,7 @@ class cancellable:  # noqa: N801 - a context manager that reads as a verb
                 self._before[number] = handler
         for number in self._before:
             with suppress(OSError):
-                signal.signal(number, self.handle.pull)
+                signal.signal(number, self.handle.cancel)
         return self.handle
 
     def __exit__(self, *_: object) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from netloom.host.apply.options import Applied, ApplyOptions
     from netloom.host.cancel import Cancel
     from netloom.host.commands.processes import RunCommand
-    from netloom.host.firewall.rulesets import Foretellings, RulesetText
+    from netloom.host.firewall.rulesets import DryRuns, RulesetText
     from netloom.host.observe.holders import Holders
     from netloom.host.observe.scope import Scope
     from netloom.kernel.libnftables import Library
@@ -79,19 +79,17 @@ class LocalMachine:
 
         return uplinks.outside(fence, ports)
 
-    def foretell(
-        self, lab: str, texts: "Iterable[RulesetText]", links: Iterable[str]
-    ) -> "Foretellings":
+    def dry_run(self, lab: str, texts: "Iterable[RulesetText]", links: Iterable[str]) -> "DryRuns":
         """Return, for each text of firewall rules, how it will be listed, or its mistakes."""
         from netloom.host.firewall import rulesets
         from netloom.kernel import nft
 
         texts = tuple(texts)
         if not all(text.own for text in texts):
-            return rulesets.foretell(lab, texts, links)
+            return rulesets.dry_run(lab, texts, links)
         if self._library is None or self._library.is_over:
             self._library = nft.begin()
-        return rulesets.foretell(lab, texts, links, self._library)
+        return rulesets.dry_run(lab, texts, links, self._library)
 
     def joined(self, segment: str) -> "Joined":
         """Return what is known of a segment that is not a lab's; raises `Unavailable`."""
@@ -146,13 +144,13 @@ class LocalMachine:
 
         return observer.observe(scope)
 
-    def apply(self, plan: "Plan", orders: "ApplyOptions") -> "Applied":
+    def apply(self, plan: "Plan", options: "ApplyOptions") -> "Applied":
         """Carry out a plan; what is refused is at most one step, unless told to go on."""
         from netloom.host.apply import apply
 
         if self._library and not self._library.is_over:
-            orders = replace(orders, library=self._library)
-        return apply.apply(plan, orders)
+            options = replace(options, library=self._library)
+        return apply.apply(plan, options)
 
     def dismiss(self) -> None:
         """Let go of what was begun for a plan that does not come."""

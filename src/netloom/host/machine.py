@@ -17,7 +17,7 @@ from netloom.plan.steps import Plan
 
 if TYPE_CHECKING:
     from netloom.host.cancel import Cancel
-    from netloom.host.firewall.rulesets import Foretellings, RulesetText
+    from netloom.host.firewall.rulesets import DryRuns, RulesetText
     from netloom.host.observe.holders import Holders
     from netloom.host.store.journal import Journal
 
@@ -59,9 +59,7 @@ class Facts(Protocol):
     def nics(self) -> Mapping[str, Nic]:
         """Return the interfaces of the namespace `host`, as those that could be a port."""
 
-    def foretell(
-        self, lab: str, texts: "Iterable[RulesetText]", links: Iterable[str]
-    ) -> "Foretellings":
+    def dry_run(self, lab: str, texts: "Iterable[RulesetText]", links: Iterable[str]) -> "DryRuns":
         """Return, for each text of firewall rules, how it will be listed, or its mistakes.
 
         `links` are names of interfaces that the texts may speak of. Raises `Unavailable` where the
@@ -97,7 +95,7 @@ class Observer(Protocol):
 class Applier(Protocol):
     """Changes what is there."""
 
-    def apply(self, plan: Plan, orders: ApplyOptions) -> Applied:
+    def apply(self, plan: Plan, options: ApplyOptions) -> Applied:
         """Carry out a plan; what is refused is at most one step, unless told to go on."""
 
     def dismiss(self) -> None:

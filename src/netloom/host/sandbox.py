@@ -8,7 +8,7 @@ from socket import if_nameindex
 
 from msgspec.structs import replace
 
-from netloom.host.apply.executor import newborns
+from netloom.host.apply.executor import count_netns_add
 from netloom.host.apply.netns_pool import Preallocator
 from netloom.host.apply.options import Applied, ApplyOptions
 from netloom.host.local import LocalMachine
@@ -33,30 +33,30 @@ class SandboxMachine(LocalMachine):
 
     `empty`: nothing was made yet.
 
-    Mustn't: remember (`by_heart`) where changes are made in children, in whom it is a copy.
+    Mustn't: remember (`in_memory`) where changes are made in children, in whom it is a copy.
     """
 
-    def __init__(self, lab: str, *, by_heart: bool) -> None:
+    def __init__(self, lab: str, *, in_memory: bool) -> None:
         """Know that nothing is there."""
         self.empty = True
-        self._by_heart = by_heart
-        self._journal = MemoryJournal(lab) if by_heart else Journal(lab)
-        self._nursery: Preallocator | None = None
+        self._in_memory = in_memory
+        self._journal = MemoryJournal(lab) if in_memory else Journal(lab)
+        self._preallocator: Preallocator | None = None
 
     def expect(self, number: int) -> None:
         """Begin to make namespaces, as many as the next plan will ask for, while that is found out.
 
         Should: be followed by `apply`, or by `dismiss` where it does not come to that.
         """
-        if number and self._by_heart:
-            self._nursery = Preallocator(number)
+        if number and self._in_memory:
+            self._preallocator = Preallocator(number)
 
     def dismiss(self) -> None:
         """Let go of what was begun for a plan that does not come."""
         super().dismiss()
-        nursery, self._nursery = self._nursery, None
-        if nursery:
-            nursery.close()
+        preallocator, self._preallocator = self._preallocator, None
+        if preallocator:
+            preallocator.close()
 
     @property
     def is_own(self) -> bool:
@@ -76,9 +76,9 @@ class SandboxMachine(LocalMachine):
         bare = _is_bare()  # asked, since whoever was in there need not have told
         return looking.observe(scope, empty=self.empty and bare, bare=bare)
 
-    def apply(self, plan: Plan, orders: ApplyOptions) -> Applied:
+    def apply(self, plan: Plan, options: ApplyOptions) -> Applied:
         """Carry out a plan; what is refused is at most one step, unless told to go on."""
         self.empty = False
-        if self._nursery and self._nursery.number == newborns(plan):
-            orders, self._nursery = replace(orders, nursery=self._nursery), None
-        return super().apply(plan, orders)
+        if self._preallocator and self._preallocator.number == count_netns_add(plan):
+            options, self._preallocator = replace(options, preallocator=self._preallocator), None
+        return super().apply(plan, options)

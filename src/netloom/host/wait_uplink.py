@@ -34,7 +34,7 @@ def wait_way_out(netns: str, timeout: float, stop: "Cancel | None" = None) -> No
         events, rt = enter(handle, conversation)
     with events, rt:
         if not leads_out(events, rt, timeout=timeout, end=stop):
-            if stop and stop.pulled:
+            if stop and stop.cancelled:
                 raise Interrupted
             msg = f"`{netns}` has no default route: its program has not made one"
             raise NotReady(msg, timeout)

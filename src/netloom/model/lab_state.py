@@ -56,8 +56,8 @@ class LabState(Struct, frozen=True):
     """
 
     netns: Mapping[str, NetnsState] = field(default_factory=dict)
-    newborn: Mapping[str, str] = field(default_factory=dict)
-    newborn_links: int = 1
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    default_index: int = 1
     given: Mapping[End, GivenLink] = field(default_factory=dict)
     foreign: Foreign = Foreign()
     cookies: Mapping[str, int] = field(default_factory=dict)

@@ -27,10 +27,10 @@ from netloom.model.objects import (
     is_kept,
 )
 from netloom.plan import steps
-from netloom.plan.born import born
 from netloom.plan.host_steps import claim, guard, start
+from netloom.plan.new_link import new_link
 from netloom.plan.order import route_order, rule_order
-from netloom.plan.removals import barring, in_the_way
+from netloom.plan.removals import removals, rules_before_routes
 from netloom.plan.simulate import after
 from netloom.plan.steps import Plan, Step
 from netloom.plan.sysctls import NO_IPV6, link_of, to_set
@@ -41,12 +41,12 @@ _EMPTY = NetnsState()
 
 def diff(desired: Desired, snapshot: LabState) -> Plan:
     """Return the steps that turn `snapshot` into `desired`, in an order that the kernel accepts."""
-    clearing = tuple(in_the_way(desired, snapshot))
-    left = after(clearing, snapshot) if clearing else snapshot
-    bars = tuple(barring(desired, left))
+    removed = tuple(removals(desired, snapshot))
+    left = after(removed, snapshot) if removed else snapshot
+    bars = tuple(rules_before_routes(desired, left))
     if bars:
         left = after(bars, left)
-    return clearing + bars + tuple(_missing(desired, left))
+    return removed + bars + tuple(_missing(desired, left))
 
 
 def teardown(snapshot: LabState) -> Plan:
@@ -79,7 +79,7 @@ def _missing(desired: Desired, left: LabState) -> Iterator[Step]:
             elif before != link:
                 if new := before is None:
                     near = _is_near(end, link, desired, order)
-                    before = born(link, near=near, ipv6=ipv6)
+                    before = new_link(link, near=near, ipv6=ipv6)
                 yield from _settle_link(end, link, before, new=new and ipv6)
         yield from _settle_netns(name, want, have)
     yield from claim(host, was, left.walls)
@@ -90,7 +90,7 @@ def _new_netns(name: str, want: NetnsState, left: LabState) -> Iterator[Step]:
     lo = want.links["lo"]
     yield steps.NetnsAdd(name, lo.alias)
     known = {key: value for key, value in want.sysctls.items() if not link_of(key)}
-    for key, value in to_set(known, left.newborn):
+    for key, value in to_set(known, left.defaults):
         yield steps.SysctlSet(name, key, value)
 
 
@@ -149,7 +149,7 @@ def _settle_netns(name: str, want: NetnsState, have: NetnsState | None) -> Itera
 def _ipv6_of(want: NetnsState, have: NetnsState | None, left: LabState) -> bool:
     """Whether links made in a namespace begin with IPv6."""
     known = want.sysctls if have is None else have.sysctls
-    return known.get(NO_IPV6, left.newborn.get(NO_IPV6, "0")) == "0"
+    return known.get(NO_IPV6, left.defaults.get(NO_IPV6, "0")) == "0"
 
 
 def _settle_link(end: End, want: Link, have: Link, *, new: bool) -> Iterator[Step]:

@@ -27,7 +27,7 @@ class Illegal(ValueError):
 
 
 class MutableNetns:
-    """A namespace, thawed."""
+    """A namespace that can be changed: `NetnsState`, field by field."""
 
     __slots__ = (
         "borrowed",
@@ -88,7 +88,7 @@ class MutableNetns:
             if route.src not in lost and all(hop.dev != dev for hop in route.nexthops)
         }
 
-    def shake(self, dev: str, version: int, step: Step) -> None:
+    def drop_routes_of(self, dev: str, version: int, step: Step) -> None:
         """Drop the routes of one IP version out of a link that stays and can carry them no more.
 
         Raises `Illegal` for one that has other ways, too.
@@ -105,7 +105,7 @@ class MutableNetns:
         link = self.links[name]
         kept = tuple(addr for addr in link.addrs if family(addr.ip) == 4)
         self.links[name] = replace(link, addrs=kept)
-        self.shake(name, 6, step)
+        self.drop_routes_of(name, 6, step)
         if isinstance(link.kind, Loopback):  # where IPv6 routes that lead nowhere lead to
             self.routes = {route for route in self.routes if route.nexthops or route.family == 4}
 

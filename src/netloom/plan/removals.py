@@ -28,7 +28,7 @@ from netloom.values import family
 _EMPTY = NetnsState()
 
 
-def in_the_way(desired: Desired, snapshot: LabState) -> Iterator[Step]:
+def removals(desired: Desired, snapshot: LabState) -> Iterator[Step]:
     """Yield the steps that remove what cannot stay, or not as it is."""
     doomed = frozenset(_doomed_links(desired, snapshot))
     touched = {end.netns for end in doomed}
@@ -40,7 +40,7 @@ def in_the_way(desired: Desired, snapshot: LabState) -> Iterator[Step]:
         if name in desired.netns or is_kept(name, have):
             if want != have or name in touched:
                 whole = (
-                    want if is_kept(name, have) else _with_forgotten(want, have, snapshot.newborn)
+                    want if is_kept(name, have) else _with_forgotten(want, have, snapshot.defaults)
                 )
                 yield from _clear_inside(name, whole, have, doomed)
         elif have.etc:
@@ -95,12 +95,12 @@ def _deletions(doomed: frozenset[End], desired: Desired, snapshot: LabState) -> 
                     gone.add(link.peer)
 
 
-def _with_forgotten(want: NetnsState, have: NetnsState, newborn: Mapping[str, str]) -> NetnsState:
+def _with_forgotten(want: NetnsState, have: NetnsState, defaults: Mapping[str, str]) -> NetnsState:
     """Return what is wanted, with sysctls that were asked for once, as a fresh `up` has them."""
     missing = have.sysctls.keys() - want.sysctls.keys()
-    if not missing or not newborn:
+    if not missing or not defaults:
         return want
-    fresh = outcome(want.sysctls, newborn)
+    fresh = outcome(want.sysctls, defaults)
     forgotten = {key: fresh[default_of(key)] for key in missing if default_of(key) in fresh}
     return replace(want, sysctls={**want.sysctls, **forgotten}) if forgotten else want
 
@@ -114,10 +114,10 @@ def _clear_inside(
         for link_name, link in have.links.items()
         for addr in _lost_addrs(End(name, link_name), want, link, doomed)
     }
-    shaken = {
+    losing = {
         link_name
         for link_name, link in have.links.items()
-        if _is_shaken(End(name, link_name), want, link, doomed)
+        if _loses_routes(End(name, link_name), want, link, doomed)
     }
     if have.etc and not want.etc:
         yield steps.EtcDel(name)
@@ -127,7 +127,7 @@ def _clear_inside(
         yield steps.RuleDel(name, rule)
     kept = {route.key: route for route in want.routes}
     for route in sorted(have.routes, key=route_order, reverse=True):
-        if _must_go(route, kept.get(route.key), lost, shaken):
+        if _must_go(route, kept.get(route.key), lost, losing):
             yield steps.RouteDel(name, route)
     known = {key: want.sysctls[key] for key in have.sysctls if key in want.sysctls}
     for link_name, link in have.links.items():
@@ -150,8 +150,8 @@ def _silence(
             yield steps.LinkSet(end, ipv6_ll=False)
 
 
-def _is_shaken(end: End, want: NetnsState, have: Link, doomed: frozenset[End]) -> bool:
-    """Whether some route out of a link goes in the clearing, or would be left half dead."""
+def _loses_routes(end: End, want: NetnsState, have: Link, doomed: frozenset[End]) -> bool:
+    """Whether some route out of a link is removed, or would be left half dead."""
     wanted = want.links.get(end.link)
     if wanted is None or end in doomed or wanted.up < have.up:
         return True
@@ -161,13 +161,13 @@ def _is_shaken(end: End, want: NetnsState, have: Link, doomed: frozenset[End]) -
     return bool(lost) and all(addr in lost for addr in have.addrs if family(addr.ip) == 4)
 
 
-def _must_go(route: Route, wanted: Route | None, lost: set[str], shaken: set[str]) -> bool:
+def _must_go(route: Route, wanted: Route | None, lost: set[str], losing: set[str]) -> bool:
     """Whether a route must be deleted by itself: it cannot stay, nor be replaced."""
     if wanted != route and (wanted is None or not _replaceable(route, wanted)):
         return True
     if route.src in lost:
         return True
-    return len(route.nexthops) > 1 and any(hop.dev in shaken for hop in route.nexthops)
+    return len(route.nexthops) > 1 and any(hop.dev in losing for hop in route.nexthops)
 
 
 def _replaceable(have: Route, want: Route) -> bool:
@@ -178,7 +178,7 @@ def _replaceable(have: Route, want: Route) -> bool:
 
 
 def _lost_addrs(end: End, want: NetnsState, have: Link, doomed: frozenset[End]) -> tuple[Addr, ...]:
-    """Return the addresses of a link that will not outlast the clearing, secondaries first."""
+    """Return the addresses of a link that will not outlast the removals, secondaries first."""
     wanted = want.links.get(end.link)
     if wanted is None or end in doomed:
         return have.addrs
@@ -203,7 +203,7 @@ def _clear_link(end: End, want: NetnsState, have: Link, doomed: frozenset[End]) 
         yield steps.LinkSet(end, up=down, mtu=mtu)
 
 
-def barring(desired: Desired, left: LabState) -> Iterator[Step]:
+def rules_before_routes(desired: Desired, left: LabState) -> Iterator[Step]:
     """Take away rules that stay, where routes are added: a fresh `up` adds the routes first.
 
     The kernel looks for the gateway of a new route as for any destination, rules included: in IPv4
@@ -221,11 +221,11 @@ def barring(desired: Desired, left: LabState) -> Iterator[Step]:
             if hop.via and not hop.onlink
         }
         for rule in sorted(have.rules & want.rules, key=rule_order):
-            if rule.family in sought and _may_bar(rule):
+            if rule.family in sought and _may_obstruct(rule):
                 yield steps.RuleDel(name, rule)
 
 
-def _may_bar(rule: Rule) -> bool:
+def _may_obstruct(rule: Rule) -> bool:
     """Whether the kernel may meet a rule when it looks for a gateway, and find none for it.
 
     It looks as for a packet of root's own, without a source, a mark, a TOS or a protocol. Another

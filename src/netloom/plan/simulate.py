@@ -36,8 +36,8 @@ from netloom.model.objects import (
     NetnsState,
 )
 from netloom.plan import steps
-from netloom.plan.born import born, newborn_lo
 from netloom.plan.mutable import IPV6_MIN_MTU, Illegal, MutableNetns
+from netloom.plan.new_link import new_link, new_lo
 from netloom.plan.sysctls import link_of
 from netloom.values import family, network_of
 
@@ -46,7 +46,7 @@ def after(plan: Iterable[steps.Step], snapshot: LabState) -> LabState:
     """Return the snapshot that carrying out `plan` leads to; raises `Illegal` at a step refused."""
     world = _Simulator(snapshot)
     for step in plan:
-        world.carry(step)
+        world.apply(step)
     return world.frozen()
 
 
@@ -64,7 +64,7 @@ def is_secondary(addr: Addr, others: Iterable[Addr]) -> bool:
 
 
 class _Simulator:
-    """A snapshot while it is being changed; only the namespaces that are touched are thawed."""
+    """A snapshot while it is being changed; only the namespaces that are touched are copied."""
 
     def __init__(self, snapshot: LabState) -> None:
         self.snapshot = snapshot
@@ -86,7 +86,7 @@ class _Simulator:
         )
 
     def inside(self, name: str, step: steps.Step) -> MutableNetns:
-        """Return a namespace, thawed."""
+        """Return a namespace, to be changed."""
         netns = self.netns.get(name)
         if netns is None:
             raise Illegal(step, f"no namespace `{name}`")
@@ -102,7 +102,7 @@ class _Simulator:
             raise Illegal(step, f"no link `{end}`")
         return netns, link
 
-    def carry(self, step: steps.Step) -> None:
+    def apply(self, step: steps.Step) -> None:
         """Do what a step does."""
         if isinstance(step, steps.OnLink):
             self.on_link(step)
@@ -182,7 +182,7 @@ class _Simulator:
         if step.netns in self.netns or taken:
             raise Illegal(step, "the name is taken")
         self.netns[step.netns] = NetnsState(
-            links={"lo": newborn_lo(step.alias)}, sysctls=dict(self.snapshot.newborn)
+            links={"lo": new_lo(step.alias)}, sysctls=dict(self.snapshot.defaults)
         )
 
     def netns_del(self, step: steps.NetnsDel) -> None:
@@ -195,7 +195,7 @@ class _Simulator:
             raise Illegal(step, "its commands would live on")
         for link in netns.links.values():
             if link.peer and link.peer.netns != step.netns:
-                self.vanish(link.peer, step)
+                self.remove_link(link.peer, step)
         del self.netns[step.netns]
 
     def name_del(self, step: steps.NameDel) -> None:
@@ -248,13 +248,13 @@ class _Simulator:
         self.claim(step.end, netns, step)
         if step.link.master:
             self.enslave(netns, step.link.master, step)
-        netns.links[step.end.link] = born(step.link, near=True, ipv6=netns.ipv6)
+        netns.links[step.end.link] = new_link(step.link, near=True, ipv6=netns.ipv6)
         if far := step.link.peer:
             if step.peer is None:
                 raise Illegal(step, "a veth has two ends")
             there = self.inside(far.netns, step)
             self.claim(far, there, step)
-            there.links[far.link] = born(step.peer, near=False, ipv6=there.ipv6)
+            there.links[far.link] = new_link(step.peer, near=False, ipv6=there.ipv6)
 
     def claim(self, end: End, netns: MutableNetns, step: steps.Step) -> None:
         """Make sure that a name is free for a link."""
@@ -273,11 +273,11 @@ class _Simulator:
         _, link = self.link(step.end, step)
         if link.kind.why_kept:
             raise Illegal(step, link.kind.why_kept)
-        self.vanish(step.end, step)
+        self.remove_link(step.end, step)
         if link.peer:
-            self.vanish(link.peer, step)
+            self.remove_link(link.peer, step)
 
-    def vanish(self, end: End, step: steps.Step) -> None:
+    def remove_link(self, end: End, step: steps.Step) -> None:
         """Take a link out of its namespace, with what hangs on it."""
         if end.netns not in self.netns:
             return
@@ -307,7 +307,7 @@ class _Simulator:
         }
         netns.links[name] = replace(link, **facts)
         if step.up is False:
-            netns.shake(name, 4, step)
+            netns.drop_routes_of(name, 4, step)
             netns.drop_ipv6(name, step)
         if step.mtu is not None and step.ipv6_ll is None:
             netns.cross_ipv6_mtu(name, link.mtu, step)
@@ -365,4 +365,4 @@ class _Simulator:
         netns.links[step.end.link] = replace(link, addrs=left)
         lo = isinstance(link.kind, Loopback)  # which has 127.0.0.1 besides
         if family(step.addr.ip) == 4 and not lo and all(":" in addr.ip for addr in left):
-            netns.shake(step.end.link, 4, step)
+            netns.drop_routes_of(step.end.link, 4, step)

@@ -63,10 +63,10 @@ def to_set(want: Mapping[str, str], known: Mapping[str, str]) -> list[tuple[str,
     return todo
 
 
-def outcome(want: Mapping[str, str], newborn: Mapping[str, str]) -> dict[str, str]:
+def outcome(want: Mapping[str, str], defaults: Mapping[str, str]) -> dict[str, str]:
     """Return what a newborn namespace has once `want` is written, rewritten ones included."""
-    values = dict(newborn)
-    for key, value in to_set(want, newborn):
+    values = dict(defaults)
+    for key, value in to_set(want, defaults):
         for other in list(rewritten(key, values)):
             values[other] = value
         values[key] = value

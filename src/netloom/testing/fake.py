@@ -15,7 +15,7 @@ from netloom.engine.report import Report
 from netloom.errors import KernelError, Refused, Unavailable
 from netloom.host.apply.options import Applied, ApplyOptions
 from netloom.host.cancel import Cancel
-from netloom.host.firewall.rulesets import Foretold, Ruleset, RulesetText
+from netloom.host.firewall.rulesets import DryRun, Ruleset, RulesetText
 from netloom.host.observe.holders import Holders
 from netloom.host.observe.scope import Scope
 from netloom.language.parse import Source, parse
@@ -157,12 +157,12 @@ class FakeMachine:
         """Return the interfaces that were given."""
         return self._nics
 
-    def foretell(
+    def dry_run(
         self,
         lab: str,  # noqa: ARG002
         texts: Iterable[RulesetText],
         links: Iterable[str],  # noqa: ARG002
-    ) -> Mapping[RulesetText, Foretold]:
+    ) -> Mapping[RulesetText, DryRun]:
         """Return each text as its own listing: nobody checks it here."""
         return {text: Ruleset(text.text, str(hash(text.text))) for text in texts}
 
@@ -197,7 +197,7 @@ class FakeMachine:
         )
         return LabState(
             netns={HOST: NetnsState(), **seen},
-            newborn=dict.fromkeys(scope.fresh, "0") | _NEWBORN,
+            defaults=dict.fromkeys(scope.fresh, "0") | _NEWBORN,
             foreign=foreign,
             walls=FirewallState() if scope.walls else None,
         )
@@ -227,39 +227,39 @@ class FakeMachine:
 
     # ── changing ──────────────────────────────────────────────────────────────────────────────
 
-    def apply(self, plan: Plan, orders: ApplyOptions) -> Applied:
+    def apply(self, plan: Plan, options: ApplyOptions) -> Applied:
         """Carry out a plan; what is refused is at most one step, unless told to go on.
 
         After a refusal also steps are refused that stand on the one that was.
         """
         refused: list[Refused] = []
         for number, step in enumerate(plan, 1):
-            if orders.stopped() or (refused and not orders.go_on):
+            if options.stopped() or (refused and not options.go_on):
                 break
             if self._event(line(step)):
                 refused.append(Refused(line(step), KernelError(errno.EPERM, "")))
                 continue
             try:
-                self._carry_out(step, orders)
+                self._carry_out(step, options)
             except Illegal:
                 if not refused:
                     raise
                 refused.append(Refused(line(step), KernelError(errno.EBUSY, "")))
-            orders.progress(number)
+            options.progress(number)
         return Applied(refused)
 
-    def _carry_out(self, step: Step, orders: ApplyOptions) -> None:
-        before = self._netns.get(orders.lab, {})
+    def _carry_out(self, step: Step, options: ApplyOptions) -> None:
+        before = self._netns.get(options.lab, {})
         if isinstance(step, NetnsDel) and step.netns in self.residents:
             self.kept.append(before[step.netns])
         whole = {name: _within(one, (*_NEWBORN, *one.sysctls)) for name, one in before.items()}
-        there = replace(orders.snapshot, netns={HOST: NetnsState(), **whole})
+        there = replace(options.snapshot, netns={HOST: NetnsState(), **whole})
         left = {name: _settled(one) for name, one in after([step], there).netns.items()}
-        self._netns[orders.lab] = {
+        self._netns[options.lab] = {
             n: one for n, one in left.items() if n != HOST or one != NetnsState()
         }
-        if not self._netns[orders.lab]:
-            del self._netns[orders.lab]
+        if not self._netns[options.lab]:
+            del self._netns[options.lab]
 
     @property
     def wires_kept(self) -> list[str]:

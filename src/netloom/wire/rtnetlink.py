@@ -1,4 +1,4 @@
-"""rtnetlink, whole: questions and orders about links, addresses, routes and rules, and answers.
+"""rtnetlink, whole: questions and requests about links, addresses, routes and rules, and answers.
 
 Each noun has its own file; from here all of them are imported. A *builder* (`link_add`,
 `dump_routes`) returns a `Message`, which `dialogue` frames and numbers; a *reader* (`read_links`)

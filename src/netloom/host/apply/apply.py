@@ -42,41 +42,41 @@ _AT_ONCE: dict[type[Step], Callable[[Any, Executor], None]] = {
 """How neighbouring steps of one kind are carried out at once."""
 
 
-def _work(plan: Plan, orders: ApplyOptions) -> Applied:
+def _work(plan: Plan, options: ApplyOptions) -> Applied:
     """Carry out all steps; stop at the first refusal unless told to go on."""
-    worker = Executor(plan, orders)
+    executor = Executor(plan, options)
     done = 0
     try:
         for together in _grouped(plan):
-            if orders.stopped():
+            if options.stopped():
                 break
-            _carry_or_note(together, worker)
+            _carry_or_note(together, executor)
             done += len(together)
-            orders.progress(done)
-            if worker.refused and not orders.go_on:
-                return Applied(worker.refused)
-        worker.flush_or_note()
-        worker.settle()
-        return Applied(worker.refused, worker.made.identities(worker.rooms))
+            options.progress(done)
+            if executor.refused and not options.go_on:
+                return Applied(executor.refused)
+        executor.flush_or_note()
+        executor.settle()
+        return Applied(executor.refused, executor.made.identities(executor.pool))
     finally:
-        worker.close()
+        executor.close()
 
 
-def _carry_or_note(together: tuple[Step, ...], worker: Executor) -> None:
+def _carry_or_note(together: tuple[Step, ...], executor: Executor) -> None:
     """Carry out steps, or note that they were refused."""
     first = together[0]
     try:
         if len(together) > 1 or not isinstance(first, steps.LinkDel):
-            _AT_ONCE.get(type(first), _carry_each)(together, worker)
+            _AT_ONCE.get(type(first), _carry_each)(together, executor)
         else:
-            execute(first, worker)
+            execute(first, executor)
     except (Unavailable, *FAILURES) as error:
-        worker.note(first, _as_kernel_error(error))
+        executor.note(first, _as_kernel_error(error))
 
 
-def _carry_each(together: tuple[Step, ...], worker: Executor) -> None:
+def _carry_each(together: tuple[Step, ...], executor: Executor) -> None:
     for step in together:
-        execute(step, worker)
+        execute(step, executor)
 
 
 def _grouped(plan: Plan) -> Iterator[tuple[Step, ...]]:
@@ -94,38 +94,38 @@ def _company(step: Step) -> tuple[type[Step], str]:
     return kind, step.end.netns if isinstance(step, steps.LinkDel) else ""
 
 
-def apply(plan: Plan, orders: ApplyOptions) -> Applied:
+def apply(plan: Plan, options: ApplyOptions) -> Applied:
     """Carry out a plan; what is refused is at most one step, unless told to go on."""
-    applied = _applied(plan, orders) if plan else Applied([])
-    if applied.refused and not orders.go_on:
+    applied = _applied(plan, options) if plan else Applied([])
+    if applied.refused and not options.go_on:
         return applied
-    return replace(applied, refused=[*applied.refused, *_tidied(orders)])
+    return replace(applied, refused=[*applied.refused, *_tidied(options)])
 
 
-def _applied(plan: Plan, orders: ApplyOptions) -> Applied:
+def _applied(plan: Plan, options: ApplyOptions) -> Applied:
     """Carry out the steps; where none can be begun, the first is refused, or all if told so."""
     try:
         if any(isinstance(step, steps.NetnsAdd) for step in plan):
             registry.prepare()
         _raise_limit()
-        return visiting(_work, plan, orders)
+        return visiting(_work, plan, options)
     except (Unavailable, *FAILURES) as error:
-        if orders.nursery:
-            orders.nursery.close()
+        if options.preallocator:
+            options.preallocator.close()
         cause = _as_kernel_error(error)
-        those = plan if orders.go_on else plan[:1]
+        those = plan if options.go_on else plan[:1]
         return Applied([Refused(line(step), cause, asked=command(step)) for step in those])
 
 
-def _tidied(orders: ApplyOptions) -> Iterator[Refused]:
+def _tidied(options: ApplyOptions) -> Iterator[Refused]:
     """Forget and remove what no step names; yield what is left of it."""
     what: list[tuple[str, str, Callable[[], None]]] = [
         ("- /etc/netns", "rmdir /etc/netns", etc.tidy),
         ("- claims", f"rmdir {shared_sysctls.CLAIMS_DIR}", shared_sysctls.tidy),
     ]
-    if orders.inside:
-        those = " ".join(sorted(orders.inside))
-        forget = partial(connections.forget, orders.inside)
+    if options.inside:
+        those = " ".join(sorted(options.inside))
+        forget = partial(connections.forget, options.inside)
         what.insert(0, (f"- connections {those}", f"conntrack -D -s {those}", forget))
     for step, asked, tidy in what:
         try:

@@ -54,235 +54,235 @@ Where somebody's links are in it, it is the next.
 _IFAPROT_KERNEL_LL = 3  # linux/if_addr.h
 
 
-def execute(step: Step, worker: Executor) -> None:
+def execute(step: Step, executor: Executor) -> None:
     """Carry out one step."""
     if isinstance(step, steps.OnLink):
-        _on_link(step, worker)
+        _on_link(step, executor)
     else:
-        _in_netns(step, worker)
+        _in_netns(step, executor)
 
 
-def _on_link(step: steps.LinkStep, worker: Executor) -> None:
+def _on_link(step: steps.LinkStep, executor: Executor) -> None:
     match step:
         case steps.LinkAdd():
-            _link_add(step, worker)
+            _link_add(step, executor)
         case steps.LinkDel():
-            _link_del(step, worker)
+            _link_del(step, executor)
         case steps.LinkSet():
-            _link_set(step, worker)
+            _link_set(step, executor)
         case steps.AddrAdd():
-            worker.send(step.end.netns, step, addr_add(worker.index(step.end), step.addr))
+            executor.send(step.end.netns, step, addr_add(executor.index(step.end), step.addr))
         case steps.AddrDel():
-            worker.send(step.end.netns, step, addr_del(worker.index(step.end), step.addr))
+            executor.send(step.end.netns, step, addr_del(executor.index(step.end), step.addr))
         case steps.AltnameAdd():
-            worker.send(step.end.netns, step, altname_add(worker.index(step.end), step.altname))
+            executor.send(step.end.netns, step, altname_add(executor.index(step.end), step.altname))
         case steps.AltnameDel():
-            worker.send(step.end.netns, step, altname_del(worker.index(step.end), step.altname))
+            executor.send(step.end.netns, step, altname_del(executor.index(step.end), step.altname))
         case steps.PortAdd():
-            _port_add(step, worker)
+            _port_add(step, executor)
         case steps.PortDel():
-            _port_del(step, worker)
+            _port_del(step, executor)
         case _:
             assert_never(step)
 
 
-def _in_netns(step: steps.NetnsStep, worker: Executor) -> None:  # noqa: C901, PLR0912 - a table
+def _in_netns(step: steps.NetnsStep, executor: Executor) -> None:  # noqa: C901, PLR0912 - a table
     match step:
         case steps.NetnsAdd():
-            _netns_add(step, worker)
+            _netns_add(step, executor)
         case steps.NetnsDel():
-            _netns_del(step, worker)
+            _netns_del(step, executor)
         case steps.NameDel():
             registry.remove(step.netns)
         case steps.RouteAdd():
-            _route(step, worker, route_add)
+            _route(step, executor, route_add)
         case steps.RouteReplace():
-            _route(step, worker, route_replace)
+            _route(step, executor, route_replace)
         case steps.RouteDel():
-            _route(step, worker, route_del)
+            _route(step, executor, route_del)
         case steps.RuleAdd():
-            worker.send(step.netns, step, rule_add(step.rule))
+            executor.send(step.netns, step, rule_add(step.rule))
         case steps.RuleDel():
-            worker.send(step.netns, step, rule_del(step.rule))
+            executor.send(step.netns, step, rule_del(step.rule))
         case steps.SysctlSet():
-            _sysctl_set(step, worker)
+            _sysctl_set(step, executor)
         case steps.EtcSet():
-            worker.etc.set_etc(step.netns, step.digest)
+            executor.etc.set_etc(step.netns, step.digest)
         case steps.EtcDel():
-            worker.etc.del_etc(step.netns)
+            executor.etc.del_etc(step.netns)
         case steps.RulesetSet():
-            _ruleset_set(step, worker)
+            _ruleset_set(step, executor)
         case steps.RulesetDel():
-            _ruleset_del(step, worker)
+            _ruleset_del(step, executor)
         case steps.ClaimAdd():
-            _claim_add(step, worker)
+            _claim_add(step, executor)
         case steps.ClaimDel():
-            _claim_del(step, worker)
+            _claim_del(step, executor)
         case steps.ExceptionAdd():
-            _passage_add(step, worker)
+            _passage_add(step, executor)
         case steps.ExceptionDel():
-            _passage_del(step, worker)
+            _passage_del(step, executor)
         case steps.RunStart():
-            start_together((step,), worker)
+            start_together((step,), executor)
         case steps.RunStop():
-            stop_together((step,), worker)
+            stop_together((step,), executor)
         case _:
             assert_never(step)
 
 
-def _netns_add(step: steps.NetnsAdd, worker: Executor) -> None:
-    worker.turn_to("")
-    room = worker.rooms.new(step.netns)
-    room.rt.batch(link_set(1, alias=step.alias, up=True))
+def _netns_add(step: steps.NetnsAdd, executor: Executor) -> None:
+    executor.turn_to("")
+    netns = executor.pool.new(step.netns)
+    netns.rt.batch(link_set(1, alias=step.alias, up=True))
     try:
-        registry.attach(step.netns, f"/proc/self/fd/{room.handle.fd}")
+        registry.attach(step.netns, f"/proc/self/fd/{netns.handle.fd}")
     except registry.NameTaken as error:
         from netloom.host.store.name_owner import lab_with
 
-        if lab := lab_with(step.netns, but=worker.orders.lab):
+        if lab := lab_with(step.netns, but=executor.options.lab):
             reason = f"{error.reason} by the lab `{lab}`"
             raise registry.NameTaken(reason, "choose another name") from error.__cause__
         raise
-    worker.made.netns(step.netns, room.rt.cookie)
-    worker.indexes[End(step.netns, "lo")] = 1
-    worker.fresh[step.netns] = count(worker.orders.snapshot.newborn_links + 1)
+    executor.made.netns(step.netns, netns.rt.cookie)
+    executor.indexes[End(step.netns, "lo")] = 1
+    executor.fresh[step.netns] = count(executor.options.snapshot.default_index + 1)
 
 
-def _netns_del(step: steps.NetnsDel, worker: Executor) -> None:
-    worker.turn_to("")
-    worker.rooms.forget(step.netns)
+def _netns_del(step: steps.NetnsDel, executor: Executor) -> None:
+    executor.turn_to("")
+    executor.pool.forget(step.netns)
     registry.remove(step.netns)
 
 
-def _ruleset_set(step: steps.RulesetSet, worker: Executor) -> None:
+def _ruleset_set(step: steps.RulesetSet, executor: Executor) -> None:
     from netloom.host.firewall.rulesets import RulesetText
 
-    worker.turn_to(step.netns)
-    setns(worker.rooms[step.netns].handle)
-    worker.rulesets.put(RulesetText(kind_of(step.ruleset), step.text))
+    executor.turn_to(step.netns)
+    setns(executor.pool[step.netns].handle)
+    executor.rulesets.put(RulesetText(kind_of(step.ruleset), step.text))
 
 
-def _ruleset_del(step: steps.RulesetDel, worker: Executor) -> None:
-    worker.turn_to(step.netns)
-    setns(worker.rooms[step.netns].handle)
-    worker.rulesets.remove(kind_of(step.ruleset))
+def _ruleset_del(step: steps.RulesetDel, executor: Executor) -> None:
+    executor.turn_to(step.netns)
+    setns(executor.pool[step.netns].handle)
+    executor.rulesets.remove(kind_of(step.ruleset))
 
 
-def _passage_add(step: steps.ExceptionAdd, worker: Executor) -> None:
+def _passage_add(step: steps.ExceptionAdd, executor: Executor) -> None:
     from netloom.host.firewall import exceptions
 
-    worker.turn_to(step.netns)
-    setns(worker.rooms[step.netns].handle)
+    executor.turn_to(step.netns)
+    setns(executor.pool[step.netns].handle)
     exceptions.put(step.passage)
 
 
-def _passage_del(step: steps.ExceptionDel, worker: Executor) -> None:
+def _passage_del(step: steps.ExceptionDel, executor: Executor) -> None:
     from netloom.host.firewall import exceptions
 
-    worker.turn_to(step.netns)
-    setns(worker.rooms[step.netns].handle)
+    executor.turn_to(step.netns)
+    setns(executor.pool[step.netns].handle)
     exceptions.remove(step.passage)
 
 
-def _claim_add(step: steps.ClaimAdd, worker: Executor) -> None:
+def _claim_add(step: steps.ClaimAdd, executor: Executor) -> None:
     from netloom.host.firewall import shared_sysctls
 
-    worker.turn_to(step.netns)
-    setns(worker.rooms[step.netns].handle)
-    shared_sysctls.add(worker.orders.lab, step.key, step.value)
+    executor.turn_to(step.netns)
+    setns(executor.pool[step.netns].handle)
+    shared_sysctls.add(executor.options.lab, step.key, step.value)
 
 
-def _claim_del(step: steps.ClaimDel, worker: Executor) -> None:
+def _claim_del(step: steps.ClaimDel, executor: Executor) -> None:
     from netloom.host.firewall import shared_sysctls
 
-    worker.turn_to(step.netns)
-    setns(worker.rooms[step.netns].handle)
-    shared_sysctls.remove(worker.orders.lab, step.key)
+    executor.turn_to(step.netns)
+    setns(executor.pool[step.netns].handle)
+    shared_sysctls.remove(executor.options.lab, step.key)
 
 
-def _sysctl_set(step: steps.SysctlSet, worker: Executor) -> None:
-    worker.turn_to(step.netns)
-    setns(worker.rooms[step.netns].handle)
+def _sysctl_set(step: steps.SysctlSet, executor: Executor) -> None:
+    executor.turn_to(step.netns)
+    setns(executor.pool[step.netns].handle)
     sysctl.write(step.key, step.value)
 
 
 # ── links ─────────────────────────────────────────────────────────────────────────────────
 
 
-def _link_add(step: steps.LinkAdd, worker: Executor) -> None:
+def _link_add(step: steps.LinkAdd, executor: Executor) -> None:
     end, link = step.end, step.link
     if link.peer:
         assert step.peer is not None
-        worker.send(end.netns, step, _new_veth(end, link, link.peer, step.peer, worker))
+        executor.send(end.netns, step, _new_veth(end, link, link.peer, step.peer, executor))
     else:
-        worker.send(end.netns, step, *_new_link(end, link, worker))
+        executor.send(end.netns, step, *_new_link(end, link, executor))
 
 
-def _new_veth(end: End, link: Link, far: End, peer_link: Link, worker: Executor) -> Message:
+def _new_veth(end: End, link: Link, far: End, peer_link: Link, executor: Executor) -> Message:
     """Return the message that makes a wire, its far end in the namespace that it lies in."""
-    worker.peers[end], worker.peers[far] = far, end
-    fd = -1 if far.netns == end.netns else worker.rooms[far.netns].handle.fd
-    master = worker.index(End(end.netns, link.master)) if link.master else 0
-    index = worker.choose_index(end)
-    far_index = worker.choose_index(far, beside=index)
-    worker.made.link(end, index, far, far_index)
+    executor.peers[end], executor.peers[far] = far, end
+    fd = -1 if far.netns == end.netns else executor.pool[far.netns].handle.fd
+    master = executor.index(End(end.netns, link.master)) if link.master else 0
+    index = executor.choose_index(end)
+    far_index = executor.choose_index(far, beside=index)
+    executor.made.link(end, index, far, far_index)
     peer = VethPeer(far.link, peer_link, far_index, fd)
     return link_add(end.link, link, index=index, master=master, peer=peer)
 
 
-def _new_link(end: End, link: Link, worker: Executor) -> tuple[Message, ...]:
+def _new_link(end: End, link: Link, executor: Executor) -> tuple[Message, ...]:
     """Return the messages that make a link that is no wire, and hold the MTU of a bridge."""
-    index = worker.choose_index(end)
-    worker.made.link(end, index)
+    index = executor.choose_index(end)
+    executor.made.link(end, index)
     born = link_add(end.link, link, index=index)
     return (born, *bridge_mtu(index, link.mtu, name=end.link)) if link.kind.takes_ports else (born,)
 
 
-def _link_del(step: steps.LinkDel, worker: Executor) -> None:
-    worker.send(step.end.netns, step, link_del(worker.index(step.end)))
-    worker.indexes.pop(step.end, None)
+def _link_del(step: steps.LinkDel, executor: Executor) -> None:
+    executor.send(step.end.netns, step, link_del(executor.index(step.end)))
+    executor.indexes.pop(step.end, None)
 
 
-def stop_together(stops: tuple[steps.RunStop, ...], worker: Executor) -> None:
+def stop_together(stops: tuple[steps.RunStop, ...], executor: Executor) -> None:
     """End commands, all at once; raises `KernelError` where something of them is left."""
     from netloom.host.commands import stop
 
     which = frozenset((step.netns, step.name) for step in stops)
-    left = stop.stop(worker.orders.lab, which)
+    left = stop.stop(executor.options.lab, which)
     if left:
         those = ", ".join(f"{one.command} (pid {one.pid})" for one in left)
         raise KernelError(errno.EBUSY, "kill", f"still there after SIGKILL: {those}")
 
 
-def start_together(starts: tuple[steps.RunStart, ...], worker: Executor) -> None:
+def start_together(starts: tuple[steps.RunStart, ...], executor: Executor) -> None:
     """Start commands, all at once."""
     from netloom.host.commands import launch, processes
 
-    worker.turn_to(HOST)
-    setns(worker.rooms[HOST].handle)
-    lab = worker.orders.lab
+    executor.turn_to(HOST)
+    setns(executor.pool[HOST].handle)
+    lab = executor.options.lab
     launch.start(lab, [(processes.of(s.netns, s.name, s.command), s.digest) for s in starts])
 
 
-def delete_together(doomed: tuple[steps.LinkDel, ...], worker: Executor) -> None:
+def delete_together(doomed: tuple[steps.LinkDel, ...], executor: Executor) -> None:
     """Delete many links of one namespace at once, as a group of their own."""
     where = doomed[0].end.netns
-    taken = worker.orders.snapshot.foreign.groups
+    taken = executor.options.snapshot.foreign.groups
     group = next(number for number in count(_GROUP) if number not in taken)
     for step in doomed:
-        worker.send(where, step, link_group(worker.index(step.end), group))
-        worker.indexes.pop(step.end, None)
-    worker.send(where, doomed[0], link_del_group(group))
+        executor.send(where, step, link_group(executor.index(step.end), group))
+        executor.indexes.pop(step.end, None)
+    executor.send(where, doomed[0], link_del_group(group))
 
 
-def _link_set(step: steps.LinkSet, worker: Executor) -> None:
+def _link_set(step: steps.LinkSet, executor: Executor) -> None:
     end = step.end
     master = None
     if step.master is not None:
-        master = worker.index(End(end.netns, step.master)) if step.master else 0
-    live = step.ipv6_ll is not None and end in worker.orders.snapshot.given
+        master = executor.index(End(end.netns, step.master)) if step.master else 0
+    live = step.ipv6_ll is not None and end in executor.options.snapshot.given
     messages = link_set(
-        worker.index(end),
+        executor.index(end),
         up=step.up,
         mtu=step.mtu,
         mac=step.mac,
@@ -292,50 +292,50 @@ def _link_set(step: steps.LinkSet, worker: Executor) -> None:
         stp=step.stp,
     )
     if step.link_local:
-        index, addr = worker.index(end), Addr(step.link_local, 64)
+        index, addr = executor.index(end), Addr(step.link_local, 64)
         messages = (*messages[:-1], addr_add(index, addr, proto=_IFAPROT_KERNEL_LL), messages[-1])
-    worker.send(end.netns, step, *messages)
+    executor.send(end.netns, step, *messages)
     if step.up:
-        worker.note_up(end)
+        executor.note_up(end)
     if live:
-        _switch_ll(end, worker, on=bool(step.ipv6_ll))
+        _switch_ll(end, executor, on=bool(step.ipv6_ll))
 
 
-def _switch_ll(end: End, worker: Executor, *, on: bool) -> None:
+def _switch_ll(end: End, executor: Executor, *, on: bool) -> None:
     """Give a link that may be up its IPv6 link-local address, or take it away.
 
     Netlink changes no more than the mode (inet6_set_link_af), the sysctl gives the address, too
     (addrconf_sysctl_addr_gen_mode); neither takes it away.
     """
-    worker.turn_to(end.netns)
-    room = worker.rooms[end.netns]
-    setns(room.handle)
+    executor.turn_to(end.netns)
+    netns = executor.pool[end.netns]
+    setns(netns.handle)
     key = f"net.ipv6.conf.{end.link.replace('.', '/')}.addr_gen_mode"
     sysctl.write(key, "0" if on else "1")
     if not on:
-        index = worker.index(end)
-        seen = read_addrs(room.rt.dump(dump_addrs()))
+        index = executor.index(end)
+        seen = read_addrs(netns.rt.dump(dump_addrs()))
         mine = (s.addr for s in seen if s.index == index and s.proto == _IFAPROT_KERNEL_LL)
-        room.rt.batch([addr_del(index, addr) for addr in mine])
+        netns.rt.batch([addr_del(index, addr) for addr in mine])
 
 
-def _port_add(step: steps.PortAdd, worker: Executor) -> None:
+def _port_add(step: steps.PortAdd, executor: Executor) -> None:
     end, link = step.end, step.link
-    master = worker.index(End(end.netns, link.master))
-    _port(step, worker, up=link.up, master=master, alias=link.alias)
-    worker.made.port(end)
+    master = executor.index(End(end.netns, link.master))
+    _port(step, executor, up=link.up, master=master, alias=link.alias)
+    executor.made.port(end)
 
 
-def _port_del(step: steps.PortDel, worker: Executor) -> None:
-    _port(step, worker, up=step.found.up, master=0, alias=step.found.alias)
-    worker.indexes.pop(step.end, None)
+def _port_del(step: steps.PortDel, executor: Executor) -> None:
+    _port(step, executor, up=step.found.up, master=0, alias=step.found.alias)
+    executor.indexes.pop(step.end, None)
 
 
 def _port(
-    step: steps.PortAdd | steps.PortDel, worker: Executor, *, up: bool, master: int, alias: str
+    step: steps.PortAdd | steps.PortDel, executor: Executor, *, up: bool, master: int, alias: str
 ) -> None:
-    index = worker.index(step.end)
-    worker.send(step.end.netns, step, *link_set(index, up=up, master=master, alias=alias))
+    index = executor.index(step.end)
+    executor.send(step.end.netns, step, *link_set(index, up=up, master=master, alias=alias))
 
 
 # ── addresses, routes, rules ──────────────────────────────────────────────────────────────
@@ -343,9 +343,9 @@ def _port(
 
 def _route(
     step: steps.RouteAdd | steps.RouteReplace | steps.RouteDel,
-    worker: Executor,
+    executor: Executor,
     build: Callable[[Route, dict[str, int]], Message],
 ) -> None:
     netns, route = step.netns, step.route
-    indexes = {hop.dev: worker.index(End(netns, hop.dev)) for hop in route.nexthops}
-    worker.send(netns, step, build(route, indexes))
+    indexes = {hop.dev: executor.index(End(netns, hop.dev)) for hop in route.nexthops}
+    executor.send(netns, step, build(route, indexes))

@@ -11,7 +11,7 @@ of the steps of that batch: whoever undoes must look again, and does.
 
 import errno
 from contextlib import suppress
-from itertools import count  # noqa: TC003 - what a worker holds, told where it is made
+from itertools import count  # noqa: TC003 - what an executor holds, told where it is made
 from typing import TYPE_CHECKING, assert_never
 
 from netloom.errors import FAILURES, KernelError, Refused, failure
@@ -58,27 +58,27 @@ def _may_be_gone(step: Step) -> bool:  # noqa: PLR0911 - a table
             assert_never(step)
 
 
-def newborns(plan: Plan) -> int:
+def count_netns_add(plan: Plan) -> int:
     """Return how many namespaces a plan makes."""
     return sum(isinstance(step, steps.NetnsAdd) for step in plan)
 
 
 class Executor:
-    """The hands that carry out a plan: what is open, what is gathered, what was refused."""
+    """Carries out a plan: what is open, what is gathered, what was refused."""
 
-    def __init__(self, plan: Plan, orders: ApplyOptions) -> None:
+    def __init__(self, plan: Plan, options: ApplyOptions) -> None:
         """Begin with nothing gathered; new namespaces are begun at once."""
-        self.orders = orders
+        self.options = options
         self.refused: list[Refused] = []
         self._rulesets: Rulesets | None = None
-        self.rooms = NetnsPool(newborns(plan), orders.nursery)
-        self.indexes = {end: given.index for end, given in orders.snapshot.given.items()}
+        self.pool = NetnsPool(count_netns_add(plan), options.preallocator)
+        self.indexes = {end: given.index for end, given in options.snapshot.given.items()}
         self.fresh: dict[str, count[int]] = {}
-        self.made = Made(orders.snapshot.cookies)
+        self.made = Made(options.snapshot.cookies)
         self.batch: list[tuple[Step, Message]] = []
         self.where = ""
         self.steps_in_batch = 0
-        self.etc = etc.Etc(orders.lab)
+        self.etc = etc.Etc(options.lab)
         self.peers: dict[End, End] = {}
         self.raised: set[End] = set()
         self.unsettled: dict[str, list[int]] = {}
@@ -89,7 +89,7 @@ class Executor:
         if self._rulesets is None:
             from netloom.host.firewall.rulesets import Rulesets
 
-            self._rulesets = Rulesets(self.orders.lab, self.orders.library)
+            self._rulesets = Rulesets(self.options.lab, self.options.library)
         return self._rulesets
 
     def close(self) -> None:
@@ -97,7 +97,7 @@ class Executor:
         with suppress(*FAILURES):
             if self._rulesets:
                 self._rulesets.close()
-        self.rooms.close()
+        self.pool.close()
 
     def note_up(self, end: End) -> None:
         """Note that a link is set up: then the far end, if it was up before, gets its carrier."""
@@ -117,8 +117,8 @@ class Executor:
         """
         with suppress(*FAILURES):
             for name, indexes in self.unsettled.items():
-                if room := self.rooms.opened(name):
-                    room.rt.ask_each([get_link(index=each) for each in indexes])
+                if netns := self.pool.opened(name):
+                    netns.rt.ask_each([get_link(index=each) for each in indexes])
 
     def note(self, step: Step, error: KernelError) -> None:
         """Note a refusal; that what shall go is gone already is none.
@@ -128,7 +128,7 @@ class Executor:
         """
         if error.errno in _GONE and _may_be_gone(step):
             return
-        if self.orders.go_on or not self.refused:
+        if self.options.go_on or not self.refused:
             self.refused.append(Refused(line(step), error, asked=command(step)))
 
     def flush_or_note(self) -> None:
@@ -141,7 +141,7 @@ class Executor:
         if not batch:
             return
         try:
-            rt = self.rooms[self.where].rt
+            rt = self.pool[self.where].rt
             for error in rt.batch_all([message for _, message in batch]):
                 self.note(batch[error.index][0], error)
         except FAILURES as error:
@@ -168,7 +168,7 @@ class Executor:
         index = self.indexes.get(end, 0)
         if not index:
             self.turn_to(self.where)
-            answer = self.rooms[end.netns].rt.ask(get_link(end.link))
+            answer = self.pool[end.netns].rt.ask(get_link(end.link))
             index = self.indexes[end] = read_links([answer])[0].index
         return index
 

@@ -1,8 +1,8 @@
 """What a plan has made, and what the kernel knows it by.
 
-In namespaces that are new a worker chooses the indexes itself, so most is known without a question;
-the rest is asked for at the end, many links of a namespace at once. What is not answered is left
-out: such a link is told by its name and MAC address, as after a kill.
+In namespaces that are new the executor chooses the indexes itself, so most is known without a
+question; the rest is asked for at the end, many links of a namespace at once. What is not answered
+is left out: such a link is told by its name and MAC address, as after a kill.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from netloom.wire.rtnetlink import get_link, read_links
 
 
 class Made:
-    """The namespaces and links that a worker makes; `cookies` are of namespaces that it finds."""
+    """The namespaces and links that a plan makes; `cookies` are of namespaces that are found."""
 
     def __init__(self, cookies: Mapping[str, int]) -> None:
         """Begin with nothing made."""
@@ -45,20 +45,20 @@ class Made:
         if far is not None:
             self._pairs.setdefault(far.netns, {})[far.link] = pair[::-1]
 
-    def identities(self, rooms: NetnsPool) -> Identities:
+    def identities(self, pool: NetnsPool) -> Identities:
         """Return what all of it is known by."""
         for name, links in self._unknown.items():
             with suppress(Unavailable, *FAILURES):
-                room = rooms[name].rt
-                self._cookies.setdefault(name, room.cookie)
-                answers = room.ask_each([get_link(link) for link, _ in links])
+                rt = pool[name].rt
+                self._cookies.setdefault(name, rt.cookie)
+                answers = rt.ask_each([get_link(link) for link, _ in links])
                 for (link, far), answer in zip(links, answers, strict=True):
                     if isinstance(answer, bytes):
                         seen = read_links([answer])[0]
                         self._note(End(name, link), (seen.index, seen.peer_index), far)
         for name in self._pairs.keys() - self._cookies.keys():
             with suppress(Unavailable, *FAILURES):
-                self._cookies[name] = rooms[name].rt.cookie
+                self._cookies[name] = pool[name].rt.cookie
         known = self._cookies
         return {
             name: Identity(known[name], at) for name, at in self._pairs.items() if name in known

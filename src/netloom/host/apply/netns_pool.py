@@ -46,7 +46,7 @@ class NetnsSocket:
             self.handle.close()
 
 
-def _room(handle: Handle) -> NetnsSocket:
+def _open_socket(handle: Handle) -> NetnsSocket:
     """Move the calling thread into a namespace, and return that as one that is open."""
     try:
         setns(handle)
@@ -67,29 +67,29 @@ class Preallocator:
         """Begin to make `number` namespaces."""
         self.number = number
         self._free = Semaphore(_AHEAD)
-        self._born: SimpleQueue[NetnsSocket | BaseException] = SimpleQueue()
+        self._made: SimpleQueue[NetnsSocket | BaseException] = SimpleQueue()
         self._closed = False
-        self._thread = Thread("netloom-nursery", self._bear)
+        self._thread = Thread("netloom-netns", self._make)
         self._thread.start()
 
-    def _bear(self) -> None:
+    def _make(self) -> None:
         for _ in range(self.number):
             self._free.acquire()
             if self._closed:
                 return
             with Captured() as kept:
                 syscalls.unshare(syscalls.CLONE_NEWNET)
-                self._born.put(_room(open_self()))
+                self._made.put(_open_socket(open_self()))
             if kept.error:
-                self._born.put(kept.error)
+                self._made.put(kept.error)
 
     def next(self) -> NetnsSocket:
         """Return a new namespace, or raise what the kernel said instead."""
-        born = self._born.get()
+        new = self._made.get()
         self._free.release()
-        if isinstance(born, NetnsSocket):
-            return born
-        raise born
+        if isinstance(new, NetnsSocket):
+            return new
+        raise new
 
     def close(self) -> None:
         """Make no more, and let go of those that nobody asked for."""
@@ -98,20 +98,20 @@ class Preallocator:
         self._thread.join()
         with suppress(Empty):
             while True:
-                born = self._born.get_nowait()
-                if isinstance(born, NetnsSocket):
-                    born.close()
+                new = self._made.get_nowait()
+                if isinstance(new, NetnsSocket):
+                    new.close()
 
 
 class NetnsPool:
     """The namespaces that are open; `host` is the one that the thread begins in."""
 
-    def __init__(self, newborn: int = 0, nursery: Preallocator | None = None) -> None:
-        """Open `host`; `newborn` namespaces will be asked for, perhaps of a nursery begun early."""
-        self._home = _room(open_self())
+    def __init__(self, number: int = 0, preallocator: Preallocator | None = None) -> None:
+        """Open `host`; `number` namespaces will be asked for, perhaps of a `preallocator`."""
+        self._home = _open_socket(open_self())
         self._open: OrderedDict[str, NetnsSocket] = OrderedDict()
         try:
-            self._nursery = nursery or (Preallocator(newborn) if newborn else None)
+            self._preallocator = preallocator or (Preallocator(number) if number else None)
         except KernelError:
             self._home.close()
             raise
@@ -120,11 +120,11 @@ class NetnsPool:
         """Return an open namespace, opening it if need be."""
         if name == HOST:
             return self._home
-        room = self._open.get(name)
-        if room is None:
-            return self._keep(name, _room(open_name(name)))
+        netns = self._open.get(name)
+        if netns is None:
+            return self._keep(name, _open_socket(open_name(name)))
         self._open.move_to_end(name)
-        return room
+        return netns
 
     def opened(self, name: str) -> NetnsSocket | None:
         """Return a namespace if it is open."""
@@ -132,24 +132,24 @@ class NetnsPool:
 
     def new(self, name: str) -> NetnsSocket:
         """Keep open, under a name, a namespace that is new and has no name yet."""
-        assert self._nursery, "more namespaces than were announced"
-        return self._keep(name, self._nursery.next())
+        assert self._preallocator, "more namespaces than were announced"
+        return self._keep(name, self._preallocator.next())
 
-    def _keep(self, name: str, room: NetnsSocket) -> NetnsSocket:
-        self._open[name] = room
+    def _keep(self, name: str, netns: NetnsSocket) -> NetnsSocket:
+        self._open[name] = netns
         if len(self._open) > OPEN:
             self._open.popitem(last=False)[1].close()
-        return room
+        return netns
 
     def forget(self, name: str) -> None:
         """Close a namespace that is about to go."""
-        room = self._open.pop(name, None)
-        if room is not None:
-            room.close()
+        netns = self._open.pop(name, None)
+        if netns is not None:
+            netns.close()
 
     def close(self) -> None:
         """Close them all."""
-        if self._nursery:
-            self._nursery.close()
-        for room in (*self._open.values(), self._home):
-            room.close()
+        if self._preallocator:
+            self._preallocator.close()
+        for netns in (*self._open.values(), self._home):
+            netns.close()

@@ -135,11 +135,11 @@ def _carry_out(
     error: Exception | None = None
     number = log.begin(note)
     try:
-        if not stop.pulled:
+        if not stop.cancelled:
             _depart(note, home, goal)
-        if not stop.pulled:
+        if not stop.cancelled:
             given = restore(note.had, goal, note.goal.index)
-        if not stop.pulled:
+        if not stop.cancelled:
             _check_still_there(goal.target)
             _remember(log, number, note)
             return given

@@ -84,7 +84,7 @@ def make(near: NewWireEnd, far: NewWireEnd, mtu: int) -> None:
             log = stack.enter_context(UndoLog())
         number = log.begin(wire)
         try:
-            _bear(here, near, far, mtu, wire.mac)
+            _create(here, near, far, mtu, wire.mac)
             _finish(here, near, stop)
             _finish(there, far, stop)
             log.forget(number)
@@ -148,7 +148,7 @@ def _check_free(rt: Rtnetlink, end: NewWireEnd) -> None:
             raise Unavailable(reason, f"name another: {end.target.text}:NAME")
 
 
-def _bear(rt: Rtnetlink, near: NewWireEnd, far: NewWireEnd, mtu: int, mac: str) -> None:
+def _create(rt: Rtnetlink, near: NewWireEnd, far: NewWireEnd, mtu: int, mac: str) -> None:
     ends = [End(end.target.label, end.link) for end in (near, far)]
     link, peer = (Link(kind=Veth(peer=other), mac="", mtu=mtu) for other in reversed(ends))
     link = replace(link, mac=mac)
@@ -171,7 +171,7 @@ def _finish(rt: Rtnetlink, end: NewWireEnd, stop: Cancel) -> None:
             command = f"{end.target.ip} {step.command}"
             remedy = _remedy(step, error)
             raise Refused(step.words, error, asked=command, remedy=remedy) from error
-        if stop.pulled:
+        if stop.cancelled:
             raise Interrupted(_INTERRUPTED)
 
 

@@ -226,7 +226,7 @@ class _Vigil:
         """Return who is not ready: the first that never will be, or all at the deadline."""
         waiting = list(self.watches)
         while True:
-            if self.stop and self.stop.pulled:
+            if self.stop and self.stop.cancelled:
                 raise Interrupted
             now = time.monotonic()
             for watch in [each for each in waiting if each.again <= now]:

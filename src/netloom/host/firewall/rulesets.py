@@ -255,21 +255,21 @@ def _remove_iptables(family: Family) -> None:
             iptables.restore("", family, flavour)
 
 
-Foretold = Ruleset | tuple[Wrong, ...]
+DryRun = Ruleset | tuple[Wrong, ...]
 """What a text will be listed as, or what is wrong with it."""
 
-Foretellings = Mapping[RulesetText, Foretold]
+DryRuns = Mapping[RulesetText, DryRun]
 """What texts will be listed as, or what is wrong with each."""
 
-_Pair = tuple[RulesetText, Foretold]
+_Pair = tuple[RulesetText, DryRun]
 
 
-def foretell(
+def dry_run(
     lab: str,
     texts: Iterable[RulesetText],
     links: Iterable[str] = (),
     library: Library | None = None,
-) -> dict[RulesetText, Foretold]:
+) -> dict[RulesetText, DryRun]:
     """Return for each text what it will come to, or its mistakes; nothing is touched.
 
     `links` are the names of interfaces that rules may speak of by index (`iif eth0`); `library` is
@@ -277,24 +277,24 @@ def foretell(
     """
     wanted, names = tuple(dict.fromkeys(texts)), tuple(links)
 
-    def inside() -> dict[RulesetText, Foretold]:
+    def inside() -> dict[RulesetText, DryRun]:
         if library:
-            return dict(_foretold(Rulesets(lab, library), wanted, names))
+            return dict(_dry_runs(Rulesets(lab, library), wanted, names))
         mounts.without_host_names()  # looking changes nothing, and asks nobody
         with Rulesets(lab, nft.begin(apart=True)) as rulesets:
-            return dict(_foretold(rulesets, wanted, names))
+            return dict(_dry_runs(rulesets, wanted, names))
 
     return in_thread(inside)
 
 
-def _foretold(
+def _dry_runs(
     rulesets: Rulesets, texts: tuple[RulesetText, ...], links: tuple[str, ...]
 ) -> Iterator[_Pair]:
     for text in texts:
         if text.kind == "nft":
-            found = outside(text.text) or _foretold_nft(rulesets, text, links)
+            found = outside(text.text) or _try_nft(rulesets, text, links)
         else:
-            found = _foretold_iptables(text)
+            found = _try_iptables(text)
         yield text, found if isinstance(found, Ruleset) else tuple(map(_plainly, found))
 
 
@@ -307,7 +307,7 @@ def _plainly(wrong: Wrong) -> Wrong:
     return wrong._replace(message=re.sub(_NO_HOST, _NO_NAMES, wrong.message))
 
 
-def _foretold_nft(rulesets: Rulesets, text: RulesetText, links: tuple[str, ...]) -> Foretold:
+def _try_nft(rulesets: Rulesets, text: RulesetText, links: tuple[str, ...]) -> DryRun:
     lab, body = rulesets.lab, text.text
     _new_namespace([name for name in links if name in body] if not text.own else ())
     try:
@@ -351,7 +351,7 @@ def _parts(body: str) -> Iterator[tuple[int, int]]:
             begin = hit.end()
 
 
-def _foretold_iptables(text: RulesetText) -> Foretold:
+def _try_iptables(text: RulesetText) -> DryRun:
     family, flavour = _FAMILIES[text.kind], iptables.flavour()
     _new_namespace([])
     try:

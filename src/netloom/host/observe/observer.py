@@ -64,8 +64,8 @@ class _Observer:
         self.trusted: set[str] = set()
         self.stray: set[str] = set()
         self.stray_commands: set[tuple[str, str]] = set()
-        self.newborn: dict[str, str] = {}
-        self.newborn_links = 0
+        self.defaults: dict[str, str] = {}
+        self.default_index = 0
         self.walls: FirewallState | None = None
         self.opened = ExitStack()
         self._rulesets: Rulesets | None = None
@@ -94,15 +94,15 @@ class _Observer:
         self.look_at_commands()
         unseen = not defaults.is_made(self.scope.kinds - self.kinds())
         if self.scope.forgotten or unseen or not self.scope.making <= self.netns.keys():
-            self.newborn, self.newborn_links = defaults.look(self.scope.fresh, self.scope.kinds)
+            self.defaults, self.default_index = defaults.look(self.scope.fresh, self.scope.kinds)
         return self.joined()
 
     def look_at_nothing(self) -> LabState:
         """See to what is known of a machine in which nothing is yet: it is itself newborn."""
         known = sysctl.read((NO_IPV6, *self.scope.sysctls.get(HOST, ())))
         self.netns[HOST] = NetnsState(sysctls={k: v for k, v in known.items() if not link_of(k)})
-        self.newborn = sysctl.read(self.scope.fresh)
-        self.newborn_links = max(index for index, _ in if_nameindex())
+        self.defaults = sysctl.read(self.scope.fresh)
+        self.default_index = max(index for index, _ in if_nameindex())
         if not defaults.is_made(self.scope.kinds):
             in_thread(defaults.look, (), self.scope.kinds)
         return self.joined()
@@ -269,8 +269,8 @@ class _Observer:
         links = self.links
         return LabState(
             netns=self.fence.joined(self.netns, links.given, links.renamed, self.trusted),
-            newborn=self.newborn,
-            newborn_links=self.newborn_links,
+            defaults=self.defaults,
+            default_index=self.default_index,
             walls=self.walls,
             given=links.given,
             foreign=Foreign(

@@ -18,13 +18,13 @@ def test_signals_are_told_to_whom_they_are_for() -> None:
             assert outer is inner
             for number in numbers:
                 signal.raise_signal(number)
-            assert outer.pulled
+            assert outer.cancelled
             assert heard == []
         assert sorted(heard) == [signal.SIGINT, signal.SIGTERM]
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         with cancellable() as alone:
             signal.raise_signal(signal.SIGHUP)
-            assert not alone.pulled
+            assert not alone.cancelled
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
