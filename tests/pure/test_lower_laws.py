@@ -27,14 +27,14 @@ from tests.pure.worlds import Change, bare, changes, made, worlds
 
 def segments(topology: Topology, desired: Desired) -> list[list[tuple[str, str]]]:
     """Return the addresses on each segment, with who has them."""
-    fabric: Expanded = expand(topology)
+    expanded: Expanded = expand(topology)
     return [
         [
             (str(port.end), addr.ip)
             for port in segment.ports
             for addr in desired.netns[port.end.netns].links[port.end.link].addrs
         ]
-        for segment in fabric.segments
+        for segment in expanded.segments
     ]
 
 

@@ -28,9 +28,9 @@ links: [[a 10.9.0.1/24, b 10.9.0.2/24]]
 
 def naming_of(topology: Topology) -> Naming:
     """Return a lab with its addresses."""
-    fabric = expand(topology)
-    allocate(fabric, POOL, Allocations(), ())
-    return Naming(fabric)
+    expanded = expand(topology)
+    allocate(expanded, POOL, Allocations(), ())
+    return Naming(expanded)
 
 
 NAMING = naming_of(parse(LAB, name="lab").topology)

@@ -82,7 +82,7 @@ class Lab(Building, Closing):
             self._source = None
             if topology or name:  # which nobody has read yet
                 parse(unparse(self.topology), file=self._file)
-        self._fabric = expand(self.topology)
+        self._expanded = expand(self.topology)
         self._runtime: Runtime | None = None
         self._partitions = Partitions()
         self._desired = Desired()
@@ -166,10 +166,12 @@ class Lab(Building, Closing):
         runtime = self.runtime
         runtime.check_whose()
         source = self._source if topology is self.topology else None
-        fabric = self._fabric if topology is self.topology else expand(topology)
+        expanded = self._expanded if topology is self.topology else expand(topology)
         there = self._desired.netns
         gone = [
-            name for name in self._fabric.members if name in there and name not in fabric.members
+            name
+            for name in self._expanded.members
+            if name in there and name not in expanded.members
         ]
         for one in self.recordings:
             one.take()
@@ -183,25 +185,25 @@ class Lab(Building, Closing):
                 if runtime.has_spawned:
                     for name in gone:
                         runtime.place_of(name)  # held, so that whoever lives there can be found
-                with runtime.expecting(self._unborn(fabric)):
+                with runtime.expecting(self._unborn(expanded)):
                     report = runtime.home.call(make, source, runtime.machine, stop)
-                self._adopt(topology, fabric, report.desired)
+                self._adopt(topology, expanded, report.desired)
                 runtime.clear(gone)
             if report.desired.commands:
                 self.wait_ready()
         except NetloomError as error:
             raise error.with_traceback(None) from error.__cause__
 
-    def _unborn(self, fabric: Expanded) -> int:
+    def _unborn(self, expanded: Expanded) -> int:
         """Return how many namespaces a change makes, as far as is known by now."""
         there = self._desired.netns
-        switched = any(one.network and not one.joined for one in fabric.segments)
-        names = [*fabric.members, *([switch_of(self.name)] if switched else [])]
+        switched = any(one.network and not one.joined for one in expanded.segments)
+        names = [*expanded.members, *([switch_of(self.name)] if switched else [])]
         return sum(name not in there and name != HOST for name in names)
 
-    def _adopt(self, topology: Topology, fabric: Expanded, desired: Desired) -> None:
+    def _adopt(self, topology: Topology, expanded: Expanded, desired: Desired) -> None:
         """Take note of what is there now."""
-        self.topology, self._fabric = topology, fabric
+        self.topology, self._expanded = topology, expanded
         before, self._desired = self._desired, desired
         for name in self.runtime.opened:
             now, then = desired.netns.get(name), before.netns.get(name)
@@ -219,23 +221,23 @@ class Lab(Building, Closing):
 
     def __contains__(self, name: object) -> bool:
         """Whether there is a namespace of this name."""
-        return name in self._fabric.members
+        return name in self._expanded.members
 
     def members(self, name: str) -> tuple[Netns, ...]:
         """Return the namespaces of a network or a `count` group in order; raises `KeyError`."""
-        fabric = self._fabric
-        if name in fabric.groups:
-            return tuple(Netns(self, each) for each in fabric.groups[name])
-        for segment in fabric.segments:
+        expanded = self._expanded
+        if name in expanded.groups:
+            return tuple(Netns(self, each) for each in expanded.groups[name])
+        for segment in expanded.segments:
             if segment.network is not None and segment.key == name:
                 inside = dict.fromkeys(port.end.netns for port in segment.ports)
-                return tuple(Netns(self, each) for each in inside if each in fabric.members)
+                return tuple(Netns(self, each) for each in inside if each in expanded.members)
         msg = f"no network and no group `{name}` in the lab `{self.name}`"
         raise KeyError(msg)
 
     def all(self) -> tuple[Netns, ...]:
         """Return all namespaces that the topology names, in the file's order."""
-        return tuple(Netns(self, name) for name in self._fabric.members if name != HOST)
+        return tuple(Netns(self, name) for name in self._expanded.members if name != HOST)
 
     # ── changing, live ────────────────────────────────────────────────────────────────────────
 

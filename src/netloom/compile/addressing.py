@@ -13,21 +13,21 @@ from netloom.values import Family, contains, family, ip, ip_and_length, network_
 
 
 class Naming:
-    """Looks names up in a fabric with its addresses. All its refusals are `ValueError`s."""
+    """Looks up names of an expanded topology with its addresses; its refusals are `ValueError`s."""
 
-    def __init__(self, fabric: Expanded) -> None:
+    def __init__(self, expanded: Expanded) -> None:
         """Index the ports by namespace."""
-        self.fabric = fabric
+        self.expanded = expanded
         self.ports: dict[str, list[tuple[Segment, Port]]] = {}
-        for segment in fabric.segments:
+        for segment in expanded.segments:
             for port in segment.ports:
                 self.ports.setdefault(port.end.netns, []).append((segment, port))
-        self.networks = {s.key: s for s in fabric.segments if s.network is not None}
+        self.networks = {s.key: s for s in expanded.segments if s.network is not None}
         self._by_address: dict[int, dict[str, str]] = {}
 
     def known(self, name: str) -> bool:
         """Whether a name is that of a namespace or a network."""
-        return name in self.fabric.members or name in self.ports or name in self.networks
+        return name in self.expanded.members or name in self.ports or name in self.networks
 
     def addresses(self, netns: str, version: Family) -> list[tuple[Port | None, str]]:
         """Return the addresses of a namespace in one family, without their lengths."""
@@ -37,7 +37,7 @@ class Naming:
             for text in port.addresses
             if family(address := text.partition("/")[0]) == version
         ]
-        for text in self.fabric.loopbacks.get(netns, ()):
+        for text in self.expanded.loopbacks.get(netns, ()):
             address = text.partition("/")[0]
             if family(address) == version:
                 found.append((None, address))
@@ -63,8 +63,8 @@ class Naming:
         `onlink`, no segment. Raises `ValueError` for a name that means none, or several.
         """
         name, _, link = text.partition(":")
-        if name not in self.fabric.members and name not in self.ports:
-            raise ValueError(_unknown(name, self.fabric.members))
+        if name not in self.expanded.members and name not in self.ports:
+            raise ValueError(_unknown(name, self.expanded.members))
         found = self.shared(viewer, name, version)
         if link:
             found = [entry for entry in found if entry[1].end.link == link]
@@ -110,14 +110,14 @@ class Naming:
             return ["0.0.0.0/0" if version == 4 else "::/0"]
         if text in self.networks:
             return [p for p in self.networks[text].subnets if family(p) == version]
-        if text in self.fabric.members and text != HOST:
+        if text in self.expanded.members and text != HOST:
             bits = 32 if version == 4 else 128
             return [f"{address}/{bits}" for _, address in self.addresses(text, version)]
         address, slash, length = text.partition("/")
         try:
             canonical = ip(address)
         except ValueError:
-            raise ValueError(_unknown(text, (*self.networks, *self.fabric.members))) from None
+            raise ValueError(_unknown(text, (*self.networks, *self.expanded.members))) from None
         if family(canonical) != version:
             return []
         bits = 32 if version == 4 else 128

@@ -31,24 +31,26 @@ _ROOM = 1.25
 
 
 def allocate(
-    fabric: Expanded, pool: tuple[str, ...], held: Allocations, host: tuple[HostSubnet, ...]
+    expanded: Expanded, pool: tuple[str, ...], held: Allocations, host: tuple[HostSubnet, ...]
 ) -> Allocations:
-    """Fill in the subnets and addresses of a fabric; return what of them is derived."""
-    _give_subnets(fabric, pool, held, host)
+    """Fill in the subnets and addresses of a topology; return what of them is derived."""
+    _give_subnets(expanded, pool, held, host)
     addresses: dict[str, tuple[str, ...]] = {}
-    for segment in fabric.segments:
-        _take_given(fabric, segment)
+    for segment in expanded.segments:
+        _take_given(expanded, segment)
         if _bare(segment):
             continue
         for prefix in segment.subnets:
-            _fill(fabric, segment, prefix, held)
+            _fill(expanded, segment, prefix, held)
         derived = (port for port in segment.ports if port.asked is None)
         addresses |= {str(port.end): tuple(port.addresses) for port in derived}
     derived_subnets = {
-        segment.key: tuple(segment.subnets) for segment in fabric.segments if segment.asked is None
+        segment.key: tuple(segment.subnets)
+        for segment in expanded.segments
+        if segment.asked is None
     }
-    _check_host(fabric, host)
-    _check_overlaps(fabric)
+    _check_host(expanded, host)
+    _check_overlaps(expanded)
     return Allocations(
         subnets=derived_subnets, addresses=addresses, baseline=held.baseline, secret=held.secret
     )
@@ -65,13 +67,13 @@ def _bare(segment: Segment) -> bool:
 
 
 def _give_subnets(
-    fabric: Expanded, pool: tuple[str, ...], held: Allocations, host: tuple[HostSubnet, ...]
+    expanded: Expanded, pool: tuple[str, ...], held: Allocations, host: tuple[HostSubnet, ...]
 ) -> None:
-    given = [prefix for segment in fabric.segments for prefix in segment.asked or ()]
+    given = [prefix for segment in expanded.segments for prefix in segment.asked or ()]
     kept = [prefix for prefixes in held.subnets.values() for prefix in prefixes]
     blocked = _Blocked((*given, *kept, *(subnet.prefix for subnet in host)))
     cursors = {prefix: bounds(prefix)[0] for prefix in pool}
-    for segment in fabric.segments:
+    for segment in expanded.segments:
         if segment.asked is not None:
             segment.subnets = list(segment.asked)
         elif not _bare(segment):
@@ -85,7 +87,7 @@ def _give_subnets(
             ]
             if not segment.subnets:
                 hint = "give a `subnet:`, or a larger `pool:`"
-                fabric.say(segment.path, "no room is left in the pool for its subnet", hint)
+                expanded.error(segment.path, "no room is left in the pool for its subnet", hint)
 
 
 def _length(segment: Segment, block: str) -> int:
@@ -147,25 +149,25 @@ class _Blocked:
 # ── addresses ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _take_given(fabric: Expanded, segment: Segment) -> None:
+def _take_given(expanded: Expanded, segment: Segment) -> None:
     """Check the addresses that are given on a segment, and complete them with its prefix length."""
     owners: dict[str, Port] = {}
     for port in segment.ports:
         for text in port.asked or ():
-            complete = _with_length(fabric, segment, port, text)
+            complete = _with_length(expanded, segment, port, text)
             if complete is None:
                 continue
             address, length = complete
             if address in owners:
                 other = owners[address].end
                 message = f"{address} of `{port.end}` is also `{other}`'s, on the same segment"
-                fabric.say(port.path, message)
+                expanded.error(port.path, message)
             owners[address] = port
             port.addresses.append(f"{address}/{length}")
 
 
 def _with_length(
-    fabric: Expanded, segment: Segment, port: Port, text: str
+    expanded: Expanded, segment: Segment, port: Port, text: str
 ) -> tuple[str, int] | None:
     """Return an address and its length, None if it is a mistake, which is said."""
     address, slash, _ = text.partition("/")
@@ -173,17 +175,17 @@ def _with_length(
     if segment.subnets and not inside:
         where = " · ".join(segment.subnets)
         kind = f"network `{segment.key}`" if segment.network else "the link"
-        fabric.say(port.path, f"{address} is outside {where} of {kind}")
+        expanded.error(port.path, f"{address} is outside {where} of {kind}")
         return None
     if slash:
         address, length = ip_and_length(text)
     elif inside:
         length = int(inside[0].partition("/")[2])
     else:
-        fabric.say(port.path, f"`{text}` has no prefix length", f"write `{text}/24`")
+        expanded.error(port.path, f"`{text}` has no prefix length", f"write `{text}/24`")
         return None
     if not _is_host(address, length):
-        fabric.say(
+        expanded.error(
             port.path, f"{address} is the address of {address}/{length} itself, not of a host"
         )
         return None
@@ -198,14 +200,14 @@ def _is_host(address: str, length: int) -> bool:
     return to_int(address) != first and not (family(address) == 4 and to_int(address) == last)
 
 
-def _fill(fabric: Expanded, segment: Segment, prefix: str, held: Allocations) -> None:
+def _fill(expanded: Expanded, segment: Segment, prefix: str, held: Allocations) -> None:
     """Give each port that asks an address in a subnet: the one it holds, or the next free."""
     asking = [port for port in segment.ports if port.asked is None]
     if asking and segment.joined and segment.network:
         ranges = segment.network.range
         if not ranges:
             message = "an address is never guessed on a segment that is not the lab's"
-            fabric.say(asking[0].path, message, "give an address, or the network a `range:`")
+            expanded.error(asking[0].path, message, "give an address, or the network a `range:`")
         if not any(overlap(part, prefix) for part in ranges):
             return
     kept = {id(port): _held_in(prefix, held.addresses.get(str(port.end), ())) for port in asking}
@@ -223,7 +225,7 @@ def _fill(fabric: Expanded, segment: Segment, prefix: str, held: Allocations) ->
     for port in asking:
         number = kept[id(port)] or next(free, 0)
         if not number:
-            fabric.say(port.path, f"no address is left in {prefix} for `{port.end}`")
+            expanded.error(port.path, f"no address is left in {prefix} for `{port.end}`")
             return
         port.addresses.append(f"{from_int(number, prefix)}/{length}")
 
@@ -262,10 +264,10 @@ def _candidates(segment: Segment, prefix: str) -> Iterator[int]:
 # ── what one namespace must not see twice ─────────────────────────────────────────────────────────
 
 
-def _check_overlaps(fabric: Expanded) -> None:
+def _check_overlaps(expanded: Expanded) -> None:
     """Find namespaces that see overlapping subnets on two interfaces, or one address twice."""
     seen: dict[str, list[tuple[int, int, int, Port, str]]] = {}
-    for segment in fabric.segments:
+    for segment in expanded.segments:
         for port in segment.ports:
             for text in port.addresses:
                 address, length = ip_and_length(text)
@@ -276,11 +278,11 @@ def _check_overlaps(fabric: Expanded) -> None:
         entries.sort(key=lambda entry: entry[:3])
         for one, two in pairwise(entries):
             if one[0] == two[0] and two[1] <= one[2] and one[3] is not two[3]:
-                _say_overlap(fabric, name, one, two)
+                _say_overlap(expanded, name, one, two)
 
 
 def _say_overlap(
-    fabric: Expanded,
+    expanded: Expanded,
     name: str,
     one: tuple[int, int, int, Port, str],
     two: tuple[int, int, int, Port, str],
@@ -292,12 +294,12 @@ def _say_overlap(
             f"{one[4]} of `{one[3].end}` and {two[4]} of `{two[3].end}` have overlapping subnets"
         )
     hint = f"`{name}` could not tell which of the two ways to take"
-    fabric.say(two[3].path, message, hint)
+    expanded.error(two[3].path, message, hint)
 
 
-def _check_host(fabric: Expanded, host: tuple[HostSubnet, ...]) -> None:
+def _check_host(expanded: Expanded, host: tuple[HostSubnet, ...]) -> None:
     """Find subnets that overlap with what the host sees already, where the host takes part."""
-    for segment in fabric.segments:
+    for segment in expanded.segments:
         shown = _beside(segment, host)
         for prefix in segment.subnets or _subnets_of(segment) if shown else ():
             for other in shown:
@@ -306,7 +308,7 @@ def _check_host(fabric: Expanded, host: tuple[HostSubnet, ...]) -> None:
                         f"network `{segment.key}`" if segment.network else f"link `{segment.key}`"
                     )
                     owner = f" (the lab `{other.owner}`)" if other.owner else ""
-                    fabric.say(
+                    expanded.error(
                         (*segment.path, "subnet"),
                         f"{prefix} of {what} overlaps {other.prefix} on host:{other.link}{owner}",
                         "choose another, or let it be derived",

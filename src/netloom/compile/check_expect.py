@@ -8,13 +8,13 @@ from netloom.language.topology import Topology
 _ALWAYS = ("host", "internet", "all")
 
 
-def check_expects(topology: Topology, fabric: Expanded, naming: Naming) -> None:
+def check_expects(topology: Topology, expanded: Expanded, naming: Naming) -> None:
     """Note every name in an expectation that nobody bears."""
-    known = (*fabric.members, *fabric.groups, *topology.networks, *topology.hosts, *_ALWAYS)
+    known = (*expanded.members, *expanded.groups, *topology.networks, *topology.hosts, *_ALWAYS)
     names = set(known)
     for number, flow in enumerate(topology.expect):
         for name in (*flow.sources, *flow.destinations):
             plain = name.partition(":")[0]
             if plain not in names and not naming.known(plain):
                 hint = did_you_mean(plain, known)
-                fabric.say(("expect", number), f"nobody here is called `{plain}`", hint)
+                expanded.error(("expect", number), f"nobody here is called `{plain}`", hint)

@@ -25,7 +25,7 @@ _FAMILIES: tuple[Family, Family] = (4, 6)
 
 
 class EtcFolders:
-    """Makes the folder of each namespace; mistakes are noted in the fabric."""
+    """Makes the folder of each namespace; mistakes are noted."""
 
     def __init__(
         self, topology: Topology, naming: Naming, uplinks: Uplinks, files: Files, hostname: str
@@ -33,39 +33,39 @@ class EtcFolders:
         """Prepare what many namespaces share."""
         self.topology = topology
         self.naming = naming
-        self.fabric: Expanded = naming.fabric
+        self.expanded: Expanded = naming.expanded
         self.uplinks = uplinks
         self.files = files
         self.hosts = HostsFiles(topology, naming, hostname)
-        self.outward = {port.end.netns for way in uplinks.ways for port in way.segment.ports} - {
-            HOST
-        }
+        self.outward = {
+            port.end.netns for egress in uplinks.egresses for port in egress.segment.ports
+        } - {HOST}
 
     def folder(self, name: str, member: Member) -> dict[str, File]:
         """Return the files of a namespace by their paths below /etc."""
-        found = {"hosts": File(self.hosts.text(name, member.said.hosts))}
+        found = {"hosts": File(self.hosts.text(name, member.spec.hosts))}
         resolvers = self._resolvers(name, member)
         if resolvers is not None:
             found["resolv.conf"] = File(resolvers)
-        for path, said in member.said.etc.items():
-            for below, file in contents(said, self.files):
+        for path, spec in member.spec.etc.items():
+            for below, file in contents(spec, self.files):
                 found[f"{path}{below}"] = file
         return found
 
     def _resolvers(self, name: str, member: Member) -> str | None:
         """Return the text of resolv.conf, None where the machine's own shall be seen."""
-        said, path = self._said(name, member)
-        if said is not None:
-            servers = [self._address(name, text, (*path, n)) for n, text in enumerate(said)]
-            return "".join(f"nameserver {server}\n" for server in servers) if said else None
+        dns, path = self._dns(name, member)
+        if dns is not None:
+            servers = [self._address(name, text, (*path, n)) for n, text in enumerate(dns)]
+            return "".join(f"nameserver {server}\n" for server in servers) if dns else None
         if name in self.outward and self.uplinks.outside.resolvers:
             return self.uplinks.outside.resolvers
         return None
 
-    def _said(self, name: str, member: Member) -> tuple[tuple[str, ...] | None, Path]:
+    def _dns(self, name: str, member: Member) -> tuple[tuple[str, ...] | None, Path]:
         """Return what the file says of its resolvers: its own, else those of its networks."""
-        if member.said.dns is not None:
-            return member.said.dns, (*member.path, "dns")
+        if member.spec.dns is not None:
+            return member.spec.dns, (*member.path, "dns")
         for segment, _ in self.naming.ports.get(name, ()):
             if segment.network and segment.network.dns is not None:
                 return segment.network.dns, (*segment.path, "dns")
@@ -80,22 +80,22 @@ class EtcFolders:
         if network := self._network_without(address):
             message = f"no member of network `{network}` has {address}"
             hint = f"the name of a member will do; of somebody else, `hosts: {{NAME: {address}}}`"
-            self.fabric.say(path, message, hint)
+            self.expanded.error(path, message, hint)
         return address
 
     def _network_without(self, address: str) -> str | None:
         """Return the network in whose subnet an address lies that nobody has, else None."""
         if address in self._known:
             return None
-        own = (each for each in self.fabric.segments if _is_whole(each))
+        own = (each for each in self.expanded.segments if _is_whole(each))
         found = (s.key for s in own if any(contains(net, address) for net in s.subnets))
         return next(found, None)
 
     @cached_property
     def _known(self) -> frozenset[str]:
         """All addresses that the file gives to somebody."""
-        ports = (port.addresses for segment in self.fabric.segments for port in segment.ports)
-        given = (text for each in (*ports, *self.fabric.loopbacks.values()) for text in each)
+        ports = (port.addresses for segment in self.expanded.segments for port in segment.ports)
+        given = (text for each in (*ports, *self.expanded.loopbacks.values()) for text in each)
         others = (address for each in self.topology.hosts.values() for address in each)
         return frozenset((*(text.partition("/")[0] for text in given), *others))
 
@@ -109,22 +109,22 @@ class EtcFolders:
         outside = self.topology.hosts.get(name)
         if outside:
             return outside[0]
-        self.fabric.say(path, f"`{text}` is neither an address nor a name here with one")
+        self.expanded.error(path, f"`{text}` is neither an address nor a name here with one")
         return ""
 
 
 def _is_whole(segment: Segment) -> bool:
     """Whether all on a network are the lab's: nobody else is on its bridge, or comes by a card."""
     network = segment.network
-    return network is not None and not (segment.joined or network.bridge or segment.lent)
+    return network is not None and not (segment.joined or network.bridge or segment.host_ports)
 
 
-def contents(said: TextSpec, files: Files) -> Iterator[tuple[str, File]]:
+def contents(spec: TextSpec, files: Files) -> Iterator[tuple[str, File]]:
     """Yield the files that a text stands for: one, or those of a folder with their paths."""
-    if not said.file:
-        yield "", File(said.text if said.text.endswith("\n") else f"{said.text}\n")
+    if not spec.file:
+        yield "", File(spec.text if spec.text.endswith("\n") else f"{spec.text}\n")
         return
-    found = files.get(said.file, File())
+    found = files.get(spec.file, File())
     if isinstance(found, File):
         yield "", found
     else:

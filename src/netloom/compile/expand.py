@@ -54,13 +54,13 @@ class Segment(Struct):
     network: NetworkSpec | None = None
     joined: Joined | None = None
     subnets: list[str] = field(default_factory=list)
-    lent: list[tuple[str, Path]] = field(default_factory=list)
+    host_ports: list[tuple[str, Path]] = field(default_factory=list)
 
 
 class Member(Struct):
     """One namespace: what the file says of it, and which of its `count` it is (from 0)."""
 
-    said: NamespaceSpec
+    spec: NamespaceSpec
     path: Path
     number: int = 0
 
@@ -79,7 +79,7 @@ class Expanded(Struct):
         """Return the text from which an interface has its name that leads to `far`."""
         return self.names(far) if netns == HOST else far
 
-    def say(self, path: Path, message: str, hint: str = "", *, at_key: bool = False) -> None:
+    def error(self, path: Path, message: str, hint: str = "", *, at_key: bool = False) -> None:
         """Note a mistake."""
         self.problems.append(Problem(message, path, hint, at_key=at_key))
 
@@ -94,19 +94,19 @@ def expand(
     `names` are for interfaces of the host, `joined` what is known of the segments that networks
     join.
     """
-    fabric = Expanded(names=names or HostNames(topology))
+    expanded = Expanded(names=names or HostNames(topology))
     if topology.namespaces is not None:
-        for name, said in topology.namespaces.items():
-            _add_members(fabric, name, said, ("namespaces", name))
+        for name, spec in topology.namespaces.items():
+            _add_members(expanded, name, spec, ("namespaces", name))
     else:
         for name, path in _named_by_links(topology).items():
-            _add_members(fabric, name, NamespaceSpec(), path)
-    _add_networks(fabric, topology, joined or {})
-    _add_gateways(fabric, out_of(topology.name))
+            _add_members(expanded, name, NamespaceSpec(), path)
+    _add_networks(expanded, topology, joined or {})
+    _add_gateways(expanded, out_of(topology.name))
     for number, wire in enumerate(topology.links):
-        _add_wires(fabric, wire, ("links", number), topology)
-    _check_interfaces(fabric)
-    return fabric
+        _add_wires(expanded, wire, ("links", number), topology)
+    _check_interfaces(expanded)
+    return expanded
 
 
 def _named_by_links(topology: Topology) -> dict[str, Path]:
@@ -119,24 +119,24 @@ def _named_by_links(topology: Topology) -> dict[str, Path]:
     return places
 
 
-def _add_members(fabric: Expanded, name: str, said: NamespaceSpec, path: Path) -> None:
+def _add_members(expanded: Expanded, name: str, spec: NamespaceSpec, path: Path) -> None:
     if name == HOST:
-        fabric.members[HOST] = Member(said, path)
+        expanded.members[HOST] = Member(spec, path)
         return
-    names = [name] if said.count is None else [f"{name}{i + 1}" for i in range(said.count)]
-    if said.count is not None:
-        fabric.groups[name] = tuple(names)
+    names = [name] if spec.count is None else [f"{name}{i + 1}" for i in range(spec.count)]
+    if spec.count is not None:
+        expanded.groups[name] = tuple(names)
     for number, single in enumerate(names):
-        if single in fabric.members:
-            fabric.say(path, f"namespace `{single}` is made twice", at_key=True)
+        if single in expanded.members:
+            expanded.error(path, f"namespace `{single}` is made twice", at_key=True)
         else:
-            fabric.members[single] = Member(said, path, number)
+            expanded.members[single] = Member(spec, path, number)
 
 
 # ── networks ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _add_networks(fabric: Expanded, topology: Topology, joined: Mapping[str, Joined]) -> None:
+def _add_networks(expanded: Expanded, topology: Topology, joined: Mapping[str, Joined]) -> None:
     segments: dict[str, Segment] = {}
     for name, network in topology.networks.items():
         segments[name] = Segment(
@@ -148,55 +148,55 @@ def _add_networks(fabric: Expanded, topology: Topology, joined: Mapping[str, Joi
             network=network,
         )
         if network.joins:
-            _join(fabric, segments[name], joined.get(network.joins))
-    fabric.segments += segments.values()
-    for name, member in fabric.members.items():
-        for network_name, membership in member.said.networks.items():
+            _join(expanded, segments[name], joined.get(network.joins))
+    expanded.segments += segments.values()
+    for name, member in expanded.members.items():
+        for network_name, membership in member.spec.networks.items():
             segment = segments.get(network_name)
             path: Path = (*member.path, "networks", network_name)
             if segment is not None:
-                port = _membership_port(fabric, name, member, segment, membership, path)
+                port = _membership_port(expanded, name, member, segment, membership, path)
                 segment.ports.append(port)
             elif member.number == 0:
                 hint = did_you_mean(network_name, topology.networks)
-                fabric.say(path, f"no network `{network_name}`", hint, at_key=True)
+                expanded.error(path, f"no network `{network_name}`", hint, at_key=True)
 
 
-def _join(fabric: Expanded, segment: Segment, found: Joined | None) -> None:
+def _join(expanded: Expanded, segment: Segment, found: Joined | None) -> None:
     """Take what is known of a segment that is not ours."""
     network = segment.network
     assert network is not None
     for key in ("bridge", "uplink", "stp"):
         if getattr(network, key):
             message = f"the segment is not the lab's, so `{key}` is not its to say"
-            fabric.say((*segment.path, key), message)
+            expanded.error((*segment.path, key), message)
     if found:
         segment.joined = found
         segment.mtu = network.mtu or found.mtu
         segment.asked = found.subnets if network.subnets is None else network.subnets
 
 
-def _add_gateways(fabric: Expanded, out: str) -> None:
+def _add_gateways(expanded: Expanded, out: str) -> None:
     """Put the host first on every network with an uplink: the first address is the gateway's.
 
     With `uplink: user` it is the namespace that plays the host, and the host is not touched.
     """
-    for segment in fabric.segments:
+    for segment in expanded.segments:
         if segment.network is None or segment.network.uplink is None:
             continue
-        gate = out if segment.network.uplink.mode == "user" else HOST
-        of_host = [port for port in segment.ports if port.end.netns == gate]
-        others = [port for port in segment.ports if port.end.netns != gate]
+        netns = out if segment.network.uplink.mode == "user" else HOST
+        of_host = [port for port in segment.ports if port.end.netns == netns]
+        others = [port for port in segment.ports if port.end.netns != netns]
         if not of_host:
-            text = segment.network.bridge or fabric.link_text(gate, segment.key)
+            text = segment.network.bridge or expanded.link_text(netns, segment.key)
             path: Path = (*segment.path, "uplink")
-            end = End(gate, short_name(text))
+            end = End(netns, short_name(text))
             of_host = [Port(end=end, path=path, asked=None, altname=altname(text))]
         segment.ports = [*of_host, *others]
 
 
 def _membership_port(  # noqa: PLR0913, PLR0917 - what a port is made of
-    fabric: Expanded,
+    expanded: Expanded,
     name: str,
     member: Member,
     segment: Segment,
@@ -204,17 +204,17 @@ def _membership_port(  # noqa: PLR0913, PLR0917 - what a port is made of
     path: Path,
 ) -> Port:
     bridge = segment.network.bridge if segment.network and name == HOST else ""
-    text = membership.interface or bridge or fabric.link_text(name, segment.key)
+    text = membership.interface or bridge or expanded.link_text(name, segment.key)
     link = short_name(text)
-    said = member.said.interfaces.get(link, InterfaceSpec())
-    asked = membership.addresses if said.addresses is None else said.addresses
+    spec = member.spec.interfaces.get(link, InterfaceSpec())
+    asked = membership.addresses if spec.addresses is None else spec.addresses
     return Port(
         end=End(name, link),
         path=path,
         asked=None if asked is None else tuple(_counted(text, member.number) for text in asked),
-        mac=_counted_mac(membership.mac or said.mac, member.number),
-        mtu=membership.mtu or said.mtu,
-        up=said.up,
+        mac=_counted_mac(membership.mac or spec.mac, member.number),
+        mtu=membership.mtu or spec.mtu,
+        up=spec.up,
         altname=altname(text),
     )
 
@@ -237,67 +237,69 @@ def _counted_mac(mac: str, number: int) -> str:
 # ── wires ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _add_wires(fabric: Expanded, wire: WireSpec, path: Path, topology: Topology) -> None:
+def _add_wires(expanded: Expanded, wire: WireSpec, path: Path, topology: Topology) -> None:
     sides = [
-        _side(fabric, end, (*path, "ends", number), topology)
+        _side(expanded, end, (*path, "ends", number), topology)
         for number, end in enumerate(wire.ends)
     ]
     if not all(sides):
         return
     if len(sides[0]) > 1 and len(sides[1]) > 1:
         both = f"`{wire.ends[0].netns}` and `{wire.ends[1].netns}`"
-        fabric.say(path, f"{both} are groups: a link has two ends", "write one link for each pair")
+        expanded.error(
+            path, f"{both} are groups: a link has two ends", "write one link for each pair"
+        )
         return
     for number in range(max(map(len, sides))):
         names = [side[number % len(side)] for side in sides]
         ports = [
-            _wire_port(fabric, wire, which, names, number if len(sides[which]) > 1 else 0, path)
+            _wire_port(expanded, wire, which, names, number if len(sides[which]) > 1 else 0, path)
             for which in (0, 1)
         ]
         if ports[0].end == ports[1].end:
-            fabric.say(path, f"both ends are `{ports[0].end}`")
+            expanded.error(path, f"both ends are `{ports[0].end}`")
             continue
         key = f"{ports[0].end}={ports[1].end}"
         mtu = wire.mtu or DEFAULT_MTU
-        fabric.segments.append(
+        expanded.segments.append(
             Segment(key=key, path=path, asked=wire.subnets, mtu=mtu, ports=ports)
         )
 
 
-def _side(fabric: Expanded, end: WireEndSpec, path: Path, topology: Topology) -> tuple[str, ...]:
+def _side(expanded: Expanded, end: WireEndSpec, path: Path, topology: Topology) -> tuple[str, ...]:
     """Return the namespaces that an end of a link stands for; a mistake is noted."""
-    if end.netns == HOST or end.netns in fabric.members:
+    if end.netns == HOST or end.netns in expanded.members:
         return (end.netns,)
-    if end.netns in fabric.groups:
-        return fabric.groups[end.netns]
+    if end.netns in expanded.groups:
+        return expanded.groups[end.netns]
     if end.netns in topology.networks:
         hint = f"list it under `networks:` of the namespace: `networks: [{end.netns}]`"
-        fabric.say(path, f"`{end.netns}` is a network, and a link joins two namespaces", hint)
+        expanded.error(path, f"`{end.netns}` is a network, and a link joins two namespaces", hint)
     else:
-        hint = did_you_mean(end.netns, (*fabric.members, *fabric.groups))
-        fabric.say(path, f"no namespace `{end.netns}`: a wire to nowhere", hint)
+        hint = did_you_mean(end.netns, (*expanded.members, *expanded.groups))
+        expanded.error(path, f"no namespace `{end.netns}`: a wire to nowhere", hint)
     return ()
 
 
 def _wire_port(  # noqa: PLR0913, PLR0917 - one port of a wire of a group
-    fabric: Expanded, wire: WireSpec, which: int, names: list[str], number: int, path: Path
+    expanded: Expanded, wire: WireSpec, which: int, names: list[str], number: int, path: Path
 ) -> Port:
     end, far = wire.ends[which], names[1 - which]
-    text = end.interface or fabric.link_text(names[which], far)
+    text = end.interface or expanded.link_text(names[which], far)
     link = short_name(text)
-    member = fabric.members.get(names[which])
-    said = member.said.interfaces.get(link, InterfaceSpec()) if member else InterfaceSpec()
+    member = expanded.members.get(names[which])
+    spec = member.spec.interfaces.get(link, InterfaceSpec()) if member else InterfaceSpec()
     place: Path = (*path, "ends", which)
-    if end.addresses and said.addresses is not None:
-        fabric.say(place, f"the addresses of `{names[which]}:{link}` are said twice")
-    asked = tuple(_counted(text, number) for text in end.addresses) or said.addresses
+    if end.addresses and spec.addresses is not None:
+        expanded.error(place, f"the addresses of `{names[which]}:{link}` are said twice")
+    asked = tuple(_counted(text, number) for text in end.addresses) or spec.addresses
     return Port(
         end=End(names[which], link),
         path=place,
         asked=asked,
-        mac=_counted_mac(said.mac, number),
-        mtu=said.mtu,
-        up=said.up,
+        mac=_counted_mac(spec.mac, number),
+        mtu=spec.mtu,
+        up=spec.up,
         altname=altname(text),
     )
 
@@ -305,58 +307,62 @@ def _wire_port(  # noqa: PLR0913, PLR0917 - one port of a wire of a group
 # ── interfaces ────────────────────────────────────────────────────────────────────────────────────
 
 
-def _check_interfaces(fabric: Expanded) -> None:
+def _check_interfaces(expanded: Expanded) -> None:
     """Find interfaces made twice, or spoken of and not made; take those of the loopbacks."""
     made: dict[End, Port] = {}
-    for port in _ports(fabric):
+    for port in _ports(expanded):
         if port.end in made:
             hint = f"name one of them: `{port.end.netns}:NAME`"
-            fabric.say(port.path, f"`{port.end}` is made twice", hint)
+            expanded.error(port.path, f"`{port.end}` is made twice", hint)
         made[port.end] = port
     by_netns: dict[str, list[str]] = {}
     for end in made:
         by_netns.setdefault(end.netns, []).append(end.link)
-    for name, member in fabric.members.items():
-        for link, said in member.said.interfaces.items():
+    for name, member in expanded.members.items():
+        for link, spec in member.spec.interfaces.items():
             path: Path = (*member.path, "interfaces", link)
-            if said.network:
-                _lend(fabric, End(name, link), said, path)
+            if spec.network:
+                _add_host_port(expanded, End(name, link), spec, path)
             elif link == "lo" and name != HOST:
-                _add_loopback(fabric, name, member.number, said, path)
+                _add_loopback(expanded, name, member.number, spec, path)
             elif End(name, link) not in made and member.number == 0:
                 hint = did_you_mean(link, by_netns.get(name, ()))
-                fabric.say(path, f"no link or network makes `{name}:{link}`", hint, at_key=True)
+                expanded.error(path, f"no link or network makes `{name}:{link}`", hint, at_key=True)
 
 
-def _lend(fabric: Expanded, end: End, said: InterfaceSpec, path: Path) -> None:
+def _add_host_port(expanded: Expanded, end: End, spec: InterfaceSpec, path: Path) -> None:
     """Take an interface of the host as a port of a network, and nothing else: it is not ours."""
-    networks = {one.key: one for one in fabric.segments if one.network is not None}
+    networks = {one.key: one for one in expanded.segments if one.network is not None}
     if end.netns != HOST:
-        hint = f"`networks: [{said.network}]` joins it"
-        fabric.say((*path, "network"), "only an interface of `host` is a port of a network", hint)
-    elif said.network not in networks:
-        hint = did_you_mean(said.network, networks)
-        fabric.say((*path, "network"), f"no network `{said.network}`", hint)
+        hint = f"`networks: [{spec.network}]` joins it"
+        expanded.error(
+            (*path, "network"), "only an interface of `host` is a port of a network", hint
+        )
+    elif spec.network not in networks:
+        hint = did_you_mean(spec.network, networks)
+        expanded.error((*path, "network"), f"no network `{spec.network}`", hint)
     else:
-        networks[said.network].lent.append((end.link, path))
+        networks[spec.network].host_ports.append((end.link, path))
     for key in ("addresses", "mac", "mtu", "up"):
-        if getattr(said, key) != getattr(InterfaceSpec(), key):
-            fabric.say((*path, key), f"`{end.link}` is not the lab's, so `{key}` is not its to say")
+        if getattr(spec, key) != getattr(InterfaceSpec(), key):
+            expanded.error(
+                (*path, key), f"`{end.link}` is not the lab's, so `{key}` is not its to say"
+            )
 
 
 def _add_loopback(
-    fabric: Expanded, name: str, number: int, said: InterfaceSpec, path: Path
+    expanded: Expanded, name: str, number: int, spec: InterfaceSpec, path: Path
 ) -> None:
     """Take the addresses of `lo`, and nothing else: the kernel makes it."""
-    addresses = [_counted(text, number) for text in said.addresses or ()]
+    addresses = [_counted(text, number) for text in spec.addresses or ()]
     plain = [text.partition("/")[0] for text in addresses]
-    if said.mac or said.mtu or not said.up:
-        fabric.say(path, f"`{name}:lo` can be given addresses, and is otherwise as it is")
+    if spec.mac or spec.mtu or not spec.up:
+        expanded.error(path, f"`{name}:lo` can be given addresses, and is otherwise as it is")
     if len(set(plain)) < len(plain):
-        fabric.say(path, f"`{name}:lo` is given an address twice")
-    fabric.loopbacks[name] = addresses
+        expanded.error(path, f"`{name}:lo` is given an address twice")
+    expanded.loopbacks[name] = addresses
 
 
-def _ports(fabric: Expanded) -> Iterator[Port]:
-    for segment in fabric.segments:
+def _ports(expanded: Expanded) -> Iterator[Port]:
+    for segment in expanded.segments:
         yield from segment.ports

@@ -27,8 +27,8 @@ def published(topology: Topology) -> frozenset[HostPort]:
     members = (topology.namespaces or {}).values()
     return frozenset(
         HostPort(port.protocol, port.address, port.port)
-        for said in members
-        for port in said.publish
+        for spec in members
+        for port in spec.publish
     )
 
 

@@ -14,34 +14,34 @@ from netloom.model.objects import Borrowed, Link
 from netloom.model.owner import lab_of
 
 
-def lent(
-    fabric: Expanded, lab: str, nics: Mapping[str, Nic], known: Mapping[str, Link]
+def host_ports(
+    expanded: Expanded, lab: str, nics: Mapping[str, Nic], known: Mapping[str, Link]
 ) -> dict[str, Borrowed]:
     """Return the interfaces that become ports, as they were found; mistakes are noted.
 
     `nics` are those of the host, `known` what is remembered of those that may be ports by now.
     """
     found = {}
-    vias = {via for segment in fabric.segments for via in _via(segment)}
-    for segment in fabric.segments:
-        for name, path in segment.lent:
+    vias = {via for segment in expanded.segments for via in _via(segment)}
+    for segment in expanded.segments:
+        for name, path in segment.host_ports:
             nic = nics.get(name)
             if nic is None:
                 hint = did_you_mean(name, nics)
-                fabric.say(path, f"the host has no interface `{name}`", hint, at_key=True)
-            elif _is_lent(nic, lab, was := known.get(name)):
+                expanded.error(path, f"the host has no interface `{name}`", hint, at_key=True)
+            elif _is_port(nic, lab, was := known.get(name)):
                 found[name] = (was and was.borrowed) or Borrowed(up=nic.up)
             else:
                 found[name] = Borrowed(up=nic.up, alias=nic.alias)
                 if name in vias:
                     message = f"`{name}` is the way out of a network, and cannot be a port"
-                    fabric.say(path, message, "a network leaves by another: `via`", at_key=True)
+                    expanded.error(path, message, "a network leaves by another: `via`", at_key=True)
                 for message, hint in hindrances(name, nic):
-                    fabric.say(path, message, hint, at_key=True)
+                    expanded.error(path, message, hint, at_key=True)
     return found
 
 
-def _is_lent(nic: Nic, lab: str, was: Link | None) -> bool:
+def _is_port(nic: Nic, lab: str, was: Link | None) -> bool:
     """Whether an interface is a port of the lab, by its mark or, that erased, by its bridge."""
     marked = lab_of(nic.alias) == lab and is_port(nic.alias)
     return marked or (was is not None and bool(nic.master) and nic.master == was.master)
@@ -78,9 +78,9 @@ def _via(segment: Segment) -> tuple[str, ...]:
     return uplink.via if uplink else ()
 
 
-def join_notes(fabric: Expanded) -> Iterator[str]:
+def join_notes(expanded: Expanded) -> Iterator[str]:
     """Yield what is as the file says, and may surprise, of segments that are not the lab's."""
-    for segment in fabric.segments:
+    for segment in expanded.segments:
         if segment.joined and segment.joined.way_out:
             bridge = segment.joined.bridge
             yield (

@@ -25,7 +25,7 @@ class HostsFiles:
         without its line they would ask a resolver, and wait for one that is not to be reached.
         """
         self.naming = naming
-        self.names = [name for name in naming.fabric.members if name != HOST]
+        self.names = [name for name in naming.expanded.members if name != HOST]
         if HOST in naming.ports:
             self.names.append(HOST)
         self.lines = {name: self._all_addresses(name) for name in self.names}

@@ -51,7 +51,7 @@ def spoken_of(topology: Topology) -> set[str]:
     """Return the interfaces of `host` that a topology speaks of, by settings or by routes."""
     members = topology.namespaces or {}
     host = members.get(HOST, NamespaceSpec())
-    texts = [text for said in members.values() for text in said.routes]
+    texts = [text for spec in members.values() for text in spec.routes]
     texts += [network.gateway for network in topology.networks.values()]
     ends = (word.partition(":") for text in texts for word in text.split())
     out = (pair for text in host.routes for pair in pairwise(text.split()))

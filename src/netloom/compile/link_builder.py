@@ -29,14 +29,14 @@ _LO_MTU = 65536
 
 
 class LinkBuilder:
-    """Weaves links out of ports; mistakes are noted in the fabric.
+    """Makes links of ports; mistakes are noted in what was expanded.
 
-    `links` are the links by namespace and name, `places` where in the file each was said, `silent`
+    `links` are the links by namespace and name, `places` where in the file each was said, `no_l3`
     the bridges on the host that the host itself does not speak on.
     """
 
     def __init__(
-        self, lab: str, fabric: Expanded, salt: str, borrowed: Mapping[str, Borrowed]
+        self, lab: str, expanded: Expanded, salt: str, borrowed: Mapping[str, Borrowed]
     ) -> None:
         """Begin with no links; `salt` goes into the MAC addresses.
 
@@ -44,17 +44,17 @@ class LinkBuilder:
         """
         self.borrowed = borrowed
         self.lab = lab
-        self.fabric = fabric
+        self.expanded = expanded
         self.salt = salt
         self.switch = switch_of(lab)
-        self.links: dict[str, dict[str, Link]] = {name: {} for name in fabric.members}
+        self.links: dict[str, dict[str, Link]] = {name: {} for name in expanded.members}
         self.links.setdefault(HOST, {})
         self.places: dict[str, Path] = {}
-        self.silent: list[str] = []
+        self.no_l3: list[str] = []
 
-    def weave(self) -> None:
+    def build(self) -> None:
         """Make all links."""
-        for segment in self.fabric.segments:
+        for segment in self.expanded.segments:
             if segment.network is None:
                 self.wire(segment)
             else:
@@ -63,11 +63,11 @@ class LinkBuilder:
 
     def lo(self, name: str) -> Link:
         """Return `lo` of a namespace of the lab."""
-        addrs = _addrs(self.fabric.loopbacks.get(name, ()))
+        addrs = _addrs(self.expanded.loopbacks.get(name, ()))
         off = self.why_no_ipv6(End(name, "lo"), _LO_MTU)
         if off and any(family(addr.ip) == 6 for addr in addrs):
-            path = (*self.fabric.members[name].path, "interfaces", "lo")
-            self.fabric.say(path, f"`{name}:lo` has an IPv6 address, {off}")
+            path = (*self.expanded.members[name].path, "interfaces", "lo")
+            self.expanded.error(path, f"`{name}:lo` has an IPv6 address, {off}")
         alias = lo_mark(self.lab, name)
         return Link(kind=Loopback(), mac="", mtu=_LO_MTU, alias=alias, addrs=addrs)
 
@@ -84,7 +84,7 @@ class LinkBuilder:
         mtu = port.mtu or mtu
         off = self.why_no_ipv6(port.end, mtu)
         if off and any(family(text) == 6 for text in port.addresses):
-            self.fabric.say(port.path, f"`{port.end}` has an IPv6 address, {off}")
+            self.expanded.error(port.path, f"`{port.end}` has an IPv6 address, {off}")
         self.places[str(port.end)] = port.path
         return Link(
             kind=Veth(far),
@@ -103,8 +103,8 @@ class LinkBuilder:
         mtu = mtu or (made.mtu if made else _LO_MTU)
         if mtu < _IPV6_MIN_MTU:
             return f"which needs an MTU of {_IPV6_MIN_MTU} bytes"
-        member = self.fabric.members.get(end.netns)
-        key = ipv6_off(member.said.sysctls, end.link) if member else None
+        member = self.expanded.members.get(end.netns)
+        key = ipv6_off(member.spec.sysctls, end.link) if member else None
         return f"which the setting `{key}` forbids" if key else None
 
     def across(self) -> Iterator[BridgeNeed]:
@@ -112,7 +112,7 @@ class LinkBuilder:
         for name, link in self.links[HOST].items():
             if link.kind.takes_ports:
                 yield BridgeNeed(self.lab, name)
-        for segment in self.fabric.segments:
+        for segment in self.expanded.segments:
             if segment.joined and segment.joined.netns == HOST:
                 texts = (text for port in segment.ports for text in port.addresses)
                 if plain := tuple(text.partition("/")[0] for text in texts):
@@ -127,12 +127,12 @@ class LinkBuilder:
         values = {}
         for name, link in self.links[HOST].items():
             path = name.replace(".", "/")
-            if name in self.silent:
+            if name in self.no_l3:
                 values[f"net.ipv4.conf.{path}.arp_ignore"] = "8"
                 values[f"net.ipv4.conf.{path}.forwarding"] = "0"
             if link.mtu < _IPV6_MIN_MTU:
                 continue
-            if name in self.silent:
+            if name in self.no_l3:
                 values[f"net.ipv6.conf.{path}.disable_ipv6"] = "1"
             elif link.kind.takes_ports:
                 values[f"net.ipv6.conf.{path}.accept_ra"] = "0"
@@ -143,7 +143,7 @@ class LinkBuilder:
         links = self.links.setdefault(end.netns, {})
         if end.link in links or end.link == "lo":
             path = self.places.get(str(end), ("networks",))
-            self.fabric.say(path, f"`{end}` is made twice", "give one of them another name")
+            self.expanded.error(path, f"`{end}` is made twice", "give one of them another name")
         links[end.link] = link
 
     def wire(self, segment: Segment) -> None:
@@ -158,7 +158,7 @@ class LinkBuilder:
         network = segment.network
         assert network is not None
         if len(segment.ports) > MAX_MEMBERS:
-            self.fabric.say(
+            self.expanded.error(
                 segment.path, f"{len(segment.ports)} members: {MAX_MEMBERS} is the limit"
             )
             return
@@ -185,7 +185,7 @@ class LinkBuilder:
         for port in segment.ports:
             if port.end.netns == joined.netns:
                 message = f"the host is on this segment by its bridge `{joined.bridge}` already"
-                self.fabric.say(port.path, message)
+                self.expanded.error(port.path, message)
             else:
                 self.member(joined.netns, joined.bridge, segment, port, ipv6=ipv6)
 
@@ -200,13 +200,13 @@ class LinkBuilder:
         bridge = self.links[HOST][end.link]
         off = self.why_no_ipv6(end, bridge.mtu)
         if off and any(family(text) == 6 for text in port.addresses):
-            self.fabric.say(port.path, f"`{end}` has an IPv6 address, {off}")
+            self.expanded.error(port.path, f"`{end}` has an IPv6 address, {off}")
         ipv6 = ipv6 and not off
         addrs = _addrs(port.addresses)
         self.links[HOST][end.link] = replace(bridge, ipv6_ll=ipv6, addrs=addrs)
         if port.end.link != end.link or port.mac or port.mtu or not port.up:
             message = f"the host is on this network by its bridge `{end.link}`, as it is"
-            self.fabric.say(port.path, message, "set `mtu` and `bridge` in the network itself")
+            self.expanded.error(port.path, message, "set `mtu` and `bridge` in the network itself")
 
     def member(self, where: str, bridge: str, segment: Segment, port: Port, *, ipv6: bool) -> None:
         """Make the wire from a member to its bridge."""
@@ -241,19 +241,19 @@ class LinkBuilder:
         too, for a bridge may take the MAC address of such a port.
         """
         network, joined = segment.network, segment.joined
-        if not segment.lent or network is None:
+        if not segment.host_ports or network is None:
             return
         if network.bridge:
             bridge = network.bridge
         else:
             bridge = branch_of(self.lab, segment.key)
-            self.silent.append(bridge)
+            self.no_l3.append(bridge)
             root = joined.bridge if joined else short_name(segment.key)
             where = joined.netns if joined else self.switch
             self.places[f"{HOST}:{bridge}"] = segment.path
             self.add(End(HOST, bridge), self.bridge(End(HOST, bridge), segment))
             self.trunk(End(where, root), End(HOST, bridge), segment.mtu)
-        for name, path in segment.lent:
+        for name, path in segment.host_ports:
             self.places[f"{HOST}:{name}"] = path
             kind = self.borrowed.get(name, Borrowed())
             alias = port_mark(self.lab, segment.key)

@@ -2,7 +2,7 @@
 
 The arrow has four stretches, a module each: `expand` (every single namespace, segment and port),
 `allocate` (subnets and addresses), `naming` with `routes`, `static` and `hosts` (names become
-addresses), and here the last, with `loom`: ports become links, of the kinds that the kernel has.
+addresses), and here the last, with `builder`: ports become links, of the kinds that the kernel has.
 
 Rule 1: pure. The addresses in use, the host's subnets and the salt of the MAC addresses are given.
 Rule 2: every mistake is found, and says its place; only when there is none does anything come out.
@@ -21,7 +21,7 @@ from netloom.compile.check_expect import check_expects
 from netloom.compile.etc_files import EtcFolders, Files, contents, digest_of
 from netloom.compile.expand import Expanded, Member, expand
 from netloom.compile.host_part import others_links
-from netloom.compile.host_ports import join_notes, lent
+from netloom.compile.host_ports import host_ports, join_notes
 from netloom.compile.ifnames import HostNames
 from netloom.compile.link_builder import LinkBuilder
 from netloom.compile.policy import Policy
@@ -106,31 +106,31 @@ def lower(topology: Topology, around: HostFacts | None = None) -> Lowered:
     if around.outside.is_apart:
         topology = all_by_user(topology)
     names = HostNames(topology, around.held.names, around.host.links)
-    fabric = expand(topology, names, around.joined)
+    expanded = expand(topology, names, around.joined)
     pool = tuple(block for block in topology.pool if around.ipv6 or family(block) == 4)
     host = (*around.host.subnets, *around.outside.subnets)
-    held = allocate(fabric, pool, around.held, host)
-    naming = Naming(fabric)
-    _check_names(fabric, topology, naming)
-    uplinks = Uplinks(topology, fabric, around.outside, around.held)
+    held = allocate(expanded, pool, around.held, host)
+    naming = Naming(expanded)
+    _check_names(expanded, topology, naming)
+    uplinks = Uplinks(topology, expanded, around.outside, around.held)
     uplinks.check_published()
-    lowering = _Lowering(topology, fabric, naming, around, uplinks)
+    lowering = _Lowering(topology, expanded, naming, around, uplinks)
     desired = lowering.desired()
     for name, message, hint in others_links(desired.netns[HOST], around.host):
-        place = lowering.loom.places.get(f"{HOST}:{name}", ("namespaces", HOST))
-        fabric.say(place, message, hint, at_key=True)
+        place = lowering.builder.places.get(f"{HOST}:{name}", ("namespaces", HOST))
+        expanded.error(place, message, hint, at_key=True)
     held = replace(held, names=names.given, closed=uplinks.closed, guarded=uplinks.guarded)
-    check_expects(topology, fabric, naming)
-    if fabric.problems:
-        raise TopologyError(_unique(fabric.problems))
-    places = {name: member.path for name, member in fabric.members.items()}
+    check_expects(topology, expanded, naming)
+    if expanded.problems:
+        raise TopologyError(_unique(expanded.problems))
+    places = {name: member.path for name, member in expanded.members.items()}
     return Lowered(
         desired=desired,
         held=held,
-        places=places | lowering.loom.places,
+        places=places | lowering.builder.places,
         routes=lowering.routes,
-        through=(*uplinks.through(), *lowering.loom.across()),
-        notes=(*uplinks.notes, *join_notes(fabric)),
+        through=(*uplinks.through(), *lowering.builder.across()),
+        notes=(*uplinks.notes, *join_notes(expanded)),
     )
 
 
@@ -142,20 +142,20 @@ def _unique(problems: Iterable[Problem]) -> list[Problem]:
     return list(found.values())
 
 
-def _check_names(fabric: Expanded, topology: Topology, naming: Naming) -> None:
+def _check_names(expanded: Expanded, topology: Topology, naming: Naming) -> None:
     switch = switch_of(topology.name)
-    if switch in fabric.members:
-        fabric.say(
+    if switch in expanded.members:
+        expanded.error(
             ("namespaces", switch), f"`{switch}` is the name of the lab's own switch namespace"
         )
-    for name, member in fabric.members.items():
+    for name, member in expanded.members.items():
         links = {port.end.link for _, port in naming.ports.get(name, ())}
-        for key, why in contradictions(member.said.sysctls, links):
-            fabric.say((*member.path, "sysctls", key), why, at_key=True)
+        for key, why in contradictions(member.spec.sysctls, links):
+            expanded.error((*member.path, "sysctls", key), why, at_key=True)
     for name in topology.networks:
-        if name in fabric.members:
+        if name in expanded.members:
             message = f"`{name}` is a namespace and a network: one name, one thing"
-            fabric.say(("networks", name), message, at_key=True)
+            expanded.error(("networks", name), message, at_key=True)
 
 
 class _Lowering:
@@ -164,7 +164,7 @@ class _Lowering:
     def __init__(
         self,
         topology: Topology,
-        fabric: Expanded,
+        expanded: Expanded,
         naming: Naming,
         around: HostFacts,
         uplinks: Uplinks,
@@ -174,20 +174,20 @@ class _Lowering:
         self.hostname = around.hostname
         self.folder = around.folder
         self.topology = topology
-        self.fabric = fabric
+        self.expanded = expanded
         self.naming = naming
         self.baseline = around.held.baseline
         self.secret = around.held.secret
         self.ipv6 = around.ipv6
-        borrowed = lent(fabric, topology.name, around.nics, around.borrowed)
-        self.loom = LinkBuilder(topology.name, fabric, around.salt, borrowed)
+        borrowed = host_ports(expanded, topology.name, around.nics, around.borrowed)
+        self.builder = LinkBuilder(topology.name, expanded, around.salt, borrowed)
         self.routes: dict[RouteKey, Path] = {}
 
     def desired(self) -> Desired:
         """Return everything that is desired."""
-        loom = self.loom
-        loom.weave()
-        policy = Policy(self.topology, self.naming, loom.why_no_ipv6, self.uplinks.ways)
+        builder = self.builder
+        builder.build()
+        policy = Policy(self.topology, self.naming, builder.why_no_ipv6, self.uplinks.egresses)
         forwarding, routes = policy.routes()
         self.routes = policy.places
         texts: dict[str, str] = {}
@@ -195,31 +195,35 @@ class _Lowering:
         ran: dict[str, Command] = {}
         etc = EtcFolders(self.topology, self.naming, self.uplinks, self.files, self.hostname)
         netns = {HOST: self.host(routes.get(HOST, frozenset()), texts)}
-        if (out := out_of(self.topology.name)) in loom.links:
+        if (out := out_of(self.topology.name)) in builder.links:
             netns[out] = self.out(out, texts)
         if command := self.uplinks.user_command():
             digest = command_digest(command)
             ran[digest] = command
             netns[HOST] = replace(netns[HOST], commands={out: digest})
-        if loom.switch in loom.links:
-            links = {"lo": loom.lo(loom.switch), **loom.links[loom.switch]}
-            netns[loom.switch] = NetnsState(links=links, sysctls=self.possible(SWITCH_SYSCTLS))
-        for segment in self.fabric.segments:
-            if segment.joined and (where := segment.joined.netns) != HOST and where in loom.links:
-                netns[where] = NetnsState(links=loom.links[where], borrowed=True)
-        for name, member in self.fabric.members.items():
+        if builder.switch in builder.links:
+            links = {"lo": builder.lo(builder.switch), **builder.links[builder.switch]}
+            netns[builder.switch] = NetnsState(links=links, sysctls=self.possible(SWITCH_SYSCTLS))
+        for segment in self.expanded.segments:
+            if (
+                segment.joined
+                and (where := segment.joined.netns) != HOST
+                and where in builder.links
+            ):
+                netns[where] = NetnsState(links=builder.links[where], borrowed=True)
+        for name, member in self.expanded.members.items():
             if name == HOST:
                 continue
             folder = etc.folder(name, member)
             digest = digest_of(folder, self.secret)
             folders[digest] = folder
             netns[name] = NetnsState(
-                links={"lo": loom.lo(name), **loom.links[name]},
+                links={"lo": builder.lo(name), **builder.links[name]},
                 routes=routes.get(name, frozenset()),
                 rules=policy.rules(name),
-                sysctls=self.sysctls(member.said.sysctls, forward=forwarding.get(name, False)),
+                sysctls=self.sysctls(member.spec.sysctls, forward=forwarding.get(name, False)),
                 etc=digest,
-                rulesets=self.rulesets(member.said, texts),
+                rulesets=self.rulesets(member.spec, texts),
                 commands=self.commands(member, ran),
             )
         return Desired(netns=netns, folders=folders, texts=texts, commands=ran)
@@ -227,19 +231,19 @@ class _Lowering:
     def commands(self, member: Member, ran: dict[str, Command]) -> dict[str, str]:
         """Return the commands of a namespace by their digests; the commands are collected."""
         found = {}
-        for number in twice(member.said.run):
+        for number in twice(member.spec.run):
             path = (*member.path, "run", number, "name")
-            self.fabric.say(path, f"a second command `{member.said.run[number].name}`")
-        for name, command in commands(member.said.run, self.folder).items():
+            self.expanded.error(path, f"a second command `{member.spec.run[number].name}`")
+        for name, command in commands(member.spec.run, self.folder).items():
             found[name] = command_digest(command)
             ran[found[name]] = command
         return found
 
-    def rulesets(self, said: NamespaceSpec, texts: dict[str, str]) -> dict[str, str]:
+    def rulesets(self, spec: NamespaceSpec, texts: dict[str, str]) -> dict[str, str]:
         """Return the firewall rules of a namespace by their digests; the texts are collected."""
         found = {}
         table = ruleset_of(self.topology.name)
-        kinds = ((table, said.firewall), ("iptables", said.iptables), ("ip6tables", said.ip6tables))
+        kinds = ((table, spec.firewall), ("iptables", spec.iptables), ("ip6tables", spec.ip6tables))
         for kind, text in kinds:
             if text is not None:
                 whole = "".join(part.text for _, part in contents(text, self.files))
@@ -255,7 +259,7 @@ class _Lowering:
         own = self.possible(self.uplinks.user_sysctls())
         sysctls = self.sysctls({}, forward=True) | own
         return NetnsState(
-            links={"lo": self.loom.lo(name), **self.loom.links[name]},
+            links={"lo": self.builder.lo(name), **self.builder.links[name]},
             sysctls=sysctls,
             rulesets={ruleset_of(self.topology.name): digest},
         )
@@ -267,19 +271,19 @@ class _Lowering:
             name = ruleset_of(self.topology.name)
             texts[rulesets.setdefault(name, _digest(rules))] = rules
         return NetnsState(
-            links=self.loom.links[HOST],
+            links=self.builder.links[HOST],
             routes=routes,
-            sysctls=self.possible(self.loom.sysctls() | self.uplinks.sysctls()),
+            sysctls=self.possible(self.builder.sysctls() | self.uplinks.sysctls()),
             rulesets=rulesets,
             claims=self.uplinks.claims(),
         )
 
-    def sysctls(self, said: Mapping[str, str], *, forward: bool) -> dict[str, str]:
+    def sysctls(self, spec: Mapping[str, str], *, forward: bool) -> dict[str, str]:
         """Return the sysctls of a namespace: the baseline, forwarding, and what the file says."""
         values = FORWARDING | {key: BASELINE[key] for key in self.baseline}
         if forward:
             values = values | dict.fromkeys(FORWARDING, "1")
-        return self.possible(values) | settings(said)
+        return self.possible(values) | settings(spec)
 
     def possible(self, sysctls: Mapping[str, str]) -> dict[str, str]:
         """Return those sysctls that the kernel has."""

@@ -32,7 +32,7 @@ _OWN = f'iifname "{TAP}" ip6 daddr {_LINK_LOCAL}/64'
 """Tells the host's own IPv6 where a program leads in, by whichever address it takes for ours."""
 
 
-class Way(Struct, frozen=True):
+class Egress(Struct, frozen=True):
     """A network's way out: by which interface of the host in, by which out, in which families.
 
     `netns` is the host, or the namespace that plays it; `branch` a bridge of the host that packets
@@ -48,7 +48,7 @@ class Way(Struct, frozen=True):
     branch: str | None = None
 
     def gateways(self) -> Iterator[str]:
-        """Yield the gate's addresses on the network that members can leave by, one a family."""
+        """Yield the gateway's addresses on the network that members can leave by, one a family."""
         port = next(port for port in self.segment.ports if port.end.netns == self.netns)
         for version in sorted(self.families):
             plain = (text.partition("/")[0] for text in port.addresses)
@@ -65,11 +65,11 @@ class Way(Struct, frozen=True):
         return not (self.segment.network and self.segment.network.gateway)
 
 
-class Inward(Struct, frozen=True):
+class PortForward(Struct, frozen=True):
     """A published port: by which way it leads in, to which port of a segment; its place."""
 
     port: Publish
-    way: Way
+    egress: Egress
     place: Port
     path: Path
 
@@ -84,7 +84,7 @@ class Inward(Struct, frozen=True):
 
         A program listens on that one alone, and leads what comes there to an address of its choice.
         """
-        chosen = self.way.netns != HOST and not self.port.address.startswith("127.")
+        chosen = self.egress.netns != HOST and not self.port.address.startswith("127.")
         return "" if chosen else self.port.address
 
     def targets(self) -> Iterator[str]:
@@ -100,8 +100,8 @@ class Inward(Struct, frozen=True):
 
 
 def table(
-    ways: Sequence[Way],
-    inward: Sequence[Inward],
+    egresses: Sequence[Egress],
+    forwards: Sequence[PortForward],
     closed: Mapping[str, tuple[str, ...]],
     guarded: Sequence[str] = (),
     bridges: Collection[str] = (),
@@ -112,35 +112,35 @@ def table(
     between which interfaces IPv6 may not go; `bridges` are the host's own. By those that are
     `guarded` members reach no port of the host's but its resolver.
     """
-    if not ways:
+    if not egresses:
         return ""
-    links = _set(way.link for way in ways)
+    links = _set(egress.link for egress in egresses)
     chains = [
         _chain(
             "guard",
             "filter hook forward priority filter - 5",
-            [*_guard(ways, inward), *_kept(closed, bridges)],
+            [*_guard(egresses, forwards), *_kept(closed, bridges)],
         ),
         _chain("clamp", "filter hook forward priority mangle", _clamp(links)),
     ]
-    if branches := [way.branch for way in ways if way.branch]:
+    if branches := [egress.branch for egress in egresses if egress.branch]:
         # Else conntrack knows them, where br_netfilter is on, before they come to be translated.
         crossing = f"iifname {_set(branches)} notrack"
         chains.append(_chain("crossing", "filter hook prerouting priority raw", [crossing]))
     if guarded:
         chains.append(_chain("host", "filter hook input priority filter - 5", _host(guarded)))
-    if hidden := list(_hide(ways, inward)):
+    if hidden := list(_hide(egresses, forwards)):
         chains.append(_chain("hide", "nat hook postrouting priority srcnat", hidden))
-    if inward:
+    if forwards:
         no_localnet = f"iifname {links} ip daddr 127.0.0.0/8 drop"
-        here = [line for one in inward for line in _publish(one, one.targets())]
-        passing = [line for one in inward for line in _publish(one, _forwarded(one))]
-        passing += [_lead(_OWN, one.port, address) for one, address in _own(inward)]
+        here = [line for one in forwards for line in _publish(one, one.targets())]
+        passing = [line for one in forwards for line in _publish(one, _forwarded(one))]
+        passing += [_lead(_OWN, one.port, address) for one, address in _own(forwards)]
         chains += [
             _chain("localnet", "filter hook prerouting priority raw", [no_localnet]),
             _chain("publish", "nat hook prerouting priority dstnat", passing),
             _chain("publish-here", "nat hook output priority -100", here),
-            *_own_ipv6(inward),
+            *_own_ipv6(forwards),
         ]
     return "\n".join(chains)
 
@@ -160,14 +160,14 @@ def _kept(closed: Mapping[str, tuple[str, ...]], bridges: Collection[str]) -> It
             yield f"meta nfproto ipv4 iifname {_set([link])} oifname {_set(others)} drop"
 
 
-def _own_ipv6(inward: Sequence[Inward]) -> Iterator[str]:
+def _own_ipv6(forwards: Sequence[PortForward]) -> Iterator[str]:
     """Yield the chains that let the host itself in by IPv6, where a program leads in.
 
     The program has the host's own address for the namespace that plays it, so it shows the host by
     a link-local one, and nothing forwards that. So that is rewritten before conntrack sees it, and
     back after that.
     """
-    if not list(_own(inward)):
+    if not list(_own(forwards)):
         return
     host = "::ffff:ffff:ffff:ffff"
     come = f'iifname "{TAP}" ip6 saddr {_LINK_LOCAL}/64 meta l4proto 6'
@@ -178,30 +178,30 @@ def _own_ipv6(inward: Sequence[Inward]) -> Iterator[str]:
     yield _chain("to-host", "filter hook postrouting priority srcnat + 1", [go])
 
 
-def _own(inward: Iterable[Inward]) -> Iterator[tuple[Inward, str]]:
+def _own(forwards: Iterable[PortForward]) -> Iterator[tuple[PortForward, str]]:
     """Yield what a program leads inwards by TCP over IPv6, and to which address."""
-    for one in inward:
-        if one.way.netns != HOST and one.port.protocol == "tcp":
+    for one in forwards:
+        if one.egress.netns != HOST and one.port.protocol == "tcp":
             yield from ((one, address) for address in _forwarded(one) if family(address) == 6)
 
 
-def _guard(ways: Sequence[Way], inward: Sequence[Inward]) -> Iterator[str]:
-    links = _set(way.link for way in ways)
-    if any(way.netns != HOST for way in ways):
+def _guard(egresses: Sequence[Egress], forwards: Sequence[PortForward]) -> Iterator[str]:
+    links = _set(egress.link for egress in egresses)
+    if any(egress.netns != HOST for egress in egresses):
         # What a program sends to an address that is not ours would go back to it, and come again.
         yield f'iifname "{TAP}" oifname "{TAP}" drop'
-    for link in (_set([way.link]) for way in ways if way.on_bridge):
+    for link in (_set([egress.link]) for egress in egresses if egress.on_bridge):
         yield f"iifname {link} oifname {link} accept"
-    if hidden := [way.link for way in ways if not way.routed]:
+    if hidden := [egress.link for egress in egresses if not egress.routed]:
         # What belongs to no connection is not translated: it would leave with the lab's address.
         yield f"iifname {_set(hidden)} ct state invalid drop"
     for word in ("iifname", "oifname"):
         yield f"{word} {links} ct state established,related accept"
-    for way in ways:
-        yield f"iifname {_set([way.link])} oifname {_set(way.out)} accept"
-        if way.routed:
-            yield f"iifname {_set(way.out)} oifname {_set([way.link])} accept"
-    if inward:
+    for egress in egresses:
+        yield f"iifname {_set([egress.link])} oifname {_set(egress.out)} accept"
+        if egress.routed:
+            yield f"iifname {_set(egress.out)} oifname {_set([egress.link])} accept"
+    if forwards:
         yield f"oifname {links} ct status dnat accept"
     # A port that somebody else publishes (another lab, Docker) is open to the labs, too.
     yield f"iifname {links} ct status dnat accept"
@@ -222,31 +222,31 @@ def _clamp(links: str) -> Iterator[str]:
         yield f"{word} {links} tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu"
 
 
-def _hide(ways: Sequence[Way], inward: Sequence[Inward]) -> Iterator[str]:
+def _hide(egresses: Sequence[Egress], forwards: Sequence[PortForward]) -> Iterator[str]:
     """Yield what leaves under another address.
 
     Whatever came in from the network leaves as the host's: what lies behind a router in the lab,
     too. And the answer to what was led inwards must come back by the host: from a neighbour on the
     same network (a hairpin), to the loopback, and where the members do not leave by the host.
     """
-    for way in ways:
-        inside, out = _set([way.link]), _set(way.out)
-        if not way.routed:
+    for egress in egresses:
+        inside, out = _set([egress.link]), _set(egress.out)
+        if not egress.routed:
             yield f"iifname {inside} oifname {out} masquerade"
-        for version in _FAMILIES if any(one.way is way for one in inward) else ():
-            answered = way.by_host and version in way.families
+        for version in _FAMILIES if any(one.egress is egress for one in forwards) else ():
+            answered = egress.by_host and version in egress.families
             of = f"meta nfproto ipv{version} {f'iifname {inside} ' if answered else ''}"
             yield f"{of}oifname {inside} ct status dnat masquerade"
             if answered and version == 4:
                 yield f"ip saddr 127.0.0.0/8 oifname {inside} masquerade"
 
 
-def _forwarded(one: Inward) -> Iterator[str]:
+def _forwarded(one: PortForward) -> Iterator[str]:
     """Yield the addresses that packets from elsewhere reach: in families that are forwarded."""
-    return (address for address in one.targets() if family(address) in one.way.families)
+    return (address for address in one.targets() if family(address) in one.egress.families)
 
 
-def _publish(one: Inward, targets: Iterable[str]) -> Iterator[str]:
+def _publish(one: PortForward, targets: Iterable[str]) -> Iterator[str]:
     port = one.port
     for address in targets:
         here = f"{_ip(address)} daddr {one.address}" if one.address else _local(address)

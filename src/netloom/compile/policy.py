@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from netloom.compile.addressing import Naming
 from netloom.compile.expand import Segment
-from netloom.compile.nat import Way
+from netloom.compile.nat import Egress
 from netloom.compile.route_words import parse_routes, parse_rule
 from netloom.compile.static_routes import static_routes
 from netloom.errors import Path
@@ -22,7 +22,7 @@ _FIRST_RULE = 32765
 
 
 class Policy:
-    """Finds the routes and rules of every namespace; mistakes are noted in the fabric.
+    """Finds the routes and rules of every namespace; mistakes are noted.
 
     `why_no_ipv6` tells of a link why it has no IPv6, None where it has. `places` are where in the
     file each route of the namespace `host` was said.
@@ -33,27 +33,33 @@ class Policy:
         topology: Topology,
         naming: Naming,
         why_no_ipv6: Callable[[End], str | None],
-        ways: Iterable[Way] = (),
+        egresses: Iterable[Egress] = (),
     ) -> None:
         """Keep what the routes speak of."""
-        self.ways = tuple(ways)
+        self.egresses = tuple(egresses)
         self.topology = topology
         self.naming = naming
-        self.fabric = naming.fabric
+        self.expanded = naming.expanded
         self.why_no_ipv6 = why_no_ipv6
         self.places: dict[RouteKey, Path] = {}
 
     def routes(self) -> tuple[dict[str, bool], dict[str, frozenset[Route]]]:
         """Return who forwards, and the routes of every namespace."""
-        said = {name: member.said.forwarding for name, member in self.fabric.members.items()}
-        forwards = {name: value for name, value in said.items() if value is not None}
+        forwarding = {
+            name: member.spec.forwarding for name, member in self.expanded.members.items()
+        }
+        forwards = {name: value for name, value in forwarding.items() if value is not None}
         routes: dict[str, dict[RouteKey, Route]] = {}
-        derived = static_routes(self.naming, said) if self.topology.routing == "static" else {}
+        derived = (
+            static_routes(self.naming, forwarding) if self.topology.routing == "static" else {}
+        )
         for name, text, path, own in self.texts(derived):
             mine = routes.setdefault(name, {})
             for route in self.parsed(name, text, path):
                 if own and mine.get(route.key, route) != route:
-                    self.fabric.say(path, f"a second route to {route.dst}, with the same metric")
+                    self.expanded.error(
+                        path, f"a second route to {route.dst}, with the same metric"
+                    )
                 if own or route.key not in mine:
                     mine[route.key] = route
                     if name == HOST:
@@ -66,27 +72,29 @@ class Policy:
         try:
             found = parse_routes(text, name, self.naming)
         except ValueError as error:
-            self.fabric.say(path, str(error))
+            self.expanded.error(path, str(error))
             return
         for route in found:
             for hop in route.nexthops:
                 off = self.why_no_ipv6(End(name, hop.dev)) if route.family == 6 else None
                 if off:
-                    self.fabric.say(path, f"an IPv6 route leads out of `{name}:{hop.dev}`, {off}")
+                    self.expanded.error(
+                        path, f"an IPv6 route leads out of `{name}:{hop.dev}`, {off}"
+                    )
             yield replace(route, protocol=HOST_PROTOCOL) if name == HOST else route
 
     def texts(self, derived: Mapping[str, list[str]]) -> Iterator[tuple[str, str, Path, bool]]:
         """Yield namespace, text, place, and whether it was written: `routes:` first."""
-        for name, member in self.fabric.members.items():
-            for number, text in enumerate(member.said.routes):
+        for name, member in self.expanded.members.items():
+            for number, text in enumerate(member.spec.routes):
                 yield name, text, (*member.path, "routes", number), True
-        for segment in self.fabric.segments:
+        for segment in self.expanded.segments:
             if segment.network and segment.network.gateway:
                 yield from self.gateway_texts(segment, segment.network.gateway)
-        for way in self.ways:
-            if way.segment.network and not way.segment.network.gateway:
-                for address in way.gateways():
-                    yield from self.gateway_texts(way.segment, address)
+        for egress in self.egresses:
+            if egress.segment.network and not egress.segment.network.gateway:
+                for address in egress.gateways():
+                    yield from self.gateway_texts(egress.segment, address)
         for name, texts in derived.items():
             for text in texts:
                 yield name, text, ("routing",), False
@@ -98,7 +106,7 @@ class Policy:
         path: Path = (*segment.path, "gateway")
         name = gateway.partition(":")[0]
         if self.naming.known(name) and not any(p.end.netns == name for p in segment.ports):
-            self.fabric.say(path, f"`{gateway}` is not on network `{segment.key}`")
+            self.expanded.error(path, f"`{gateway}` is not on network `{segment.key}`")
             return
         owners = {p.end.netns for p in segment.ports if gateway in _plain(p.addresses)} | {name}
         ends = {p.end.netns: p.end for p in segment.ports}
@@ -116,13 +124,13 @@ class Policy:
 
     def rules(self, name: str) -> frozenset[Rule]:
         """Return the rules of a namespace; those without a priority get the kernel's choice."""
-        member = self.fabric.members[name]
+        member = self.expanded.members[name]
         rules = set()
-        for number, text in enumerate(member.said.rules):
+        for number, text in enumerate(member.spec.rules):
             try:
                 rules.add(parse_rule(text, _FIRST_RULE - number))
             except ValueError as error:
-                self.fabric.say((*member.path, "rules", number), str(error))
+                self.expanded.error((*member.path, "rules", number), str(error))
         return frozenset(rules)
 
 

@@ -83,7 +83,7 @@ class _Hop:
         return True
 
 
-class _Said:
+class _ParsedRoute:
     """What a text says of a route, before names are looked up."""
 
     def __init__(self, words: _Words) -> None:
@@ -148,16 +148,16 @@ def _refuse(where: str, word: str, known: object) -> int:
 
 def parse_routes(text: str, netns: str, naming: Naming) -> list[Route]:
     """Return the routes that a text means in a namespace; raises `ValueError`."""
-    said = _Said(_Words(text))
-    _check_source(said.src, netns, naming)
-    versions = _families(said, netns, naming)
+    parsed = _ParsedRoute(_Words(text))
+    _check_source(parsed.src, netns, naming)
+    versions = _families(parsed, netns, naming)
     routes = [
-        _route(said, dst, version, netns, naming)
+        _route(parsed, dst, version, netns, naming)
         for version in versions
-        for dst in naming.destination(said.dst, version)
+        for dst in naming.destination(parsed.dst, version)
     ]
     if not routes:
-        msg = f"`{said.dst}` and the gateway have no address family in common"
+        msg = f"`{parsed.dst}` and the gateway have no address family in common"
         raise ValueError(msg)
     return routes
 
@@ -172,14 +172,14 @@ def _check_source(src: str, netns: str, naming: Naming) -> None:
         raise ValueError(msg)
 
 
-def _families(said: _Said, netns: str, naming: Naming) -> list[Family]:
+def _families(parsed: _ParsedRoute, netns: str, naming: Naming) -> list[Family]:
     """Return the families that a text means: that of its addresses, or all that its names have."""
-    for literal in (said.dst, said.src, *(hop.via for hop in said.ways)):
+    for literal in (parsed.dst, parsed.src, *(hop.via for hop in parsed.ways)):
         if (version := _literal_family(literal)) and literal != "default":
             return [version]
-    named = next((hop for hop in said.ways if hop.via), None)
+    named = next((hop for hop in parsed.ways if hop.via), None)
     if named is None:
-        return [4] if said.dst == "default" else [4, 6]
+        return [4] if parsed.dst == "default" else [4, 6]
     both: tuple[Family, Family] = (4, 6)
     found = [
         version
@@ -199,17 +199,17 @@ def _literal_family(text: str) -> Family | None:
         return None
 
 
-def _route(said: _Said, dst: str, version: Family, netns: str, naming: Naming) -> Route:
-    numbers = dict(said.numbers)
+def _route(parsed: _ParsedRoute, dst: str, version: Family, netns: str, naming: Naming) -> Route:
+    numbers = dict(parsed.numbers)
     if version == 6:
         numbers["metric"] = numbers.get("metric") or _METRIC6
         numbers.pop("scope", None)
         numbers.pop("tos", None)
-    route = replace(Route(dst=dst, type=said.type, src=said.src), **numbers)
-    if said.type != "unicast":
+    route = replace(Route(dst=dst, type=parsed.type, src=parsed.src), **numbers)
+    if parsed.type != "unicast":
         return replace(route, scope=0)
-    hops = tuple(sorted(_nexthop(hop, version, netns, naming) for hop in said.ways))
-    if version == 6 and said.hops[1:] and not all(hop.via for hop in hops):
+    hops = tuple(sorted(_nexthop(hop, version, netns, naming) for hop in parsed.ways))
+    if version == 6 and parsed.hops[1:] and not all(hop.via for hop in hops):
         msg = "each `nexthop` of an IPv6 route leads `via` a gateway (the kernel takes no other)"
         raise ValueError(msg)
     direct = version == 4 and len(hops) == 1 and not hops[0].via

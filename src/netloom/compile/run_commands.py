@@ -12,10 +12,10 @@ _BEFORE = frozenset({"exec", "env", "nohup", "setsid"})
 _NAMELESS = "run"
 
 
-def commands(said: tuple[RunSpec, ...], folder: str) -> dict[str, Command]:
+def commands(runs: tuple[RunSpec, ...], folder: str) -> dict[str, Command]:
     """Return the commands by their names; `folder` is where those begin that say nothing else."""
     found: dict[str, Command] = {}
-    for run in said:
+    for run in runs:
         argv = run.command if len(run.command) > 1 else ("sh", "-c", *run.command)
         cwd = run.cwd if run.cwd.startswith("/") else f"{folder}/{run.cwd}".rstrip("/")
         command = Command(
@@ -26,14 +26,14 @@ def commands(said: tuple[RunSpec, ...], folder: str) -> dict[str, Command]:
             cwd=cwd or "/",
         )
         wanted = run.name or _program(run.command[0])
-        names = (wanted, *(f"{wanted}{number}" for number in range(2, len(said) + 2)))
+        names = (wanted, *(f"{wanted}{number}" for number in range(2, len(runs) + 2)))
         found[next(name for name in names if name not in found)] = command
     return found
 
 
-def twice(said: tuple[RunSpec, ...]) -> Iterator[int]:
+def twice(runs: tuple[RunSpec, ...]) -> Iterator[int]:
     """Yield the numbers of commands whose name an earlier one has."""
-    names = [run.name for run in said]
+    names = [run.name for run in runs]
     return (n for n, name in enumerate(names) if name and name in names[:n])
 
 

@@ -42,9 +42,9 @@ _TEXTS = ("congestion_control", "scheduler", "path_manager")
 """Ends of the names of settings whose values are names of what somebody may have written."""
 
 
-def settings(said: Mapping[str, str]) -> dict[str, str]:
+def settings(asked: Mapping[str, str]) -> dict[str, str]:
     """Return what a file says, as the kernel will tell it, and what it sets along with that."""
-    values = {_dotted(key): normal(_dotted(key), value) for key, value in said.items()}
+    values = {_dotted(key): normal(_dotted(key), value) for key, value in asked.items()}
     if _FORWARD_ALL in values:  # two names of one variable (devinet.c)
         values.setdefault(_FORWARD, values[_FORWARD_ALL])
     if _NO_IPV6_ALL in values:
@@ -87,10 +87,10 @@ def _merged(text: str) -> str:
     return ",".join(f"{low}-{high}" if high > low else f"{low}" for low, high in runs)
 
 
-def contradictions(said: Mapping[str, str], links: Container[str]) -> Iterator[tuple[str, str]]:
+def contradictions(asked: Mapping[str, str], links: Container[str]) -> Iterator[tuple[str, str]]:
     """Yield keys that cannot have their value in a namespace with these links, and why."""
-    values = settings(said)
-    for key, value in said.items():
+    values = settings(asked)
+    for key, value in asked.items():
         dotted = _dotted(key)
         link = link_of(dotted)
         if link and link != "lo" and link not in links:
@@ -100,7 +100,7 @@ def contradictions(said: Mapping[str, str], links: Container[str]) -> Iterator[t
         elif why := _no_value(dotted, values[dotted]):
             yield key, why
     if _FORWARD_ALL in values and values[_FORWARD] != values[_FORWARD_ALL]:
-        key = next(key for key in said if _dotted(key) == _FORWARD_ALL)
+        key = next(key for key in asked if _dotted(key) == _FORWARD_ALL)
         yield key, f"`{_FORWARD_ALL}` and `{_FORWARD}` are one setting, with two values"
 
 
@@ -124,9 +124,9 @@ def link_of(key: str) -> str | None:
     return parts[3].replace("/", ".")
 
 
-def ipv6_off(said: Mapping[str, str], link: str) -> str | None:
+def ipv6_off(asked: Mapping[str, str], link: str) -> str | None:
     """Return the setting by which a file takes IPv6 from a link, None if none does."""
-    values = settings(said)
+    values = settings(asked)
     for which in ("all", "default", link.replace(".", "/")):
         key = f"net.ipv6.conf.{which}.disable_ipv6"
         if values.get(key, "0") != "0":

@@ -26,7 +26,7 @@ def static_routes(naming: Naming, forwarding: Mapping[str, bool | None]) -> dict
     }
     routes: dict[str, list[str]] = {name: [] for name in ports}
     leaves = _default_routes(naming, routers, routes)
-    for segment in naming.fabric.segments:
+    for segment in naming.expanded.segments:
         if segment.subnets or any(port.addresses for port in segment.ports):
             _walk(segment, naming, routers, leaves, routes)
     return routes

@@ -14,7 +14,7 @@ Everything else that a host may have in the way is not known here, but where the
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from netloom.compile.expand import Expanded, Segment
-from netloom.compile.nat import ALL_IPV6, Inward, Way, table
+from netloom.compile.nat import ALL_IPV6, Egress, PortForward, table
 from netloom.compile.user_uplink import hindrances, user_program
 from netloom.errors import Path
 from netloom.language.suggest import did_you_mean
@@ -36,9 +36,9 @@ def moved(topology: Topology, closed: Collection[str], outside: UplinkFacts) -> 
     uplinks = [network.uplink for network in topology.networks.values() if network.uplink]
     if all(uplink.via or uplink.mode == "user" for uplink in uplinks):
         return None
-    said = {link for uplink in uplinks for link in uplink.via}
-    was = set(closed) - {ALL_IPV6} - said
-    now = {exit_.link for exit_ in outside.exits} - said
+    named = {link for uplink in uplinks for link in uplink.via}
+    was = set(closed) - {ALL_IPV6} - named
+    now = {exit_.link for exit_ in outside.exits} - named
     if was == now:
         return None
     if not now:
@@ -47,107 +47,111 @@ def moved(topology: Topology, closed: Collection[str], outside: UplinkFacts) -> 
 
 
 class Uplinks:
-    """The ways out of a lab; mistakes are noted in the fabric."""
+    """The ways out of a lab; mistakes are noted."""
 
     def __init__(
         self,
         topology: Topology,
-        fabric: Expanded,
+        expanded: Expanded,
         outside: UplinkFacts,
         held: Allocations,
     ) -> None:
         """Find the ways; `held` says what was closed when the lab came up, and is guarded since."""
         self.topology = topology
-        self.fabric = fabric
+        self.expanded = expanded
         self.outside = outside
-        self.ways = [way for segment in fabric.segments if (way := self._way(segment))]
-        self.of_host = [way for way in self.ways if way.netns == HOST]
+        self.egresses = [
+            egress for segment in expanded.segments if (egress := self._egress(segment))
+        ]
+        self.of_host = [egress for egress in self.egresses if egress.netns == HOST]
         self.closed = dict(self._closed(held.closed))
-        links = {way.link for way in self.of_host}
+        links = {egress.link for egress in self.of_host}
         self.guarded = tuple(link for link in held.guarded if link in links)
-        self.inward = list(self._inward())
+        self.forwards = list(self._forwards())
 
     def _closed(self, held: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield where packets could not go before any lab came, so that they still cannot."""
         others = tuple(sorted(self.outside.links.keys() - self.outside.of_labs - {"lo"}))
-        for link in sorted({link for way in self.of_host for link in way.out}):
+        for link in sorted({link for egress in self.of_host for link in egress.out}):
             open_ = link in self.outside.forwards
             yield link, () if open_ else held.get(link) or others
         if self._forwards_ipv6:
             open_ = self.outside.forwards_ipv6
             yield ALL_IPV6, () if open_ else held.get(ALL_IPV6) or others
 
-    def _way(self, segment: Segment) -> Way | None:
+    def _egress(self, segment: Segment) -> Egress | None:
         uplink = segment.network.uplink if segment.network else None
         if uplink is None:
             return None
         path: Path = (*segment.path, "uplink")
-        gate = out_of(self.topology.name) if uplink.mode == "user" else HOST
-        port = next((port for port in segment.ports if port.end.netns == gate), None)
+        netns = out_of(self.topology.name) if uplink.mode == "user" else HOST
+        port = next((port for port in segment.ports if port.end.netns == netns), None)
         exits = self.outside.exits
         out = uplink.via or tuple(dict.fromkeys(exit_.link for exit_ in exits))
         if port is None or not out:
             if not out:
                 hint = "`uplink: {mode: nat, via: eth0}` says the way"
-                self.fabric.say(path, "the host has no default route, so no way out", hint)
+                self.expanded.error(path, "the host has no default route, so no way out", hint)
             return None
         families = self._families(segment, out, path)
         for number, link in enumerate(out):
             self._check(link, (*path, "via", number) if uplink.via else path)
         if uplink.mode == "routed" and self.outside.is_apart:
             message = "nothing is routed over the machine from here: the host is not the machine's"
-            self.fabric.say(path, message, "`uplink: user`, or `nat`, which is the same here")
+            self.expanded.error(path, message, "`uplink: user`, or `nat`, which is the same here")
             return None
-        if gate != HOST:
+        if netns != HOST:
             for message, hint in hindrances(self.outside.program, self.outside.no_tun):
-                self.fabric.say(path, message, hint)
-            return Way(segment, port.end.link, (TAP,), families, netns=gate)
+                self.expanded.error(path, message, hint)
+            return Egress(segment, port.end.link, (TAP,), families, netns=netns)
         routed = uplink.mode == "routed"
         branch = self._branch(segment)
-        return Way(segment, port.end.link, out, families, routed=routed, branch=branch)
+        return Egress(segment, port.end.link, out, families, routed=routed, branch=branch)
 
     def _families(self, segment: Segment, out: tuple[str, ...], path: Path) -> frozenset[Family]:
         """Return the families that lead out; where the file says the way, IPv4 needs no route."""
         families = {exit_.family for exit_ in self.outside.exits if exit_.link in out}
-        said = segment.network and segment.network.uplink and segment.network.uplink.via
-        families |= {4} if said else set[Family]()
+        via = segment.network and segment.network.uplink and segment.network.uplink.via
+        families |= {4} if via else set[Family]()
         wanted = _wanted(segment)
         if wanted and not families & wanted:
             named = " and ".join(f"IPv{version}" for version in sorted(wanted))
-            where = f" out of {_listed(out)}" if said else ""
+            where = f" out of {_listed(out)}" if via else ""
             hint = "`uplink: {mode: nat, via: eth0}` says the way" if 4 in wanted else ""
             message = f"the host has no {named} default route{where}, so no way out"
-            self.fabric.say(path, message, hint)
+            self.expanded.error(path, message, hint)
         return frozenset(families)
 
     def _branch(self, segment: Segment) -> str | None:
         """Return the bridge on the host that a network hangs its borrowed ports on, if any."""
         own = segment.network and segment.network.bridge
-        return branch_of(self.topology.name, segment.key) if segment.lent and not own else None
+        return (
+            branch_of(self.topology.name, segment.key) if segment.host_ports and not own else None
+        )
 
     def _check(self, link: str, path: Path) -> None:
         if link not in self.outside.links:
             hint = did_you_mean(link, self.outside.links)
-            self.fabric.say(path, f"the host has no interface `{link}`", hint)
+            self.expanded.error(path, f"the host has no interface `{link}`", hint)
         elif trouble := self.outside.links[link]:
             hint = f"ip link set {link} up" if "down" in trouble else "is the cable plugged in?"
-            self.fabric.say(path, f"`{link}` of the host {trouble}", hint)
+            self.expanded.error(path, f"`{link}` of the host {trouble}", hint)
 
     @property
     def notes(self) -> Iterator[str]:
         """Yield what is as the file says, and may surprise."""
         led = {exit_.link for exit_ in self.outside.exits}
-        for way in self.ways:
-            if led and way.netns == HOST and not led & set(way.out):
-                name = way.segment.key
+        for egress in self.egresses:
+            if led and egress.netns == HOST and not led & set(egress.out):
+                name = egress.segment.key
                 yield (
                     f"the host's default route leads out of {_listed(led)}, and `{name}` may leave "
-                    f"by {_listed(way.out)} alone: it reaches what the host reaches there"
+                    f"by {_listed(egress.out)} alone: it reaches what the host reaches there"
                 )
-            for version in sorted(_wanted(way.segment) - way.families):
+            for version in sorted(_wanted(egress.segment) - egress.families):
                 yield (
                     f"the host has no IPv{version} default route, so nobody leaves "
-                    f"`{way.segment.key}` by IPv{version}"
+                    f"`{egress.segment.key}` by IPv{version}"
                 )
         if unanswered := sorted(self._unanswered()):
             yield (
@@ -157,20 +161,20 @@ class Uplinks:
 
     def _unanswered(self) -> Iterator[str]:
         """Yield the members that see the host's resolv.conf, where that is of no use to them."""
-        for way in self.ways if not self.outside.resolvers else ():
-            if way.segment.network and way.segment.network.dns is None:
-                for port in way.segment.ports:
-                    member = self.fabric.members.get(port.end.netns)
+        for egress in self.egresses if not self.outside.resolvers else ():
+            if egress.segment.network and egress.segment.network.dns is None:
+                for port in egress.segment.ports:
+                    member = self.expanded.members.get(port.end.netns)
                     if member is None or port.end.netns == HOST:
                         continue
-                    if member.said.dns is None and "resolv.conf" not in member.said.etc:
+                    if member.spec.dns is None and "resolv.conf" not in member.spec.etc:
                         yield port.end.netns
 
     # ── what it asks of the host ──────────────────────────────────────────────────────────────
 
     @property
     def _forwards_ipv6(self) -> bool:
-        return any(6 in way.families for way in self.of_host)
+        return any(6 in egress.families for egress in self.of_host)
 
     def sysctls(self) -> dict[str, str]:
         """Return the settings of the host's interfaces that are ours.
@@ -178,19 +182,19 @@ class Uplinks:
         A member that plays a router must not give the host a default route: hence `accept_ra`.
         """
         values = {}
-        for way in self.of_host:
-            ipv4, ipv6 = (f"net.ipv{v}.conf.{way.link.replace('.', '/')}" for v in (4, 6))
+        for egress in self.of_host:
+            ipv4, ipv6 = (f"net.ipv{v}.conf.{egress.link.replace('.', '/')}" for v in (4, 6))
             values[f"{ipv4}.forwarding"] = "1"
             values[f"{ipv6}.accept_ra"] = "0"
-            if self.inward:
+            if self.forwards:
                 values[f"{ipv4}.route_localnet"] = "1"
         return values
 
     def claims(self) -> dict[str, str]:
         """Return the settings of the host that others share."""
         values = {}
-        for way in self.of_host:
-            for link in way.out if 4 in way.families else ():
+        for egress in self.of_host:
+            for link in egress.out if 4 in egress.families else ():
                 values[f"net.ipv4.conf.{link.replace('.', '/')}.forwarding"] = "1"
         if self._forwards_ipv6:
             values[_ALL_FORWARD] = "1"
@@ -200,33 +204,33 @@ class Uplinks:
 
     def through(self) -> Iterator[ForwardNeed]:
         """Yield what the firewalls of others must let pass: each network, each way out of it."""
-        for way in self.of_host:
+        for egress in self.of_host:
             published = tuple(
-                DnatTarget(target, inward.port.protocol, inward.port.to)
-                for inward in self.inward
-                if inward.way is way
-                for target in inward.targets()
+                DnatTarget(target, forwards.port.protocol, forwards.port.to)
+                for forwards in self.forwards
+                if forwards.egress is egress
+                for target in forwards.targets()
             )
-            for link in way.out:
-                subnets = tuple(p for p in way.segment.subnets if family(p) in way.families)
-                yield ForwardNeed(self.topology.name, way.link, link, subnets, published)
+            for link in egress.out:
+                subnets = tuple(p for p in egress.segment.subnets if family(p) in egress.families)
+                yield ForwardNeed(self.topology.name, egress.link, link, subnets, published)
 
     def rules(self) -> str:
         """Return the chains of the lab's table on the host, empty if it needs none."""
-        inward = [one for one in self.inward if one.way.netns == HOST]
-        return table(self.of_host, inward, self.closed, self.guarded, self.outside.bridges)
+        forwards = [one for one in self.forwards if one.egress.netns == HOST]
+        return table(self.of_host, forwards, self.closed, self.guarded, self.outside.bridges)
 
     # ── what plays the host, where nothing is changed there ───────────────────────────────────
 
     @property
-    def by_user(self) -> list[Way]:
+    def by_user(self) -> list[Egress]:
         """The ways out that a program makes."""
-        return [way for way in self.ways if way.netns != HOST]
+        return [egress for egress in self.egresses if egress.netns != HOST]
 
     def user_rules(self) -> str:
         """Return the chains of the lab's table in the namespace that plays the host."""
-        inward = [one for one in self.inward if one.way.netns != HOST]
-        return table(self.by_user, inward, {})
+        forwards = [one for one in self.forwards if one.egress.netns != HOST]
+        return table(self.by_user, forwards, {})
 
     def user_sysctls(self) -> dict[str, str]:
         """Return the settings of interfaces in the namespace that plays the host.
@@ -234,9 +238,9 @@ class Uplinks:
         Before its address is tried, the program's tap asks for no neighbour: an answer by IPv6
         would come a second late, and twice, which has pasta 2023-03 send the same again for ever.
         """
-        links = [way.link for way in self.by_user] if self.inward else []
+        links = [egress.link for egress in self.by_user] if self.forwards else []
         values = {f"net.ipv4.conf.{n.replace('.', '/')}.route_localnet": "1" for n in links}
-        if any(6 in way.families for way in self.by_user):
+        if any(6 in egress.families for egress in self.by_user):
             values["net.ipv6.conf.default.accept_dad"] = "0"
         return values
 
@@ -245,54 +249,54 @@ class Uplinks:
         program = self.outside.program
         if not program or not self.by_user:
             return None
-        via = [link for way in self.by_user if (u := _uplink(way)) for link in u.via]
-        ports = [one.port for one in self.inward if one.way.netns != HOST]
+        via = [link for egress in self.by_user if (u := _uplink(egress)) for link in u.via]
+        ports = [one.port for one in self.forwards if one.egress.netns != HOST]
         return user_program(program, out_of(self.topology.name), ports, via)
 
     # ── ports that lead inwards ───────────────────────────────────────────────────────────────
 
-    def _inward(self) -> Iterator[Inward]:
-        for name, member in self.fabric.members.items():
-            for number, port in enumerate(member.said.publish):
-                for way in self.ways:
-                    place = next((p for p in way.segment.ports if p.end.netns == name), None)
+    def _forwards(self) -> Iterator[PortForward]:
+        for name, member in self.expanded.members.items():
+            for number, port in enumerate(member.spec.publish):
+                for egress in self.egresses:
+                    place = next((p for p in egress.segment.ports if p.end.netns == name), None)
                     if place is not None:
-                        yield Inward(port, way, place, (*member.path, "publish", number))
+                        yield PortForward(port, egress, place, (*member.path, "publish", number))
                         break
 
     def check_published(self) -> None:
         """Find ports that are taken, published twice, or from where nothing leads in."""
         earlier: list[TakenPort] = []
-        for one in self.inward:
+        for one in self.forwards:
             port = one.port
             for other in (*earlier, *self.outside.taken):
                 if other.clashes(port):
                     message = f"port {port.port} of the host is taken: {other.owner}"
-                    self.fabric.say(one.path, message, "publish another port")
+                    self.expanded.error(one.path, message, "publish another port")
                     break
-            if one.way.netns != HOST and (self.outside.program or "").endswith("slirp4netns"):
+            if one.egress.netns != HOST and (self.outside.program or "").endswith("slirp4netns"):
                 message = "slirp4netns leads out, and opens no ports of the host"
-                self.fabric.say(one.path, message, "apt-get install passt")
+                self.expanded.error(one.path, message, "apt-get install passt")
             if port.address == "::1":
                 message = "nothing leads from ::1 into another namespace: IPv6 has no such route"
-                self.fabric.say(one.path, message, f"`127.0.0.1:{port.port}:{port.to}`")
+                self.expanded.error(one.path, message, f"`127.0.0.1:{port.port}:{port.to}`")
             elif not list(one.targets()):
                 which = f"IPv{family(port.address)} address" if port.address else "address"
-                self.fabric.say(one.path, f"`{one.netns}` has no {which} there to lead to")
+                self.expanded.error(one.path, f"`{one.netns}` has no {which} there to lead to")
             owner = f"`{one.netns}` publishes it"
             earlier.append(TakenPort(port.protocol, port.address, port.port, owner))
         self._check_told_apart()
-        reached = {one.netns for one in self.inward}
-        for name, member in self.fabric.members.items():
-            if member.said.publish and name not in reached and self._complete:
+        reached = {one.netns for one in self.forwards}
+        for name, member in self.expanded.members.items():
+            if member.spec.publish and name not in reached and self._complete:
                 message = f"`{name}` is on no network with an uplink, so no port leads there"
                 hint = "give one of its networks `uplink: nat`"
-                self.fabric.say((*member.path, "publish"), message, hint)
+                self.expanded.error((*member.path, "publish"), message, hint)
 
     def _check_told_apart(self) -> None:
         """Find a port that is published at two addresses of the host, by a program: it has one."""
         found: dict[tuple[str, int, Family], str] = {}
-        for one in self.inward:
+        for one in self.forwards:
             if one.port.address and not one.address:
                 key = (one.port.protocol, one.port.port, family(one.port.address))
                 if found.setdefault(key, one.netns) != one.netns:
@@ -300,13 +304,13 @@ class Uplinks:
                         f"port {one.port.port} leads to `{found[key]}` already, and a program does "
                         f"not tell addresses of the host apart"
                     )
-                    self.fabric.say(one.path, message, "publish another port")
+                    self.expanded.error(one.path, message, "publish another port")
 
     @property
     def _complete(self) -> bool:
         """Whether every network with an uplink has found its way: else that is the mistake."""
         wanted = sum(bool(network.uplink) for network in self.topology.networks.values())
-        return len(self.ways) == wanted
+        return len(self.egresses) == wanted
 
 
 def _wanted(segment: Segment) -> frozenset[Family]:
@@ -314,8 +318,8 @@ def _wanted(segment: Segment) -> frozenset[Family]:
     return frozenset(family(subnet) for subnet in segment.subnets)
 
 
-def _uplink(way: Way) -> Uplink | None:
-    return way.segment.network.uplink if way.segment.network else None
+def _uplink(egress: Egress) -> Uplink | None:
+    return egress.segment.network.uplink if egress.segment.network else None
 
 
 def _listed(names: Iterable[str]) -> str:

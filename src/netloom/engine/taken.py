@@ -21,8 +21,8 @@ def refuse_taken(past: Record, now: LabNotes, machine: Machine) -> None:
     Who listens behind a port that the lab publishes `now` is in nobody's way.
     """
     wanted = reserved_by([past.desired], past.ports)
-    lent = [name for name, link in past.desired.netns[HOST].links.items() if link.borrowed]
-    found = list(_overlaps(wanted, machine.occupied(now.fence), lent))
+    borrowed = [name for name, link in past.desired.netns[HOST].links.items() if link.borrowed]
+    found = list(_overlaps(wanted, machine.occupied(now.fence), borrowed))
     ports = replace(past, ports=past.ports - now.record.ports) if now.record else past
     shared = shared_ports(ports, now.fence, machine)
     found += [f"port {port.port} of the host is taken: {owner}" for port, owner in shared]
@@ -31,15 +31,15 @@ def refuse_taken(past: Record, now: LabNotes, machine: Machine) -> None:
         raise Unavailable(reason + "; ".join(found), "netloom up FILE makes it anew")
 
 
-def _overlaps(wanted: Reservation, occupied: Occupied, lent: Collection[str]) -> Iterator[str]:
-    """Yield what is in the way; that a card which is to be `lent` is there is as it should be."""
+def _overlaps(wanted: Reservation, occupied: Occupied, borrowed: Collection[str]) -> Iterator[str]:
+    """Yield what is in the way; that a card which is `borrowed` is there is as it should be."""
     for prefix, _ in sorted(wanted.subnets):
         for other in occupied.subnets:
             if overlap(prefix, other.prefix):
                 yield f"{prefix} overlaps {other.prefix} on {HOST}:{other.link}{_of(other.owner)}"
     for name in sorted(wanted.links & occupied.links.keys()):
         owner = occupied.links[name]
-        if owner or name not in lent:
+        if owner or name not in borrowed:
             yield f"an interface `{HOST}:{name}` exists{_of(owner)}"
     for key in sorted(wanted.routes & occupied.routes.keys()):
         yield f"a route to {key[0]} exists{_of(occupied.routes[key])}"

@@ -81,9 +81,9 @@ def _borrowed_anew(desired: Desired, snapshot: LabState, machine: Machine) -> De
     """
     host = desired.netns.get(HOST, NetnsState())
     there = snapshot.netns[HOST].links if HOST in snapshot.netns else {}
-    lent = [name for name, link in host.links.items() if link.borrowed]
+    borrowed = [name for name, link in host.links.items() if link.borrowed]
     found = dict(host.links)
-    wanted = [name for name in lent if name not in there]
+    wanted = [name for name in borrowed if name not in there]
     nics = machine.nics() if wanted else {}
     for name in wanted:
         nic = nics.get(name)

@@ -94,15 +94,15 @@ class Walk:
         return TextNode(quoted[1], *found.span()) if found else node
 
     def _choice(self, shape: Choice, node: Node, path: Path) -> object:
-        said = node.value if isinstance(node, TextNode) else kind(node)
-        if said in shape.later:
+        word = node.value if isinstance(node, TextNode) else kind(node)
+        if word in shape.later:
             owner = title(path[:-1])
-            self.wrong(f"`{path[-1]}: {said}` of {owner} is not built yet", node, path)
-        elif said not in shape.now:
+            self.wrong(f"`{path[-1]}: {word}` of {owner} is not built yet", node, path)
+        elif word not in shape.now:
             known = (*shape.now, *shape.later)
-            hint = did_you_mean(said, known) or ", ".join(f"`{word}`" for word in known)
-            self.wrong(f"`{path[-1]}` cannot be `{said}`", node, path, hint)
-        return said
+            hint = did_you_mean(word, known) or ", ".join(f"`{each}`" for each in known)
+            self.wrong(f"`{path[-1]}` cannot be `{word}`", node, path, hint)
+        return word
 
     def _many(self, shape: Many, node: Node, path: Path) -> object:
         if shape.none and isinstance(node, TextNode) and node.value == "none":

@@ -50,8 +50,10 @@ _TABLE = (
 
 def explain(error: yaml.MarkedYAMLError, text: str) -> tuple[str, str, int, int]:
     """Return message, hint, and where the mistake begins and ends in the text."""
-    said = str(error.problem or error.context or "this is not YAML")
-    told = next((row for row in _TABLE if row.piece in said), _Told("", f"broken YAML: {said}"))
+    problem = str(error.problem or error.context or "this is not YAML")
+    told = next(
+        (row for row in _TABLE if row.piece in problem), _Told("", f"broken YAML: {problem}")
+    )
     noticed = _index(error.problem_mark)
     began = _index(error.context_mark)
     if began is not None and (told.at_context or _unclosed(told, noticed, text)):

@@ -65,10 +65,10 @@ def _named(path: Path, text: str) -> Iterator[str]:
                 flow = scalars.flow(text)
                 yield from (_name(place) for place in (*flow.sources, *flow.destinations))
             case ("namespaces", _, "routes", int()):
-                said = text.split()
+                words = text.split()
                 yield from (
                     _name(scalars.place(after))
-                    for word, after in pairwise(said)
+                    for word, after in pairwise(words)
                     if word == "via" and after not in {"inet", "inet6"}
                 )
     except ValueError:

@@ -59,14 +59,14 @@ def _record(shape: Mapped, value: Struct) -> Tree:
 def _keys(shape: Mapped, value: Struct) -> Iterator[tuple[str, Tree]]:
     """Return the keys that say what of a value is not the default, and the one it cannot lack."""
     defaults = _defaults(type(value))
-    said: set[str] = set()
+    written: set[str] = set()
     for key in shape.keys.values():
-        if key.later or not key.kept or key.target in said:
+        if key.later or not key.kept or key.target in written:
             continue
         inner = getattr(value, key.target)
         needed = key.name == shape.needs or inner != defaults[key.target]
         if needed and _holds(key, inner):
-            said.add(key.target)
+            written.add(key.target)
             tree = _tree(key.shape, inner)
             yield key.name, _empty(key.shape) if tree == {} else tree
 

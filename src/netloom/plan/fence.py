@@ -135,8 +135,8 @@ class Fence(Struct, frozen=True):
         """
         if self._has_mac(netns, link.name, link):
             return True
-        lent = netns == HOST and is_port(link.alias) and self.port(link.name) is not None
-        return self.is_marked(link) and (lent or self.by_mark)
+        borrowed = netns == HOST and is_port(link.alias) and self.port(link.name) is not None
+        return self.is_marked(link) and (borrowed or self.by_mark)
 
     def _is_given_back(self, name: str, link: Seen, bridges: Mapping[int, str]) -> bool:
         """Whether an interface that was a port of the lab's is one no more.

@@ -39,17 +39,17 @@ _PROGRAM = (
     "from netloom.host.rootless.daemon import hold; hold(sys.argv[1])"
 )
 _BESIDE = "/run/.netloom-porter.new"
-_GATE = 3
-"""The descriptor of the gate in what is started."""
+_ENTRY_LOCK = 3
+"""The descriptor of the entry lock in what is started."""
 
 _GRACE = 1.0
 """Seconds between SIGTERM and SIGKILL for what a killed one leaves."""
 
 
-def start(folder: str, gate: int) -> None:
+def start(folder: str, entry_lock: int) -> None:
     """Start both, and return when their namespaces are there and they are noted in a folder.
 
-    `gate` is a lock that they hold, too, until they are noted, even if we are killed. Raises
+    `entry_lock` is a lock that they hold, too, until they are noted, even if we are killed. Raises
     `Unavailable` with what the machine refuses to a plain user.
     """
     words = [folder, *map(os.path.abspath, sys.path)]
@@ -57,7 +57,10 @@ def start(folder: str, gate: int) -> None:
     said, telling = pipe()
     places = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        *((os.POSIX_SPAWN_DUP2, fd, at) for at, fd in ((1, telling), (2, telling), (_GATE, gate))),
+        *(
+            (os.POSIX_SPAWN_DUP2, fd, at)
+            for at, fd in ((1, telling), (2, telling), (_ENTRY_LOCK, entry_lock))
+        ),
     ]
     try:
         pid = os.posix_spawn(
@@ -163,11 +166,11 @@ def _be_the_porter(listener: socket.socket, holder: int, run: int) -> None:
 
 
 def _let_go() -> None:
-    """Let go of the streams, the gate and the folder of whoever started us."""
+    """Let go of the streams, the lock and the folder of whoever started us."""
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):
         os.dup2(nothing, stream)
-    for fd in (nothing, _GATE):
+    for fd in (nothing, _ENTRY_LOCK):
         os.close(fd)
     os.chdir("/")
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})

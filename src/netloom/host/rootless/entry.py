@@ -5,9 +5,9 @@ as it has labs (`daemon.py`). Every command of the user moves into it first, whi
 thread itself (setns(2)), and finds there what root finds on the machine: a network with `lo`, a
 /run of its own. When the last lab is gone, so are the two, and with them everything.
 
-    DIR/gate      held by one at a time, who enters or tidies
-    DIR/lock      held, shared, by every command inside; who wants to end the two needs it alone
-    DIR/holder    their numbers and starts
+    DIR/entry-lock held by one at a time, who enters or tidies
+    DIR/lock       held, shared, by every command inside; who wants to end the two needs it alone
+    DIR/holder     their numbers and starts
 
 DIR is $XDG_RUNTIME_DIR/netloom, /run/user/UID/netloom or /tmp/netloom-UID: the first in which they
 live, since a shell of cron or su is told less than others; else the first. It must be the user's
@@ -68,38 +68,38 @@ class Session:
         """
         if not start and not is_dir(self.folder):
             return 0
-        gate = self._through_the_gate()
+        entry_lock = self._lock_entry()
         pid = 0
         try:
-            pid = self._pid() or (self._start(gate) if start else 0)
+            pid = self._pid() or (self._start(entry_lock) if start else 0)
         finally:
-            os.close(gate)
+            os.close(entry_lock)
             if not pid:
                 self.tidy(used=False)
         return pid
 
-    def _through_the_gate(self) -> int:
-        """Return the gate, alone held, with the lock held as well, shared.
+    def _lock_entry(self) -> int:
+        """Return the entry lock, alone held, with the lock held as well, shared.
 
         Who tidies removes both files: what was opened before that is nobody's any more.
         """
         while True:
             self._make_folder()
             try:
-                gate, self._lock = self._open("gate"), self._open("lock")
+                entry_lock, self._lock = self._open("entry-lock"), self._open("lock")
             except FileNotFoundError:
                 continue
-            fcntl.flock(gate, fcntl.LOCK_EX)
-            if self._is_standing(gate):
+            fcntl.flock(entry_lock, fcntl.LOCK_EX)
+            if self._is_standing(entry_lock):
                 fcntl.flock(self._lock, fcntl.LOCK_SH)
-                return gate
-            os.close(gate)
+                return entry_lock
+            os.close(entry_lock)
             os.close(self._lock)
 
-    def _is_standing(self, gate: int) -> bool:
-        """Whether an open gate is the one that is there now."""
+    def _is_standing(self, entry_lock: int) -> bool:
+        """Whether an open lock is the one that is there now."""
         with suppress(FileNotFoundError):
-            return os.path.samestat(os.fstat(gate), os.stat(f"{self.folder}/gate"))
+            return os.path.samestat(os.fstat(entry_lock), os.stat(f"{self.folder}/entry-lock"))
         return False
 
     def _open(self, name: str) -> int:
@@ -128,11 +128,11 @@ class Session:
             daemon.sweep()
         return 0
 
-    def _start(self, gate: int) -> int:
+    def _start(self, entry_lock: int) -> int:
         """Start both; raises `Unavailable` with what the machine refuses to a plain user."""
         from netloom.host.rootless import daemon
 
-        daemon.start(self.folder, gate)
+        daemon.start(self.folder, entry_lock)
         return _noted(self.folder)[0][0]
 
     def _join(self, pid: int) -> None:
@@ -154,17 +154,17 @@ class Session:
         if self._lock < 0:
             return
         lock, self._lock = self._lock, -1
-        with ExitStack() as stack:  # the gate goes last: nobody comes in meanwhile
+        with ExitStack() as stack:  # this lock goes last: nobody comes in meanwhile
             try:
-                gate = self._open("gate")
+                entry_lock = self._open("entry-lock")
             except OSError:
                 os.close(lock)
                 return
-            for fd in (gate, lock):
+            for fd in (entry_lock, lock):
                 stack.callback(os.close, fd)
                 stack.callback(fcntl.flock, fd, fcntl.LOCK_UN)  # a fork may have it as well
-            fcntl.flock(gate, fcntl.LOCK_EX)
-            if not self._is_standing(gate):
+            fcntl.flock(entry_lock, fcntl.LOCK_EX)
+            if not self._is_standing(entry_lock):
                 return
             if is_used() if used is None else used:
                 if used is None:
@@ -177,7 +177,7 @@ class Session:
     def _end(self) -> None:
         """End both, and forget them."""
         noted = _noted(self.folder)
-        for name in ("holder", "lock", "gate"):
+        for name in ("holder", "lock", "entry-lock"):
             with suppress(OSError):
                 os.unlink(f"{self.folder}/{name}")
         with suppress(OSError):
