@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.house.trees import parsed
+
 SRC = Path(__file__).parents[2] / "src"
 MODULES = sorted(SRC.rglob("*.py"))
 
@@ -151,7 +153,7 @@ def test_a_module_imports_only_its_own_room_and_lower_floors() -> None:
     for module in MODULES:
         path = module.relative_to(SRC / "netloom")
         room = path.parts[0].removesuffix(".py")
-        found += [f"{path}:{wrong}" for wrong in wrongs(room, ast.parse(module.read_text()))]
+        found += [f"{path}:{wrong}" for wrong in wrongs(room, parsed(module))]
 
     assert found == []
 
@@ -163,7 +165,7 @@ def test_host_has_floors_of_its_own() -> None:
         path = module.relative_to(SRC / "netloom")
         if path.parts[0] == "host" and path.name != "__init__.py":
             room = path.parts[1].removesuffix(".py")
-            tree = ast.parse(module.read_text())
+            tree = parsed(module)
             found += [f"{path}:{wrong}" for wrong in wrong_doors_in_host(room, tree)]
 
     assert found == []

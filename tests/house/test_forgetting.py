@@ -20,6 +20,7 @@ import pytest
 from netloom.model.objects import WORDS, Kind, Link, NetnsState
 from netloom.plan.mutable import MutableNetns
 from netloom.plan.steps import InNetns, LinkSet, LinkStep, NetnsStep, OnLink, Step
+from tests.house.trees import nodes, parsed
 
 ROOT = Path(__file__).parents[2]
 SRC = ROOT / "src" / "netloom"
@@ -119,7 +120,7 @@ def test_a_step_or_a_kind_is_asked_for_where_none_can_be_forgotten() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{wrong}"
         for path in sorted(SRC.rglob("*.py"))
-        for wrong in wrongs(ast.parse(path.read_text()))
+        for wrong in wrongs(parsed(path))
     ]
     remedy = "match all of them, `case _: assert_never(…)`; or list it above, with the reason"
 
@@ -128,10 +129,10 @@ def test_a_step_or_a_kind_is_asked_for_where_none_can_be_forgotten() -> None:
 
 def test_what_is_listed_is_there() -> None:
     """An exception whose reason has gone goes, too."""
-    nodes = [n for path in SRC.rglob("*.py") for n in ast.walk(ast.parse(path.read_text()))]
-    alone = {name for node in nodes if isinstance(node, ast.Call) for name in names(node)}
-    there = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
-    there |= {node.id for node in nodes if isinstance(node, ast.Name)}
+    every = [node for path in SRC.rglob("*.py") for node in nodes(path)]
+    alone = {name for node in every if isinstance(node, ast.Call) for name in names(node)}
+    there = {node.name for node in every if isinstance(node, ast.FunctionDef)}
+    there |= {node.id for node in every if isinstance(node, ast.Name)}
 
     assert alone >= ALONE.keys()
     assert there >= OPEN.keys()
@@ -173,7 +174,7 @@ def test_each_step_is_in_some_plan() -> None:
     calls = (
         node.func
         for path in (SRC / "plan").glob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes(path)
         if isinstance(node, ast.Call)
     )
 

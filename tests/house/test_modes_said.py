@@ -4,6 +4,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.house.trees import parsed
+
 ROOT = Path(__file__).parents[2]
 SRC = sorted(ROOT.glob("src/**/*.py"))
 
@@ -44,7 +46,7 @@ def test_what_is_made_has_a_mode_that_is_said() -> None:
         name: lines
         for path in SRC
         if (name := str(path.relative_to(ROOT / "src/netloom"))) not in ELSEWHERE
-        and (lines := list(makings(ast.parse(path.read_text()))))
+        and (lines := list(makings(parsed(path))))
     }
 
     assert found == {}

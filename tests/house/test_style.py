@@ -3,8 +3,9 @@
 import ast
 import re
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
+
+from tests.house.trees import nodes, parsed
 
 ROOT = Path(__file__).parents[2]
 SRC = sorted(ROOT.glob("src/**/*.py"))
@@ -35,12 +36,6 @@ PLACES = re.compile(  # split, or this file would name what it forbids
 def name(path: Path) -> str:
     """Return a path as the repository has it."""
     return str(path.relative_to(ROOT))
-
-
-@cache
-def nodes(path: Path) -> tuple[ast.AST, ...]:
-    """Return all that a file consists of."""
-    return tuple(ast.walk(ast.parse(path.read_text())))
 
 
 def functions(path: Path) -> Iterator[Function]:
@@ -168,7 +163,7 @@ def test_what_raises_says_so() -> None:
     silent = {
         f"{name(path)}:{function.lineno} {function.name} does not say that it raises": sorted(what)
         for path in SRC
-        for function in public(ast.parse(path.read_text()))
+        for function in public(parsed(path))
         if (what := set(raised(function)) - {"NotImplementedError"})
         and not re.search(r"\b[Rr]aises?\b", ast.get_docstring(function) or "")
     }
