@@ -217,6 +217,23 @@ links: [[six fd00::1/64, r 10.2.0.1/24 fd00::2/64]]
     assert default_of(state, "six") == {("fd00::2", "r")}
 
 
+@pytest.mark.parametrize("down", ["r", "a"])
+def test_static_routing_passes_over_what_is_down(down: str) -> None:
+    """Either end of the way: a router's interface, or one's own."""
+    up = {"a": "true", "r": "true", down: "false"}
+    state = desired(f"""
+routing: static
+networks: {{lan: {{subnet: 10.1.0.0/24}}, wan: {{subnet: 10.2.0.0/24}}}}
+namespaces:
+  a: {{networks: [lan], interfaces: {{lan: {{up: {up["a"]}}}}}}}
+  r: {{networks: [lan, wan], interfaces: {{lan: {{up: {up["r"]}}}}}}}
+  b: {{networks: [wan]}}
+""")
+
+    assert default_of(state, "a") == set()
+    assert default_of(state, "b") == {("10.2.0.1", "wan")}
+
+
 def test_a_network_with_a_bridge_of_its_own_is_on_the_host() -> None:
     """And the host takes part by that bridge: routes and interfaces speak of it by its name."""
     state = desired("""

@@ -13,6 +13,8 @@ from netloom.language.parse import parse
 from netloom.model.objects import Desired
 
 VECTOR = "net.ipv4.tcp_rmem"
+GROUPS = "net.ipv4.ping_group_range"
+LOCAL = "net.ipv4.ip_local_port_range"
 SET = "net.ipv4.ip_local_reserved_ports"
 NAME = "net.ipv4.tcp_congestion_control"
 MASK = "net.core.rps_default_mask"
@@ -105,6 +107,8 @@ MISTAKES = {
     "False": ("{net.ipv4.tcp_ecn: False}", ":1:28: `False` is no value of a setting: write `0`"),
     "a short vector": (f"{{{VECTOR}: 4096}}", f":1:28: `{VECTOR}` is 3 numbers, and here is 1"),
     "a long vector": (f"{{{VECTOR}: 1 2 3 4}}", f":1:28: `{VECTOR}` is 3 numbers, and here are 4"),
+    "a range of groups": (f"{{{GROUPS}: 1}}", f":1:28: `{GROUPS}` is 2 numbers, and here is 1"),
+    "a range of ports": (f"{{{LOCAL}: 1 2 3}}", f":1:28: `{LOCAL}` is 2 numbers, and here are 3"),
     "a second value": (
         "{net.ipv4.tcp_ecn: 1, net/ipv4/tcp_ecn: 2}",
         ":1:28: `net.ipv4.tcp_ecn` is given twice, with two values",

@@ -246,6 +246,8 @@ def test_a_mistake_is_shown_as_a_compiler_does() -> None:
         ("links: [[red], [a, b]]", "1:9 `ends` takes 2, and here is 1 (write `[A, B]`)"),
         ("hosts: {vm: }", "1:13 an entry of `vm` has no value (an IP address)"),
         ("hosts: [vm]", "1:8 `hosts` is a mapping, not a list"),
+        ("namespaces: {a: {sysctls: [net.x]}}", "1:27 `sysctls` is a mapping, not a list"),
+        ("namespaces: {a: {etc: [hosts]}}", "1:23 `etc` is a mapping, not a list"),
         (
             "namespaces: {a: {sysctls: {net.x: }}}",
             "1:35 `net.x` has no value (the value of a sysctl)",

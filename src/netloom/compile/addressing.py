@@ -55,7 +55,7 @@ class Naming:
         ]
 
     def neighbour(
-        self, viewer: str, text: str, version: Family, *, onlink: bool = False
+        self, viewer: str, text: str, version: Family, *, onlink: bool
     ) -> tuple[str, str] | None:
         """Return the address and own interface by which `viewer` reaches a neighbour directly.
 
