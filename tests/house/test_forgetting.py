@@ -189,7 +189,7 @@ def test_a_namespace_that_is_changed_keeps_all_that_it_has() -> None:
 
 def test_each_fact_of_a_link_can_be_set() -> None:
     """`LinkSet` has all that `Link` has, but for what has steps of its own."""
-    own = {"kind", "altnames", "addrs"}
+    own = {"altnames", "addrs"}
 
     assert set(Link.__struct_fields__) - own <= set(LinkSet.__struct_fields__)
 

@@ -252,7 +252,7 @@ def test_the_spanning_tree_protocol_can_be_switched(netns: Netns) -> None:
     netns.rt.batch([link_add("br0", bridge(), index=9)])
 
     for stp in (True, False):
-        netns.rt.batch(link_set(9, stp=stp))
+        netns.rt.batch(link_set(9, kind=Bridge(stp=stp)))
         assert links(netns)["br0"].info == Bridge(stp=stp)
 
 

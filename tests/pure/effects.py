@@ -319,6 +319,11 @@ REFUSES: dict[str, Refuses] = {
     "a bridge that is none": Refuses(
         steps.LinkSet(LAN, master="w"), "no bridge `w`", "Operation not supported"
     ),
+    "another kind": Refuses(
+        steps.LinkSet(W, kind=Bridge()),
+        "a link that is there cannot become one of that kind",
+        "Operation not supported",
+    ),
     "an altname that is a name": Refuses(
         steps.AltnameAdd(LAN, "w"), "the name `w` is taken", EXISTS
     ),

@@ -95,10 +95,10 @@ SAID: dict[str, tuple[steps.Step, list[str]]] = {
         ],
     ),
     "~ link host:a down master br0 without IPv6 link-local stp off": (
-        steps.LinkSet(HERE, up=False, master="br0", ipv6_ll=False, stp=False),
+        steps.LinkSet(HERE, up=False, master="br0", ipv6_ll=False, kind=Bridge(stp=False)),
         [
             "ip link set dev a master br0 addrgenmode none",
-            "ip link set dev a type bridge stp_state 0",
+            "ip link set dev a type bridge stp_state 0 mcast_snooping 0",
             "ip link set dev a down",
         ],
     ),

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from netloom.model.objects import Addr, Link, Route, Rule
+from netloom.model.objects import Addr, Bridge, Link, Route, Rule
 from netloom.wire.attributes import nested, offsets, raw, u8, within
 from netloom.wire.constants import (
     AF_INET6,
@@ -125,7 +125,7 @@ CHANGES = st.fixed_dictionaries(
         "master": indexes,
         "alias": st.text(CHARACTERS, max_size=60),
         "ipv6_ll": st.booleans(),
-        "stp": st.booleans(),
+        "kind": st.builds(Bridge, stp=st.booleans()),
     },
 )
 
@@ -140,7 +140,7 @@ def test_a_change_says_what_was_asked_and_nothing_else(index: int, changes: dict
     assert {link.index for link in seen} == {index}
     for fact, value in changes.items():
         link = seen[-1 if fact == "up" else 0]
-        assert getattr(link.info if fact == "stp" else link, fact) == value
+        assert (link.info if fact == "kind" else getattr(link, fact)) == value
     kinds = sum(fact != "up" for fact in changes)
     assert sum(len(offsets(body, 16, len(body))) for _, _, body in messages) == kinds
 

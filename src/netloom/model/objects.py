@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal, NamedTuple, TypeGuard, assert_never, get_args
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from netloom.model.firewall import FirewallException
 from netloom.values import Family
@@ -116,6 +117,14 @@ class Other(Struct, frozen=True, tag="other"):
 
 
 Kind = Loopback | Veth | Bridge | Borrowed | Other
+
+
+def can_become(have: Kind, want: Kind) -> bool:
+    """Whether a link that is there can be changed into one of the kind `want`."""
+    if type(have) is not type(want):
+        return False
+    set_later = {fact: getattr(want, fact) for fact in want.in_place}
+    return have == want or replace(have, **set_later) == want
 
 
 def plain(word: Word) -> Kind:

@@ -160,7 +160,7 @@ def _settle_link(end: End, want: Link, have: Link, *, new: bool) -> Iterator[Ste
         if getattr(want, fact) != getattr(have, fact)
     }
     if want.kind != have.kind:
-        changes |= {fact: getattr(want.kind, fact) for fact in want.kind.in_place}
+        changes["kind"] = want.kind
     if new and want.up and want.ipv6_ll:
         given = link_local(want.mac)
         if all(addr.ip != given for addr in want.addrs):

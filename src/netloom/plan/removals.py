@@ -14,6 +14,7 @@ from netloom.model.objects import (
     NetnsState,
     Route,
     Rule,
+    can_become,
     is_kept,
 )
 from netloom.plan import steps
@@ -71,12 +72,7 @@ def _doomed_links(desired: Desired, snapshot: LabState) -> Iterator[End]:
 
 def _can_stay(want: Link | None, have: Link) -> bool:
     """Whether a link can become what is wanted without being made again."""
-    if want is None or type(want.kind) is not type(have.kind):
-        return False
-    if want.kind == have.kind:
-        return True
-    set_later = {fact: getattr(want.kind, fact) for fact in want.kind.in_place}
-    return replace(have.kind, **set_later) == want.kind
+    return want is not None and can_become(have.kind, want.kind)
 
 
 def _deletions(doomed: frozenset[End], desired: Desired, snapshot: LabState) -> Iterator[Step]:

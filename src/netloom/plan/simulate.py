@@ -29,11 +29,11 @@ from netloom.model.lab_state import LabState
 from netloom.model.objects import (
     HOST,
     Addr,
-    Bridge,
     End,
     Link,
     Loopback,
     NetnsState,
+    can_become,
 )
 from netloom.plan import steps
 from netloom.plan.mutable import IPV6_MIN_MTU, Illegal, MutableNetns
@@ -298,11 +298,11 @@ class _Simulator:
         name = step.end.link
         if step.master:
             self.enslave(netns, step.master, step)
-        if step.stp is not None:
-            link = replace(link, kind=Bridge(stp=step.stp))
+        if step.kind is not None and not can_become(link.kind, step.kind):
+            raise Illegal(step, "a link that is there cannot become one of that kind")
         facts = {
             fact: value
-            for fact in ("up", "mtu", "mac", "master", "alias", "ipv6_ll")
+            for fact in ("up", "mtu", "mac", "master", "alias", "ipv6_ll", "kind")
             if (value := getattr(step, fact)) is not None
         }
         netns.links[name] = replace(link, **facts)

@@ -7,7 +7,7 @@ about how. How it looks to a person is `render/text.py`, as a command `render/sc
 from msgspec import Struct
 
 from netloom.model.firewall import FirewallException
-from netloom.model.objects import Addr, Borrowed, Command, End, Link, Route, Rule
+from netloom.model.objects import Addr, Borrowed, Command, End, Kind, Link, Route, Rule
 
 
 class OnLink(Struct, frozen=True):
@@ -55,6 +55,7 @@ class LinkDel(OnLink, frozen=True, tag="link-del"):
 class LinkSet(OnLink, frozen=True, tag="link-set"):
     """Change a link in place; None leaves a fact as it is, an empty `master` frees a port.
 
+    `kind` is the one that it has, with those of its facts changed that can be (`in_place`).
     `link_local` is what the kernel would call the link in IPv6 once it is up. Given before, without
     duplicate address detection, it is of use at once: who has none asks for no neighbour.
     """
@@ -65,7 +66,7 @@ class LinkSet(OnLink, frozen=True, tag="link-set"):
     master: str | None = None
     alias: str | None = None
     ipv6_ll: bool | None = None
-    stp: bool | None = None
+    kind: Kind | None = None
     link_local: str = ""
 
 

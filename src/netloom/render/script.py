@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from operator import itemgetter
 from typing import assert_never
 
+from msgspec.structs import replace
+
 from netloom.model.marks import IPTABLES, nft_text
 from netloom.model.objects import (
     HOST,
@@ -16,6 +18,7 @@ from netloom.model.objects import (
     Bridge,
     End,
     File,
+    Kind,
     Link,
     Loopback,
     Other,
@@ -155,34 +158,38 @@ def _netns_add(step: steps.NetnsAdd) -> Iterator[str]:
 
 
 def _link_add(step: steps.LinkAdd) -> Iterator[str]:
-    kind = step.link.kind
+    ip, dev, born = _ip(step.end.netns), _dev(step.end), step.link
+    holds_mtu = born.kind.takes_ports  # once it was set, not by its birth
+    if holds_mtu:
+        born = replace(born, mtu=born.mtu - 1 if born.mtu > 1280 else born.mtu + 1)
+    words = f"{_facts(born)} type {_type(born.kind)}{_peer(step)}"
+    yield f"{ip} link add name {shlex.quote(step.end.link)} {words}"
+    if holds_mtu:
+        yield f"{ip} link set {dev} mtu {step.link.mtu}"
+    if born.master:
+        yield f"{ip} link set {dev} master {shlex.quote(born.master)}"
+
+
+def _type(kind: Kind) -> str:
+    """Return what stands behind `type`: the kernel's word for a kind, and its facts."""
     match kind:
         case Bridge():
-            return _bridge_add(step.end, step.link, kind)
+            return f"bridge stp_state {int(kind.stp)} mcast_snooping 0"
         case Veth():
-            assert step.peer is not None
-            return _veth_add(step.end, step.link, kind.peer, step.peer)
+            return "veth"
         case Loopback() | Borrowed() | Other():
             raise ValueError(f"no lab makes {kind}")
         case _:
             assert_never(kind)
 
 
-def _bridge_add(end: End, link: Link, bridge: Bridge) -> Iterator[str]:
-    ip, name, stp = _ip(end.netns), shlex.quote(end.link), int(bridge.stp)
-    other = link.mtu - 1 if link.mtu > 1280 else link.mtu + 1
-    facts = _facts(link).replace(f"mtu {link.mtu}", f"mtu {other}")
-    yield f"{ip} link add name {name} {facts} type bridge stp_state {stp} mcast_snooping 0"
-    yield f"{ip} link set {_dev(end)} mtu {link.mtu}"
-
-
-def _veth_add(end: End, link: Link, far: End, peer_link: Link) -> Iterator[str]:
-    ip = _ip(end.netns)
-    there = "" if far.netns == end.netns else f" netns {_netns(far.netns)}"
-    peer = f"peer name {shlex.quote(far.link)}{there} {_facts(peer_link)}"
-    yield f"{ip} link add name {shlex.quote(end.link)} {_facts(link)} type veth {peer}"
-    if link.master:
-        yield f"{ip} link set {_dev(end)} master {shlex.quote(link.master)}"
+def _peer(step: steps.LinkAdd) -> str:
+    far = step.link.peer
+    if far is None:
+        return ""
+    assert step.peer is not None
+    there = "" if far.netns == step.end.netns else f" netns {_netns(far.netns)}"
+    return f" peer name {shlex.quote(far.link)}{there} {_facts(step.peer)}"
 
 
 def _facts(link: Link) -> str:
@@ -204,8 +211,8 @@ def _link_set(step: steps.LinkSet) -> Iterator[str]:
         words.append(f"addrgenmode {'eui64' if step.ipv6_ll else 'none'}")
     if words:
         yield f"{ip} link set {dev} {' '.join(words)}"
-    if step.stp is not None:
-        yield f"{ip} link set {dev} type bridge stp_state {int(step.stp)}"
+    if step.kind is not None:
+        yield f"{ip} link set {dev} type {_type(step.kind)}"
     if step.link_local:
         yield f"{ip} addr add {step.link_local}/64 {dev} nodad"
     if step.up is not None:

@@ -114,6 +114,9 @@ def _new_link(step: steps.LinkAdd) -> str:
     return f"{step.end} = {link.peer}{port}{mtu}"
 
 
+_TRUTH = {True: "on", False: "off"}
+
+
 def _changes(step: steps.LinkSet) -> Iterator[str]:
     if step.up is not None:
         yield "up" if step.up else "down"
@@ -127,8 +130,10 @@ def _changes(step: steps.LinkSet) -> Iterator[str]:
         yield "marked"
     if step.ipv6_ll is not None:
         yield "with IPv6 link-local" if step.ipv6_ll else "without IPv6 link-local"
-    if step.stp is not None:
-        yield "stp on" if step.stp else "stp off"
+    if step.kind is not None:
+        for fact in step.kind.in_place:
+            value = getattr(step.kind, fact)
+            yield f"{fact} {_TRUTH.get(value, value)}"
 
 
 def told(plan: Plan) -> list[tuple[Step, str]]:

@@ -10,7 +10,7 @@ from struct import Struct
 
 from msgspec import Struct as Value
 
-from netloom.model.objects import WORDS, Link
+from netloom.model.objects import WORDS, Kind, Link
 from netloom.wire.attributes import nested, raw, text, u8, u32
 from netloom.wire.constants import (
     AF_INET6,
@@ -18,7 +18,6 @@ from netloom.wire.constants import (
     IFLA_ADDRESS,
     IFLA_AF_SPEC,
     IFLA_ALT_IFNAME,
-    IFLA_BR_STP_STATE,
     IFLA_EXT_MASK,
     IFLA_GROUP,
     IFLA_IFALIAS,
@@ -113,7 +112,7 @@ def link_add(  # noqa: PLR0913 - the facts that a link is born with
         parts.append(u32(IFLA_GROUP, group))
     if netns_fd >= 0:
         parts.append(u32(IFLA_NET_NS_FD, netns_fd))
-    parts.append(_linkinfo(name, link, index, peer))
+    parts.append(_kind(name, link, index, peer))
     return Message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, b"".join(parts))
 
 
@@ -124,16 +123,20 @@ def kind_add(name: str, kind: str, netns_fd: int) -> Message:
     return Message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, _header(0, 0, 0, 0, 0) + body)
 
 
-def _linkinfo(name: str, link: Link, index: int, peer: VethPeer | None) -> bytes:
-    if link.kind.word is None or (link.peer and peer is None):
-        kind = type(link.kind).__name__
-        raise ValueError(f"a link of the kind {kind} cannot be made without a peer")
-    word = _WORDS[link.kind.word]
+def _kind(name: str, link: Link, index: int, peer: VethPeer | None) -> bytes:
+    if link.peer is None:
+        return _linkinfo(link.kind, info_data(link.kind))
     if peer is None:
-        return nested(IFLA_LINKINFO, word, nested(IFLA_INFO_DATA, info_data(link.kind)))
+        raise ValueError(f"a wire has two ends: `{name}` cannot be made without the other")
     if peer.index and not index:
         raise ValueError(f"the index of `{peer.name}` would be ignored: `{name}` has none")
-    return _ONE_QUEUE + nested(IFLA_LINKINFO, word, nested(IFLA_INFO_DATA, _peer(peer)))
+    return _ONE_QUEUE + _linkinfo(link.kind, _peer(peer))
+
+
+def _linkinfo(kind: Kind, data: bytes) -> bytes:
+    if kind.word is None:
+        raise ValueError(f"no lab makes {kind}")
+    return nested(IFLA_LINKINFO, _WORDS[kind.word], nested(IFLA_INFO_DATA, data))
 
 
 def link_del(index: int = 0, name: str = "") -> Message:
@@ -175,7 +178,7 @@ def link_set(  # noqa: PLR0913 - the facts that can be changed in place
     master: int | None = None,
     alias: str | None = None,
     ipv6_ll: bool | None = None,
-    stp: bool | None = None,
+    kind: Kind | None = None,
 ) -> tuple[Message, ...]:
     """Change a link in place; None leaves a fact as it is, a master of 0 takes it off its bridge.
 
@@ -194,8 +197,8 @@ def link_set(  # noqa: PLR0913 - the facts that can be changed in place
         facts.append(u32(IFLA_MASTER, master))
     if ipv6_ll is not None:
         facts.append(_WITH_LL if ipv6_ll else _WITHOUT_LL)
-    if stp is not None:
-        facts.append(_WITH_STP if stp else _WITHOUT_STP)
+    if kind is not None:
+        facts.append(_linkinfo(kind, info_data(kind)))
     if up and ipv6_ll is not None:
         first = Message(RTM_NEWLINK, 0, _which(index, name) + b"".join(facts))
         return first, Message(RTM_NEWLINK, 0, _which(index, name, IFF_UP, IFF_UP))
@@ -208,19 +211,12 @@ def _gen_mode(mode: int) -> bytes:
     return nested(IFLA_AF_SPEC, nested(AF_INET6, u8(IFLA_INET6_ADDR_GEN_MODE, mode)))
 
 
-def _stp_state(state: int) -> bytes:
-    data = nested(IFLA_INFO_DATA, u32(IFLA_BR_STP_STATE, state))
-    return nested(IFLA_LINKINFO, _WORDS["bridge"], data)
-
-
 _ONE_QUEUE = u32(IFLA_NUM_TX_QUEUES, 1) + u32(IFLA_NUM_RX_QUEUES, 1)
 """A veth uses one queue of each kind in any case (veth_init_queues). Unasked, the kernel makes as
 many as there are processors, and waits for RCU, twice a wire, to take the others away."""
 
 _WITH_LL = _gen_mode(IN6_ADDR_GEN_MODE_EUI64)
 _WITHOUT_LL = _gen_mode(IN6_ADDR_GEN_MODE_NONE)
-_WITH_STP = _stp_state(1)
-_WITHOUT_STP = _stp_state(0)
 
 
 def altname_add(index: int, altname: str) -> Message:

@@ -289,7 +289,7 @@ def _link_set(step: steps.LinkSet, executor: Executor) -> None:
         master=master,
         alias=step.alias,
         ipv6_ll=None if live else step.ipv6_ll,
-        stp=step.stp,
+        kind=step.kind,
     )
     if step.link_local:
         index, addr = executor.index(end), Addr(step.link_local, 64)
