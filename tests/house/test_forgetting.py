@@ -293,5 +293,5 @@ def test_each_place_that_asks_for_a_kind_misses_the_new_one(
     facts = {word for _, _, text in said for word in re.findall(r'has no attribute "(\w+)"', text)}
 
     assert found == Counter(places(copy, STEPS | KINDS | set(WORDS)))
-    assert of_kinds == {"model/objects.py", "render/script.py", "wire/kinds.py"}
+    assert of_kinds == {"render/script.py", "wire/kinds.py"}
     assert facts == {"word", "peer", "takes_ports", "in_place", "why_kept"}

@@ -1,7 +1,7 @@
 """Links on a real kernel: born whole, changed in place, seen as `ip -j -d link` shows them."""
 
 from collections.abc import Callable
-from errno import EAFNOSUPPORT, EEXIST, EINVAL, ENOTCONN
+from errno import EAFNOSUPPORT, EEXIST, EINVAL, ENOTCONN, EOPNOTSUPP
 from struct import pack
 from typing import Any
 
@@ -23,6 +23,7 @@ from netloom.wire.rtnetlink import (
     bridge_mtu,
     dump_addrs,
     dump_links,
+    kind_add,
     link_add,
     link_del,
     link_del_group,
@@ -245,6 +246,20 @@ def test_a_link_below_the_least_mtu_of_ipv6_has_no_ipv6(netns: Netns) -> None:
     assert caught.value.errno == EAFNOSUPPORT
     netns.rt.batch(link_set(5, mtu=1280))
     assert links(netns)["a"].ipv6_ll
+
+
+def test_a_kind_that_wants_more_than_its_name_is_told_from_one_that_there_is_not(
+    netns: Netns,
+) -> None:
+    """EINVAL and EOPNOTSUPP: so a kernel can be asked for any kind by its word alone."""
+    said: dict[str, int | None] = {}
+    for kind in ("macvlan", "vlan", "ipvlan", "vxlan", "no-such-kind"):
+        with pytest.raises(KernelError) as caught:
+            netns.rt.batch([kind_add("a", kind)])
+        said[kind] = caught.value.errno
+
+    assert said.pop("no-such-kind") == EOPNOTSUPP
+    assert {EINVAL} <= set(said.values()) <= {EINVAL, EOPNOTSUPP}  # some kernels lack some
 
 
 def test_the_spanning_tree_protocol_can_be_switched(netns: Netns) -> None:

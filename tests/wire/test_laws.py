@@ -16,8 +16,8 @@ from netloom.wire.constants import (
     IFLA_INFO_DATA,
     IFLA_LINKINFO,
     IFLA_NET_NS_FD,
-    VETH_INFO_PEER,
 )
+from netloom.wire.kinds import VETH_INFO_PEER
 from netloom.wire.rtnetlink import (
     Message,
     VethPeer,

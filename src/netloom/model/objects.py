@@ -8,7 +8,7 @@ Rule 3: everything is immutable text, numbers and tuples: an object is its own J
 """
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal, NamedTuple, TypeGuard, assert_never, get_args
+from typing import ClassVar, Literal, NamedTuple, TypeGuard, get_args
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -125,17 +125,6 @@ def can_become(have: Kind, want: Kind) -> bool:
         return False
     set_later = {fact: getattr(want, fact) for fact in want.in_place}
     return have == want or replace(have, **set_later) == want
-
-
-def plain(word: Word) -> Kind:
-    """Return the plainest link of a kind: what a kernel is asked whether it makes such links."""
-    match word:
-        case "veth":
-            return Veth(UNKNOWN)
-        case "bridge":
-            return Bridge()
-        case _:
-            assert_never(word)
 
 
 class Addr(Struct, frozen=True, order=True):

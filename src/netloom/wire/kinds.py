@@ -13,7 +13,11 @@ from netloom.model.objects import (
     is_word,
 )
 from netloom.wire.attributes import number, u8, u32, within
-from netloom.wire.constants import IFLA_BR_MCAST_SNOOPING, IFLA_BR_STP_STATE, IFLA_INFO_DATA
+from netloom.wire.constants import IFLA_INFO_DATA
+
+VETH_INFO_PEER = 1  # linux/veth.h
+IFLA_BR_STP_STATE = 5
+IFLA_BR_MCAST_SNOOPING = 23
 
 _NO_SNOOPING = u8(IFLA_BR_MCAST_SNOOPING, 0)
 _WIRE = Veth(UNKNOWN)

@@ -44,9 +44,8 @@ from netloom.wire.constants import (
     RTM_GETLINK,
     RTM_NEWLINK,
     RTM_NEWLINKPROP,
-    VETH_INFO_PEER,
 )
-from netloom.wire.kinds import info_data
+from netloom.wire.kinds import VETH_INFO_PEER, info_data
 from netloom.wire.message import Message
 
 _IFINFOMSG = Struct("=BxHiII")
@@ -116,10 +115,12 @@ def link_add(  # noqa: PLR0913 - the facts that a link is born with
     return Message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, b"".join(parts))
 
 
-def kind_add(name: str, kind: str, netns_fd: int) -> Message:
-    """Make a link of a kind that takes no more than its name, in the namespace of a descriptor."""
-    info = nested(IFLA_LINKINFO, raw(IFLA_INFO_KIND, f"{kind}\0".encode()))
-    body = text(IFLA_IFNAME, name) + u32(IFLA_NET_NS_FD, netns_fd) + info
+def kind_add(name: str, kind: str, netns_fd: int = -1) -> Message:
+    """Make a link of a kind of which no more is said, in the namespace of a descriptor."""
+    info = nested(IFLA_LINKINFO, text(IFLA_INFO_KIND, kind))
+    body = text(IFLA_IFNAME, name) + _ONE_QUEUE + info
+    if netns_fd >= 0:
+        body += u32(IFLA_NET_NS_FD, netns_fd)
     return Message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, _header(0, 0, 0, 0, 0) + body)
 
 

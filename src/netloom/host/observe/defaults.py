@@ -4,13 +4,14 @@ Mustn't: be called on a thread that is needed elsewhere: it stays in the namespa
 """
 
 from collections.abc import Iterable
+from errno import EINVAL
 
 from netloom.errors import KernelError, Unavailable
 from netloom.host import sysctl
 from netloom.kernel import syscalls
 from netloom.kernel.netlink import Rtnetlink
-from netloom.model.objects import Link, Word, plain
-from netloom.wire.rtnetlink import VethPeer, dump_links, link_add, read_links
+from netloom.model.objects import Word
+from netloom.wire.rtnetlink import dump_links, kind_add, read_links
 
 _MADE: set[Word] = set()
 """Kinds of links that this kernel was seen to make: that does not change while a program runs."""
@@ -37,11 +38,14 @@ def look(keys: Iterable[str], kinds: Iterable[Word]) -> tuple[dict[str, str], in
 
 
 def _try_kind(rt: Rtnetlink, kind: Word) -> None:
-    """Make a link of a kind, so that a kernel without it is known before anything is touched."""
-    link = Link(kind=plain(kind), mac="", mtu=1500)
-    peer = VethPeer(f"{kind}1", link) if link.peer else None
+    """Make a link of a kind, so that a kernel without it is known before anything is touched.
+
+    No more than the kind is said; that this does not do (EINVAL) only a kernel says that has it.
+    """
     try:
-        rt.batch([link_add(f"{kind}0", link, peer=peer)])
+        rt.batch([kind_add(f"a-{kind}", kind)])  # a wire's far end becomes `veth0`
     except KernelError as error:
+        if error.errno == EINVAL:
+            return
         reason = f"this kernel makes no links of the kind `{kind}`: {error.strerror}"
         raise Unavailable(reason, f"modprobe {kind}, or CONFIG_{kind.upper()}") from error
