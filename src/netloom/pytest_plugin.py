@@ -16,7 +16,7 @@ import pytest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from netloom.api.evidence import Watched
+    from netloom.api.evidence import Recorder
     from netloom.api.lab import Lab
     from netloom.language.parse import Source
     from netloom.language.topology import Topology
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Said = str | Path | Topology | Source | None
 
 _REFUSED = pytest.StashKey[str]()
-_LABS = pytest.StashKey["list[Watched]"]()
+_LABS = pytest.StashKey["list[Recorder]"]()
 _KEPT = pytest.StashKey[Path]()
 
 
@@ -92,11 +92,11 @@ def _marked(request: pytest.FixtureRequest) -> "Said":
 def _lab(request: pytest.FixtureRequest, topology: "Said") -> "Iterator[Lab]":
     """Make a lab, skip or fail where this machine cannot, and see that nothing of it is left."""
     _check(request.config)
-    from netloom.api.evidence import Watched
+    from netloom.api.evidence import Recorder
     from netloom.api.lab import Lab
     from netloom.api.leaks import Leaks
 
-    watched = Watched(Lab(topology))
+    watched = Recorder(Lab(topology))
     request.node.stash.setdefault(_LABS, []).append(watched)
     with ExitStack() as stack:
         with watched.opened():
@@ -112,11 +112,11 @@ def _check(config: pytest.Config) -> None:
     """Skip, or fail if told to be strict, where this machine makes no labs."""
     if _REFUSED not in config.stash:
         from netloom.errors import Unavailable
-        from netloom.namespaces.context import outer
+        from netloom.namespaces.context import new_context
 
         config.stash[_REFUSED] = ""
         try:
-            outer().close()
+            new_context().close()
         except Unavailable as error:
             config.stash[_REFUSED] = f"netloom: {error}"
     if reason := config.stash[_REFUSED]:
@@ -148,7 +148,7 @@ def pytest_runtest_makereport(
     return report
 
 
-def _watched(item: pytest.Item) -> "list[Watched]":
+def _watched(item: pytest.Item) -> "list[Recorder]":
     return [one for node in item.listchain() for one in node.stash.get(_LABS, [])]
 
 
@@ -161,7 +161,7 @@ def _let_go(item: pytest.Item) -> None:
             one.close()
 
 
-def _look_closer(item: pytest.Item, report: pytest.TestReport, watched: "list[Watched]") -> None:
+def _look_closer(item: pytest.Item, report: pytest.TestReport, watched: "list[Recorder]") -> None:
     """Keep the evidence of a failure, and open a shell if that was asked for."""
     from netloom.api import evidence
 

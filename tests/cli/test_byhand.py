@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from netloom.namespaces import registry
-from netloom.namespaces.deletion import Gone
+from netloom.namespaces.deletion import DeletionWatch
 from netloom.namespaces.handle import Handle, open_name
 from netloom.namespaces.monitor import changes, watch
 from netloom.namespaces.ownership import group_of
@@ -413,7 +413,11 @@ def test_more_ends_at_once_than_the_kernel_keeps_are_found() -> None:
     ran("ip", "-b", "-", stdin="".join(f"netns add {name}\n" for name in wanted))
     handles = [open_name(name) for name in wanted]
     first, then = slice(0, 20), slice(20, 30)
-    with Gone(handles) as gone, Gone(handles[first]) as early, Gone(handles[then]) as late:
+    with (
+        DeletionWatch(handles) as gone,
+        DeletionWatch(handles[first]) as early,
+        DeletionWatch(handles[then]) as late,
+    ):
         gone._events.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
         let_go(handles[first], wanted[first])
         assert early.wait(30) == set()

@@ -217,7 +217,7 @@ def doors() -> dict[str, int]:
     found = {}
     for pid in filter(str.isdecimal, os.listdir("/proc")):
         seen = process(pid)
-        if seen and not seen.dead and seen.command.startswith(("netloom-door", "pas")):
+        if seen and not seen.dead and seen.command.startswith(("netloom-pasta", "pas")):
             with suppress(OSError):
                 if os.readlink(f"/proc/{pid}/ns/net") == here:
                     found[seen.command.partition(".")[0]] = seen.pid
@@ -314,7 +314,7 @@ sys.exit(7)
 def test_nothing_of_ours_is_around_the_command() -> None:
     """It is who was started, of no other session, without a child, and the status is its own.
 
-    Its output ends when it closes that; without the doorkeeper it lives on, and pasta does not.
+    Its output ends when it closes that; without the watcher it lives on, and pasta does not.
     """
     words = python(MAIN, "run", "--uplink", "python3", "-c", JOBS)
     with started(words) as running:
@@ -324,11 +324,11 @@ def test_nothing_of_ours_is_around_the_command() -> None:
         assert first.split() == [own, str(os.getpid()), own, own]
         assert [line.split()[1] for line in children.splitlines() if line] == ["ps"]
         outside = doors()
-        door = outside.pop("netloom-door")
-        assert os.getsid(door) != running.pid
-        assert {os.readlink(f"/proc/{door}/fd/{stream}") for stream in range(3)} == {"/dev/null"}
-        os.kill(door, signal.SIGKILL)
-        gone(door, *outside.values())
+        watcher = outside.pop("netloom-pasta")
+        assert os.getsid(watcher) != running.pid
+        assert {os.readlink(f"/proc/{watcher}/fd/{stream}") for stream in range(3)} == {"/dev/null"}
+        os.kill(watcher, signal.SIGKILL)
+        gone(watcher, *outside.values())
         running.communicate()
     assert running.returncode == 7
 

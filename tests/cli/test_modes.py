@@ -70,7 +70,7 @@ def test_the_state_of_a_lab_is_its_owners_whatever_the_umask(mask: int) -> None:
         private = {path: mode for path, mode in found.items() if path not in seen}
         assert {mode for path, mode in private.items() if Path(path).is_dir()} == {"700"}
         assert {mode for path, mode in private.items() if Path(path).is_file()} == {"600"}
-        assert {"record", "000001", "asked", "keeper", "sa:sleeper.log"} <= {
+        assert {"record", "000001", "asked", "supervisor", "sa:sleeper.log"} <= {
             Path(path).name for path in private
         }
         netloom("down", "-q", "s").status(0)

@@ -131,7 +131,7 @@ def test_what_is_refused_leaves_no_holder(plain: Plain) -> None:
         assert os.listdir(plain.folder / "run") == []
 
 
-@pytest.mark.parametrize("which", [0, 1], ids=["holder", "porter"])
+@pytest.mark.parametrize("which", [0, 1], ids=["holder", "outer agent"])
 @on_a_machine
 def test_who_is_killed_takes_the_labs_along(plain: Plain, which: int) -> None:
     """The other ends what runs in them, a daemon too, and goes; then it begins anew."""

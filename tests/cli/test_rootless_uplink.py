@@ -73,10 +73,12 @@ def test_a_program_that_ended_is_told_and_started_again() -> None:
     """`verify` says so, `up` mends it."""
     with plain_on_the_internet() as plain, server("beyond", 80):
         plain.says("up", "-q", "shop.yaml")
-        (note,) = Path(f"{plain.root}/run/netloom/labs/shop/run").glob("*/keeper")
-        keeper = json.loads(note.read_text())["pid"]
-        (program,) = (int(pid) for pid in says("ps", "-o", "pid=", "--ppid", str(keeper)).split())
-        kill_and_wait(program, keeper)
+        (note,) = Path(f"{plain.root}/run/netloom/labs/shop/run").glob("*/supervisor")
+        supervisor = json.loads(note.read_text())["pid"]
+        (program,) = (
+            int(pid) for pid in says("ps", "-o", "pid=", "--ppid", str(supervisor)).split()
+        )
+        kill_and_wait(program, supervisor)
         verified = plain("verify", "shop")
         assert (verified.returncode, "run host shop.out" in verified.stdout) == (3, True), verified
         plain.says("up", "-q", "shop.yaml")
@@ -84,7 +86,7 @@ def test_a_program_that_ended_is_told_and_started_again() -> None:
         plain.says("down", "-q", "shop")
 
 
-@pytest.mark.parametrize("which", [0, 1], ids=["holder", "porter"])
+@pytest.mark.parametrize("which", [0, 1], ids=["holder", "outer agent"])
 @on_the_internet()
 def test_who_is_killed_takes_the_way_out_along(which: int) -> None:
     """Nothing of it runs, no port is open, and the next `up` has it again."""

@@ -147,9 +147,9 @@ def test_a_command_that_ended_is_drift_and_is_started_again() -> None:
         netloom("up", "-q", "shop.yaml").status(0)
         (server,) = pids_in("web")
         others = pids_in("db")
-        with_its_keeper = [server, parent(server)]
+        with_its_supervisor = [server, parent(server)]
         os.kill(server, signal.SIGKILL)
-        gone(with_its_keeper)
+        gone(with_its_supervisor)
         told = ended("verify", "shop").stdout
         assert told.startswith("- run web server\n+ run web server: echo serving;"), told
         netloom("up", "-q", "shop.yaml").status(0)

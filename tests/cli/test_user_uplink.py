@@ -94,15 +94,15 @@ def test_a_published_port_leads_in_and_nothing_else_does(gateway: str) -> None:
         netloom("down", "-q", "shop").status(0)
 
 
-def keeper_of(lab: str) -> int:
+def supervisor_of(lab: str) -> int:
     """Return the number of the process that keeps the program that leads out of a lab."""
-    (note,) = Path(f"/run/netloom/labs/{lab}/run").glob("*/keeper")
+    (note,) = Path(f"/run/netloom/labs/{lab}/run").glob("*/supervisor")
     return int(json.loads(note.read_text())["pid"])
 
 
 def program_of(lab: str) -> int:
     """Return the number of that program."""
-    return int(says("ps", "-o", "pid=", "--ppid", str(keeper_of(lab))))
+    return int(says("ps", "-o", "pid=", "--ppid", str(supervisor_of(lab))))
 
 
 @pytest.mark.needs("pasta")
@@ -186,9 +186,9 @@ def test_a_program_that_ended_is_told_and_started_again() -> None:
     write("shop.yaml", SHOP)
     with server("beyond", 80, pour(1000)), no_trace():
         netloom("up", "-q", "shop.yaml").status(0)
-        keeper = keeper_of("shop")
+        supervisor = supervisor_of("shop")
         os.kill(program_of("shop"), signal.SIGKILL)
-        with os.fdopen(os.pidfd_open(keeper)) as ends:
+        with os.fdopen(os.pidfd_open(supervisor)) as ends:
             assert select.select([ends], [], [], 30)[0]
         assert "run host shop.out" in ended("verify", "shop").stdout
         netloom("up", "-q", "shop.yaml").status(0)

@@ -61,7 +61,7 @@ def program(
             process.kill()
 
 
-def porters(parent: int) -> list[int]:
+def outer_agents(parent: int) -> list[int]:
     """Return the processes that stay outside for a program."""
     return pids("import stand_by", "--parent", str(parent))
 
@@ -91,7 +91,7 @@ def test_a_program_that_is_killed_leaves_nothing_outside(
     may_make_a_tap()
     lab = f"killed{os.getpid()}"
     with server("beyond", 80), no_trace(), program(command, lab, "user") as process:
-        outside = [*pids(f"{lab}[.]out"), *porters(process.pid)]
+        outside = [*pids(f"{lab}[.]out"), *outer_agents(process.pid)]
         assert len(outside) == 2
         fds = [os.pidfd_open(pid) for pid in outside]
         process.send_signal(signal.SIGKILL)
@@ -99,14 +99,14 @@ def test_a_program_that_is_killed_leaves_nothing_outside(
 
 
 @on_the_internet()
-def test_a_porter_that_was_killed_is_there_again_when_it_is_asked_for() -> None:
+def test_an_outer_agent_that_was_killed_is_there_again_when_it_is_asked_for() -> None:
     """The way out stays meanwhile, and the next change has one, too."""
     with server("beyond", 80), Lab(name="again") as lab:
         lab.network("lan", subnet="10.100.0.0/24", uplink="user")
         web = lab.netns("web", networks=["lan"])
-        (porter,) = porters(os.getpid())
-        fd = os.pidfd_open(porter)
-        os.kill(porter, signal.SIGKILL)
+        (agent,) = outer_agents(os.getpid())
+        fd = os.pidfd_open(agent)
+        os.kill(agent, signal.SIGKILL)
         wait_for_ends([fd])
         assert web.reaches(WEB4, "tcp/80")
         lab.netns("db", networks=["lan"], publish="8080:80")

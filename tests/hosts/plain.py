@@ -48,7 +48,7 @@ class Plain(NamedTuple):
         return timeless(done.stdout)
 
     def both(self) -> list[int]:
-        """Return the numbers of the holder and the porter."""
+        """Return the numbers of the holder and the outer agent."""
         return [int(word) for word in (self.folder / "run/netloom/holder").read_text().split()[::2]]
 
     @property

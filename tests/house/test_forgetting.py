@@ -43,7 +43,7 @@ ALONE = {
 OPEN = {
     "told": "a step that it does not name is told",
     "_AT_ONCE": "a step that is not in it is carried out by itself",
-    "look_around": "bridges of the host, whoever has made them",
+    "uplink_facts_here": "bridges of the host, whoever has made them",
     "_on_host": "bridges of the host, whoever has made them",
     "hindrances": "a bridge of the host cannot be the port of another",
 }

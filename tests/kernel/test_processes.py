@@ -13,7 +13,7 @@ import pytest
 
 from netloom.errors import Unavailable
 from netloom.host.commands import launch, processes, stop
-from netloom.host.commands.supervisor import KEEPER
+from netloom.host.commands.supervisor import SUPERVISOR
 from netloom.host.commands.wait_ready import wait_ready
 from netloom.kernel import procfs
 from netloom.kernel.procfs import boot_id
@@ -90,16 +90,16 @@ def pids(count: int = 0) -> list[int]:
     return [int(number) for number in found]
 
 
-def keeper() -> int:
-    """Return the number of the only keeper."""
+def supervisor() -> int:
+    """Return the number of the only supervisor."""
     (run,) = processes.runs(LAB)
-    assert run.keeper
-    return run.keeper.pid
+    assert run.supervisor
+    return run.supervisor.pid
 
 
-def kill_keeper() -> None:
-    """Kill the keeper, and wait until it is gone."""
-    pid = keeper()
+def kill_supervisor() -> None:
+    """Kill the supervisor, and wait until it is gone."""
+    pid = supervisor()
     os.kill(pid, signal.SIGKILL)
     wait_for_end(pid)
 
@@ -109,7 +109,7 @@ def kill_keeper() -> None:
 
 @in_a_lab
 def test_a_command_sees_what_ip_netns_exec_shows_it() -> None:
-    """Interfaces, files of its own, descriptors, signals: nothing tells that a keeper is there."""
+    """Interfaces, files of its own, descriptors, signals: nothing tells of a supervisor."""
     etc_file("web", "hosts", "192.0.2.1 inside\n")
     script = """ls /sys/class/net; cat /etc/hosts; readlink /proc/self/ns/net
         grep -E '^Sig(Blk|Cgt)' /proc/self/status; ls /proc/$$/fd; umask; ulimit -a
@@ -241,7 +241,7 @@ def test_nothing_is_inherited_from_whoever_starts() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, old)
     assert sorted(os.listdir("/proc/self/fd")) == before
     os.close(writing)
-    assert os.read(reading, 1) == b"", "the keeper holds the other end"
+    assert os.read(reading, 1) == b"", "the supervisor holds the other end"
     os.close(reading)
     assert [line for line in found if line.isdecimal()] == ["0", "1", "2"]
     assert "SigBlk:\t0000000000000000" in found
@@ -249,16 +249,16 @@ def test_nothing_is_inherited_from_whoever_starts() -> None:
 
 @in_a_lab
 def test_no_zombie_is_left() -> None:
-    """Neither launcher nor keepers are children of ours, and a keeper reaps what it inherits."""
+    """Launcher and supervisors are no children of ours; a supervisor reaps what it inherits."""
     begin(
         command("for i in 1 2 3; do (sleep 0 &) done; echo done; exec sleep 1000", ready="log/done")
     )
-    own = keeper()
+    own = supervisor()
 
     for pid in pids():
         wait_for_end(pid)
     assert f" {os.getpid()} Z" not in says("ps", "-eo", "pid,ppid,stat")
-    assert says("ps", "-o", "comm=", "-p", str(own)).strip() == KEEPER
+    assert says("ps", "-o", "comm=", "-p", str(own)).strip() == SUPERVISOR
     assert "Z" not in says("ps", "-o", "stat=", "--ppid", str(own))
 
 
@@ -268,9 +268,9 @@ def test_no_zombie_is_left() -> None:
 @in_a_lab
 @pytest.mark.parametrize(("count", "text"), FORKS.values(), ids=FORKS)
 def test_whatever_it_forked_is_ended(count: int, text: str) -> None:
-    """Double forks, new sessions, no environment, another namespace: all go, with the keeper."""
+    """Double forks, new sessions, no environment, another namespace: all go, with it."""
     begin(command(f"{text}\nwhile :; do sleep 0.05; done"))
-    found = [keeper(), *pids(count)]
+    found = [supervisor(), *pids(count)]
 
     assert stop.stop(LAB, grace=0.3) == []
 
@@ -352,11 +352,11 @@ def test_only_those_named_are_ended() -> None:
 
 
 @in_a_lab
-def test_a_keeper_that_is_asked_to_end_asks_its_command() -> None:
-    """SIGTERM is passed on, other signals are not heeded: a keeper goes last."""
+def test_a_supervisor_that_is_asked_to_end_asks_its_command() -> None:
+    """SIGTERM is passed on, other signals are not heeded: a supervisor goes last."""
     text = "trap 'echo bye; exit 7' TERM; sh -c 'echo done; exec sleep 1000' & wait"
     begin(command(text, ready="log/done"))
-    pid = keeper()
+    pid = supervisor()
 
     os.kill(pid, signal.SIGHUP)
     os.kill(pid, signal.SIGTERM)
@@ -368,22 +368,22 @@ def test_a_keeper_that_is_asked_to_end_asks_its_command() -> None:
 @pytest.mark.needs("userns")
 @on_a_machine
 def test_a_plain_user_has_the_same() -> None:
-    """In a user namespace of one's own, too, a daemon stays below its keeper and is ended."""
+    """In a user namespace of one's own, too, a daemon stays below its supervisor and is ended."""
     inside = in_own_root(plainly(AS_A_PLAIN_USER))
 
     assert says(*inside).splitlines() == ["running", "done", "[]", "[]"]
 
 
-# ── a keeper that was killed ──────────────────────────────────────────────────────────────────────
+# ── a supervisor that was killed ─────────────────────────────────────────────────────────────────
 
 
 @in_a_lab
-def test_without_its_keeper_a_tree_is_still_ended() -> None:
-    """Daemons that lost their keeper are told by mark, age and namespace, others by descent."""
+def test_without_its_supervisor_a_tree_is_still_ended() -> None:
+    """Daemons that lost their supervisor are told by mark, age and namespace, others by descent."""
     text = "(setsid sh -c 'echo pid $$; env -i sleep 1000 & echo pid $!; wait' &) & echo pid $$"
     begin(command(f"{text}; echo done; sleep 1000", ready="log/done"))
     found = pids(3)
-    kill_keeper()
+    kill_supervisor()
 
     assert processes.running(LAB)["web", "it"].state == "lost"
     assert stop.stop(LAB, grace=0.3) == []
@@ -398,7 +398,7 @@ def test_a_mark_alone_ends_nobody() -> None:
     (run,) = processes.runs(LAB)
     marked = ("env", f"{processes.MARK}={run.mark}")
     with living(*marked) as elsewhere, living("ip", "netns", "exec", "web") as inside:
-        kill_keeper()
+        kill_supervisor()
 
         assert stop.stop(LAB) == []
 
@@ -412,14 +412,14 @@ def test_a_number_that_is_used_again_proves_nothing(other: str) -> None:
     """A process with a noted number, but another start or in another boot, is somebody else."""
     with subprocess.Popen(("sleep", "1000")) as bystander:
         begin(command("exec sleep 1000"))
-        kill_keeper()
+        kill_supervisor()
         stop.stop(LAB)
         begin(command("true"))
         (run,) = processes.runs(LAB)
         start = int(Path(f"/proc/{bystander.pid}/stat").read_text().rpartition(")")[2].split()[19])
-        wait_for_end(keeper())
+        wait_for_end(supervisor())
         note = {"pid": bystander.pid, "start": start + (other == "start")}
-        for name in ("keeper", "command"):
+        for name in ("supervisor", "command"):
             Path(run.folder, name).write_text(json.dumps(note))
         Path(run.folder, "ended").unlink()
         if other == "boot":
@@ -463,7 +463,7 @@ def test_what_could_not_even_be_announced_leaves_no_note() -> None:
 
 
 @in_a_lab
-def test_a_keeper_that_comes_late_starts_nothing() -> None:
+def test_a_supervisor_that_comes_late_starts_nothing() -> None:
     """Whoever forgets a start first moves its folder away: a straggler finds none, and ends."""
     os.makedirs(processes.logs_dir(LAB))
     os.makedirs(processes.runs_dir(LAB))
@@ -486,7 +486,7 @@ def test_a_keeper_that_comes_late_starts_nothing() -> None:
     ],
 )
 def test_killed_anywhere_nothing_is_lost(call: str, when: int) -> None:
-    """Launcher, keeper and command are each killed as they make a call: what is left is ended."""
+    """Launcher, supervisor, command: each is killed as it makes a call; what is left is ended."""
     os.makedirs(processes.logs_dir(LAB))
     os.makedirs(processes.runs_dir(LAB))
     order = launch._order(LAB, command("sleep 1000 & sleep 1000"), "d", boot_id())
@@ -526,7 +526,7 @@ def test_what_became_of_a_command_is_told(text: str, state: str, status: int | N
     (run,) = processes.runs(LAB)
     if status is not None:
         assert run.command
-        wait_for_end(run.command.pid if "&" in text else keeper())
+        wait_for_end(run.command.pid if "&" in text else supervisor())
         while processes.read_run(run.folder).ended is None:
             os.sched_yield()
 

@@ -163,7 +163,7 @@ def test_one_that_printed_it_and_ended_was_ready() -> None:
     """A command that prepares something says so and goes: that is no failure."""
     begin(command("echo prepared", ready="log/prepared"))
 
-    wait_for_end(processes.runs(LAB)[0].keeper.pid)  # type: ignore[union-attr]
+    wait_for_end(processes.runs(LAB)[0].supervisor.pid)  # type: ignore[union-attr]
     wait_ready(LAB, [command("", ready="log/prepared")], 0)
 
 
@@ -201,7 +201,7 @@ def test_without_ready_only_a_failure_is_told() -> None:
     bad = command("exit 1", name="three")
     begin(*good)
     begin(bad, wait=False)
-    wait_for_end(max(run.keeper.pid for run in processes.runs(LAB) if run.keeper))
+    wait_for_end(max(run.supervisor.pid for run in processes.runs(LAB) if run.supervisor))
 
     assert "`three` in `web` ended with status 1" in told(SOON, *good, bad)
 
@@ -220,15 +220,15 @@ def test_without_ready_it_is_watched_as_long_as_others_are_waited_for() -> None:
 
 
 @in_a_lab
-def test_one_whose_keeper_is_killed_is_lost_at_once() -> None:
+def test_one_whose_supervisor_is_killed_is_lost_at_once() -> None:
     """Nobody will tell how it ends."""
     wanted = command("exec sleep 1000", ready="tcp/80")
     begin(wanted, wait=False)
     (run,) = processes.runs(LAB)
-    assert run.keeper
-    os.kill(run.keeper.pid, signal.SIGKILL)
+    assert run.supervisor
+    os.kill(run.supervisor.pid, signal.SIGKILL)
 
-    assert "its keeper was killed" in told(SOON, wanted)
+    assert "its supervisor was killed" in told(SOON, wanted)
 
 
 @in_a_lab

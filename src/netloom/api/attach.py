@@ -12,13 +12,13 @@ from typing import Any, ParamSpec, TypeVar
 from netloom.api.namespace import Netns
 from netloom.engine.up import TIMEOUT
 from netloom.errors import KernelError, Unavailable
-from netloom.host.observe.survey import around, survey
+from netloom.host.observe.survey import around, observe_host
 from netloom.host.rootless.entry import Session
 from netloom.kernel import syscalls
 from netloom.model.lab_state import LabState
 from netloom.model.objects import HOST, Link
 from netloom.namespaces import mounts
-from netloom.namespaces.context import NetnsContext, here, of
+from netloom.namespaces.context import NetnsContext, context_of, own_context
 from netloom.namespaces.enter import in_thread
 from netloom.namespaces.handle import NoSuchNetns
 from netloom.namespaces.private_run import REMEDY
@@ -36,7 +36,7 @@ def observe() -> LabState:
     Links are told with all kinds, addresses and routes whoever has set them; both ends of a wire
     name each other. What may not be entered is named in `foreign.names`.
     """
-    return _inside(survey)
+    return _inside(observe_host)
 
 
 def netns(target: str) -> Netns:
@@ -47,8 +47,8 @@ def netns(target: str) -> Netns:
     `Unavailable` where there is none, or it may not be entered.
     """
     if target == HOST:
-        return Netns(Found(NetnsContext(-1, -1) if is_needed() else here()), target)
-    return Netns(Found(_inside(_opened, target)), target)
+        return Netns(MachineOwner(NetnsContext(-1, -1) if is_needed() else own_context()), target)
+    return Netns(MachineOwner(_inside(_opened, target)), target)
 
 
 def _inside(call: Callable[..., _T], *args: str) -> _T:
@@ -58,7 +58,7 @@ def _inside(call: Callable[..., _T], *args: str) -> _T:
     if not holder or not pid:
         return in_thread(call, *args)
     try:
-        with of(pid) as home:
+        with context_of(pid) as home:
             found = home.call(call, *args)
             if isinstance(found, NetnsContext):
                 found.user = os.dup(home.user)
@@ -77,10 +77,10 @@ def _opened(target: str) -> NetnsContext:
             raise Unavailable(f"cannot enter `{target}`: {error.strerror}", REMEDY) from error
         if found.ip.startswith("ip -n"):  # it has a name, and with it perhaps files for /etc
             mounts.bind_etc(found.label)
-    return here()
+    return own_context()
 
 
-class Found:
+class MachineOwner:
     """The home of a `Netns` that is no lab's: the machine, with this one open in it.
 
     Should: look anew whenever it is asked for links; they are not ours.

@@ -22,7 +22,7 @@ class Wire(NamedTuple):
     said: WireSpec
 
 
-class Building:
+class LabBuilder:
     """The words of a lab that add things to it, and take them away."""
 
     topology: Topology

@@ -39,7 +39,7 @@ _LONGEST = 200
 _UNSAFE = re.compile(r"[^\w.,=+@%-]+", re.ASCII)
 
 
-class Watched(Closing):
+class Recorder(Closing):
     """A lab of a test, and what is kept of it."""
 
     def __init__(self, lab: Lab) -> None:
@@ -116,7 +116,7 @@ class Watched(Closing):
         return self._lacks
 
 
-def keep(top: Path, test: str, watched: Sequence[Watched], said: str) -> Path:
+def keep(top: Path, test: str, watched: Sequence[Recorder], said: str) -> Path:
     """Write the evidence of an attempt, and return its folder."""
     folder = _folder(top / name_of(test))
     lines = [said]

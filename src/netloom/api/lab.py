@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from msgspec.structs import replace
 
-from netloom.api.builder import Building
+from netloom.api.builder import LabBuilder
 from netloom.api.expectations import Outcome, check
 from netloom.api.namespace import Netns
 from netloom.api.partitions import Change, Partitions
@@ -31,7 +31,7 @@ from netloom.errors import NetloomError, Unavailable
 from netloom.host.cancel import deferred_signals
 from netloom.kernel.closing import Closing
 from netloom.language.parse import Source, parse
-from netloom.language.synthetic import Written
+from netloom.language.synthetic import SyntheticSource
 from netloom.language.topology import Topology
 from netloom.language.unparse import unparse
 from netloom.model.lab_state import LabState
@@ -47,7 +47,7 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-class Lab(Building, Closing):
+class Lab(LabBuilder, Closing):
     """Namespaces, networks and wires; gone at the end of its `with` block, or with the process.
 
     Methods may be called from several threads; changes come one after the other.
@@ -176,7 +176,7 @@ class Lab(Building, Closing):
         for one in self.recordings:
             one.take()
         try:
-            source = source or Written(topology, file=self._file)
+            source = source or SyntheticSource(topology, file=self._file)
             with deferred_signals() as stop:
                 if any(said.run for said in (topology.namespaces or {}).values()):
                     runtime.spawns()

@@ -30,7 +30,14 @@ from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
 
 from netloom.api.processes.socket_closer import close_aside
 from netloom.errors import NetloomError, Unavailable
-from netloom.host.byhand.packets import LINKTYPES, SNAPLEN, counted, hear, hear_all, make_room
+from netloom.host.byhand.packets import (
+    LINKTYPES,
+    SNAPLEN,
+    counted,
+    make_room,
+    read_packets,
+    sniff_all,
+)
 from netloom.model.objects import HOST
 from netloom.namespaces.enter import setns
 from netloom.namespaces.handle import open_name
@@ -146,7 +153,7 @@ class Recording:
         self._out = out
         self._most = most
         self._program = os.getpid()
-        self._ears: dict[str, socket.socket] = {}
+        self._listeners: dict[str, socket.socket] = {}
         self._senders: dict[str, Sender] = {}
         self._buffer = memoryview(bytearray(SNAPLEN))
         self._begin()
@@ -181,11 +188,11 @@ class Recording:
         names = [*own, *(one.name for one in lab.all())]
         if self._most is not None and len(names) > self._most:
             raise Unavailable(f"it is for {self._most} namespaces at most (lab.capture_packets)")
-        self._release([name for name in self._ears if name not in names])
-        new = [name for name in names if name not in self._ears]
+        self._release([name for name in self._listeners if name not in names])
+        new = [name for name in names if name not in self._listeners]
         make_room(len(names))
-        for name, sock in self._open(hear_all, new):
-            self._ears[name] = sock
+        for name, sock in self._open(sniff_all, new):
+            self._listeners[name] = sock
             self.poll.register(sock, select.EPOLLIN)
         if self._most is None:
             self._announce()
@@ -199,9 +206,9 @@ class Recording:
 
     def _links(self) -> set[tuple[str, str]]:
         """Return the links that are to be heard, when all of them have a sender."""
-        lacking = [name for name in self._ears if name not in self._senders]
+        lacking = [name for name in self._listeners if name not in self._senders]
         self._senders |= {name: Sender(sock) for name, sock in self._open(_sending, lacking)}
-        return {(name, link) for name in self._ears for link in self._lab.links_of(name)}
+        return {(name, link) for name in self._listeners for link in self._lab.links_of(name)}
 
     def _announce(self) -> None:
         """Send the first canary over each link that is new."""
@@ -214,12 +221,12 @@ class Recording:
 
     def _fail(self, error: OSError | NetloomError) -> None:
         self.failure = (isinstance(error, OSError) and error.strerror) or str(error)
-        self._release(list(self._ears))
+        self._release(list(self._listeners))
 
     def _release(self, names: list[str]) -> None:
         self._count(names)
         senders = [self._senders.pop(name).sock for name in names if name in self._senders]
-        if socks := [*senders, *(self._ears.pop(name) for name in names)]:
+        if socks := [*senders, *(self._listeners.pop(name) for name in names)]:
             close_aside(socks)
 
     # ── canaries ──────────────────────────────────────────────────────────────────────────────
@@ -239,7 +246,7 @@ class Recording:
             except (OSError, NetloomError) as error:
                 self._fail(error)
             missing, self._missing = self._missing, {}
-            self._count(list(self._ears))
+            self._count(list(self._listeners))
             told = [f"the capture failed: {self.failure}"] if self.failure else []
             told += [f"the capture did not see {name}:{link}" for name, link in missing.values()]
             return told + [
@@ -256,7 +263,7 @@ class Recording:
                 self._missing[self._send(name, link)] = name, link
         deadline = time.monotonic() + _PATIENCE
         self.take()
-        while self._missing and self._ears and (left := deadline - time.monotonic()) > 0:
+        while self._missing and self._listeners and (left := deadline - time.monotonic()) > 0:
             self.poll.poll(left)
             self.take()
 
@@ -273,8 +280,8 @@ class Recording:
     def _take(self) -> None:
         until = time.time_ns()
         came = self._late
-        for name, ear in self._ears.items():
-            came += hear(ear, self._buffer, until, partial(self._number, name))
+        for name, listener in self._listeners.items():
+            came += read_packets(listener, self._buffer, until, partial(self._number, name))
         came.sort(key=lambda packet: packet.time)
         self._late = [packet for packet in came if packet.time > until]
         for packet in came[: len(came) - len(self._late)]:
@@ -309,7 +316,7 @@ class Recording:
         """Begin the file anew: what was heard so far is of no interest."""
         with self.lock:
             self.take()
-            self._count(list(self._ears))
+            self._count(list(self._listeners))
             self._out.seek(0)
             self._out.truncate()
             self._begin()
@@ -318,7 +325,7 @@ class Recording:
 
     def _count(self, names: list[str]) -> None:
         for name in names:
-            received, lost = counted(self._ears[name])
+            received, lost = counted(self._listeners[name])
             before = self._counts.get(name, (0, 0))
             self._counts[name] = before[0] + received, before[1] + lost
 
@@ -348,11 +355,11 @@ class Recording:
             if self.poll.closed or os.getpid() != self._program:
                 return
             self.take()
-            self._release(list(self._ears))
+            self._release(list(self._listeners))
             self.poll.close()
 
     def sockets(self) -> Iterator[socket.socket]:
         """Yield the sockets that it has in the lab."""
-        yield from self._ears.values()
+        yield from self._listeners.values()
         for sender in self._senders.values():
             yield sender.sock

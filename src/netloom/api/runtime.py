@@ -18,7 +18,13 @@ from netloom.host.rootless.entry import Session
 from netloom.host.sandbox import SandboxMachine
 from netloom.kernel.closing import Closing
 from netloom.model.objects import HOST
-from netloom.namespaces.context import NetnsContext, here, of, outer, within
+from netloom.namespaces.context import (
+    NetnsContext,
+    context_of,
+    netns_context,
+    new_context,
+    own_context,
+)
 from netloom.namespaces.enter import setns
 from netloom.namespaces.handle import open_name
 from netloom.namespaces.references import identity
@@ -37,17 +43,17 @@ class Runtime(Closing):
         self.persistent = persistent
         self._holder = Session() if persistent and is_needed() else None
         if self._holder:
-            self.home = of(self._holder.find(start=True))
+            self.home = context_of(self._holder.find(start=True))
         else:
-            self.home = here() if persistent else outer()
+            self.home = own_context() if persistent else new_context()
         own = SandboxMachine(lab, in_memory=self.home.user < 0)
         self.machine: LocalMachine = LocalMachine() if persistent else own
         self._lock = threading.RLock()
         self._places: dict[str, NetnsContext] = {}
         self._entered: set[str] = set()
         self._children: list[subprocess.Popen[Any]] = []
-        self._warden: subprocess.Popen[bytes] | None = None
-        self._porter: subprocess.Popen[bytes] | None = None
+        self._watchdog: subprocess.Popen[bytes] | None = None
+        self._outer_agent: subprocess.Popen[bytes] | None = None
         self._program = os.getpid()
         self._spawned = mmap(-1, 1)  # which a process that is forked shares with us
 
@@ -60,7 +66,7 @@ class Runtime(Closing):
             place = self._places.get(name)
             if place is None:
                 inner = "" if name == HOST else name
-                place = self._places[name] = within(self.home, inner)
+                place = self._places[name] = netns_context(self.home, inner)
                 self._entered.add(name)
             return place
 
@@ -114,23 +120,25 @@ class Runtime(Closing):
 
     @property
     def has_spawned(self) -> bool:
-        """Whether any process was started there: then a warden is there."""
+        """Whether any process was started there: then a watchdog is there."""
         return bool(self._spawned[0])
 
     def spawns(self) -> None:
         """Note that a process is about to be started, which must not outlive the lab."""
         with self._lock:
-            if not self.persistent and self._warden is None:
-                self._warden = watchdog.start(self.home, self.lab, self._program)
+            if not self.persistent and self._watchdog is None:
+                self._watchdog = watchdog.start(self.home, self.lab, self._program)
                 self._spawned[0] = 1
 
     def leads_out(self) -> None:
         """Note that the lab asks for a way out: a program outside, which must not outlive it."""
         with self._lock:
             self.spawns()
-            if not self.persistent and (self._porter is None or self._porter.poll() is not None):
-                self._porter = way_out.start(self.home)
-                self.adopt(self._porter)
+            if not self.persistent and (
+                self._outer_agent is None or self._outer_agent.poll() is not None
+            ):
+                self._outer_agent = way_out.start(self.home)
+                self.adopt(self._outer_agent)
 
     def adopt(self, process: "subprocess.Popen[Any]") -> None:
         """Reap a process with the lab: who has started it need not."""
@@ -172,8 +180,8 @@ class Runtime(Closing):
             elif self._spawned[0]:  # here, or by a process that was forked
                 with suppress(RuntimeError):  # at a program's very end no thread begins: it does it
                     self.home.call(end_residents, self.lab)
-                    if self._warden:
-                        _reap(self._warden)
+                    if self._watchdog:
+                        _reap(self._watchdog)
 
     def _tidy(self, holder: Session) -> None:
         holder.tidy(used=self.home.call(is_used))

@@ -114,7 +114,7 @@ def _tell_private() -> None:
     from netloom.namespaces import registry, userns_session
 
     with suppress(*FAILURES):  # it is done, whatever cannot be seen now
-        if registry.private() and not userns_session.lasts():
+        if registry.private() and not userns_session.is_held():
             tell(f"note: {registry.NETNS_DIR} is not shared with the machine: seen from here only")
 
 

@@ -57,7 +57,7 @@ def capture_command(  # noqa: PLR0913 - an option each
     Without NS:IF it is every interface of the lab, or of all named namespaces; a lab's switch is
     left out, since its members see the same packets. It ends by Ctrl-C, too.
     """
-    from netloom.host.byhand.packets import Ears, Ending
+    from netloom.host.byhand.packets import Ending, Sniffer
     from netloom.host.cancel import cancellable
 
     if not packets:
@@ -68,12 +68,12 @@ def capture_command(  # noqa: PLR0913 - an option each
         raise _stop(message)
     with refusals(), ExitStack() as stack:
         sources = _named(wanted, stack) if wanted else _every(lab, stack)
-        ears = stack.enter_context(Ears(sources))
+        sniffer = stack.enter_context(Sniffer(sources))
         pipe = stack.enter_context(_opened(output)) if _is_pipe(output) else None
         stop = stack.enter_context(cancellable())
         out = pipe or stack.enter_context(_opened(output))
         tell(f"capturing on {_shown(sources)}")
-        done = ears.write(out, Ending(stop.fileno(), count, duration), _application(), _note)
+        done = sniffer.write(out, Ending(stop.fileno(), count, duration), _application(), _note)
     _tell_done(done, len(sources), output)
 
 

@@ -43,9 +43,9 @@ def delete(wanted: tuple[str, ...], *, kill: bool, timeout: float | None) -> Non
             _remove(wanted)
             _tell_why(live)  # they are open still: their inodes are nobody else's
             return
-        from netloom.namespaces.deletion import Gone
+        from netloom.namespaces.deletion import DeletionWatch
 
-        gone = stack.enter_context(Gone([each.netns for each in live]))
+        gone = stack.enter_context(DeletionWatch([each.netns for each in live]))
         _remove(wanted)
         for each in live:
             each.netns.close()

@@ -127,7 +127,7 @@ def _own_host(said: str) -> str:
     """Return what to add where a plain user asks for what only the machine's host has."""
     from netloom.namespaces import userns_session
 
-    if "the host" not in said or not userns_session.lasts():
+    if "the host" not in said or not userns_session.is_held():
         return ""
     return f"\nwithout root the host is one of your own, with `lo` alone: {_with_sudo()}"
 

@@ -153,7 +153,7 @@ def _around(source: Source, held: Allocations, machine: Machine, there: LabNotes
         salt=machine.boot,
         ipv6=machine.ipv6,
         hostname=machine.hostname,
-        outside=machine.outside(there.fence, ports) if uplinked else UplinkFacts(),
+        outside=machine.uplink_facts(there.fence, ports) if uplinked else UplinkFacts(),
         files=read_files(source),
         joined=_joined(source, machine),
         nics=machine.nics() if _lends(topology) else {},

@@ -54,6 +54,6 @@ def shared_ports(record: Record, fence: Fence, machine: Machine) -> list[tuple[H
     if not record.ports:
         return []
     ports = {(port.protocol, port.port) for port in record.ports}
-    taken = machine.outside(fence, ports).taken
+    taken = machine.uplink_facts(fence, ports).taken
     every = ((port, other) for port in sorted(record.ports) for other in taken)
     return [(port, other.owner) for port, other in every if other.clashes(port)]

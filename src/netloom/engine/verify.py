@@ -57,7 +57,7 @@ def moved(lab: str, machine: Machine | None = None) -> str | None:
     if record is None or not record.held.closed:
         return None
     topology = parse(record.text, file=record.source, name=lab).topology
-    return way_moved(topology, record.held.closed, machine.outside(there.fence))
+    return way_moved(topology, record.held.closed, machine.uplink_facts(there.fence))
 
 
 @untouched()

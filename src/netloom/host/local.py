@@ -73,11 +73,13 @@ class LocalMachine:
 
         return occupied.occupied(fence)
 
-    def outside(self, fence: "Fence", ports: Collection[tuple[str, int]] = ()) -> "UplinkFacts":
+    def uplink_facts(
+        self, fence: "Fence", ports: Collection[tuple[str, int]] = ()
+    ) -> "UplinkFacts":
         """Return what lies around the namespace `host`, and which of these ports are taken."""
         from netloom.host.observe import uplinks
 
-        return uplinks.outside(fence, ports)
+        return uplinks.uplink_facts(fence, ports)
 
     def dry_run(self, lab: str, texts: "Iterable[RulesetText]", links: Iterable[str]) -> "DryRuns":
         """Return, for each text of firewall rules, how it will be listed, or its mistakes."""
@@ -142,7 +144,7 @@ class LocalMachine:
         """Return what is there within a scope."""
         from netloom.host.observe import observer
 
-        return observer.observe(scope)
+        return observer.observe_lab(scope)
 
     def apply(self, plan: "Plan", options: "ApplyOptions") -> "Applied":
         """Carry out a plan; what is refused is at most one step, unless told to go on."""

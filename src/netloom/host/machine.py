@@ -47,7 +47,7 @@ class Facts(Protocol):
     def occupied(self, fence: Fence) -> Occupied:
         """Return what the namespace `host` has that is not the lab's, or is to be another's."""
 
-    def outside(self, fence: Fence, ports: Collection[tuple[str, int]] = ()) -> UplinkFacts:
+    def uplink_facts(self, fence: Fence, ports: Collection[tuple[str, int]] = ()) -> UplinkFacts:
         """Return what lies around the namespace `host`, without the lab's own.
 
         `ports` are protocols and ports of which it shall be known whether they are taken.

@@ -18,17 +18,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netloom.model.facts import UplinkFacts
 
-NAME = "netloom-porter"
+NAME = "netloom-outer"
 """What `ps` shows of it."""
 
 
 def path_of(netns: int) -> str:
-    """Return where the porter of a network listens, which has this inode."""
-    return f"/run/.netloom-porter.{netns}"
+    """Return where the outer agent of a network listens, which has this inode."""
+    return f"/run/.netloom-outer.{netns}"
 
 
 def is_here() -> bool:
-    """Whether the network of the calling thread has a porter: then the machine is outside."""
+    """Whether the network of the calling thread has an outer agent: then the machine is outside."""
     return exists(_path())
 
 
@@ -41,7 +41,7 @@ def spawn(argv: list[str], streams: Sequence[int]) -> Callable[[], int]:
     """Start a program outside, with our environment; what is returned waits for its status.
 
     Should: be given the three streams of the program.
-    Mustn't: be called where there is no porter; raises `Unavailable` where it has ended.
+    Mustn't: be called where there is no outer agent; raises `Unavailable` where it has ended.
     """
     asked = _ask(marshal.dumps(("spawn", argv, dict(os.environ))), streams)
 
@@ -52,7 +52,7 @@ def spawn(argv: list[str], streams: Sequence[int]) -> Callable[[], int]:
     return wait
 
 
-def look(lab: str, ports: Collection[tuple[str, int]]) -> "UplinkFacts":
+def uplink_facts(lab: str, ports: Collection[tuple[str, int]]) -> "UplinkFacts":
     """Return what lies around outside; raises `Unavailable` where nobody can look any more."""
     import msgspec
 

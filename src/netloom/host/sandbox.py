@@ -74,7 +74,7 @@ class SandboxMachine(LocalMachine):
     def observe(self, scope: Scope) -> LabState:
         """Return what is there within a scope."""
         bare = _is_bare()  # asked, since whoever was in there need not have told
-        return looking.observe(scope, empty=self.empty and bare, bare=bare)
+        return looking.observe_lab(scope, empty=self.empty and bare, bare=bare)
 
     def apply(self, plan: Plan, options: ApplyOptions) -> Applied:
         """Carry out a plan; what is refused is at most one step, unless told to go on."""

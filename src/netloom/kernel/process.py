@@ -5,7 +5,7 @@ since boot): of two with the same number one started later. What is sent goes th
 was opened first and compared then, so it reaches that process or none.
 
 Rule 1: a process that vanishes while it is looked at is no error.
-Rule 2: no `typing` here: the keeper of each command starts through this file.
+Rule 2: no `typing` here: the supervisor of each command starts through this file.
 """
 
 import ctypes

@@ -39,7 +39,7 @@ class SourcePlace(NamedTuple):
 Pairs = Mapping[str, SourcePlace]
 
 
-class Walk:
+class Decoder:
     """One walk over one text."""
 
     def __init__(self, lines: Lines, problems: list[Problem]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from msgspec import structs
 
 from netloom.errors import Mark, Path, Problem, TopologyError
-from netloom.language.decoder import SourcePlace, Walk
+from netloom.language.decoder import Decoder, SourcePlace
 from netloom.language.keys import TOPOLOGY
 from netloom.language.lines import Lines, decode, in_order
 from netloom.language.nodes import Node, TextNode, compose, is_nothing, node_of
@@ -79,15 +79,15 @@ def parse(text: str | bytes, *, file: str = "<text>", name: str = "") -> Source:
     """
     lines = Lines(decode(text, file) if isinstance(text, bytes) else text, file)
     node, problems = compose(lines)
-    walk = Walk(lines, problems)
+    decoder = Decoder(lines, problems)
     if is_nothing(node):
-        walk.wrong("the file says nothing", node, ())
-    topology = walk.read(TOPOLOGY, SourcePlace(None, node), ())
-    source = Source(Topology(name=name), lines, walk.places)
-    problems += map(source.locate, _shared_names(walk.places))
+        decoder.wrong("the file says nothing", node, ())
+    topology = decoder.read(TOPOLOGY, SourcePlace(None, node), ())
+    source = Source(Topology(name=name), lines, decoder.places)
+    problems += map(source.locate, _shared_names(decoder.places))
     if problems:
         # Else `lower` finds them, who knows more; but mistakes shall be told all at once.
-        problems += map(source.locate, unknown_names(walk.places))
+        problems += map(source.locate, unknown_names(decoder.places))
     if problems or not isinstance(topology, Topology):
         raise TopologyError(in_order(problems))
     source.topology = structs.replace(topology, name=topology.name or name)
@@ -102,9 +102,9 @@ def read(tree: Mapping[str, object]) -> Topology | None:
     node = node_of(tree)
     if node is None:
         return None
-    walk = Walk(Lines("", ""), [])
-    topology = walk.read(TOPOLOGY, SourcePlace(None, node), ())
-    if walk.problems or any(_shared_names(walk.places)):
+    decoder = Decoder(Lines("", ""), [])
+    topology = decoder.read(TOPOLOGY, SourcePlace(None, node), ())
+    if decoder.problems or any(_shared_names(decoder.places)):
         return None
     return topology if isinstance(topology, Topology) else None
 

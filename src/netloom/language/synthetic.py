@@ -9,7 +9,7 @@ from netloom.language.topology import Topology
 from netloom.language.unparse import unparse
 
 
-class Written(Source):
+class SyntheticSource(Source):
     """A topology as a source: written and read only when somebody asks for a text or a place.
 
     Should: be given what could be parsed; each word of it was read by the same rules (`lab/words`).

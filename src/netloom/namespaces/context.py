@@ -21,7 +21,7 @@ from netloom.kernel.loopback import set_lo_up
 from netloom.namespaces import isolate, mounts, private_run
 from netloom.namespaces.enter import in_thread, same_folder
 from netloom.namespaces.handle import open_name
-from netloom.namespaces.in_child import Portable, away
+from netloom.namespaces.in_child import Portable, call_in_child
 from netloom.namespaces.userns_diagnosis import refused
 
 _P = ParamSpec("_P")
@@ -84,7 +84,7 @@ class NetnsContext(Closing, Portable):
     def call(self, call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
         """Return what `call` returns or raises, made inside: on a thread of its own, or a child."""
         if self.is_of_another_user:
-            return away(self.enter, call, *args, **keys)
+            return call_in_child(self.enter, call, *args, **keys)
 
         def inside() -> _T:
             self.enter()
@@ -102,39 +102,39 @@ class NetnsContext(Closing, Portable):
         return self.call(call, *args, **keys)
 
 
-def outer() -> NetnsContext:
+def new_context() -> NetnsContext:
     """Make a place for a lab to be in: a network with `lo` alone, and a /run of its own.
 
     Raises `Unavailable` where the process may not make one.
     """
     try:
-        return in_thread(_outer)
+        return in_thread(_new_context)
     except KernelError as error:
         if error.errno != errno.EPERM:
             raise Unavailable(f"cannot make a place for a lab: {error}") from error
     try:
-        return away(isolate.become_root, _plain_outer)
+        return call_in_child(isolate.become_root, _new_user_context)
     except KernelError as error:
         raise refused(error) from error
 
 
-def _plain_outer() -> NetnsContext:
-    place = _outer()
+def _new_user_context() -> NetnsContext:
+    place = _new_context()
     place.user = os.open(_USER, _FLAGS)
     return place
 
 
-def _outer() -> NetnsContext:
+def _new_context() -> NetnsContext:
     syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET)
     syscalls.propagation("/", syscalls.MS_PRIVATE, recursive=True)
     private_run.lay_run()
     if is_dir(mounts.ETC_DIR):  # names there are those of the machine's namespaces
         syscalls.mount("tmpfs", "netloom", mounts.ETC_DIR, data="mode=755")
     set_lo_up()
-    return here()
+    return own_context()
 
 
-def of(pid: int) -> NetnsContext:
+def context_of(pid: int) -> NetnsContext:
     """Open the place of a process in another user namespace."""
     opened = (os.open(f"/proc/{pid}/ns/{kind}", _FLAGS) for kind in ("net", "mnt", "user"))
     return NetnsContext(*opened)
@@ -146,24 +146,24 @@ def mounts_of(pid: int) -> NetnsContext:
     return NetnsContext(-1, *opened)
 
 
-def within(place: NetnsContext, name: str = "") -> NetnsContext:
+def netns_context(place: NetnsContext, name: str = "") -> NetnsContext:
     """Open the namespace of a name in a place (or its own), with all that is shown in it."""
-    found = place.call(_within, name)
+    found = place.call(_netns_context, name)
     if place.user >= 0:
         found.user = os.dup(place.user)
     return found
 
 
-def _within(name: str) -> NetnsContext:
+def _netns_context(name: str) -> NetnsContext:
     if name:
         with open_name(name) as netns:
             syscalls.setns(netns.fd, syscalls.CLONE_NEWNET)
     mounts.own_mounts(name or "netloom")
     if name:
         mounts.bind_etc(name)
-    return here()
+    return own_context()
 
 
-def here() -> NetnsContext:
+def own_context() -> NetnsContext:
     """Open the place that the calling thread is in."""
     return NetnsContext(os.open(_NET, _FLAGS), os.open(_MNT, _FLAGS))

@@ -31,10 +31,10 @@ _HEADER = Struct("=IHHII")
 _ROOM = 64 * 1024
 
 
-class Gone(Closing):
+class DeletionWatch(Closing):
     """A watch over namespaces, begun while they are there; it does not keep them alive.
 
-    >>> with Gone([netns]) as gone:                                   # doctest: +SKIP
+    >>> with DeletionWatch([netns]) as gone:                          # doctest: +SKIP
     ...     netns.close()
     ...     registry.remove("web")
     ...     left = gone.wait(10)

@@ -45,7 +45,7 @@ class Captured:
         return True
 
 
-class _Errand(Thread, Generic[_T]):
+class _Call(Thread, Generic[_T]):
     """A thread that makes one call, and keeps its result or what it raised."""
 
     def __init__(self, call: Callable[[], _T]) -> None:
@@ -72,7 +72,7 @@ def in_thread(call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
     Should: be used for every call that changes the namespaces of its thread.
     Mustn't: be used to enter a user namespace: a process with threads cannot.
     """
-    return _Errand(lambda: call(*args, **keys)).outcome()
+    return _Call(lambda: call(*args, **keys)).outcome()
 
 
 def visiting(call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
@@ -82,7 +82,7 @@ def visiting(call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
 
     Mustn't: be used for a call that moves its thread in any other way.
     """
-    if not isinstance(threading.current_thread(), _Errand):
+    if not isinstance(threading.current_thread(), _Call):
         return in_thread(call, *args, **keys)
     with open_self() as home:
         try:

@@ -46,7 +46,7 @@ class Portable:
         raise NotImplementedError
 
 
-def away(
+def call_in_child(
     enter: Callable[[], None], call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs
 ) -> _T:
     """Return what `call` returns or raises, made in a child that has called `enter` before.

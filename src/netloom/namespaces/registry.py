@@ -168,7 +168,7 @@ def check_lasting() -> None:
 
     That is so under `ip netns exec NAME netloom …`: each command there has mounts of its own.
     """
-    if not procfs.shares_mounts_with_parent() and private() and not userns_session.lasts():
+    if not procfs.shares_mounts_with_parent() and private() and not userns_session.is_held():
         reason = "names made here would vanish with this command, which has mounts of its own"
         raise Unavailable(
             reason, "enter by `nsenter --net=/run/netns/NAME`, not by `ip netns exec`"

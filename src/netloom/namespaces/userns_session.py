@@ -32,13 +32,13 @@ def is_used() -> bool:
     return False
 
 
-def mark() -> None:
+def mark_held() -> None:
     """Note that the mounts of the calling thread are held by a process."""
     inode = os.stat("/proc/thread-self/ns/mnt").st_ino
     modes.write(MARK, str(inode).encode(), modes.PUBLIC)
 
 
-def lasts(process: int | str = "thread-self") -> bool:
+def is_held(process: int | str = "thread-self") -> bool:
     """Whether names made in the mounts of a process last, because a holder keeps these mounts."""
     try:
         with open(f"/proc/{process}/root{MARK}", encoding="utf-8") as file:

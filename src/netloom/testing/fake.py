@@ -135,7 +135,7 @@ class FakeMachine:
         others = (other for other in self.labs() if other != lab)
         return ((other, self.journal(other).reserved()) for other in others)
 
-    def outside(self, fence: Fence, ports: Collection[tuple[str, int]] = ()) -> UplinkFacts:
+    def uplink_facts(self, fence: Fence, ports: Collection[tuple[str, int]] = ()) -> UplinkFacts:
         """Return what lies around the host, other labs' interfaces and ports too."""
         others = self._host_links(fence.lab)
         links = {**self._outside.links, **dict.fromkeys(others, "")}

@@ -1,7 +1,7 @@
-"""A small process of ours beside a program's lab: the warden, the porter. It ends with the program.
+"""A small process of ours beside a program's lab: the watchdog, or the outer agent.
 
-It is told of that end by a pidfd (pidfd_open(2)): the kernel's own word, whoever the program has
-forked and whatever they hold.
+It ends with the program, and is told of that end by a pidfd (pidfd_open(2)): the kernel's own word,
+whoever the program has forked and whatever they hold.
 """
 
 import os

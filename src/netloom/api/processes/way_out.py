@@ -1,7 +1,7 @@
 """Who stays outside for a program's lab with a way out (`host/rootless/outer_agent.py`).
 
 It has the lab's mounts, and with them its notes, logs and names; its network is the one in which
-the program is. It ends with the program, as the warden does; what it started is the warden's.
+the program is. It ends with the program, as the watchdog does; what it started is the watchdog's.
 """
 
 import os

@@ -50,7 +50,7 @@ def _work(plan: Plan, options: ApplyOptions) -> Applied:
         for together in _grouped(plan):
             if options.stopped():
                 break
-            _carry_or_note(together, executor)
+            _execute_or_note(together, executor)
             done += len(together)
             options.progress(done)
             if executor.refused and not options.go_on:
@@ -62,19 +62,19 @@ def _work(plan: Plan, options: ApplyOptions) -> Applied:
         executor.close()
 
 
-def _carry_or_note(together: tuple[Step, ...], executor: Executor) -> None:
+def _execute_or_note(together: tuple[Step, ...], executor: Executor) -> None:
     """Carry out steps, or note that they were refused."""
     first = together[0]
     try:
         if len(together) > 1 or not isinstance(first, steps.LinkDel):
-            _AT_ONCE.get(type(first), _carry_each)(together, executor)
+            _AT_ONCE.get(type(first), _execute_each)(together, executor)
         else:
             execute(first, executor)
     except (Unavailable, *FAILURES) as error:
         executor.note(first, _as_kernel_error(error))
 
 
-def _carry_each(together: tuple[Step, ...], executor: Executor) -> None:
+def _execute_each(together: tuple[Step, ...], executor: Executor) -> None:
     for step in together:
         execute(step, executor)
 

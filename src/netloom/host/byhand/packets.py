@@ -104,7 +104,7 @@ class CaptureCounts(NamedTuple):
     dropped: int
 
 
-class _Ear:
+class _Listener:
     """A socket that hears one interface."""
 
     def __init__(self, source: CaptureSource, number: int) -> None:
@@ -116,10 +116,10 @@ class _Ear:
         self.sock = _prepared(source.link)
         self.arphrd: int = self.sock.getsockname()[3]
 
-    def hear(self, buffer: memoryview, until: int) -> Iterator[pcapng.Packet]:
+    def read(self, buffer: memoryview, until: int) -> Iterator[pcapng.Packet]:
         """Yield what has come, up to the first packet from later than `until`."""
         try:
-            yield from hear(self.sock, buffer, until, lambda *_: self.number)
+            yield from read_packets(self.sock, buffer, until, lambda *_: self.number)
         except OSError:  # ENETDOWN, told once each time that the interface goes down
             self.down = True
 
@@ -160,7 +160,7 @@ def _bind_to_all(sock: socket.socket) -> None:
         raise OSError(number, os.strerror(number))
 
 
-def hear_all() -> socket.socket:
+def sniff_all() -> socket.socket:
     """Return a socket that hears every interface of the calling thread's namespace, new ones too.
 
     Closing it waits for RCU, some 10 ms: better on a thread that nobody waits for.
@@ -168,7 +168,7 @@ def hear_all() -> socket.socket:
     return _prepared("")
 
 
-def hear(
+def read_packets(
     sock: socket.socket, buffer: memoryview, until: int, number_of: Callable[[str, int], int]
 ) -> Iterator[pcapng.Packet]:
     """Yield what has come, up to the first packet from later than `until`.
@@ -241,12 +241,12 @@ def make_room(number: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-class Ears(Closing):
+class Sniffer(Closing):
     """All sockets of a capture: once it is made, no packet is missed."""
 
     def __init__(self, sources: Sequence[CaptureSource]) -> None:
         """Open and bind them all; raises `Unavailable` with the interface that refuses."""
-        self.ears: list[_Ear] = []
+        self.listeners: list[_Listener] = []
         self.began = time.time_ns()
         try:
             in_thread(self._open, sources)
@@ -259,20 +259,20 @@ class Ears(Closing):
         for source in sources:
             try:
                 setns(source.target.netns)
-                ear = _Ear(source, len(self.ears))
+                each = _Listener(source, len(self.listeners))
             except OSError as error:
                 reason = f"cannot capture on `{source}`: {error.strerror}"
                 root = isinstance(error, PermissionError)
                 raise Unavailable(reason, "run it as root" if root else "") from error
-            self.ears.append(ear)
-            if ear.arphrd not in LINKTYPES:
+            self.listeners.append(each)
+            if each.arphrd not in LINKTYPES:
                 reason = f"packets of `{source}` have a form that is not known here"
-                raise Unavailable(reason, f"ARPHRD {ear.arphrd} in linux/if_arp.h; leave it out")
+                raise Unavailable(reason, f"ARPHRD {each.arphrd} in linux/if_arp.h; leave it out")
 
     def close(self) -> None:
         """Close the sockets."""
-        for ear in self.ears:
-            ear.sock.close()
+        for each in self.listeners:
+            each.sock.close()
 
     def write(
         self, out: BinaryIO, ending: Ending, application: str, tell: Callable[[str], None]
@@ -283,9 +283,9 @@ class Ears(Closing):
         as they come.
         """
         out.write(pcapng.encode(pcapng.Section(application)))
-        for ear in self.ears:
-            linktype = LINKTYPES[ear.arphrd]
-            out.write(pcapng.encode(pcapng.CapturedInterface(str(ear.source), linktype, SNAPLEN)))
+        for each in self.listeners:
+            linktype = LINKTYPES[each.arphrd]
+            out.write(pcapng.encode(pcapng.CapturedInterface(str(each.source), linktype, SNAPLEN)))
         out.flush()
         written = 0
         for packet in self._packets(ending, tell, out.flush):
@@ -294,13 +294,13 @@ class Ears(Closing):
             if written == ending.packets:
                 break
         self._write_counts(out)
-        return CaptureCounts(written, sum(ear.dropped for ear in self.ears))
+        return CaptureCounts(written, sum(each.dropped for each in self.listeners))
 
     def _write_counts(self, out: BinaryIO) -> None:
         now = time.time_ns()
-        for ear in self.ears:
-            ear.count()
-            counts = pcapng.Statistics(ear.number, self.began, now, ear.received, ear.dropped)
+        for each in self.listeners:
+            each.count()
+            counts = pcapng.Statistics(each.number, self.began, now, each.received, each.dropped)
             out.write(pcapng.encode(counts))
         out.flush()
 
@@ -313,10 +313,10 @@ class Ears(Closing):
         kept: list[pcapng.Packet] = []
         with select.epoll() as poll:
             poll.register(ending.stop, select.EPOLLIN)
-            for ear in self.ears:
-                poll.register(ear.sock, select.EPOLLIN)
-            events = len(self.ears) + 1
-            by_fd = {ear.sock.fileno(): ear for ear in self.ears}
+            for each in self.listeners:
+                poll.register(each.sock, select.EPOLLIN)
+            events = len(self.listeners) + 1
+            by_fd = {each.sock.fileno(): each for each in self.listeners}
             over = False
             while not over:
                 left = -1.0 if deadline is None else max(0.0, deadline - time.monotonic())
@@ -324,9 +324,9 @@ class Ears(Closing):
                 until = time.time_ns()
                 ready = ready and poll.poll(0, events)  # and what has come since it woke us
                 over = ending.stop in dict(ready) or (deadline is not None and not left)
-                for ear in [by_fd[fd] for fd, _ in ready if fd in by_fd]:
-                    kept += ear.hear(buffer, until)
-                    _tell_down(ear, tell)
+                for each in [by_fd[fd] for fd, _ in ready if fd in by_fd]:
+                    kept += each.read(buffer, until)
+                    _tell_down(each, tell)
                 kept.sort(key=_when)
                 ripe = [packet for packet in kept if packet.time <= until]
                 yield from ripe
@@ -338,7 +338,7 @@ def _when(packet: pcapng.Packet) -> int:
     return packet.time
 
 
-def _tell_down(ear: _Ear, tell: Callable[[str], None]) -> None:
-    if ear.down:
-        ear.down = False
-        tell(f"{ear.source} is down")
+def _tell_down(each: _Listener, tell: Callable[[str], None]) -> None:
+    if each.down:
+        each.down = False
+        tell(f"{each.source} is down")

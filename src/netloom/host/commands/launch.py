@@ -89,7 +89,7 @@ def start(lab: str, commands: Sequence[tuple[RunCommand, str]]) -> None:
 
 
 def _refusal(trouble: str) -> KernelError:
-    """Return the refusal that the launcher or a keeper told: an errno, and what it was about."""
+    """Return the refusal that the launcher or a supervisor told: an errno, and what about."""
     number, _, words = trouble.splitlines()[-1].partition(" ")
     if not number.isdecimal():
         return KernelError(0, "", f"cannot start commands: {trouble.splitlines()[-1]}")
@@ -98,7 +98,7 @@ def _refusal(trouble: str) -> KernelError:
 
 
 def _order(lab: str, command: RunCommand, digest: str, boot: str) -> "Order":
-    """Write down one start, and return what its keeper is told."""
+    """Write down one start, and return what its supervisor is told."""
     mark = os.urandom(8).hex()
     folder = f"{runs_dir(lab)}/{mark}"
     asked = StartNote(boot, command.netns, command.name, digest, command.argv, time.time())
@@ -154,7 +154,7 @@ def _exist(kind: str, numbers: Iterable[int]) -> bool:
 
 
 def _launch(lab: str, orders: bytes, begin: "Begin") -> str | None:
-    """Spawn the launcher, and return what it and its keepers complain about, None if nothing."""
+    """Spawn the launcher; return what it and its supervisors complain about, None if nothing."""
     argv = [sys.executable, "-I", "-S", "-c", _PROGRAM, _SOURCE, lab]
     reading, writing = pipe()
     report, told = pipe()

@@ -1,10 +1,10 @@
 """The commands of a lab (`run:`): what is remembered of each start, and what became of it.
 
     run/MARK/asked      what is about to be started; written before anything is
-    run/MARK/keeper     the keeper: number, start, and where in the log this start begins
+    run/MARK/supervisor     the supervisor: number, start, and where in the log this start begins
     run/MARK/command    the command: number, start, the inode of its namespace
     run/MARK/ended      how the command itself ended
-    run/MARK/over       nothing of it is left: the keeper's last word
+    run/MARK/over       nothing of it is left: the supervisor's last word
     logs/NS:NAME.log    what it printed
 
 All of it below the lab's folder. MARK is drawn anew for each start, so nobody who was started for
@@ -100,7 +100,7 @@ class Start(Struct, frozen=True):
 
     folder: str
     asked: StartNote
-    keeper: ProcessNote | None = None
+    supervisor: ProcessNote | None = None
     command: ProcessNote | None = None
     ended: EndNote | None = None
     over: bool = False
@@ -120,8 +120,8 @@ class CommandState(Struct, frozen=True):
     """What became of a command: all but `running` is a difference to what was applied.
 
     `pid` is the command's own; one that went into the background by ending with 0 is still
-    `running` while anything of it lives. `lost` is one whose keeper was killed, or that was told
-    to end. `status` is as in `subprocess`: minus the signal that ended it.
+    `running` while anything of it lives. `lost` is one whose supervisor was killed, or that was
+    told to end. `status` is as in `subprocess`: minus the signal that ended it.
     """
 
     digest: str
@@ -163,7 +163,7 @@ def runs(lab: str) -> list[Start]:
     return found
 
 
-_NOTES = {"keeper": ProcessNote, "command": ProcessNote, "ended": EndNote}
+_NOTES = {"supervisor": ProcessNote, "command": ProcessNote, "ended": EndNote}
 _DECODE = {name: msgspec.json.Decoder(kind) for name, kind in _NOTES.items()}
 _DECODE_ASKED = msgspec.json.Decoder(StartNote)
 
@@ -216,12 +216,12 @@ def _running(run: Start, boot: str) -> CommandState:
     status = run.ended.status if run.ended else None
     if run.folder.endswith(GOING):
         state: State = "lost"
-    elif alive(run.keeper, boot, run.asked):
+    elif alive(run.supervisor, boot, run.asked):
         state = "ended" if status else "running"
     elif run.ended and (run.over or status):
         state = "ended"
     else:
-        state = "lost" if run.keeper else "not started"
+        state = "lost" if run.supervisor else "not started"
     pid = run.command.pid if run.command else 0
     return CommandState(run.asked.digest, state, pid, status, run.asked.since)
 
@@ -229,7 +229,11 @@ def _running(run: Start, boot: str) -> CommandState:
 def tail(lab: str, netns: str, name: str, lines: int = 10) -> list[str]:
     """Return the last lines that a command printed since it was last started."""
     began = max(
-        ((r.asked.since, r.keeper.log) for r in runs(lab) if r.key == (netns, name) and r.keeper),
+        (
+            (r.asked.since, r.supervisor.log)
+            for r in runs(lab)
+            if r.key == (netns, name) and r.supervisor
+        ),
         default=(0.0, 0),
     )[1]
     try:

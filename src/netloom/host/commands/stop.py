@@ -3,10 +3,10 @@
 Who belongs to a command is looked up again and again, in one look at /proc for all commands, until
 nobody is left:
 
-* whoever descends from its keeper, to which all orphans go (PR_SET_CHILD_SUBREAPER);
-* where the keeper was killed: the command itself (number and start, as noted), and whoever bears
-  the mark of this start in its environment *and* was born after it *and* lives in the namespace
-  that the command was started in; and all who descend from these.
+* whoever descends from its supervisor, to which all orphans go (PR_SET_CHILD_SUBREAPER);
+* where the supervisor was killed: the command itself (number and start, as noted), and whoever
+bears the mark of this start in its environment *and* was born after it *and* lives in the namespace
+that the command was started in; and all who descend from these.
 
 A mark alone ends nobody, nor does living in a lab's namespace: users start things there.
 
@@ -43,11 +43,11 @@ GRACE = 5.0
 _KILLING = 5.0
 """Seconds after which one that does not even die by SIGKILL (it waits for a disk) is given up."""
 
-_KEEPERS = 1.0
-"""Seconds after which a keeper that was killed itself is given up."""
+_SUPERVISORS = 1.0
+"""Seconds after which a supervisor that was killed itself is given up."""
 
 _LOOK_AGAIN = 0.02
-"""Seconds until a keeper without descendants is looked at again: it may be about to fork."""
+"""Seconds until a supervisor without descendants is looked at again: it may be about to fork."""
 
 _AT_ONCE = 256
 """Processes that are waited for at a time: each costs a file, and there may be 1,024 (ulimit)."""
@@ -63,10 +63,10 @@ class Left(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """Who there is: those to be ended, and the keepers, which end by themselves."""
+    """Who there is: those to be ended, and the supervisors, which end by themselves."""
 
     members: dict[int, Process]
-    keepers: dict[int, Process]
+    supervisors: dict[int, Process]
     whose: dict[int, Key]
 
 
@@ -78,7 +78,7 @@ def stop(lab: str, which: frozenset[Key] | None = None, grace: float = GRACE) ->
     boot = boot_id()
     left: list[Left] = []
     unfinished: set[Key] = set()
-    # Again, since a keeper may have noted itself between our look and our forgetting.
+    # Again, since a supervisor may have noted itself between our look and our forgetting.
     while doomed := [run for run in _doomed(lab, which) if run.key not in unfinished]:
         left += _end_all([_condemn(run) for run in doomed], boot, grace)
         unfinished = {(each.netns, each.name) for each in left}
@@ -115,14 +115,16 @@ def _condemn(run: Start) -> Start:
 def _end_all(doomed: list[Start], boot: str, grace: float) -> list[Left]:
     _end(doomed, boot, signal.SIGTERM, grace)
     found = _end(doomed, boot, signal.SIGKILL, _KILLING)
-    if found.keepers:  # they do not end by themselves: a debugger has them, or their children stay
-        for keeper in found.keepers.values():
-            if not descendants(found.members, {keeper.pid}):
-                send(keeper.pid, keeper.start, signal.SIGKILL)
-        found = _end(doomed, boot, signal.SIGKILL, _KEEPERS)
+    if (
+        found.supervisors
+    ):  # they do not end by themselves: a debugger has them, or their children stay
+        for supervisor in found.supervisors.values():
+            if not descendants(found.members, {supervisor.pid}):
+                send(supervisor.pid, supervisor.start, signal.SIGKILL)
+        found = _end(doomed, boot, signal.SIGKILL, _SUPERVISORS)
     return [
         Left(*found.whose[pid], pid, each.command)
-        for pid, each in sorted((found.members | found.keepers).items())
+        for pid, each in sorted((found.members | found.supervisors).items())
     ]
 
 
@@ -137,16 +139,16 @@ def _end(doomed: list[Start], boot: str, number: int, seconds: float) -> _Found:
     while True:
         doomed = [read_run(run.folder) for run in doomed]
         found = _look(doomed, boot)
-        if not (found.members or found.keepers) or time.monotonic() >= deadline:
+        if not (found.members or found.supervisors) or time.monotonic() >= deadline:
             return found
         for each in sorted(found.members.values(), key=_age):
             send(each.pid, each.start, number, signal.SIGCONT)
         if found.members:
             wait(list(found.members.values()), deadline)
             continue
-        for each in found.keepers.values():
+        for each in found.supervisors.values():
             send(each.pid, each.start, signal.SIGCONT)
-        wait(list(found.keepers.values()), min(deadline, time.monotonic() + pause))
+        wait(list(found.supervisors.values()), min(deadline, time.monotonic() + pause))
         pause = min(pause * 2, _LOOK_AGAIN)
 
 
@@ -182,12 +184,12 @@ def _look(doomed: list[Start], boot: str) -> _Found:
     found = _Found({}, {}, {})
     orphaned = []
     for run in doomed:
-        if alive(run.keeper, boot, run.asked) and run.keeper:
-            keeper = table.get(run.keeper.pid)
-            if keeper:
-                found.keepers[keeper.pid] = keeper
-            _take(found, table, run, {run.keeper.pid}, itself=False)
-        elif run.keeper and run.asked.boot == boot and not run.over:
+        if alive(run.supervisor, boot, run.asked) and run.supervisor:
+            supervisor = table.get(run.supervisor.pid)
+            if supervisor:
+                found.supervisors[supervisor.pid] = supervisor
+            _take(found, table, run, {run.supervisor.pid}, itself=False)
+        elif run.supervisor and run.asked.boot == boot and not run.over:
             orphaned.append(run)
     if orphaned:
         _take_orphans(found, table, orphaned)
@@ -207,7 +209,7 @@ def _take(
 
 
 def _take_orphans(found: _Found, table: dict[int, Process], orphaned: list[Start]) -> None:
-    """Note who belongs to commands whose keepers were killed."""
+    """Note who belongs to commands whose supervisors were killed."""
     inodes = {run.command.netns for run in orphaned if run.command} - {0}
     marked: dict[bytes, list[Process]] = {}
     for each in table.values():
@@ -250,7 +252,7 @@ def _forget(run: Start) -> None:
     folder = run.folder.removesuffix(GOING) + GOING
     with suppress(FileNotFoundError):  # somebody else forgets it, too
         now = read_run(folder)
-        if (now.keeper, now.command) != (run.keeper, run.command) and not now.over:
+        if (now.supervisor, now.command) != (run.supervisor, run.command) and not now.over:
             return
         for note in os.listdir(folder):
             os.unlink(f"{folder}/{note}")

@@ -1,13 +1,14 @@
-"""What runs around a command of a lab: the launcher, then one keeper for each command.
+"""What runs around a command of a lab: the launcher, then one supervisor for each command.
 
 `netloom up` may have threads and a lot in memory, so it forks nothing itself: it spawns one small
-Python, the launcher, which reads all orders from its stdin, forks a keeper for each, and ends. A
-keeper is a subreaper, so whatever the command forks stays below it, through double forks and new
-sessions. It has a session of its own, writes down who it is, starts the command, copies what that
-prints into its log, notes how it ended, and goes when its last descendant has gone. That it goes
+Python, the launcher, which reads all orders from its stdin, forks a supervisor for each, and ends.
+A supervisor is a subreaper, so whatever the command forks stays below it, through double forks and
+new sessions. It has a session of its own, writes down who it is, starts the command, copies what
+that prints into its log, notes how it ended, and goes when its last descendant has gone. That it
+goes
 *by itself* is the kernel's word that nothing of the command is left.
 
-Order: note, then act. The note `keeper` is in the folder of this start before the command is
+Order: note, then act. The note `supervisor` is in the folder of this start before the command is
 forked, `command` before it does anything. Where somebody who ends the lab has moved that folder
 away, the note cannot be written, and whoever wanted to write it ends at once. So none of them is
 ever alive without standing in a note, or about to find out that nobody wants it any more.
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from typing import NoReturn, TypedDict
 
     class Order(TypedDict):
-        """What a keeper is told; of plain types, for it comes through a pipe.
+        """What a supervisor is told; of plain types, for it comes through a pipe.
 
         `netns` is empty for a command that stays where netloom is; `bare`: it has nothing of our
         environment, but `env` alone; `user` is its number, its group's and those of all its groups,
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
         cwd: str
 
 
-KEEPER = "netloom-keeper"
+SUPERVISOR = "netloom-run"
 """What `ps` shows, 15 bytes at most (prctl(2))."""
 
 _LAST_FD = 1 << 20
@@ -60,7 +61,7 @@ _PIECE = 1 << 16
 
 
 def launch() -> None:
-    """Fork a keeper for each order on stdin, and return without waiting for any.
+    """Fork a supervisor for each order on stdin, and return without waiting for any.
 
     Stdout and stderr are a pipe on which the one who spawned us reads trouble: its end is there
     when every command has been started, or has failed.
@@ -102,10 +103,10 @@ def _begin(order: "Order", nothing: int) -> tuple[int, int, int]:
     """Start a command; return what it prints into, its log, and its number."""
     os.setsid()
     os.chdir("/")
-    process.become_subreaper(KEEPER)
+    process.become_subreaper(SUPERVISOR)
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
     log = os.open(order["log"], flags, modes.PRIVATE)
-    _note(order, "keeper", "log", os.lseek(log, 0, os.SEEK_END))
+    _note(order, "supervisor", "log", os.lseek(log, 0, os.SEEK_END))
     output, theirs = os.pipe()
     if order["user"]:
         os.fchown(theirs, *order["user"][:2])  # who is not root must be able to open /dev/stderr
@@ -126,7 +127,7 @@ def _begin(order: "Order", nothing: int) -> tuple[int, int, int]:
 
 
 def _passing_on(main: int) -> "Callable[[int, FrameType | None], None]":
-    """Return what a keeper does when somebody asks it to end: it asks its command."""
+    """Return what a supervisor does when somebody asks it to end: it asks its command."""
 
     def pass_on(number: int, frame: "FrameType | None") -> None:  # noqa: ARG001 - a handler's shape
         child = process.process(main)

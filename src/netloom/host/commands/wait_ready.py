@@ -1,9 +1,9 @@
 """Waiting until commands are ready, with a deadline and a reason.
 
-What a command prints is an event (inotify), and so is its end: the note of its keeper, or the
-keeper's own end (pidfd). That something listens is none: the kernel tells nobody of a new listener.
-So it is asked again after 1 ms, 1.5 ms and so on, up to 50 ms, which costs 0.05 ms each time; that
-is no sleep, for any event wakes it.
+What a command prints is an event (inotify), and so is its end: the note of its supervisor, or the
+supervisor's own end (pidfd). That something listens is none: the kernel tells nobody of a new
+listener. So it is asked again after 1 ms, 1.5 ms and so on, up to 50 ms, which costs 0.05 ms each
+time; that is no sleep, for any event wakes it.
 """
 
 import os
@@ -98,7 +98,7 @@ class _Watch:
         self.run = run
         self.diag: Rtnetlink | None = None
         self.log = log_path(lab, command.netns, command.name)
-        self.read = run.keeper.log if run and run.keeper else 0
+        self.read = run.supervisor.log if run and run.supervisor else 0
         self.kept = b""
         self.reason: str | None = None
         self.again = 0.0
@@ -111,7 +111,7 @@ class _Watch:
         return self.wanted is not None and self.wanted.kind != "log"
 
     def _is_young(self) -> bool:
-        noted = self.run and (self.run.command or self.run.keeper)
+        noted = self.run and (self.run.command or self.run.supervisor)
         return bool(noted and age(noted.start) < _YOUNG)
 
     def is_settling(self, now: float) -> bool:
@@ -150,12 +150,12 @@ class _Watch:
         self.run = run = read_run(run.folder)
         if run.ended and (run.ended.status or run.over):
             return _over(run.ended.status)
-        if alive(run.keeper, boot, run.asked):
+        if alive(run.supervisor, boot, run.asked):
             return None
         run = read_run(run.folder)  # it may have written its last note in between
         if run.ended:
             return _over(run.ended.status)
-        return "was lost: its keeper was killed" if run.keeper else "was not started"
+        return "was lost: its supervisor was killed" if run.supervisor else "was not started"
 
     def _seen(self, wanted: Ready) -> bool:
         if wanted.kind == "log":
@@ -214,8 +214,8 @@ class _Vigil:
             watch.diag = self.stack.enter_context(_diag(watch.command.netns))
         elif watch.wanted and exists(watch.log):
             self.events[self.queue.watch(watch.log, inotify.MODIFIED)] = watch
-        # A file for each: only where the end of a keeper must wake us.
-        noted = watch.run.keeper if watch.wanted else None
+        # A file for each: only where the end of a supervisor must wake us.
+        noted = watch.run.supervisor if watch.wanted else None
         fd = open_pidfd(noted.pid, noted.start) if noted else None
         if fd is not None:
             self.stack.callback(os.close, fd)
@@ -299,7 +299,7 @@ def _still(watch: _Watch) -> str:
 
 def _instead(watch: _Watch) -> Iterator[str]:
     """Yield what the command and all that it forked listen on."""
-    noted = watch.run.keeper if watch.run else None
+    noted = watch.run.supervisor if watch.run else None
     if noted is None or watch.diag is None:
         return
     own = set[int]().union(*(sockets_of(pid) for pid in descendants(processes(), {noted.pid})))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netloom.errors import KernelError, Unavailable
 from netloom.host import sysctl
-from netloom.host.isolated.lab_port import Seat
-from netloom.host.isolated.pasta import Outlet
+from netloom.host.isolated.lab_port import LabPort
+from netloom.host.isolated.pasta import Pasta
 from netloom.host.isolated.tunnel import Birth, Inside, read, wireguard
 from netloom.host.observe.uplinks import resolvers
 from netloom.host.rootless.entry import Session
@@ -51,14 +51,14 @@ def run_with(
     Mustn't: be called in a process with threads, which cannot make itself a user namespace.
     """
     with ExitStack() as stack:
-        outlet = stack.enter_context(Outlet(asked.publish)) if asked.uplink else None
-        place: Inside | Seat | None = None
+        pasta = stack.enter_context(Pasta(asked.publish)) if asked.uplink else None
+        place: Inside | LabPort | None = None
         if asked.vpn:
             tunnel = read(asked.vpn)
             place = stack.enter_context(Inside(tunnel, birth(tunnel)))
         elif asked.network:
             stack.enter_context(_among_labs())
-            place = stack.enter_context(Seat(asked.network, leads_out=not outlet))
+            place = stack.enter_context(LabPort(asked.network, leads_out=not pasta))
         files = _files(asked, place.etc if place else {})
         isolate()
         # Addresses are not tried first: that would be a second in which IPv6 does not answer.
@@ -67,8 +67,8 @@ def run_with(
         _lay(files)
         if place:
             _enter(place, asked.vpn or asked.network)
-        if outlet:
-            outlet.open()
+        if pasta:
+            pasta.open()
     become(argv, {})
 
 
@@ -85,7 +85,7 @@ def _among_labs() -> Iterator[None]:
             holder.tidy()
 
 
-def _enter(place: Inside | Seat, said: str) -> None:
+def _enter(place: Inside | LabPort, said: str) -> None:
     try:
         place.enter()
     except KernelError as error:

@@ -40,7 +40,7 @@ _MOST = 1 << 16
 """How many addresses are looked at, of a subnet that has more."""
 
 
-class Seat(Closing):
+class LabPort(Closing):
     """A place on a network that was found and is not taken yet; `etc` are the lab's files.
 
     `leads_out`: whether the routes of the network's members are its own, too.

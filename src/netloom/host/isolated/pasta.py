@@ -1,10 +1,10 @@
 """A way out for one command: pasta(1), and a process outside that ends it with the command.
 
 Who isolates itself cannot start a program outside any more, and who becomes a command cannot look
-after one. So a process is made before: the doorkeeper. It stays where it is, in a session of its
+after one. So a process is made before: the watcher. It stays where it is, in a session of its
 own and without a terminal, and is an orphan from birth: the command has no child it did not make.
 
-    we                             the doorkeeper                  pasta
+    we                             the watcher                     pasta
     fork ────────────────────────▶ lets go of all that it inherited
     isolate; a byte ─────────────▶ fork ─────────────────────────▶ makes its tap
     wait for a route               keeps what it complains about
@@ -35,8 +35,8 @@ from netloom.model.names import TAP
 from netloom.model.pasta_words import pasta_words
 from netloom.namespaces.enter import cookie_here
 
-NAME = "netloom-door"
-"""What `ps` shows of the doorkeeper."""
+NAME = "netloom-pasta"
+"""What `ps` shows of the watcher."""
 
 _PASTA = "pasta"
 _TUN = "/dev/net/tun"
@@ -46,13 +46,13 @@ _OTHER_FAMILY = 0.5
 
 _RUN = "/run"
 _PLACE = f"{_RUN}/netns/netloom-run"
-"""Where the doorkeeper of root shows pasta our network, in mounts of its own."""
+"""Where the watcher of root shows pasta our network, in mounts of its own."""
 
 _PIECE = 1 << 12
 _NOISE = re.compile(r"Failed to send \d+ bytes to syslog|^\d+\.\d+: ", re.MULTILINE)
 
 
-class Outlet(Closing):
+class Pasta(Closing):
     """A way out of the network that this process is going to make for itself."""
 
     def __init__(self, ports: Sequence[Publish]) -> None:
@@ -66,22 +66,22 @@ class Outlet(Closing):
         for port in ports:
             _check_free(port)
             _check_unpublished(port)
-        self._door, theirs = socket.socketpair()
+        self._sock, theirs = socket.socketpair()
         own = os.pidfd_open(os.getpid())
         order = _order(program, ports)
         pid = os.fork()
         if pid == 0:
             try:
-                _stand_by(theirs, own, order)
+                _be_watcher(theirs, own, order)
             finally:
                 os._exit(1)
         theirs.close()
         os.close(own)
-        os.waitpid(pid, 0)  # which has left the doorkeeper behind
+        os.waitpid(pid, 0)  # which has left the watcher behind
 
     def close(self) -> None:
-        """Let go of the doorkeeper: it waits for our end if it has begun, or else goes."""
-        self._door.close()
+        """Let go of the watcher: it waits for our end if it has begun, or else goes."""
+        self._sock.close()
 
     def open(self) -> None:
         """Return when the way out is there; raises `Unavailable` with what pasta complains of.
@@ -90,13 +90,13 @@ class Outlet(Closing):
         """
         events, rt = wait_uplink.conversation()
         with events, rt, suppress(BrokenPipeError):
-            self._door.send(b".")
-            if wait_uplink.leads_out(events, rt, timeout=_SECONDS, end=self._door):
+            self._sock.send(b".")
+            if wait_uplink.leads_out(events, rt, timeout=_SECONDS, end=self._sock):
                 wait_uplink.leads_out(events, rt, timeout=_OTHER_FAMILY, wanted=self._wanted)
                 return
-        if not select.select([self._door], [], [], 0)[0]:
+        if not select.select([self._sock], [], [], 0)[0]:
             raise NotReady(f"{_PASTA} has made no default route", _SECONDS)
-        said = b"".join(iter(lambda: self._door.recv(_PIECE), b"")).decode(errors="replace")
+        said = b"".join(iter(lambda: self._sock.recv(_PIECE), b"")).decode(errors="replace")
         lines = [line.strip() for line in _NOISE.sub("", said).splitlines() if line.strip()]
         raise Unavailable(f"no way out: {_PASTA}: {lines[-1] if lines else 'ended'}")
 
@@ -153,7 +153,7 @@ def _check_unpublished(port: Publish) -> None:
 
 
 class _Order(NamedTuple):
-    """What a doorkeeper does: the command, and whose network root must show to it."""
+    """What a watcher does: the command, and whose network root must show to it."""
 
     argv: list[str]
     netns: str
@@ -168,25 +168,25 @@ def _order(program: str, ports: Sequence[Publish]) -> _Order:
     return _Order([program, "--quiet", *words], "" if plain else f"{own}/net")
 
 
-# ── the doorkeeper ────────────────────────────────────────────────────────────────────────
+# ── the watcher ────────────────────────────────────────────────────────────────────────
 
 
-def _stand_by(door: socket.socket, caller: int, order: _Order) -> None:
+def _be_watcher(sock: socket.socket, caller: int, order: _Order) -> None:
     """Leave everything of who called, and do what is ordered once that is isolated."""
     os.setsid()
     if os.fork() != 0:
         os._exit(0)
-    _let_go({door.fileno(), caller})
+    _let_go({sock.fileno(), caller})
     process.rename(NAME)
-    if not door.recv(1):  # it was refused something else
+    if not sock.recv(1):  # it was refused something else
         os._exit(0)
     try:
         if order.netns:
             _show(order.netns)
-        _watch(door, caller, order.argv)
+        _watch(sock, caller, order.argv)
     except OSError as error:
         with suppress(OSError):
-            door.send(str(error).encode())
+            sock.send(str(error).encode())
     os._exit(0)
 
 
@@ -211,7 +211,7 @@ def _show(netns: str) -> None:
     syscalls.bind(netns, _PLACE)
 
 
-def _watch(door: socket.socket, caller: int, argv: list[str]) -> None:
+def _watch(sock: socket.socket, caller: int, argv: list[str]) -> None:
     """Run pasta until the caller ends; if it ends by itself, tell its last words at the door."""
     reading, writing = os.pipe()
     pid = _spawn(argv, writing)
@@ -233,7 +233,7 @@ def _watch(door: socket.socket, caller: int, argv: list[str]) -> None:
             return
         elif pasta in ready:
             with suppress(OSError):  # the caller has become the command
-                door.send(said)
+                sock.send(said)
             return
 
 

@@ -305,7 +305,7 @@ def _forwarding(rt: Rtnetlink, keys: Iterable[str]) -> dict[str, str]:
     }
 
 
-def observe(scope: Scope, *, empty: bool = False, bare: bool = False) -> LabState:
+def observe_lab(scope: Scope, *, empty: bool = False, bare: bool = False) -> LabState:
     """Return what is there within a scope; raises `Unavailable` where that cannot be looked at.
 
     `empty`: the machine is known to be newborn, with nothing in it; `bare`: its namespace `host` is

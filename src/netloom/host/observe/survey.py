@@ -36,7 +36,7 @@ from netloom.wire.nsid import nsid_get, read_nsid
 from netloom.wire.rtnetlink import SeenLink
 
 
-def survey() -> LabState:
+def observe_host() -> LabState:
     """Return what there is in the namespace `host` and in every one that has a name."""
     return in_thread(_survey)
 

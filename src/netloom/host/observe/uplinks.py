@@ -51,21 +51,21 @@ _IP_FORWARD = "net.ipv4.ip_forward"
 _ALL_IPV6 = "net.ipv6.conf.all.forwarding"
 
 
-def outside(fence: Fence, ports: Collection[tuple[str, int]] = ()) -> UplinkFacts:
+def uplink_facts(fence: Fence, ports: Collection[tuple[str, int]] = ()) -> UplinkFacts:
     """Return the interfaces of the host that are not the lab's, and its default routes.
 
     `ports` are protocols and ports of the host of which it shall be known whether they are taken.
     Where the host has a machine around it, these are the machine's.
     """
     if outer_client.is_here():
-        return replace(outer_client.look(fence.lab, ports), is_apart=True)
-    return look_around(fence, ports)
+        return replace(outer_client.uplink_facts(fence.lab, ports), is_apart=True)
+    return uplink_facts_here(fence, ports)
 
 
-def look_around(
+def uplink_facts_here(
     fence: Fence, ports: Collection[tuple[str, int]] = (), machine: str = ""
 ) -> UplinkFacts:
-    """Return what `outside` tells, of the network that the calling thread is in.
+    """Return what `uplink_facts` tells, of the network that the calling thread is in.
 
     `machine` is the path of the /run that belongs to this network, where ours is another.
     """

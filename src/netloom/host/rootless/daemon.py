@@ -1,11 +1,11 @@
 """The two processes that hold a plain user's namespaces, and let nothing outlive them.
 
-The holder lives in all of them and does nothing. The porter, its child, is in the same mounts and
-the same user namespace, but in the network that the user came from (`outer_agent.py`). Each has the
-other open (pidfd_open(2)): when one is killed, the other ends the commands of the labs and goes,
-and with it goes the last that held the namespaces. Where both are killed at once, the keepers of
-such commands are left in mounts with a holder's mark and no holder; the user's next command of
-netloom finds and ends them.
+The holder lives in all of them and does nothing. The outer agent, its child, is in the same mounts
+and the same user namespace, but in the network that the user came from (`outer_agent.py`). Each has
+the other open (pidfd_open(2)): when one is killed, the other ends the commands of the labs and
+goes, and with it goes the last that held the namespaces. Where both are killed at once, the
+supervisors of such commands are left in mounts with a holder's mark and no holder; the user's next
+command of netloom finds and ends them.
 
 They are spawned and not forked: who starts them may have threads, and a lot in memory.
 """
@@ -21,7 +21,7 @@ from netloom.errors import KernelError, NetloomError, Unavailable
 from netloom.host import outer_client
 from netloom.host.commands import stop
 from netloom.host.commands.launch import pipe
-from netloom.host.commands.supervisor import KEEPER
+from netloom.host.commands.supervisor import SUPERVISOR
 from netloom.host.rootless import outer_agent, subordinate
 from netloom.host.store.journal import labs
 from netloom.kernel import modes, process, syscalls
@@ -29,7 +29,7 @@ from netloom.kernel.loopback import set_lo_up
 from netloom.namespaces import isolate, private_run
 from netloom.namespaces.context import mounts_of
 from netloom.namespaces.userns_diagnosis import refused
-from netloom.namespaces.userns_session import lasts, mark
+from netloom.namespaces.userns_session import is_held, mark_held
 
 NAME = "netloom-holder"
 """What `ps` shows."""
@@ -38,7 +38,7 @@ _PROGRAM = (
     "import sys; sys.path[:0] = sys.argv[2:]; "
     "from netloom.host.rootless.daemon import hold; hold(sys.argv[1])"
 )
-_BESIDE = "/run/.netloom-porter.new"
+_BESIDE = "/run/.netloom-outer.new"
 _ENTRY_LOCK = 3
 """The descriptor of the entry lock in what is started."""
 
@@ -113,7 +113,7 @@ def _map_others(pid: int, asked: socket.socket) -> None:
 
 
 def _make(folder: str, outside: socket.socket) -> int:
-    """Make the namespaces and the porter, and note both; return the porter, opened.
+    """Make the namespaces and the outer agent, and note both; return the outer agent, opened.
 
     `outside` is asked to let further ids exist in there; the end of it is the answer.
     """
@@ -132,7 +132,7 @@ def _make(folder: str, outside: socket.socket) -> int:
     own = os.pidfd_open(os.getpid())
     pid = os.fork()
     if pid == 0:
-        _be_the_porter(listener, own, outer_run)
+        _be_the_outer_agent(listener, own, outer_run)
     other = os.pidfd_open(pid)
     listener.close()
     os.close(own)
@@ -150,14 +150,14 @@ def _settle(folder: str, other: int) -> None:
     syscalls.unshare(syscalls.CLONE_NEWNET)
     set_lo_up()
     os.rename(_BESIDE, outer_client.path_of(os.stat("/proc/self/ns/net").st_ino))
-    mark()
+    mark_held()
     process.rename(NAME)
     both = (process.process(each) for each in (os.getpid(), other))
     said = " ".join(f"{each.pid} {each.start}" for each in both if each)
     modes.write(f"{folder}/holder", said.encode(), modes.PRIVATE)
 
 
-def _be_the_porter(listener: socket.socket, holder: int, run: int) -> None:
+def _be_the_outer_agent(listener: socket.socket, holder: int, run: int) -> None:
     _let_go()
     process.rename(outer_client.NAME)
     outer_agent.serve(listener, holder, run)
@@ -186,12 +186,15 @@ def end_commands() -> None:
 
 
 def sweep() -> None:
-    """End the commands of the user's labs whose holder and porter were killed, both."""
+    """End the commands of the user's labs whose holder and outer agent were killed, both."""
     own = [each for each in process.processes().values() if _is_own(each.pid)]
     held = {_mounts(each.pid) for each in own if each.command in {NAME, outer_client.NAME}}
-    for keeper in (each for each in own if each.command == KEEPER):
-        if lasts(keeper.pid) and _mounts(keeper.pid) not in held:
-            with suppress(OSError, NetloomError), mounts_of(keeper.pid) as place:  # it has ended
+    for supervisor in (each for each in own if each.command == SUPERVISOR):
+        if is_held(supervisor.pid) and _mounts(supervisor.pid) not in held:
+            with (
+                suppress(OSError, NetloomError),
+                mounts_of(supervisor.pid) as place,
+            ):  # it has ended
                 place.call(end_commands)
 
 

@@ -38,7 +38,7 @@ def listen(path: str) -> socket.socket:
 
 
 def opened_run() -> int:
-    """Open the /run that we see: by it a porter finds what root's labs have of its network.
+    """Open the /run that we see: by it an outer agent finds what root's labs have of its network.
 
     Should: be called before another is laid over it.
     """
@@ -90,9 +90,9 @@ def _looked(run: int, lab: str, ports: list[tuple[str, int]], env: dict[str, str
     """Return what we see, from where we are."""
     import msgspec
 
-    from netloom.host.observe.uplinks import look_around
+    from netloom.host.observe.uplinks import uplink_facts_here
     from netloom.plan.fence import Fence
 
     os.environ.clear()
     os.environ.update(env)
-    return msgspec.json.encode(look_around(Fence(lab), ports, f"/proc/self/fd/{run}"))
+    return msgspec.json.encode(uplink_facts_here(Fence(lab), ports, f"/proc/self/fd/{run}"))
