@@ -17,7 +17,7 @@ LOOKING = (
     "tests/cli/test_rootless_uplink.py",
     "tests/cli/test_doctor.py",
     "tests/api/test_lab.py",
-    "tests/api/test_found.py",
+    "tests/api/test_attach.py",
 )
 """Tests whose labs stand on the machine itself, or that count what there is."""
 

@@ -1,6 +1,6 @@
 """What the kernel does along with a step, and what it refuses: a table, which is read twice.
 
-`tests/pure/test_effect.py` holds `after` against it, `tests/kernel/test_effect_kernel.py` the
+`tests/pure/test_simulate.py` holds `after` against it, `tests/kernel/test_simulate_kernel.py` the
 kernel. Both are led through the same steps, and tell what there is in the same words:
 
     a               a namespace

@@ -21,10 +21,10 @@ from netloom.model.firewall import (
 from netloom.model.objects import NetnsState
 from netloom.plan.exception_commands import closing, opening
 from netloom.plan.firewall_exceptions import (
+    exceptions,
     flow_of,
     flows,
     missing,
-    passages,
     place,
     said_to_ufw,
     standing,
@@ -101,40 +101,40 @@ def table(name: str = "filter", **chains: FirewallChain) -> FirewallTable:
 
 def test_a_table_that_sees_other_packets_needs_nothing() -> None:
     """One of another family, one of our own, a chain of another hook."""
-    wanted = passages(FirewallState((table(),)), NET)
+    wanted = exceptions(FirewallState((table(),)), NET)
 
     assert wanted
     assert {each.flow.family for each in wanted} == {4}
     assert {each.chain for each in wanted} == {"FORWARD", "INPUT"}
-    assert passages(FirewallState((replace(table(), name="inet netloom-blue"),)), NET) == ()
-    both = passages(FirewallState((replace(table(), family=0, tool="nft", name="inet f"),)), NET)
+    assert exceptions(FirewallState((replace(table(), name="inet netloom-blue"),)), NET) == ()
+    both = exceptions(FirewallState((replace(table(), family=0, tool="nft", name="inet f"),)), NET)
     assert {each.flow.family for each in both} == {4, 6}
 
 
 def test_ufw_is_asked_for_what_it_has_words_for() -> None:
     """Where its chains drop, or the policy above them; neither for ICMP nor for replies."""
     ufw = table(ufw_before_forward=FirewallChain())
-    wanted = passages(FirewallState((ufw,)), NET)
+    wanted = exceptions(FirewallState((ufw,)), NET)
     asked = [each for each in flows(NET) if each.family == 4 and each.iif]
     words = {each for each in asked if not each.established and each.proto != "icmp"}
 
     assert {(each.tool, each.table, each.chain) for each in wanted} == {("ufw", "", "")}
     assert {each.flow for each in wanted} == words
     mine = replace(BASES["FORWARD"], rules=(DROP,))
-    assert {each.tool for each in passages(FirewallState((table(FORWARD=mine),)), NET)} == {
+    assert {each.tool for each in exceptions(FirewallState((table(FORWARD=mine),)), NET)} == {
         "iptables-nft"
     }
     beside = table(
         FORWARD=mine, ufw_before_forward=FirewallChain(), INPUT=FirewallChain((), "input")
     )
-    assert {each.tool for each in passages(FirewallState((beside,)), NET)} == {"iptables-nft"}
+    assert {each.tool for each in exceptions(FirewallState((beside,)), NET)} == {"iptables-nft"}
     within = table(
         FORWARD=FirewallChain((FirewallRule("jump", "ufw6-reject"),), "forward"),
         INPUT=FirewallChain((), "input"),
         ufw6_before_forward=FirewallChain(),
         ufw6_reject=FirewallChain((DROP,)),
     )
-    assert {each.tool for each in passages(FirewallState((within,)), NET)} == {"ufw"}
+    assert {each.tool for each in exceptions(FirewallState((within,)), NET)} == {"ufw"}
 
 
 def test_firewalld_is_asked_for_an_interface() -> None:
@@ -143,9 +143,9 @@ def test_firewalld_is_asked_for_an_interface() -> None:
     mine = Traffic(0, iif="lan")
 
     def zones(
-        walls: FirewallState, through: ForwardNeed | BridgeNeed = NET
+        firewall: FirewallState, through: ForwardNeed | BridgeNeed = NET
     ) -> list[tuple[str, str, Traffic]]:
-        return [(each.tool, each.chain, each.flow) for each in passages(walls, through)]
+        return [(each.tool, each.chain, each.flow) for each in exceptions(firewall, through)]
 
     assert zones(FirewallState((inet,))) == [("firewall-cmd", "trusted", mine)]
     both = FirewallState((inet,), zones=frozenset({"nm-shared", "trusted"}))
@@ -182,14 +182,16 @@ def test_a_zone_that_we_chose_is_told_by_its_rules(
 ) -> None:
     """By one interface and a chain of such a zone; not by its lasting configuration."""
     inet = FirewallTable("nft", 0, "inet firewalld", BASES)
-    walls = FirewallState((inet,), bound=frozenset({"bound"}))
+    firewall = FirewallState((inet,), bound=frozenset({"bound"}))
     rule = FirewallRule("goto", target, (Match("iif", iif),))
 
-    assert zone_of(walls, inet, rule) == zone
-    assert zone_of(walls, replace(inet, name="inet filter"), rule) is None
-    assert zone_of(walls, inet, replace(rule, matches=(Match("oif", iif),))) is None
-    assert zone_of(walls, inet, replace(rule, matches=())) is None
-    assert zone_of(walls, inet, replace(rule, matches=(*rule.matches, Match("proto", ())))) is None
+    assert zone_of(firewall, inet, rule) == zone
+    assert zone_of(firewall, replace(inet, name="inet filter"), rule) is None
+    assert zone_of(firewall, inet, replace(rule, matches=(Match("oif", iif),))) is None
+    assert zone_of(firewall, inet, replace(rule, matches=())) is None
+    assert (
+        zone_of(firewall, inet, replace(rule, matches=(*rule.matches, Match("proto", ())))) is None
+    )
 
 
 def test_an_interface_in_a_zone_is_an_exception_of_the_lab_whose_it_is() -> None:
@@ -245,9 +247,9 @@ def test_a_rule_of_ufw_is_ours_if_its_files_say_so() -> None:
         FirewallState((ufw,), ufw=(UfwRule("x", flow),)),
     )
 
-    assert mine in passages(ours, NET)
-    assert mine not in passages(theirs, NET)
-    assert mine not in passages(FirewallState((ufw,)), NET)
+    assert mine in exceptions(ours, NET)
+    assert mine not in exceptions(theirs, NET)
+    assert mine not in exceptions(FirewallState((ufw,)), NET)
     assert there(ours, "red") == (mine,)
     assert there(theirs, "red") == there(ours, "blue") == ()
     assert said_to_ufw(Traffic(4, iif="lan")) == Traffic(0, iif="lan")
@@ -262,17 +264,17 @@ def test_where_an_exception_goes() -> None:
     out = Traffic(4, iif="lan", oif="eth0", src="10.1.0.0/24")
     wanted = FirewallException("iptables-nft", "filter", "FORWARD", out, MARK)
 
-    def walls(*rules: FirewallRule) -> FirewallState:
+    def firewall(*rules: FirewallRule) -> FirewallState:
         return FirewallState((table(FORWARD=FirewallChain(rules, "forward")),))
 
-    assert place(walls(), wanted) == (0, None)
-    assert place(walls(DROP), wanted) == (1, DROP)
-    assert place(walls(FirewallRule(""), DROP), wanted) == (2, DROP)
-    assert place(walls(DROP), replace(wanted, chain="NONE")) is None
-    assert place(walls(DROP), replace(wanted, tool="iptables-legacy")) is None
-    assert place(walls(DROP), replace(wanted, table="mangle")) is None
+    assert place(firewall(), wanted) == (0, None)
+    assert place(firewall(DROP), wanted) == (1, DROP)
+    assert place(firewall(FirewallRule(""), DROP), wanted) == (2, DROP)
+    assert place(firewall(DROP), replace(wanted, chain="NONE")) is None
+    assert place(firewall(DROP), replace(wanted, tool="iptables-legacy")) is None
+    assert place(firewall(DROP), replace(wanted, table="mangle")) is None
     six = replace(table(FORWARD=FirewallChain((DROP, DROP), "forward")), family=6)
-    assert place(FirewallState((six, *walls(DROP).tables)), wanted) == (1, DROP)
+    assert place(FirewallState((six, *firewall(DROP).tables)), wanted) == (1, DROP)
     assert place(FirewallState((six,)), wanted) is None
 
 
@@ -291,11 +293,11 @@ def test_an_exception_behind_a_drop_is_told_and_missing() -> None:
     assert found(FirewallRule(""), DROP, mine) == (replace(wanted, behind=True),)
     assert missing((wanted,), found(mine, DROP)) == ()
     assert missing((wanted,), found(DROP, mine)) == (wanted,)
-    walls = FirewallState((table(FORWARD=FirewallChain((mine, DROP, mine), "forward")),))
-    assert standing(walls, wanted) == (mine, mine)
-    assert standing(walls, replace(wanted, chain="INPUT")) == ()
-    assert standing(walls, replace(wanted, chain="NONE")) == ()
-    assert standing(walls, replace(wanted, comment="netloom:blue")) == ()
+    firewall = FirewallState((table(FORWARD=FirewallChain((mine, DROP, mine), "forward")),))
+    assert standing(firewall, wanted) == (mine, mine)
+    assert standing(firewall, replace(wanted, chain="INPUT")) == ()
+    assert standing(firewall, replace(wanted, chain="NONE")) == ()
+    assert standing(firewall, replace(wanted, comment="netloom:blue")) == ()
 
 
 def test_a_plan_has_the_command_for_the_place() -> None:
@@ -303,7 +305,7 @@ def test_a_plan_has_the_command_for_the_place() -> None:
     out = Traffic(4, iif="lan", oif="eth0", src="10.1.0.0/24")
     drop = FirewallRule("drop", place="7")
     chains = {"FORWARD": FirewallChain((FirewallRule(""), drop), "forward")}
-    walls = FirewallState(
+    firewall = FirewallState(
         (
             FirewallTable("iptables-nft", 4, "filter", chains),
             FirewallTable("nft", 0, "inet f", chains),
@@ -312,9 +314,9 @@ def test_a_plan_has_the_command_for_the_place() -> None:
     one = FirewallException("iptables-nft", "filter", "FORWARD", out, MARK)
     two = frozenset({one, replace(one, tool="nft", table="inet f")})
     claims = {"net.ipv4.conf.eth0.forwarding": "1", "net.ipv6.conf.eth0.accept_ra": "2"}
-    want = NetnsState(passages=two, claims=claims)
+    want = NetnsState(exceptions=two, claims=claims)
 
-    steps = [*claim(want, NetnsState(), walls)]
+    steps = [*claim(want, NetnsState(), firewall)]
 
     assert [type(step) for step in steps] == [ExceptionAdd, ExceptionAdd, ClaimAdd, ClaimAdd]
     assert [step.key for step in steps if isinstance(step, ClaimAdd)] == [*sorted(claims)][::-1]
@@ -323,7 +325,7 @@ def test_a_plan_has_the_command_for_the_place() -> None:
     assert commands[1].startswith('nft insert rule inet f FORWARD handle 7 iifname "lan"')
     blind = [step for step in claim(want, NetnsState(), None) if isinstance(step, ExceptionAdd)]
     assert [each.command[4:6] for each in blind] == [("-A", "FORWARD"), ("f", "FORWARD")]
-    assert [*claim(want, want, walls)] == []
+    assert [*claim(want, want, firewall)] == []
 
 
 @pytest.mark.parametrize(
@@ -348,9 +350,9 @@ def test_a_plan_has_the_command_for_the_place() -> None:
 )
 def test_the_words_of_nft(table_name: str, flow: Traffic, words: str) -> None:
     """A table of both families is told which one is meant, unless something else says it."""
-    passage = FirewallException("nft", table_name, "c", flow, MARK)
+    exception = FirewallException("nft", table_name, "c", flow, MARK)
 
-    assert " ".join(opening(passage)) == (
+    assert " ".join(opening(exception)) == (
         f'nft add rule {table_name} c {words} accept comment "{MARK}"'
     )
 

@@ -274,11 +274,11 @@ def test_an_exception_is_the_lab_s_if_it_is_remembered_and_bears_its_comment() -
     )
     hidden = replace(one, behind=True)
     forged = replace(one, flow=Traffic(4, src="10.70.0.0/24"))
-    state = Desired(netns={HOST: NetnsState(passages=frozenset({one}))})
+    state = Desired(netns={HOST: NetnsState(exceptions=frozenset({one}))})
     fence = Fence("lab", (state,), by_mark=False)
 
-    assert fence.passages([one, hidden, forged]) == {one, hidden}
-    assert LOST.passages([one, forged]) == {one, forged}
+    assert fence.exceptions([one, hidden, forged]) == {one, hidden}
+    assert LOST.exceptions([one, forged]) == {one, forged}
 
 
 # ── what a change leaves behind ───────────────────────────────────────────────────────────────────

@@ -83,7 +83,7 @@ def _host_things(desired: Desired) -> Iterator[str]:
     if forwarding := [key.split(".")[3] for key in settings if key.endswith(".forwarding")]:
         yield f"forwarding on {', '.join(name.replace('/', '.') for name in forwarding)}"
     yield from (f"nft table {name}" for name in host.rulesets)
-    owners = Counter(passage.owner for passage in host.passages)
+    owners = Counter(exception.owner for exception in host.exceptions)
     for owner, number in sorted(owners.items()):
         yield f"{counted(number, 'exception')} in {owner}"
     for digest in host.commands.values():

@@ -43,7 +43,7 @@ class Port(Struct):
 class Segment(Struct):
     """A network or a wire: its ports hear each other. `key` is its name, kept across runs.
 
-    `lent` are interfaces of the host that are ports of it besides, each with its place.
+    `host_ports` are interfaces of the host that are ports of it besides, each with its place.
     """
 
     key: str

@@ -54,7 +54,7 @@ def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Re
 
 def _is_on_host(snapshot: LabState) -> bool:
     host = snapshot.netns[HOST]
-    return bool(host.passages or host.rulesets or host.links)
+    return bool(host.exceptions or host.rulesets or host.links)
 
 
 def _lost_note(key: str) -> str:
@@ -70,7 +70,7 @@ def _scope(there: LabNotes, machine: Machine) -> Scope:
     scope = scope_of(fence)
     rulesets = {**scope.rulesets, HOST: frozenset({ruleset_of(there.lab)})}
     # ufw keeps exceptions over a reboot, when nothing else is remembered of the lab.
-    return replace(scope, walls=True, rulesets=rulesets)
+    return replace(scope, firewall=True, rulesets=rulesets)
 
 
 def _unpublished(there: LabNotes, machine: Machine) -> frozenset[str]:

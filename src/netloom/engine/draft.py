@@ -68,7 +68,7 @@ def draft(source: Source, there: LabNotes, machine: Machine) -> Draft:
         held = replace(held, baseline=tuple(sorted({*held.baseline, *surprises})))
         lowered, snapshot = _look(source, held, machine, there)
     host = lowered.desired.netns.get(HOST)
-    trusted = {p.flow.iif for p in host.passages if p.opens_all} if host else set[str]()
+    trusted = {p.flow.iif for p in host.exceptions if p.opens_all} if host else set[str]()
     if not trusted <= set(lowered.held.guarded):
         # firewalld's only zone that forwards opens all of the host, too: that we keep closed.
         held = replace(held, guarded=tuple(sorted({*held.guarded, *trusted})))
@@ -102,13 +102,13 @@ def _look(
 
         lowered = normalized(source, lowered, machine)
     scope = scope_of(there.fence, lowered.desired)
-    walls = scope.walls or bool(lowered.through)
-    scope = replace(scope, fresh=(*scope.fresh, *BASELINE), walls=walls)
+    firewall = scope.firewall or bool(lowered.through)
+    scope = replace(scope, fresh=(*scope.fresh, *BASELINE), firewall=firewall)
     if machine.is_own and there.record and not there.pending:
         scope = replace(scope, trusted=dict(_unchanged(there.record.desired, lowered.desired)))
     snapshot = machine.observe(scope)
-    desired = with_passages(lowered.desired, lowered.through, snapshot)
-    machine.check(desired, snapshot.walls)
+    desired = with_exceptions(lowered.desired, lowered.through, snapshot)
+    machine.check(desired, snapshot.firewall)
     return replace(lowered, desired=desired), snapshot
 
 
@@ -124,16 +124,16 @@ def _unchanged(before: Desired, wanted: Desired) -> Iterator[tuple[str, NetnsSta
             yield name, was
 
 
-def with_passages(
+def with_exceptions(
     desired: Desired, through: Iterable[BridgeNeed | ForwardNeed], snapshot: LabState
 ) -> Desired:
     """Return what is desired, with the exceptions that the host's firewalls make necessary now."""
-    if snapshot.walls is None or HOST not in desired.netns:
+    if snapshot.firewall is None or HOST not in desired.netns:
         return desired
-    from netloom.plan.firewall_exceptions import passages
+    from netloom.plan.firewall_exceptions import exceptions
 
-    found = {passage for each in through for passage in passages(snapshot.walls, each)}
-    host = replace(desired.netns[HOST], passages=frozenset(found))
+    found = {exception for each in through for exception in exceptions(snapshot.firewall, each)}
+    host = replace(desired.netns[HOST], exceptions=frozenset(found))
     return replace(desired, netns={**desired.netns, HOST: host})
 
 

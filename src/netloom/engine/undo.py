@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from netloom.compile.host_ports import hindrances
 from netloom.engine.dependents import refuse_to_cut_off
 from netloom.engine.down import refuse_foreign
-from netloom.engine.draft import with_passages
+from netloom.engine.draft import with_exceptions
 from netloom.engine.report import Report, forged_notes
 from netloom.engine.state import Goal, LabNotes, known
 from netloom.engine.taken import refuse_taken
@@ -48,10 +48,10 @@ def undo(
             journal.lock_host(lambda: stop.cancelled, waiting)
             refuse_taken(goal, there, machine)
         scope = scope_of(there.fence, goal.desired)
-        scope = replace(scope, walls=scope.walls or bool(goal.through))
+        scope = replace(scope, firewall=scope.firewall or bool(goal.through))
         snapshot = machine.observe(scope)
         wanted = _borrowed_anew(goal.desired, snapshot, machine)
-        desired = with_passages(wanted, goal.through, snapshot)
+        desired = with_exceptions(wanted, goal.through, snapshot)
         goal = replace(goal, desired=desired, boot=machine.boot)
         steps = diff(desired, snapshot)
         if is_empty(desired):

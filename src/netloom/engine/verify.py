@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from netloom.compile.uplink import moved as way_moved
-from netloom.engine.draft import with_passages
+from netloom.engine.draft import with_exceptions
 from netloom.engine.report import Verified, forged_notes
 from netloom.engine.state import State, known
 from netloom.engine.taken import shared_ports
@@ -35,9 +35,9 @@ def verify(lab: str, machine: Machine | None = None) -> Verified | None:
     if record is None:
         return None
     scope = scope_of(there.fence, record.desired)
-    scope = replace(scope, walls=scope.walls or bool(record.through))
+    scope = replace(scope, firewall=scope.firewall or bool(record.through))
     snapshot = machine.observe(scope)
-    plan = diff(with_passages(record.desired, record.through, snapshot), snapshot)
+    plan = diff(with_exceptions(record.desired, record.through, snapshot), snapshot)
     return Verified(plan, tuple(forged_notes(lab, snapshot)))
 
 

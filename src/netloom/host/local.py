@@ -105,16 +105,16 @@ class LocalMachine:
 
         return segments.nics()
 
-    def check(self, desired: "Desired", walls: "FirewallState | None") -> None:
+    def check(self, desired: "Desired", firewall: "FirewallState | None") -> None:
         """Raise `Unavailable` for what could not be started, or not be opened, here."""
         if desired.commands:
             from netloom.host.commands import launch
 
             launch.check(list(_commands(desired)))
-        if walls:
+        if firewall:
             from netloom.host.firewall import exceptions
 
-            exceptions.check(walls, desired.netns[HOST].passages)
+            exceptions.check(firewall, desired.netns[HOST].exceptions)
 
     def notes(self, desired: "Desired") -> tuple[str, ...]:
         """Return what a lab may run into on this machine."""

@@ -66,7 +66,7 @@ class Facts(Protocol):
         machine has no nftables.
         """
 
-    def check(self, desired: Desired, walls: FirewallState | None) -> None:
+    def check(self, desired: Desired, firewall: FirewallState | None) -> None:
         """Raise `Unavailable` for what could not be started, or not be opened, here."""
 
     def notes(self, desired: Desired) -> tuple[str, ...]:

@@ -44,9 +44,9 @@ class Foreign(Struct, frozen=True):
 class LabState(Struct, frozen=True):
     """One look at the machine, within the fence of one lab, or at all of it.
 
-    `netns` holds what is ours (of a whole machine: all that may be looked at); `newborn` the
+    `netns` holds what is ours (of a whole machine: all that may be looked at); `defaults` the
     sysctls that a fresh namespace begins with (New namespaces inherit the IPv4 settings of the
-    initial one, net/ipv4/devinet.c), `newborn_links` the highest index of its links; `walls` the
+    initial one, net/ipv4/devinet.c), `default_index` the highest index of its links; `firewall` the
     firewalls of the host, if somebody asked for them; `given` and `foreign` the rest; `identities`
     what the lab's things are known by from now on, under the names that they are remembered by.
     `unnamed`
@@ -62,7 +62,7 @@ class LabState(Struct, frozen=True):
     foreign: Foreign = Foreign()
     cookies: Mapping[str, int] = field(default_factory=dict)
     identities: Identities = field(default_factory=dict)
-    walls: FirewallState | None = None
+    firewall: FirewallState | None = None
     unnamed: frozenset[str] = frozenset()
     stray_etc: frozenset[str] = frozenset()
     stray_commands: frozenset[tuple[str, str]] = frozenset()

@@ -277,7 +277,7 @@ class NetnsState(Struct, frozen=True):
     it sees in /etc (`Desired.folders` has it), empty for none. `rulesets` are the firewall
     rules of ours, by the name of their table (`inet netloom-shop`) or as `iptables`, each the
     digest of how the kernel lists them; `Desired.texts` has the text by the same digest.
-    `claims` are sysctls that the namespace `host` shares with others, `passages` exceptions in
+    `claims` are sysctls that the namespace `host` shares with others, `exceptions` those in
     firewalls there that are somebody else's. `commands` are those that
     live in it, by their names, each by its digest (`Desired.commands` has it).
     `borrowed`: it is not the lab's, as `host` is not: it is neither made nor deleted, and of its
@@ -292,7 +292,7 @@ class NetnsState(Struct, frozen=True):
     rulesets: Mapping[str, str] = field(default_factory=dict)
     claims: Mapping[str, str] = field(default_factory=dict)
     commands: Mapping[str, str] = field(default_factory=dict)
-    passages: frozenset[FirewallException] = frozenset()
+    exceptions: frozenset[FirewallException] = frozenset()
     borrowed: bool = False
 
 

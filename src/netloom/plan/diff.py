@@ -82,7 +82,7 @@ def _missing(desired: Desired, left: LabState) -> Iterator[Step]:
                     before = new_link(link, near=near, ipv6=ipv6)
                 yield from _settle_link(end, link, before, new=new and ipv6)
         yield from _settle_netns(name, want, have)
-    yield from claim(host, was, left.walls)
+    yield from claim(host, was, left.firewall)
     yield from start(desired, left)
 
 

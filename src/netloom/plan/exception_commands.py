@@ -16,56 +16,64 @@ _NUMBERS = {"icmp": "1", "ipv6-icmp": "58"}
 _REPLIES = "RELATED,ESTABLISHED"
 
 
-def opening(passage: FirewallException, at: tuple[int, FirewallRule | None] = (0, None)) -> Command:
-    """Return the command that opens an exception, at a place of its chain (`passages.place`)."""
-    flow, comment = passage.flow, passage.comment
-    match passage.tool:
+def opening(
+    exception: FirewallException, at: tuple[int, FirewallRule | None] = (0, None)
+) -> Command:
+    """Return the command that opens an exception, at a place in its chain (`place`)."""
+    flow, comment = exception.flow, exception.comment
+    match exception.tool:
         case "ufw":
             return (*_ufw(flow, "allow"), "comment", comment)
         case "firewall-cmd":
-            return ("firewall-cmd", f"--zone={passage.chain}", f"--add-interface={flow.iif}")
+            return ("firewall-cmd", f"--zone={exception.chain}", f"--add-interface={flow.iif}")
         case "nft":
             before = at[1]
             verb = ("insert", "rule") if before else ("add", "rule")
-            where = (*passage.table.split(), passage.chain)
+            where = (*exception.table.split(), exception.chain)
             handle = ("handle", before.place) if before else ()
-            rule = (*_nft(flow, passage.table), "accept", "comment", f'"{comment}"')
+            rule = (*_nft(flow, exception.table), "accept", "comment", f'"{comment}"')
             return ("nft", *verb, *where, *handle, *rule)
         case _:
             number, _ = at
-            where = ("-I", passage.chain, str(number)) if number else ("-A", passage.chain)
+            where = ("-I", exception.chain, str(number)) if number else ("-A", exception.chain)
             marked = ("-m", "comment", "--comment", comment, "-j", "ACCEPT")
-            return (*_iptables(passage), *where, *_xtables(flow), *marked)
+            return (*_iptables(exception), *where, *_xtables(flow), *marked)
 
 
-def closing(passage: FirewallException, standing: FirewallRule | None = None) -> Command:
+def closing(exception: FirewallException, standing: FirewallRule | None = None) -> Command:
     """Return the command that closes an exception; `standing` is the rule that it is."""
-    match passage.tool:
+    match exception.tool:
         case "ufw":
-            return _ufw(passage.flow, "delete", "allow")
+            return _ufw(exception.flow, "delete", "allow")
         case "firewall-cmd":
-            gone = f"--remove-interface={passage.flow.iif}"
-            return ("firewall-cmd", f"--zone={passage.chain}", gone)
+            gone = f"--remove-interface={exception.flow.iif}"
+            return ("firewall-cmd", f"--zone={exception.chain}", gone)
         case "nft":
             handle = standing.place if standing else "HANDLE"
-            where = (*passage.table.split(), passage.chain)
+            where = (*exception.table.split(), exception.chain)
             return ("nft", "delete", "rule", *where, "handle", handle)
         case _:
             if standing:
-                return (*_iptables(passage), "-D", *shlex.split(standing.place)[1:])
-            marked = ("-m", "comment", "--comment", passage.comment, "-j", "ACCEPT")
-            return (*_iptables(passage), "-D", passage.chain, *_xtables(passage.flow), *marked)
+                return (*_iptables(exception), "-D", *shlex.split(standing.place)[1:])
+            marked = ("-m", "comment", "--comment", exception.comment, "-j", "ACCEPT")
+            return (
+                *_iptables(exception),
+                "-D",
+                exception.chain,
+                *_xtables(exception.flow),
+                *marked,
+            )
 
 
-def program(passage: FirewallException) -> str:
+def program(exception: FirewallException) -> str:
     """Return the program that an exception is opened by."""
-    return opening(passage)[0]
+    return opening(exception)[0]
 
 
-def _iptables(passage: FirewallException) -> Command:
-    word = "ip6tables" if passage.flow.family == 6 else "iptables"
-    flavour = passage.tool.removeprefix("iptables")
-    return (f"{word}{flavour}", "-w", "-t", passage.table)
+def _iptables(exception: FirewallException) -> Command:
+    word = "ip6tables" if exception.flow.family == 6 else "iptables"
+    flavour = exception.tool.removeprefix("iptables")
+    return (f"{word}{flavour}", "-w", "-t", exception.table)
 
 
 def _xtables(flow: Traffic) -> Command:

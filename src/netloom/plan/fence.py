@@ -236,11 +236,11 @@ class Fence(Struct, frozen=True):
 
     # ── exceptions in firewalls ───────────────────────────────────────────────────────────────
 
-    def passages(self, seen: Iterable[FirewallException]) -> frozenset[FirewallException]:
+    def exceptions(self, seen: Iterable[FirewallException]) -> frozenset[FirewallException]:
         """Return which of the exceptions that bear the lab's comment are its own."""
         if self.by_mark:
             return frozenset(seen)
-        said = {p for state in self.states for p in state.netns.get(HOST, _NOTHING).passages}
+        said = {p for state in self.states for p in state.netns.get(HOST, _NOTHING).exceptions}
         return frozenset(p for p in seen if (replace(p, behind=False) if p.behind else p) in said)
 
 

@@ -106,8 +106,8 @@ def _to_host(through: ForwardNeed, family: Family, subnet: str) -> Iterator[Traf
 # ── what is needed ────────────────────────────────────────────────────────────────────────
 
 
-def passages(
-    walls: FirewallState, through: ForwardNeed | BridgeNeed
+def exceptions(
+    firewall: FirewallState, through: ForwardNeed | BridgeNeed
 ) -> tuple[FirewallException, ...]:
     """Return the exceptions that a network needs on this host, open already or not, each once.
 
@@ -116,38 +116,38 @@ def passages(
     """
     comment = comment_of(through.lab)
     zone, link = (
-        ("", "") if isinstance(through, BridgeNeed) else (_zone(walls, through), through.link)
+        ("", "") if isinstance(through, BridgeNeed) else (_zone(firewall, through), through.link)
     )
     found = {
-        passage: None
-        for flow in flows(through, walls.bridged)
-        for table in walls.tables
+        exception: None
+        for flow in flows(through, firewall.bridged)
+        for table in firewall.tables
         if table.family in {0, flow.family} and not table.name.startswith(OWN_TABLE)
-        for drop in _drops(walls, table, flow)
-        for passage in _exceptions(table, flow, drop, zone, comment)
-        if passage.tool != "firewall-cmd" or flow.iif == link
+        for drop in _drops(firewall, table, flow)
+        for exception in _exceptions(table, flow, drop, zone, comment)
+        if exception.tool != "firewall-cmd" or flow.iif == link
     }
     return tuple(found)
 
 
-def _drops(walls: FirewallState, table: FirewallTable, flow: Traffic) -> dict[Drop, None]:
+def _drops(firewall: FirewallState, table: FirewallTable, flow: Traffic) -> dict[Drop, None]:
     """Return where a table drops a flow."""
-    ours = _is_open(walls, table)
+    ours = _is_open(firewall, table)
     bases = [name for name, chain in table.chains.items() if chain.hook == flow.hook]
     ends = (dropped(table, name, probe, ours) for name in bases for probe in probes(flow))
     return {end: None for end in ends if end is not None}
 
 
-def _is_open(walls: FirewallState, table: FirewallTable) -> Ours:
+def _is_open(firewall: FirewallState, table: FirewallTable) -> Ours:
     """Return what tells the rules of a table that are exceptions, ours or another lab's."""
-    noted = {said_to_ufw(note.flow) for note in walls.ufw if is_ours(note.comment)}
+    noted = {said_to_ufw(note.flow) for note in firewall.ufw if is_ours(note.comment)}
 
     def ours(chain: str, rule: FirewallRule) -> bool:
         if is_ours(rule.comment):
             return True
         if chain.startswith(("ufw-user-", "ufw6-user-")):
             return bool(noted) and said_to_ufw(flow_of(rule, table.family)) in noted
-        return bool(zone_of(walls, table, rule))
+        return bool(zone_of(firewall, table, rule))
 
     return ours
 
@@ -184,8 +184,8 @@ def _is_ufw(table: FirewallTable, drop: Drop) -> bool:
     return hooked and (is_base or drop.chain.startswith(("ufw-", "ufw6-")))
 
 
-def _zone(walls: FirewallState, through: ForwardNeed) -> str:
-    narrow = walls.zones.issuperset(ZONES[:1]) and _IN_NM_SHARED.issuperset(through.services)
+def _zone(firewall: FirewallState, through: ForwardNeed) -> str:
+    narrow = firewall.zones.issuperset(ZONES[:1]) and _IN_NM_SHARED.issuperset(through.services)
     return ZONES[0] if narrow else ZONES[1]
 
 
@@ -193,33 +193,33 @@ def _zone(walls: FirewallState, through: ForwardNeed) -> str:
 
 
 def there(
-    walls: FirewallState, lab: str, links: Collection[str] = ()
+    firewall: FirewallState, lab: str, links: Collection[str] = ()
 ) -> tuple[FirewallException, ...]:
     """Return the exceptions of a lab that there are, with those that are behind a drop.
 
     firewalld has no comments: there the `links` tell, which are the lab's interfaces on the host.
     """
     comment = comment_of(lab)
-    found = dict.fromkeys(_commented(walls, comment))
-    for table in walls.tables:
+    found = dict.fromkeys(_commented(firewall, comment))
+    for table in firewall.tables:
         for chain in table.chains.values():
             for rule in chain.rules:
-                if (zone := zone_of(walls, table, rule)) and rule.matches[0].values[0] in links:
+                if (zone := zone_of(firewall, table, rule)) and rule.matches[0].values[0] in links:
                     flow = Traffic(0, iif=rule.matches[0].values[0])
                     found[FirewallException("firewall-cmd", "", zone, flow, comment)] = None
     return tuple(found)
 
 
-def _commented(walls: FirewallState, comment: str) -> Iterator[FirewallException]:
+def _commented(firewall: FirewallState, comment: str) -> Iterator[FirewallException]:
     yield from (
         FirewallException("ufw", "", "", said_to_ufw(note.flow), comment)
-        for note in walls.ufw
+        for note in firewall.ufw
         if note.comment == comment
     )
-    for table in walls.tables:
+    for table in firewall.tables:
         if table.name.startswith(OWN_TABLE):
             continue
-        ours = _is_open(walls, table)
+        ours = _is_open(firewall, table)
         for name, chain in table.chains.items():
             for number, rule in enumerate(chain.rules):
                 if rule.comment == comment:
@@ -229,7 +229,7 @@ def _commented(walls: FirewallState, comment: str) -> Iterator[FirewallException
                     yield FirewallException(table.tool, table.name, name, flow, comment, behind)
 
 
-def zone_of(walls: FirewallState, table: FirewallTable, rule: FirewallRule) -> str | None:
+def zone_of(firewall: FirewallState, table: FirewallTable, rule: FirewallRule) -> str | None:
     """Return the zone that a rule of firewalld gives an interface to, None if we choose no such.
 
     One of its lasting configuration is not ours.
@@ -237,7 +237,7 @@ def zone_of(walls: FirewallState, table: FirewallTable, rule: FirewallRule) -> s
     if not rule.target or len(rule.matches) != 1 or not is_firewalld(table):
         return None
     match = rule.matches[0]
-    if match.key != "iif" or len(match.values) != 1 or match.values[0] in walls.bound:
+    if match.key != "iif" or len(match.values) != 1 or match.values[0] in firewall.bound:
         return None
     zone = rule.target.rpartition("_")[2]
     return zone if zone in ZONES and rule.target.startswith(("filter_", "FWD", "IN_")) else None
@@ -268,36 +268,38 @@ def missing(
 ) -> tuple[FirewallException, ...]:
     """Return the exceptions that are asked for and not open."""
     has = set(found)
-    return tuple(passage for passage in wanted if passage not in has)
+    return tuple(exception for exception in wanted if exception not in has)
 
 
 def place(
-    walls: FirewallState, passage: FirewallException
+    firewall: FirewallState, exception: FirewallException
 ) -> tuple[int, FirewallRule | None] | None:
     """Return where in its chain an exception goes: before a rule, with its number from 1.
 
     (0, None) is the end of the chain; None says that there is no such chain.
     """
-    for table in walls.tables:
-        if (table.tool, table.name) == (passage.tool, passage.table) and _sees(table, passage):
-            chain = table.chains.get(passage.chain)
+    for table in firewall.tables:
+        if (table.tool, table.name) == (exception.tool, exception.table) and _sees(
+            table, exception
+        ):
+            chain = table.chains.get(exception.chain)
             if chain is None:
                 continue
-            number = place_for(table, passage.chain, passage.flow, _is_open(walls, table))
+            number = place_for(table, exception.chain, exception.flow, _is_open(firewall, table))
             return (0, None) if number == POLICY else (number + 1, chain.rules[number])
     return None
 
 
-def standing(walls: FirewallState, passage: FirewallException) -> tuple[FirewallRule, ...]:
+def standing(firewall: FirewallState, exception: FirewallException) -> tuple[FirewallRule, ...]:
     """Return the rules that are this exception, by comment and meaning."""
     return tuple(
         rule
-        for table in walls.tables
-        if (table.tool, table.name) == (passage.tool, passage.table) and _sees(table, passage)
-        for rule in (table.chains[passage.chain].rules if passage.chain in table.chains else ())
-        if rule.comment == passage.comment and flow_of(rule, table.family) == passage.flow
+        for table in firewall.tables
+        if (table.tool, table.name) == (exception.tool, exception.table) and _sees(table, exception)
+        for rule in (table.chains[exception.chain].rules if exception.chain in table.chains else ())
+        if rule.comment == exception.comment and flow_of(rule, table.family) == exception.flow
     )
 
 
-def _sees(table: FirewallTable, passage: FirewallException) -> bool:
-    return table.family in {0, passage.flow.family}
+def _sees(table: FirewallTable, exception: FirewallException) -> bool:
+    return table.family in {0, exception.flow.family}

@@ -21,26 +21,26 @@ def unclaim(want: NetnsState, have: NetnsState) -> Iterator[Step]:
     gone = have.claims.keys() - want.claims.keys()
     for key in sorted(gone, key=lambda key: (not key.endswith(".forwarding"), key)):
         yield steps.ClaimDel(HOST, key)
-    for passage in sorted(have.passages - want.passages):
-        yield steps.ExceptionDel(HOST, passage)
+    for exception in sorted(have.exceptions - want.exceptions):
+        yield steps.ExceptionDel(HOST, exception)
 
 
-def claim(want: NetnsState, have: NetnsState, walls: FirewallState | None) -> Iterator[Step]:
+def claim(want: NetnsState, have: NetnsState, firewall: FirewallState | None) -> Iterator[Step]:
     """Have what is needed of others' firewalls, and of the host's settings.
 
     A router's advertisements are kept first.
     """
-    for passage in sorted(want.passages - have.passages):
-        yield steps.ExceptionAdd(HOST, passage, _command(passage, walls))
+    for exception in sorted(want.exceptions - have.exceptions):
+        yield steps.ExceptionAdd(HOST, exception, _command(exception, firewall))
     for key in sorted(want.claims, key=lambda key: (key.endswith(".forwarding"), key)):
         if have.claims.get(key) != want.claims[key]:
             yield steps.ClaimAdd(HOST, key, want.claims[key])
 
 
-def _command(passage: FirewallException, walls: FirewallState | None) -> tuple[str, ...]:
+def _command(exception: FirewallException, firewall: FirewallState | None) -> tuple[str, ...]:
     """Return what opens an exception where it belongs in the chain that it stands in."""
-    at = place(walls, passage) if walls else None
-    return opening(passage, at or (0, None))
+    at = place(firewall, exception) if firewall else None
+    return opening(exception, at or (0, None))
 
 
 def unguard(name: str, want: NetnsState, have: NetnsState) -> Iterator[Step]:

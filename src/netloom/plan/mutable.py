@@ -34,8 +34,8 @@ class MutableNetns:
         "claims",
         "commands",
         "etc",
+        "exceptions",
         "links",
-        "passages",
         "routes",
         "rules",
         "rulesets",
@@ -51,7 +51,7 @@ class MutableNetns:
         self.etc = netns.etc
         self.rulesets: dict[str, str] = dict(netns.rulesets)
         self.claims: dict[str, str] = dict(netns.claims)
-        self.passages: set[FirewallException] = set(netns.passages)
+        self.exceptions: set[FirewallException] = set(netns.exceptions)
         self.commands: dict[str, str] = dict(netns.commands)
         self.borrowed = netns.borrowed
 
@@ -66,7 +66,7 @@ class MutableNetns:
             rulesets=self.rulesets,
             claims=self.claims,
             commands=self.commands,
-            passages=frozenset(self.passages),
+            exceptions=frozenset(self.exceptions),
             borrowed=self.borrowed,
         )
 

@@ -165,9 +165,9 @@ class _Simulator:
             case steps.ClaimDel():
                 self.claim_del(step)
             case steps.ExceptionAdd():
-                self.inside(step.netns, step).passages.add(step.passage)
+                self.inside(step.netns, step).exceptions.add(step.exception)
             case steps.ExceptionDel():
-                self.passage_del(step)
+                self.exception_del(step)
             case steps.RunStart():
                 self.run_start(step)
             case steps.RunStop():
@@ -217,11 +217,11 @@ class _Simulator:
         if self.inside(step.netns, step).claims.pop(step.key, None) is None:
             raise Illegal(step, "no such claim")
 
-    def passage_del(self, step: steps.ExceptionDel) -> None:
-        passages = self.inside(step.netns, step).passages
-        if step.passage not in passages:
+    def exception_del(self, step: steps.ExceptionDel) -> None:
+        exceptions = self.inside(step.netns, step).exceptions
+        if step.exception not in exceptions:
             raise Illegal(step, "no such exception")
-        passages.discard(step.passage)
+        exceptions.discard(step.exception)
 
     def run_start(self, step: steps.RunStart) -> None:
         netns = self.inside(step.netns, step)

@@ -180,20 +180,20 @@ class ClaimDel(InNetns, frozen=True, tag="claim-del"):
     key: str
 
 
-class ExceptionAdd(InNetns, frozen=True, tag="passage-add"):
+class ExceptionAdd(InNetns, frozen=True, tag="exception-add"):
     """Open an exception in a firewall that is somebody else's, by its owner's own tool.
 
     `command` does it where it belongs as long as the firewall is as it was looked at.
     """
 
-    passage: FirewallException
+    exception: FirewallException
     command: tuple[str, ...] = ()
 
 
-class ExceptionDel(InNetns, frozen=True, tag="passage-del"):
+class ExceptionDel(InNetns, frozen=True, tag="exception-del"):
     """Close it again."""
 
-    passage: FirewallException
+    exception: FirewallException
 
 
 class RunStart(InNetns, frozen=True, tag="run-start"):

@@ -140,9 +140,9 @@ def _in_netns(step: steps.NetnsStep) -> Iterator[str]:  # noqa: C901, PLR0912 - 
         case steps.ClaimDel():
             yield f": {step.key} is left as it is, others may rely on it"
         case steps.ExceptionAdd():
-            yield shlex.join(step.command or opening(step.passage))
+            yield shlex.join(step.command or opening(step.exception))
         case steps.ExceptionDel():
-            yield shlex.join(closing(step.passage))
+            yield shlex.join(closing(step.exception))
         case steps.RunStart():
             yield _run_start(step)
         case steps.RunStop():

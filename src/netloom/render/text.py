@@ -85,12 +85,12 @@ def _in_netns(step: steps.NetnsStep) -> str:  # noqa: C901, PLR0911, PLR0912 - a
         case steps.ClaimDel():
             return f"- sysctl {step.netns} {step.key} (this lab's share in it)"
         case steps.ExceptionAdd():
-            words = shlex.join(step.command or opening(step.passage))
-            why = f"# else it drops {step.passage.dropped}"
-            return f"+ exception {step.netns} {step.passage.owner}: {words}  {why}"
+            words = shlex.join(step.command or opening(step.exception))
+            why = f"# else it drops {step.exception.dropped}"
+            return f"+ exception {step.netns} {step.exception.owner}: {words}  {why}"
         case steps.ExceptionDel():
-            words = shlex.join(closing(step.passage))
-            return f"- exception {step.netns} {step.passage.owner}: {words}"
+            words = shlex.join(closing(step.exception))
+            return f"- exception {step.netns} {step.exception.owner}: {words}"
         case steps.RunStart():
             return f"+ run {step.netns} {step.name}: {_words(step.command.argv)}"
         case steps.RunStop():

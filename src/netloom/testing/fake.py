@@ -166,7 +166,7 @@ class FakeMachine:
         """Return each text as its own listing: nobody checks it here."""
         return {text: Ruleset(text.text, str(hash(text.text))) for text in texts}
 
-    def check(self, desired: Desired, walls: FirewallState | None) -> None:
+    def check(self, desired: Desired, firewall: FirewallState | None) -> None:
         """All can be started here."""
 
     def notes(self, desired: Desired) -> tuple[str, ...]:  # noqa: ARG002
@@ -199,7 +199,7 @@ class FakeMachine:
             netns={HOST: NetnsState(), **seen},
             defaults=dict.fromkeys(scope.fresh, "0") | _NEWBORN,
             foreign=foreign,
-            walls=FirewallState() if scope.walls else None,
+            firewall=FirewallState() if scope.firewall else None,
         )
 
     def _host_links(self, lab: str) -> list[str]:

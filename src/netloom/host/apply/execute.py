@@ -119,9 +119,9 @@ def _in_netns(step: steps.NetnsStep, executor: Executor) -> None:  # noqa: C901,
         case steps.ClaimDel():
             _claim_del(step, executor)
         case steps.ExceptionAdd():
-            _passage_add(step, executor)
+            _exception_add(step, executor)
         case steps.ExceptionDel():
-            _passage_del(step, executor)
+            _exception_del(step, executor)
         case steps.RunStart():
             start_together((step,), executor)
         case steps.RunStop():
@@ -168,20 +168,20 @@ def _ruleset_del(step: steps.RulesetDel, executor: Executor) -> None:
     executor.rulesets.remove(kind_of(step.ruleset))
 
 
-def _passage_add(step: steps.ExceptionAdd, executor: Executor) -> None:
+def _exception_add(step: steps.ExceptionAdd, executor: Executor) -> None:
     from netloom.host.firewall import exceptions
 
     executor.turn_to(step.netns)
     setns(executor.pool[step.netns].handle)
-    exceptions.put(step.passage)
+    exceptions.put(step.exception)
 
 
-def _passage_del(step: steps.ExceptionDel, executor: Executor) -> None:
+def _exception_del(step: steps.ExceptionDel, executor: Executor) -> None:
     from netloom.host.firewall import exceptions
 
     executor.turn_to(step.netns)
     setns(executor.pool[step.netns].handle)
-    exceptions.remove(step.passage)
+    exceptions.remove(step.exception)
 
 
 def _claim_add(step: steps.ClaimAdd, executor: Executor) -> None:

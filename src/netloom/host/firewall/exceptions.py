@@ -57,8 +57,8 @@ _REMEDIES = {"firewall-cmd": "firewalld", "ufw": "ufw", "nft": "nftables"}
 class Read(NamedTuple):
     """What was read of the host: its firewalls, and the lab's exceptions among them."""
 
-    walls: FirewallState
-    passages: tuple[FirewallException, ...]
+    firewall: FirewallState
+    exceptions: tuple[FirewallException, ...]
 
 
 def read(lab: str, links: Collection[str] = ()) -> Read:
@@ -67,46 +67,46 @@ def read(lab: str, links: Collection[str] = ()) -> Read:
     `links` are the lab's interfaces on the host; firewalld has no comments, so they tell there.
     Raises `Unavailable` where a program is missing that could read what is there.
     """
-    found = _walls()
+    found = _firewall()
     return Read(found, there(found, lab, links))
 
 
-def put(passage: FirewallException) -> None:
+def put(exception: FirewallException) -> None:
     """Open an exception; one that is open stays as it is.
 
     Raises `KernelError` where its chain or its program is gone, or the program refuses.
     """
-    walls = _walls_around(passage)
-    if _is_open(walls, passage):
+    firewall = _firewall_around(exception)
+    if _is_open(firewall, exception):
         return
     at: tuple[int, FirewallRule | None] | None = (0, None)
-    if passage.chain and passage.tool != "firewall-cmd":
-        at = place(walls, passage)
+    if exception.chain and exception.tool != "firewall-cmd":
+        at = place(firewall, exception)
     if at is None:
-        raise KernelError(errno.ENOENT, " ".join(opening(passage)), "its chain is gone")
-    _change(opening(passage, at))
+        raise KernelError(errno.ENOENT, " ".join(opening(exception)), "its chain is gone")
+    _change(opening(exception, at))
 
 
-def remove(passage: FirewallException) -> None:
+def remove(exception: FirewallException) -> None:
     """Close an exception, however often it is there; none is no harm."""
-    walls = _walls_around(passage)
-    if passage.tool in {"ufw", "firewall-cmd"}:
-        if _is_open(walls, passage):
-            _change(closing(passage))
+    firewall = _firewall_around(exception)
+    if exception.tool in {"ufw", "firewall-cmd"}:
+        if _is_open(firewall, exception):
+            _change(closing(exception))
         return
-    for rule in standing(walls, passage):
-        _change(closing(passage, rule))
+    for rule in standing(firewall, exception):
+        _change(closing(exception, rule))
 
 
-def _is_open(walls: FirewallState, passage: FirewallException) -> bool:
-    lab = passage.comment.partition(":")[2]
-    return passage in there(walls, lab, {passage.flow.iif})
+def _is_open(firewall: FirewallState, exception: FirewallException) -> bool:
+    lab = exception.comment.partition(":")[2]
+    return exception in there(firewall, lab, {exception.flow.iif})
 
 
 # ── reading ───────────────────────────────────────────────────────────────────────────────
 
 
-def _walls() -> FirewallState:
+def _firewall() -> FirewallState:
     tables = tuple(_tables())
     zones, bound = _firewalld() if any(map(is_firewalld, tables)) else (frozenset(), frozenset())
     return FirewallState(tables, tuple(_noted()), zones, bound, frozenset(_bridged()))
@@ -118,32 +118,32 @@ def _bridged() -> Iterator[Family]:
     yield from (family for key, family in _BRIDGED.items() if seen.get(key, "0") != "0")
 
 
-def _walls_around(passage: FirewallException) -> FirewallState:
-    """Return as much of the walls as opening or closing an exception takes."""
-    match passage.tool:
+def _firewall_around(exception: FirewallException) -> FirewallState:
+    """Return as much of the firewall as opening or closing an exception takes."""
+    match exception.tool:
         case "ufw":
             return FirewallState(ufw=tuple(_noted()))
         case "firewall-cmd":
-            return _walls()
+            return _firewall()
         case "nft":
             try:
-                said = _run(("nft", "-j", "list", "table", *passage.table.split()))
+                said = _run(("nft", "-j", "list", "table", *exception.table.split()))
             except KernelError as error:
                 if error.errno == errno.ENOENT:
                     return FirewallState()
                 raise
             return FirewallState(nftables.tables(said))
         case _:
-            return FirewallState(_saved_table(passage))
+            return FirewallState(_saved_table(exception))
 
 
-def _saved_table(passage: FirewallException) -> tuple[FirewallTable, ...]:
-    family, word, iptables = next(each for each in _WORDS if each[0] == passage.flow.family)
-    if passage.tool == "iptables-legacy" and not _has_legacy(word):
+def _saved_table(exception: FirewallException) -> tuple[FirewallTable, ...]:
+    family, word, iptables = next(each for each in _WORDS if each[0] == exception.flow.family)
+    if exception.tool == "iptables-legacy" and not _has_legacy(word):
         return ()
-    flavour = passage.tool.removeprefix("iptables")
-    save = (f"{iptables}{flavour}-save", "-t", passage.table)
-    return _saved(save, passage.tool, family)
+    flavour = exception.tool.removeprefix("iptables")
+    save = (f"{iptables}{flavour}-save", "-t", exception.table)
+    return _saved(save, exception.tool, family)
 
 
 def _tables() -> Iterator[FirewallTable]:
@@ -216,17 +216,17 @@ def _firewalld() -> tuple[frozenset[str], frozenset[str]]:
 # ── programs ──────────────────────────────────────────────────────────────────────────────
 
 
-def check(walls: FirewallState, passages: Iterable[FirewallException]) -> None:
+def check(firewall: FirewallState, exceptions: Iterable[FirewallException]) -> None:
     """Raise `Unavailable` where one of these exceptions cannot be opened here, before any is.
 
     Its program is missing, or a running process keeps the table for itself.
     """
-    owned = {table.name for table in walls.tables if table.owned}
-    for passage in passages:
-        _path(program(passage))
-        if passage.table in owned:
+    owned = {table.name for table in firewall.tables if table.owned}
+    for exception in exceptions:
+        _path(program(exception))
+        if exception.table in owned:
             reason = (
-                f"table `{passage.table}` drops what must pass, and only its owner may change it"
+                f"table `{exception.table}` drops what must pass, and only its owner may change it"
             )
             raise Unavailable(reason, "have the program that made it let the network through")
 

@@ -66,7 +66,7 @@ class _Observer:
         self.stray_commands: set[tuple[str, str]] = set()
         self.defaults: dict[str, str] = {}
         self.default_index = 0
-        self.walls: FirewallState | None = None
+        self.firewall: FirewallState | None = None
         self.opened = ExitStack()
         self._rulesets: Rulesets | None = None
 
@@ -113,7 +113,7 @@ class _Observer:
         links = self.links.take(HOST, look, marked=False)
         known = sysctl.read((NO_IPV6, *self.scope.sysctls.get(HOST, ())))
         self.netns[HOST] = NetnsState(
-            passages=self.passages(links) if self.scope.walls else frozenset(),
+            exceptions=self.exceptions(links) if self.scope.firewall else frozenset(),
             links=links,
             routes=self.routes(look, links),
             sysctls={k: v for k, v in known.items() if not link_of(k) or link_of(k) in links},
@@ -142,15 +142,15 @@ class _Observer:
         )
         return ours
 
-    def passages(self, links: Iterable[str]) -> frozenset[FirewallException]:
+    def exceptions(self, links: Iterable[str]) -> frozenset[FirewallException]:
         """Return the lab's exceptions in the firewalls of others."""
         import shlex
 
         from netloom.host.firewall import exceptions
         from netloom.plan.exception_commands import closing
 
-        self.walls, found = exceptions.read(self.scope.lab, {*links, *self.scope.links})
-        ours = self.fence.passages(found)
+        self.firewall, found = exceptions.read(self.scope.lab, {*links, *self.scope.links})
+        ours = self.fence.exceptions(found)
         self.forged += [
             f"an exception in {one.owner} ({shlex.join(closing(one))})"
             for one in found
@@ -271,7 +271,7 @@ class _Observer:
             netns=self.fence.joined(self.netns, links.given, links.renamed, self.trusted),
             defaults=self.defaults,
             default_index=self.default_index,
-            walls=self.walls,
+            firewall=self.firewall,
             given=links.given,
             foreign=Foreign(
                 links=links.foreign,
@@ -313,6 +313,8 @@ def observe_lab(scope: Scope, *, empty: bool = False, bare: bool = False) -> Lab
     """
     observer = _Observer(scope, bare=bare)
     try:
-        return observer.look_at_nothing() if empty and not scope.walls else visiting(observer.look)
+        return (
+            observer.look_at_nothing() if empty and not scope.firewall else visiting(observer.look)
+        )
     except FAILURES as error:
         raise cannot_look(error) from error

@@ -19,7 +19,7 @@ class Scope(Struct, frozen=True):
     links to try there. `forgotten`: whether a sysctl that was asked for once is asked for no more,
     and shall be as in a newborn namespace again. `etc` are the folders of files for /etc, by their
     digests, that there shall be; `rulesets` the firewall rules to look for, and `listed` whether it
-    matters what is in them; `walls` whether to look at the firewalls of others. `borrowed` are
+    matters what is in them; `firewall` whether to look at the firewalls of others. `borrowed` are
     namespaces that are not the lab's, in which only its links count. `trusted` are namespaces that
     are not visited, but taken to be as they were applied.
     """
@@ -37,7 +37,7 @@ class Scope(Struct, frozen=True):
     etc: Mapping[str, str] = field(default_factory=dict)
     rulesets: Mapping[str, frozenset[str]] = field(default_factory=dict)
     listed: bool = True
-    walls: bool = False
+    firewall: bool = False
     borrowed: frozenset[str] = frozenset()
     trusted: Mapping[str, NetnsState] = field(default_factory=dict)
 
@@ -49,7 +49,7 @@ class Scope(Struct, frozen=True):
     @property
     def in_host(self) -> bool:
         """Whether the lab has, had or shall have a part in the namespace `host`."""
-        settings = self.walls or HOST in self.rulesets or bool(self.sysctls.get(HOST))
+        settings = self.firewall or HOST in self.rulesets or bool(self.sysctls.get(HOST))
         return settings or bool(self.links or self.routes or self.fence.has_routes)
 
 
@@ -84,7 +84,7 @@ def scope_of(fence: Fence, making: Desired | None = None) -> Scope:
         etc={name: netns.etc for name, netns in wanted.items() if netns.etc},
         rulesets={name: frozenset(found) for name, found in rulesets.items()},
         listed=making is not None,
-        walls=any(netns.passages for netns in host),
+        firewall=any(netns.exceptions for netns in host),
         borrowed=frozenset(name for name, netns in spaces if netns.borrowed),
     )
 

@@ -14,7 +14,7 @@ from netloom.model.firewall import (
     Traffic,
     comment_of,
 )
-from netloom.plan.firewall_exceptions import passages
+from netloom.plan.firewall_exceptions import exceptions
 from tests.hosts.machine import on_a_machine
 from tests.hosts.programs import ran, says
 
@@ -45,7 +45,7 @@ def test_looking_changes_nothing_and_nothing_is_asked_for_where_nothing_drops() 
     """No table comes from looking, not even of iptables-legacy."""
     seen = read(LAB, {"lan"})
 
-    assert passages(seen.walls, THROUGH) == seen.passages == ()
+    assert exceptions(seen.firewall, THROUGH) == seen.exceptions == ()
     assert rules() == ""
     for word in ("ip", "ip6"):
         with open(f"/proc/thread-self/net/{word}_tables_names", encoding="ascii") as names:
@@ -58,17 +58,17 @@ def test_an_exception_is_opened_once_and_closed_at_all_events() -> None:
     """Opening what is open changes nothing; closing what is gone is no harm."""
     ran("nft", "-f", "-", stdin=SHUT)
     before = rules()
-    wanted = passages(read(LAB).walls, THROUGH)
-    for passage in wanted:
-        put(passage)
+    wanted = exceptions(read(LAB).firewall, THROUGH)
+    for exception in wanted:
+        put(exception)
     opened = rules()
-    for passage in wanted:
-        put(passage)
+    for exception in wanted:
+        put(exception)
 
     assert rules() == opened
-    assert sorted(read(LAB).passages) == sorted(wanted)
-    for passage in (*wanted, *wanted):
-        remove(passage)
+    assert sorted(read(LAB).exceptions) == sorted(wanted)
+    for exception in (*wanted, *wanted):
+        remove(exception)
     assert rules() == before
 
 
@@ -83,11 +83,11 @@ def test_an_exception_of_another_lab_stays() -> None:
     put(other)
     before = rules()
 
-    assert read(LAB).passages == ()
+    assert read(LAB).exceptions == ()
     remove(FirewallException(other.tool, other.table, other.chain, other.flow, comment_of(LAB)))
 
     assert rules() == before
-    assert read("other").passages == (other,)
+    assert read("other").exceptions == (other,)
 
 
 @pytest.mark.needs("nft")
@@ -95,19 +95,19 @@ def test_an_exception_of_another_lab_stays() -> None:
 def test_an_exception_that_a_drop_was_put_before_is_none() -> None:
     """It is told to be of no effect, and stands before the drop when it was opened anew."""
     ran("nft", "-f", "-", stdin=SHUT)
-    wanted = passages(read(LAB).walls, THROUGH)
-    for passage in wanted:
-        put(passage)
+    wanted = exceptions(read(LAB).firewall, THROUGH)
+    for exception in wanted:
+        put(exception)
     says("nft", "insert", "rule", "ip", "early", "forward", "drop")
 
-    behind = set(read(LAB).passages) - set(wanted)
-    assert {(passage.table, passage.behind) for passage in behind} == {("ip early", True)}
-    for passage in behind:
-        remove(passage)
-    for passage in wanted:
-        put(passage)
+    behind = set(read(LAB).exceptions) - set(wanted)
+    assert {(exception.table, exception.behind) for exception in behind} == {("ip early", True)}
+    for exception in behind:
+        remove(exception)
+    for exception in wanted:
+        put(exception)
 
-    assert sorted(read(LAB).passages) == sorted(wanted)
+    assert sorted(read(LAB).exceptions) == sorted(wanted)
 
 
 ALIKE = """
@@ -126,12 +126,12 @@ def test_a_table_that_only_bears_a_name_of_iptables_is_changed_by_nft() -> None:
     ran("nft", "-f", "-", stdin=ALIKE)
     assert ":FORWARD ACCEPT" in says("iptables-nft-save")
 
-    wanted = passages(read(LAB).walls, THROUGH)
-    for passage in wanted:
-        put(passage)
+    wanted = exceptions(read(LAB).firewall, THROUGH)
+    for exception in wanted:
+        put(exception)
 
     assert {(p.tool, p.table, p.chain) for p in wanted} == {("nft", "ip filter", "forward")}
-    assert sorted(read(LAB).passages) == sorted(wanted)
+    assert sorted(read(LAB).exceptions) == sorted(wanted)
 
 
 @pytest.mark.needs("nft")
@@ -165,11 +165,11 @@ def test_a_missing_program_is_told_beforehand() -> None:
     program = shutil.which("ufw")
     assert program is not None
     syscalls.bind("/dev/null", program)
-    passage = FirewallException("ufw", "", "", Traffic(4, "lan", "eth0"), comment_of(LAB))
+    exception = FirewallException("ufw", "", "", Traffic(4, "lan", "eth0"), comment_of(LAB))
 
     with pytest.raises(Unavailable, match="no program `ufw`") as refused:
-        check(FirewallState(), [passage])
+        check(FirewallState(), [exception])
     with pytest.raises(KernelError, match=r"^ufw route allow in on lan out on eth0"):
-        put(passage)
+        put(exception)
 
     assert refused.value.remedy == "apt-get install ufw"

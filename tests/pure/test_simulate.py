@@ -1,6 +1,6 @@
 """What the kernel does along with a step, and which steps it refuses: `after` says it, too.
 
-The table is that of `effects.py`; `tests/kernel/test_effect_kernel.py` holds the kernel against it.
+The table is that of `effects.py`; `test_simulate_kernel.py` holds the kernel against it.
 """
 
 from collections.abc import Iterator

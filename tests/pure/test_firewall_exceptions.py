@@ -1,4 +1,4 @@
-"""Which exceptions are needed, by laws over random walls and by walls that people have."""
+"""Which exceptions are needed, by laws over random firewalls and by those that people have."""
 
 import msgspec
 from hypothesis import given
@@ -20,7 +20,7 @@ from netloom.model.firewall import (
     comment_of,
 )
 from netloom.plan.exception_commands import closing, opening, program
-from netloom.plan.firewall_exceptions import flows, missing, passages, place, standing, there
+from netloom.plan.firewall_exceptions import exceptions, flows, missing, place, standing, there
 from netloom.plan.verdicts import DOCKER_USER, dropped, probes
 
 LAB = ForwardNeed("red", "lan", "eth0", ("10.100.0.0/24",), (DnatTarget("10.100.0.2", "tcp", 80),))
@@ -45,15 +45,15 @@ def rule(verdict: Verdict, target: str = "", *, clear: bool = True, **said: str)
 def forward(
     *rules: FirewallRule, policy: Verdict = "accept", **chains: FirewallChain
 ) -> FirewallState:
-    """Return walls that are one chain FORWARD of iptables, and the chains that it calls."""
+    """Return a firewall that is one chain FORWARD of iptables, and the chains that it calls."""
     base = FirewallChain(rules, "forward", 0, policy)
     named = {name.replace("_", "-"): chain for name, chain in chains.items()}
     return FirewallState((FirewallTable("iptables-nft", 4, "filter", {"FORWARD": base, **named}),))
 
 
-def opened(walls: FirewallState) -> list[Traffic]:
+def opened(firewall: FirewallState) -> list[Traffic]:
     """Return the flows that are to be opened."""
-    return [passage.flow for passage in passages(walls, LAB)]
+    return [exception.flow for exception in exceptions(firewall, LAB)]
 
 
 # ── laws ──────────────────────────────────────────────────────────────────────────────────
@@ -93,7 +93,7 @@ def _rules(targets: tuple[str, ...]) -> st.SearchStrategy[FirewallRule]:
 
 @st.composite
 def worlds(draw: st.DrawFn) -> FirewallState:
-    """Draw walls of a few tables, whose chains call those that come after them."""
+    """Draw a firewall of a few tables, whose chains call those that come after them."""
     tables = []
     for name in draw(st.sampled_from((("filter",), ("filter", "mangle")))):
         chains = {
@@ -108,43 +108,43 @@ def worlds(draw: st.DrawFn) -> FirewallState:
     return FirewallState(tuple(tables))
 
 
-def put(walls: FirewallState, passage: FirewallException) -> FirewallState:
-    """Return the walls with an exception in its place, as its tool would put it."""
-    at = place(walls, passage)
+def put(firewall: FirewallState, exception: FirewallException) -> FirewallState:
+    """Return the firewall with an exception in its place, as its tool would put it."""
+    at = place(firewall, exception)
     assert at is not None
     conditions = {
-        "iif": passage.flow.iif,
-        "oif": passage.flow.oif,
-        "src": passage.flow.src,
-        "dst": passage.flow.dst,
-        "proto": passage.flow.proto,
-        "dport": str(passage.flow.port or ""),
-        "state": "related,established" if passage.flow.established else "",
+        "iif": exception.flow.iif,
+        "oif": exception.flow.oif,
+        "src": exception.flow.src,
+        "dst": exception.flow.dst,
+        "proto": exception.flow.proto,
+        "dport": str(exception.flow.port or ""),
+        "state": "related,established" if exception.flow.established else "",
     }
     said = ((key, tuple(text.split(","))) for key, text in conditions.items() if text)
     matches = tuple(Match(key, values) for key, values in said)
-    new = FirewallRule("accept", matches=matches, comment=passage.comment)
+    new = FirewallRule("accept", matches=matches, comment=exception.comment)
     tables = []
-    for table in walls.tables:
+    for table in firewall.tables:
         chains = dict(table.chains)
-        if table.name == passage.table:
-            old = chains[passage.chain]
+        if table.name == exception.table:
+            old = chains[exception.chain]
             number = at[0] - 1 if at[0] else len(old.rules)
             rules = (*old.rules[:number], new, *old.rules[number:])
-            chains[passage.chain] = msgspec.structs.replace(old, rules=rules)
+            chains[exception.chain] = msgspec.structs.replace(old, rules=rules)
         tables.append(msgspec.structs.replace(table, chains=chains))
-    return msgspec.structs.replace(walls, tables=tuple(tables))
+    return msgspec.structs.replace(firewall, tables=tuple(tables))
 
 
 @given(worlds())
-def test_what_is_opened_lets_all_pass_that_was_dropped(walls: FirewallState) -> None:
+def test_what_is_opened_lets_all_pass_that_was_dropped(firewall: FirewallState) -> None:
     """With all exceptions in place nothing that must pass certainly ends in any chain."""
-    for passage in passages(walls, LAB):
-        walls = put(walls, passage)
+    for exception in exceptions(firewall, LAB):
+        firewall = put(firewall, exception)
 
     ends = [
         dropped(table, name, probe, lambda *_: False)
-        for table in walls.tables
+        for table in firewall.tables
         for name, chain in table.chains.items()
         for flow in flows(LAB)
         if chain.hook == flow.hook
@@ -154,26 +154,26 @@ def test_what_is_opened_lets_all_pass_that_was_dropped(walls: FirewallState) -> 
 
 
 @given(worlds())
-def test_what_is_needed_does_not_depend_on_what_is_open(walls: FirewallState) -> None:
-    """Exceptions are looked through, so converged walls ask for the same, and nothing is missing.
+def test_what_is_needed_does_not_depend_on_what_is_open(firewall: FirewallState) -> None:
+    """Exceptions are looked through: a converged firewall asks for the same, nothing is missing.
 
     Each is told as open, and found by what removes it.
     """
-    needed = passages(walls, LAB)
-    for number, passage in enumerate(needed):
-        assert missing(needed, there(walls, "red")) == needed[number:]
-        walls = put(walls, passage)
+    needed = exceptions(firewall, LAB)
+    for number, exception in enumerate(needed):
+        assert missing(needed, there(firewall, "red")) == needed[number:]
+        firewall = put(firewall, exception)
 
-    assert passages(walls, LAB) == needed
-    assert set(there(walls, "red")) == set(needed)
-    assert there(walls, "blue") == ()
-    assert all(len(standing(walls, passage)) == 1 for passage in needed)
+    assert exceptions(firewall, LAB) == needed
+    assert set(there(firewall, "red")) == set(needed)
+    assert there(firewall, "blue") == ()
+    assert all(len(standing(firewall, exception)) == 1 for exception in needed)
 
 
 @given(worlds())
-def test_an_exception_is_its_own_json(walls: FirewallState) -> None:
+def test_an_exception_is_its_own_json(firewall: FirewallState) -> None:
     """Exceptions are values: hashable, ordered, and as JSON what they were."""
-    needed = passages(walls, LAB)
+    needed = exceptions(firewall, LAB)
 
     text = msgspec.json.encode(needed)
 
@@ -181,12 +181,12 @@ def test_an_exception_is_its_own_json(walls: FirewallState) -> None:
     assert len({*needed}) == len(sorted(needed)) == len(needed)
 
 
-# ── walls that people have ────────────────────────────────────────────────────────────────
+# ── what people have ─────────────────────────────────────────────────────────────────────
 
 
 def test_nothing_is_opened_where_nothing_drops() -> None:
     """A chain that accepts, or drops what is not ours, needs no exception."""
-    assert passages(FirewallState(), LAB) == ()
+    assert exceptions(FirewallState(), LAB) == ()
     assert opened(forward()) == []
     assert opened(forward(rule("drop", oif="virbr0"), rule("drop", state="invalid"))) == []
     assert opened(forward(rule("accept"), policy="drop")) == []
@@ -216,41 +216,41 @@ def test_only_what_is_dropped_is_opened() -> None:
 
 def test_an_exception_stands_behind_what_is_dropped_on_purpose() -> None:
     """It goes in right before the drop that ends all, after the drops of some packets."""
-    walls = forward(rule("drop", proto="tcp", dport="25"), rule("accept", iif="wg0"), DROP)
-    [passage, *_] = passages(walls, LAB)
+    firewall = forward(rule("drop", proto="tcp", dport="25"), rule("accept", iif="wg0"), DROP)
+    [exception, *_] = exceptions(firewall, LAB)
 
-    at = place(walls, passage)
+    at = place(firewall, exception)
 
     assert at == (3, DROP)
-    assert opening(passage, at)[:6] == ("iptables-nft", "-w", "-t", "filter", "-I", "FORWARD")
+    assert opening(exception, at)[:6] == ("iptables-nft", "-w", "-t", "filter", "-I", "FORWARD")
 
 
 def test_a_drop_in_a_called_chain_is_opened_there() -> None:
     """Jumps are followed; the exception stands in the chain that drops."""
-    walls = forward(rule("jump", "REST"), REST=FirewallChain((rule("return", iif="wg0"), DROP)))
+    firewall = forward(rule("jump", "REST"), REST=FirewallChain((rule("return", iif="wg0"), DROP)))
 
-    assert {passage.chain for passage in passages(walls, LAB)} == {"REST"}
+    assert {exception.chain for exception in exceptions(firewall, LAB)} == {"REST"}
 
 
 def test_docker_has_a_chain_for_exceptions() -> None:
     """Where packets came by DOCKER-USER it is used, before the return at its end."""
-    walls = forward(
+    firewall = forward(
         rule("jump", DOCKER_USER),
         rule("jump", "DOCKER-FORWARD"),
         policy="drop",
         DOCKER_USER=FirewallChain((rule("drop", src="192.0.2.66/32"), rule("return"))),
         DOCKER_FORWARD=FirewallChain((rule("accept", iif="docker0"),)),
     )
-    needed = passages(walls, LAB)
+    needed = exceptions(firewall, LAB)
 
-    assert {(passage.chain, passage.owner) for passage in needed} == {(DOCKER_USER, "docker")}
-    assert place(walls, needed[0]) == (2, rule("return"))
+    assert {(exception.chain, exception.owner) for exception in needed} == {(DOCKER_USER, "docker")}
+    assert place(firewall, needed[0]) == (2, rule("return"))
 
 
 def test_each_base_chain_that_drops_gets_its_own() -> None:
     """Base chains of one hook are all traversed, whatever their priorities and their tools."""
     chain = FirewallChain((), "forward", 0, "drop")
-    walls = FirewallState(
+    firewall = FirewallState(
         (
             FirewallTable("iptables-legacy", 4, "filter", {"FORWARD": chain}),
             FirewallTable("nft", 0, "inet filter", {"forward": chain}),
@@ -259,7 +259,7 @@ def test_each_base_chain_that_drops_gets_its_own() -> None:
         )
     )
 
-    found = {(p.tool, p.table, p.flow.family) for p in passages(walls, BOTH)}
+    found = {(p.tool, p.table, p.flow.family) for p in exceptions(firewall, BOTH)}
 
     assert found == {
         ("iptables-legacy", "filter", 4),
@@ -272,9 +272,9 @@ def test_each_base_chain_that_drops_gets_its_own() -> None:
 def test_members_may_ask_the_host_for_names_and_neighbours() -> None:
     """The host's own chains get replies, ICMP and its services, and let the host answer."""
     chain = FirewallChain((), "input", 0, "drop")
-    walls = FirewallState((FirewallTable("nft", 0, "inet filter", {"input": chain}),))
+    firewall = FirewallState((FirewallTable("nft", 0, "inet filter", {"input": chain}),))
 
-    found = [p.flow for p in passages(walls, BOTH) if p.flow.family == 6]
+    found = [p.flow for p in exceptions(firewall, BOTH) if p.flow.family == 6]
 
     assert found == [
         Traffic(6, iif="lan", src="fd00::/64", established=True),
@@ -287,25 +287,25 @@ def test_members_may_ask_the_host_for_names_and_neighbours() -> None:
 def test_two_networks_of_a_lab_share_what_they_both_need() -> None:
     """One interface and two ways out: what the host itself lets in is one set of exceptions."""
     chain = FirewallChain((), "input", 0, "drop")
-    walls = FirewallState((FirewallTable("nft", 4, "ip filter", {"input": chain}),))
+    firewall = FirewallState((FirewallTable("nft", 4, "ip filter", {"input": chain}),))
 
     other = msgspec.structs.replace(LAB, uplink="eth1")
 
-    assert passages(walls, LAB) == passages(walls, other)
+    assert exceptions(firewall, LAB) == exceptions(firewall, other)
 
 
 def test_an_exception_that_a_drop_was_put_before_is_none() -> None:
     """It is told apart from those that have an effect: so it is missing, and goes at the end."""
-    walls = forward(policy="drop")
-    for passage in passages(walls, LAB):
-        walls = put(walls, passage)
-    [table] = walls.tables
+    firewall = forward(policy="drop")
+    for exception in exceptions(firewall, LAB):
+        firewall = put(firewall, exception)
+    [table] = firewall.tables
     base = table.chains["FORWARD"]
     late = forward(DROP, *base.rules, policy="drop")
 
-    assert {passage.behind for passage in there(walls, "red")} == {False}
-    assert {passage.behind for passage in there(late, "red")} == {True}
-    assert missing(passages(late, LAB), there(late, "red")) == passages(late, LAB)
+    assert {exception.behind for exception in there(firewall, "red")} == {False}
+    assert {exception.behind for exception in there(late, "red")} == {True}
+    assert missing(exceptions(late, LAB), there(late, "red")) == exceptions(late, LAB)
 
 
 def test_why_an_exception_is_there_is_told_in_a_few_words() -> None:
@@ -326,8 +326,8 @@ def test_why_an_exception_is_there_is_told_in_a_few_words() -> None:
 def test_commands_are_what_a_person_would_type() -> None:
     """Each tool's own words, with the comment; to close it, the same without."""
     said = {
-        tool: (opening(passage), closing(passage))
-        for tool, passage in {
+        tool: (opening(exception), closing(exception))
+        for tool, exception in {
             "iptables": FirewallException("iptables-legacy", "filter", "FORWARD", BACK, MARK),
             "nft": FirewallException("nft", "inet filter", "forward", IN, MARK),
             "ufw": FirewallException("ufw", "", "", IN, MARK),
@@ -370,11 +370,11 @@ def test_comments_of_long_names_are_short_and_differ() -> None:
 def test_what_crosses_a_bridge_is_opened_where_a_firewall_sees_it() -> None:
     """All of it on the lab's own, the lab's addresses on somebody's, nothing where none sees it."""
     own, guest = BridgeNeed("red", "br7"), BridgeNeed("red", "br0", ("10.1.0.7", "fd00::7"))
-    walls = forward(policy="drop")
-    seen = msgspec.structs.replace(walls, bridged=frozenset({4}))
-    assert passages(walls, own) == ()
-    assert [each.flow for each in passages(seen, own)] == [Traffic(4, iif="br7", oif="br7")]
-    assert [each.flow for each in passages(seen, guest)] == [
+    firewall = forward(policy="drop")
+    seen = msgspec.structs.replace(firewall, bridged=frozenset({4}))
+    assert exceptions(firewall, own) == ()
+    assert [each.flow for each in exceptions(seen, own)] == [Traffic(4, iif="br7", oif="br7")]
+    assert [each.flow for each in exceptions(seen, guest)] == [
         Traffic(4, iif="br0", oif="br0", src="10.1.0.7/32"),
         Traffic(4, iif="br0", oif="br0", dst="10.1.0.7/32"),
     ]
@@ -388,7 +388,7 @@ def test_ufw_opens_both_families_where_no_address_tells_one() -> None:
     }
     table = FirewallTable("iptables-nft", 4, "filter", chains)
     shut = FirewallState((table,), bridged=frozenset({4}))
-    (wanted,) = passages(shut, BridgeNeed("red", "br7"))
+    (wanted,) = exceptions(shut, BridgeNeed("red", "br7"))
     assert wanted.flow == Traffic(0, iif="br7", oif="br7")
     noted = tuple(UfwRule(MARK, Traffic(n, iif="br7", oif="br7")) for n in (4, 6))
     found = there(msgspec.structs.replace(shut, ufw=noted), "red")
