@@ -1,12 +1,11 @@
 """A netloom that has imported what it needs, and in which a system call fails as it is told.
 
-It is one as in `warm.py`; but of the calls of its forks, threads and children included, all of one
-kind wait for our word, and at the one that was asked for our word is an errno: the kernel does
-nothing, and the call has failed. So a try costs a fork.
+It is one as in `warm.py`; but of the calls of its forks, on all threads, those of one kind wait for
+our word, and at the one that was asked for our word is an errno: the kernel does nothing, and the
+call has failed. So a try costs a fork. Programs that netloom starts are left alone.
 
 What is asked is a line of JSON: {"argv": […], "follow": true, "call": "openat", "at": 7, "errno":
-12}; with "lasting" that call and all that follow fail, with "children" only calls of children are
-meant. Without "call" none fails, and all are counted by their kinds.
+12}. Without "call" none fails, and all are counted by their kinds.
 """
 
 import os
@@ -58,8 +57,7 @@ def _chosen(order: dict[str, Any]) -> bytes:
 def _hear(pid: int, pidfd: int, listener: int, order: dict[str, Any]) -> dict[str, Any]:
     """Let a fork go on, and its calls fail as they shall; return how often it called what."""
     name_of = {number: name for name, number in numbers().items()}
-    at, number, lasting = order.get("at", 0), order.get("errno", 0), order.get("lasting", False)
-    of_children = order.get("children", False)
+    at, number = order.get("at", 0), order.get("errno", 0)
     seen: Counter[str] = Counter()
     about = ""
     ear = select.poll()
@@ -74,14 +72,13 @@ def _hear(pid: int, pidfd: int, listener: int, order: dict[str, Any]) -> dict[st
             continue
         identity, thread, _, nr, _, _, *args = warm._NOTICE.unpack(notice)
         call = warm.Call(name_of.get(nr, str(nr)), tuple(args), thread)
-        if warm._is_of(thread, pid) == of_children:
+        if not warm._is_of(thread, pid):
             warm.answer(listener, identity)
             continue
         seen[call.name] += 1
-        now = seen[call.name]
-        if number and now == at:
+        fails = seen[call.name] == at
+        if fails:
             about = _about(call)
-        fails = now == at or (lasting and now > at > 0)
         warm.answer(listener, identity, number if fails else 0)
     if not heard:
         os.kill(pid, signal.SIGKILL)
