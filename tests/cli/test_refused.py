@@ -152,6 +152,26 @@ def test_down_works_without_room_below_run() -> None:
     assert differences(before, look()) == ""
 
 
+@on_a_host
+def test_a_run_that_is_read_only_is_told_and_nothing_is_lost() -> None:
+    """Who changes something is told what to do, and who looks sees it all: root has the right."""
+    write("first.yaml", FIRST)
+    netloom("up", "-q", "first.yaml").status(0)
+    says("mount", "-o", "remount,ro", "/run")
+    before = look()
+    changing = [("up", "first.yaml"), ("down", "shop"), ("undo", "shop"), ("add", "x")]
+    told = [netloom(*words).ended for words in changing]
+    netloom("verify", "shop").stdout("shop  is as it was applied\n").status(0)
+    assert netloom("labs").ended.stdout.startswith("shop  ")
+
+    assert [one.returncode for one in told] == [2] * 4
+    for one in told:
+        assert one.stderr.startswith("/run is mounted read-only\nhint: mount -o remount,rw /run\n")
+    assert differences(before, look()) == ""
+    says("mount", "-o", "remount,rw", "/run")
+    netloom("down", "-q", "shop").status(0)
+
+
 def _used_blocks() -> int:
     facts = os.statvfs("/run")
     return facts.f_blocks - facts.f_bfree

@@ -32,6 +32,9 @@ def make_run_writable() -> None:
     inside = procfs.in_user_namespace()
     if all(_writable(f"{_RUN}/{name}") for name in _FRESH) and not (inside and _is_machines()):
         return
+    if not inside and os.statvfs(_RUN).f_flag & os.ST_RDONLY:
+        reason = f"{_RUN} is mounted read-only"
+        raise Unavailable(reason, f"mount -o remount,rw {_RUN}")
     if not inside:
         reason = f"{_RUN} is not yours to write"
         raise Unavailable(reason, REMEDY)
