@@ -63,7 +63,7 @@ def program(
 
 def outer_agents(parent: int) -> list[int]:
     """Return the processes that stay outside for a program."""
-    return pids("import stand_by", "--parent", str(parent))
+    return pids("import serve_program", "--parent", str(parent))
 
 
 @pytest.mark.parametrize("mode", ["user", "nat"])
