@@ -9,7 +9,10 @@ a position: `` `10.0.0.300` is no IP address ``.
 """
 
 import re
-from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton  # the C half of `socket`: 3 ms less
+
+# The C half of `socket`: the other makes enums of all its constants, 2 to 3 ms of every start, and
+# `labs`, `logs` and `init` need no more of it. It is private, so it is imported here alone.
+from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from functools import lru_cache
 from typing import Literal
 

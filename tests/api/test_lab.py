@@ -73,7 +73,7 @@ def test_what_is_removed_is_gone_and_can_come_again(lab: Lab) -> None:
     """With a namespace go its wires."""
     a, b, c = lab.netns("a", "b", "c")
     wire = lab.wire(a, b)
-    lab.connect(b, c)
+    lab.wire(b, c)
     lab.remove(wire)
     assert a.ips == ()
     lab.remove(c)

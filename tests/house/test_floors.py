@@ -55,10 +55,13 @@ IMPURE = {
     *("shutil", "signal", "socket", "subprocess", "tempfile", "threading", "time", "uuid"),
 }
 PURE_OF_THEM = {
-    "_socket": {"AF_INET", "AF_INET6", "inet_ntop", "inet_pton"},
     "os": {"strerror"},
     "socket": {"AF_INET", "AF_INET6", "inet_ntop", "inet_pton"},
 }
+ITS_OWN = {
+    ("values", f"_socket.{name}") for name in ("AF_INET", "AF_INET6", "inet_ntop", "inet_pton")
+}
+"""What one room alone may have, with its reason there."""
 LAZY_ROOMS = {
     *("language", "render", "kernel", "host", "engine", "api", "cli"),
     *("pytest_plugin", "__init__", "__main__"),
@@ -115,11 +118,11 @@ def imported_modules(texts: Mapping[str, str]) -> dict[str, set[str]]:
     return found
 
 
-def impurities(tree: ast.AST) -> Iterator[str]:
+def impurities(room: str, tree: ast.AST) -> Iterator[str]:
     """Yield what of the system is used: allowed from `kernel` upwards only."""
     for line, name in imports(tree):
         package, _, inner = name.partition(".")
-        if inner in PURE_OF_THEM.get(package, ()):
+        if inner in PURE_OF_THEM.get(package, ()) or (room, name) in ITS_OWN:
             continue
         if package in IMPURE and (inner or package not in PURE_OF_THEM):
             yield f"{line}: {name} below the purity line"
@@ -142,7 +145,7 @@ def inner_imports(tree: ast.AST) -> Iterator[str]:
 def wrongs(room: str, tree: ast.AST) -> list[str]:
     """Return all that the rules of the house forbid to a module of this room."""
     found = list(wrong_doors(room, tree))
-    found += impurities(tree) if FLOOR_OF[room] < FLOOR_OF["kernel"] else ()
+    found += impurities(room, tree) if FLOOR_OF[room] < FLOOR_OF["kernel"] else ()
     found += inner_imports(tree) if room not in LAZY_ROOMS else ()
     return found
 
@@ -211,6 +214,7 @@ def test_a_planted_door_in_host_is_found() -> None:
         ("language", "import time"),
         ("language", "import os\nos.environ"),
         ("wire", "from socket import socket"),
+        ("wire", "from _socket import inet_pton"),
         ("plan", "open('/etc/hosts')"),
         ("plan", "def f():\n    import json"),
         ("host", "def f():\n    from netloom import lab"),

@@ -213,8 +213,6 @@ class LabBuilder:
             self.make(coerce.with_wire(self.topology, said))
         return Wire(pair, said)
 
-    connect = wire
-
     def remove(self, thing: Netns | Network | Wire) -> None:
         """Take a thing out of the lab; with a namespace its wires go, too, and who lives in it.
 
