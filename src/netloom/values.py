@@ -132,6 +132,11 @@ def width(text: str) -> int:
     return 128 if ":" in text else 32
 
 
+def length_of(prefix_text: str) -> int:
+    """Return the length of a canonical prefix."""
+    return int(prefix_text.partition("/")[2])
+
+
 @lru_cache(maxsize=4096)
 def network_of(address: str, length: int) -> str:
     """Return the canonical prefix that `address/length` lies in."""

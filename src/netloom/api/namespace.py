@@ -30,7 +30,7 @@ from netloom.kernel.sockets import diag_socket
 from netloom.language import scalars
 from netloom.model.objects import Loopback
 from netloom.model.ready import ready as ready_of
-from netloom.values import contains, family, is_ip, network_of
+from netloom.values import contains, family, is_ip
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -126,7 +126,7 @@ class Netns:
         """Whether an address is on a subnet of this namespace."""
         links = self.lab.links_of(self.name).values()
         return any(
-            contains(network_of(addr.ip, addr.prefixlen), address)
+            contains(addr.subnet, address)
             for link in links
             if not isinstance(link.kind, Loopback)
             for addr in link.addrs

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from netloom.compile.expand import Expanded, Port, Segment
 from netloom.language.suggest import did_you_mean
 from netloom.model.objects import HOST
-from netloom.values import Family, contains, family, ip, ip_and_length, network_of
+from netloom.values import Family, contains, family, ip, network_of
 
 
 class Naming:
@@ -32,26 +32,23 @@ class Naming:
     def addresses(self, netns: str, version: Family) -> list[tuple[Port | None, str]]:
         """Return the addresses of a namespace in one family, without their lengths."""
         found: list[tuple[Port | None, str]] = [
-            (port, address)
+            (port, addr.ip)
             for _, port in self.ports.get(netns, ())
-            for text in port.addresses
-            if family(address := text.partition("/")[0]) == version
+            for addr in port.addresses
+            if addr.family == version
         ]
-        for text in self.expanded.loopbacks.get(netns, ()):
-            address = text.partition("/")[0]
-            if family(address) == version:
-                found.append((None, address))
-        return found
+        loopback = self.expanded.loopbacks.get(netns, ())
+        return found + [(None, addr.ip) for addr in loopback if addr.family == version]
 
     def shared(self, viewer: str, name: str, version: Family) -> list[tuple[Port, Port, str]]:
         """Return own port, the port of `name`, its address, for each segment that both are on."""
         own = {id(segment): port for segment, port in self.ports.get(viewer, ())}
         return [
-            (own[id(segment)], port, address)
+            (own[id(segment)], port, addr.ip)
             for segment, port in self.ports.get(name, ())
             if id(segment) in own
-            for text in port.addresses
-            if family(address := text.partition("/")[0]) == version
+            for addr in port.addresses
+            if addr.family == version
         ]
 
     def neighbour(
@@ -98,9 +95,7 @@ class Naming:
         owners = self._by_address.get(id(segment))
         if owners is None:
             owners = self._by_address[id(segment)] = {
-                text.partition("/")[0]: port.end.netns
-                for port in segment.ports
-                for text in port.addresses
+                addr.ip: port.end.netns for port in segment.ports for addr in port.addresses
             }
         return owners
 
@@ -135,10 +130,7 @@ class Naming:
 
 def is_near(own: Port, address: str) -> bool:
     """Whether an address lies in a subnet of a port, so that it is a neighbour's."""
-    return any(
-        family(text) == family(address) and contains(network_of(*ip_and_length(text)), address)
-        for text in own.addresses
-    )
+    return any(contains(addr.subnet, address) for addr in own.addresses)
 
 
 def _unknown(text: str, names: object) -> str:

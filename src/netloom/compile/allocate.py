@@ -10,17 +10,16 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from operator import itemgetter
 
-from netloom.compile.expand import Expanded, Port, Segment
+from netloom.compile.expand import Expanded, GivenAddr, Port, Segment
 from netloom.model.facts import Allocations, HostSubnet
-from netloom.model.objects import HOST
+from netloom.model.objects import HOST, Addr
 from netloom.values import (
     bounds,
     contains,
     family,
     from_int,
     ip,
-    ip_and_length,
-    network_of,
+    length_of,
     overlap,
     to_int,
     width,
@@ -43,7 +42,7 @@ def allocate(
         for prefix in segment.subnets:
             _fill(expanded, segment, prefix, held)
         derived = (port for port in segment.ports if port.asked is None)
-        addresses |= {str(port.end): tuple(port.addresses) for port in derived}
+        addresses |= {str(port.end): tuple(map(str, port.addresses)) for port in derived}
     derived_subnets = {
         segment.key: tuple(segment.subnets)
         for segment in expanded.segments
@@ -93,7 +92,7 @@ def _give_subnets(
 def _length(segment: Segment, block: str) -> int:
     """Return the prefix length for a derived subnet."""
     if segment.network is None:
-        return width(block.partition("/")[0]) - 2
+        return width(block) - 2
     if family(block) == 6:
         return 64
     need = int(len(segment.ports) * _ROOM) + 3
@@ -109,7 +108,7 @@ def _cut(segment: Segment, block: str, cursors: dict[str, int], blocked: "_Block
     """Return the next free prefix of a block of the pool, None if there is none."""
     first, last = bounds(block)
     length = _length(segment, block)
-    size = 1 << (width(block.partition("/")[0]) - length)
+    size = 1 << (width(block) - length)
     start = max(cursors[block], first)
     while True:
         start = -(-start // size) * size
@@ -153,51 +152,44 @@ def _take_given(expanded: Expanded, segment: Segment) -> None:
     """Check the addresses that are given on a segment, and complete them with its prefix length."""
     owners: dict[str, Port] = {}
     for port in segment.ports:
-        for text in port.asked or ():
-            complete = _with_length(expanded, segment, port, text)
-            if complete is None:
+        for given in port.asked or ():
+            addr = _with_length(expanded, segment, port, given)
+            if addr is None:
                 continue
-            address, length = complete
-            if address in owners:
-                other = owners[address].end
-                message = f"{address} of `{port.end}` is also `{other}`'s, on the same segment"
+            if addr.ip in owners:
+                other = owners[addr.ip].end
+                message = f"{addr.ip} of `{port.end}` is also `{other}`'s, on the same segment"
                 expanded.error(port.path, message)
-            owners[address] = port
-            port.addresses.append(f"{address}/{length}")
+            owners[addr.ip] = port
+            port.addresses.append(addr)
 
 
-def _with_length(
-    expanded: Expanded, segment: Segment, port: Port, text: str
-) -> tuple[str, int] | None:
-    """Return an address and its length, None if it is a mistake, which is said."""
-    address, slash, _ = text.partition("/")
-    inside = [prefix for prefix in segment.subnets if contains(prefix, address)]
+def _with_length(expanded: Expanded, segment: Segment, port: Port, given: GivenAddr) -> Addr | None:
+    """Return an address with its length, None if it is a mistake, which is noted."""
+    ip, length = given
+    inside = [prefix for prefix in segment.subnets if contains(prefix, ip)]
     if segment.subnets and not inside:
         where = " · ".join(segment.subnets)
         kind = f"network `{segment.key}`" if segment.network else "the link"
-        expanded.error(port.path, f"{address} is outside {where} of {kind}")
+        expanded.error(port.path, f"{ip} is outside {where} of {kind}")
         return None
-    if slash:
-        address, length = ip_and_length(text)
-    elif inside:
-        length = int(inside[0].partition("/")[2])
-    else:
-        expanded.error(port.path, f"`{text}` has no prefix length", f"write `{text}/24`")
+    if length is None and not inside:
+        expanded.error(port.path, f"`{ip}` has no prefix length", f"write `{ip}/24`")
         return None
-    if not _is_host(address, length):
-        expanded.error(
-            port.path, f"{address} is the address of {address}/{length} itself, not of a host"
-        )
+    addr = Addr(ip, length_of(inside[0]) if length is None else length)
+    if not _is_host(addr):
+        expanded.error(port.path, f"{ip} is the address of {addr} itself, not of a host")
         return None
-    return address, length
+    return addr
 
 
-def _is_host(address: str, length: int) -> bool:
+def _is_host(addr: Addr) -> bool:
     """Whether an address may be a host's: not the network's, nor IPv4's broadcast."""
-    if length >= width(address) - 1:
+    if addr.prefixlen >= width(addr.ip) - 1:
         return True
-    first, last = bounds(network_of(address, length))
-    return to_int(address) != first and not (family(address) == 4 and to_int(address) == last)
+    first, last = bounds(addr.subnet)
+    number = to_int(addr.ip)
+    return number != first and not (addr.family == 4 and number == last)
 
 
 def _fill(expanded: Expanded, segment: Segment, prefix: str, held: Allocations) -> None:
@@ -211,7 +203,7 @@ def _fill(expanded: Expanded, segment: Segment, prefix: str, held: Allocations) 
         if not any(overlap(part, prefix) for part in ranges):
             return
     kept = {id(port): _held_in(prefix, held.addresses.get(str(port.end), ())) for port in asking}
-    used = {_number(text) for port in segment.ports for text in port.addresses}
+    used = {to_int(addr.ip) for port in segment.ports for addr in port.addresses}
     if (gateway := _gateway_address(segment)) and contains(prefix, gateway):
         used.add(to_int(gateway))
     mine: set[int] = set()
@@ -221,13 +213,13 @@ def _fill(expanded: Expanded, segment: Segment, prefix: str, held: Allocations) 
         else:
             kept[id(port)] = 0
     free = (n for n in _candidates(segment, prefix) if n not in used and n not in mine)
-    length = prefix.partition("/")[2]
+    length = length_of(prefix)
     for port in asking:
         number = kept[id(port)] or next(free, 0)
         if not number:
             expanded.error(port.path, f"no address is left in {prefix} for `{port.end}`")
             return
-        port.addresses.append(f"{from_int(number, prefix)}/{length}")
+        port.addresses.append(Addr(from_int(number, prefix), length))
 
 
 def _gateway_address(segment: Segment) -> str | None:
@@ -240,14 +232,8 @@ def _gateway_address(segment: Segment) -> str | None:
 
 def _held_in(prefix: str, held: tuple[str, ...]) -> int:
     """Return the held address that lies in a prefix as a number, 0 if there is none."""
-    for text in held:
-        if contains(prefix, text.partition("/")[0]):
-            return _number(text)
-    return 0
-
-
-def _number(text: str) -> int:
-    return to_int(text.partition("/")[0])
+    ips = (text.partition("/")[0] for text in held)
+    return next((to_int(ip) for ip in ips if contains(prefix, ip)), 0)
 
 
 def _candidates(segment: Segment, prefix: str) -> Iterator[int]:
@@ -269,10 +255,8 @@ def _check_overlaps(expanded: Expanded) -> None:
     seen: dict[str, list[tuple[int, int, int, Port, str]]] = {}
     for segment in expanded.segments:
         for port in segment.ports:
-            for text in port.addresses:
-                address, length = ip_and_length(text)
-                first, last = bounds(network_of(address, length))
-                entry = (family(address), first, last, port, address)
+            for addr in port.addresses:
+                entry = (addr.family, *bounds(addr.subnet), port, addr.ip)
                 seen.setdefault(port.end.netns, []).append(entry)
     for name, entries in seen.items():
         entries.sort(key=lambda entry: entry[:3])
@@ -327,5 +311,4 @@ def _beside(segment: Segment, host: tuple[HostSubnet, ...]) -> tuple[HostSubnet,
 
 
 def _subnets_of(segment: Segment) -> list[str]:
-    texts = (text for port in segment.ports for text in port.addresses)
-    return sorted({network_of(*ip_and_length(text)) for text in texts})
+    return sorted({addr.subnet for port in segment.ports for addr in port.addresses})

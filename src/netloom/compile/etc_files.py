@@ -95,9 +95,9 @@ class EtcFolders:
     def _known(self) -> frozenset[str]:
         """All addresses that the file gives to somebody."""
         ports = (port.addresses for segment in self.expanded.segments for port in segment.ports)
-        given = (text for each in (*ports, *self.expanded.loopbacks.values()) for text in each)
+        given = (addr.ip for each in (*ports, *self.expanded.loopbacks.values()) for addr in each)
         others = (address for each in self.topology.hosts.values() for address in each)
-        return frozenset((*(text.partition("/")[0] for text in given), *others))
+        return frozenset((*given, *others))
 
     def _address_of(self, viewer: str, text: str, path: Path) -> str:
         name = text.partition(":")[0]

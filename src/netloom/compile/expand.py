@@ -5,6 +5,7 @@ interface that there will be has its name, its namespace and its place in the fi
 """
 
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from msgspec import Struct, field
 
@@ -23,8 +24,15 @@ from netloom.language.topology import (
 )
 from netloom.model.facts import Joined
 from netloom.model.names import DEFAULT_MTU, altname, out_of, short_name
-from netloom.model.objects import HOST, End
-from netloom.values import from_int, to_int
+from netloom.model.objects import HOST, Addr, End
+from netloom.values import from_int, to_int, width
+
+
+class GivenAddr(NamedTuple):
+    """An address as the file gives it; without a length it has that of the subnet it lies in."""
+
+    ip: str
+    prefixlen: int | None
 
 
 class Port(Struct):
@@ -32,12 +40,12 @@ class Port(Struct):
 
     end: End
     path: Path
-    asked: Addresses
+    asked: tuple[GivenAddr, ...] | None
     mac: str = ""
     mtu: int = 0
     up: bool = True
     altname: str = ""
-    addresses: list[str] = field(default_factory=list)
+    addresses: list[Addr] = field(default_factory=list)
 
 
 class Segment(Struct):
@@ -72,7 +80,7 @@ class Expanded(Struct):
     members: dict[str, Member] = field(default_factory=dict)
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
     segments: list[Segment] = field(default_factory=list)
-    loopbacks: dict[str, list[str]] = field(default_factory=dict)
+    loopbacks: dict[str, list[Addr]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def link_text(self, netns: str, far: str) -> str:
@@ -207,11 +215,11 @@ def _membership_port(  # noqa: PLR0913, PLR0917 - what a port is made of
     text = membership.interface or bridge or expanded.link_text(name, segment.key)
     link = short_name(text)
     spec = member.spec.interfaces.get(link, InterfaceSpec())
-    asked = membership.addresses if spec.addresses is None else spec.addresses
+    texts = membership.addresses if spec.addresses is None else spec.addresses
     return Port(
         end=End(name, link),
         path=path,
-        asked=None if asked is None else tuple(_counted(text, member.number) for text in asked),
+        asked=None if texts is None else tuple(_given(text, member.number) for text in texts),
         mac=_counted_mac(membership.mac or spec.mac, member.number),
         mtu=membership.mtu or spec.mtu,
         up=spec.up,
@@ -219,12 +227,12 @@ def _membership_port(  # noqa: PLR0913, PLR0917 - what a port is made of
     )
 
 
-def _counted(address: str, number: int) -> str:
+def _given(text: str, number: int) -> GivenAddr:
     """Return the address `number` further: those given for a `count` count up."""
-    if not number:
-        return address
-    ip, slash, length = address.partition("/")
-    return from_int(to_int(ip) + number, ip) + slash + length
+    ip, _, length = text.partition("/")
+    return GivenAddr(
+        from_int(to_int(ip) + number, ip) if number else ip, int(length) if length else None
+    )
 
 
 def _counted_mac(mac: str, number: int) -> str:
@@ -292,11 +300,12 @@ def _wire_port(  # noqa: PLR0913, PLR0917 - one port of a wire of a group
     place: Path = (*path, "ends", which)
     if end.addresses and spec.addresses is not None:
         expanded.error(place, f"the addresses of `{names[which]}:{link}` are said twice")
-    asked = tuple(_counted(text, number) for text in end.addresses) or spec.addresses
+    texts = end.addresses or spec.addresses
+    further = number if end.addresses else 0
     return Port(
         end=End(names[which], link),
         path=place,
-        asked=asked,
+        asked=None if texts is None else tuple(_given(each, further) for each in texts),
         mac=_counted_mac(spec.mac, number),
         mtu=spec.mtu,
         up=spec.up,
@@ -354,11 +363,11 @@ def _add_loopback(
     expanded: Expanded, name: str, number: int, spec: InterfaceSpec, path: Path
 ) -> None:
     """Take the addresses of `lo`, and nothing else: the kernel makes it."""
-    addresses = [_counted(text, number) for text in spec.addresses or ()]
-    plain = [text.partition("/")[0] for text in addresses]
+    given = [_given(text, number) for text in spec.addresses or ()]
+    addresses = [Addr(ip, width(ip) if length is None else length) for ip, length in given]
     if spec.mac or spec.mtu or not spec.up:
         expanded.error(path, f"`{name}:lo` can be given addresses, and is otherwise as it is")
-    if len(set(plain)) < len(plain):
+    if len({addr.ip for addr in addresses}) < len(addresses):
         expanded.error(path, f"`{name}:lo` is given an address twice")
     expanded.loopbacks[name] = addresses
 

@@ -18,7 +18,7 @@ from netloom.model.firewall import BridgeNeed
 from netloom.model.marks import link_mark, lo_mark, port_mark
 from netloom.model.names import branch_of, short_name, switch_of
 from netloom.model.objects import HOST, Addr, Borrowed, Bridge, End, Link, Loopback, Veth
-from netloom.values import IFNAMSIZ, blake2b, family, ip_and_length, network_of
+from netloom.values import IFNAMSIZ, blake2b, family
 
 SHARD = 1000
 """Members on one bridge; the rest of its 1,023 ports is for the bridges that hang on it."""
@@ -83,7 +83,7 @@ class LinkBuilder:
         """Return the link that a port of a segment becomes."""
         mtu = port.mtu or mtu
         off = self.why_no_ipv6(port.end, mtu)
-        if off and any(family(text) == 6 for text in port.addresses):
+        if off and any(addr.family == 6 for addr in port.addresses):
             self.expanded.error(port.path, f"`{port.end}` has an IPv6 address, {off}")
         self.places[str(port.end)] = port.path
         return Link(
@@ -114,9 +114,9 @@ class LinkBuilder:
                 yield BridgeNeed(self.lab, name)
         for segment in self.expanded.segments:
             if segment.joined and segment.joined.netns == HOST:
-                texts = (text for port in segment.ports for text in port.addresses)
-                if plain := tuple(text.partition("/")[0] for text in texts):
-                    yield BridgeNeed(self.lab, segment.joined.bridge, plain)
+                ips = tuple(addr.ip for port in segment.ports for addr in port.addresses)
+                if ips:
+                    yield BridgeNeed(self.lab, segment.joined.bridge, ips)
 
     def sysctls(self) -> dict[str, str]:
         """Return the settings of the lab's bridges on the host: it learns nothing from a lab.
@@ -199,7 +199,7 @@ class LinkBuilder:
         """Give the host its address on a bridge that stands on the host."""
         bridge = self.links[HOST][end.link]
         off = self.why_no_ipv6(end, bridge.mtu)
-        if off and any(family(text) == 6 for text in port.addresses):
+        if off and any(addr.family == 6 for addr in port.addresses):
             self.expanded.error(port.path, f"`{end}` has an IPv6 address, {off}")
         ipv6 = ipv6 and not off
         addrs = _addrs(port.addresses)
@@ -276,17 +276,16 @@ def _bridge_names(root: str, members: int) -> list[str]:
 
 
 def _has_ipv6(segment: Segment) -> bool:
-    texts = (*segment.subnets, *(text for port in segment.ports for text in port.addresses))
-    return any(family(text) == 6 for text in texts)
+    ips = (addr.ip for port in segment.ports for addr in port.addresses)
+    return any(family(text) == 6 for text in (*segment.subnets, *ips))
 
 
-def _addrs(texts: Iterable[str]) -> tuple[Addr, ...]:
+def _addrs(addrs: Iterable[Addr]) -> tuple[Addr, ...]:
     """Return addresses as the kernel has them: the second in an IPv4 subnet is secondary."""
     found: list[Addr] = []
     seen: set[str] = set()
-    for text in texts:
-        address, length = ip_and_length(text)
-        net = network_of(address, length)
-        found.append(Addr(address, length, secondary=family(address) == 4 and net in seen))
-        seen.add(net)
+    for addr in addrs:
+        is_second = addr.family == 4 and addr.subnet in seen
+        found.append(replace(addr, secondary=True) if is_second else addr)
+        seen.add(addr.subnet)
     return tuple(sorted(found))

@@ -51,8 +51,7 @@ class Egress(Struct, frozen=True):
         """Yield the gateway's addresses on the network that members can leave by, one a family."""
         port = next(port for port in self.segment.ports if port.end.netns == self.netns)
         for version in sorted(self.families):
-            plain = (text.partition("/")[0] for text in port.addresses)
-            yield from [address for address in plain if family(address) == version][:1]
+            yield from [addr.ip for addr in port.addresses if addr.family == version][:1]
 
     @property
     def on_bridge(self) -> bool:
@@ -90,13 +89,12 @@ class PortForward(Struct, frozen=True):
     def targets(self) -> Iterator[str]:
         """Yield the addresses that it leads to, one a family."""
         told: set[Family] = set()
-        for text in self.place.addresses:
-            address = text.partition("/")[0]
-            version = family(address)
+        for addr in self.place.addresses:
+            version = addr.family
             if version in told or (self.port.address and family(self.port.address) != version):
                 continue
             told.add(version)
-            yield address
+            yield addr.ip
 
 
 def table(

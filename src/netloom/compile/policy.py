@@ -108,7 +108,8 @@ class Policy:
         if self.naming.known(name) and not any(p.end.netns == name for p in segment.ports):
             self.expanded.error(path, f"`{gateway}` is not on network `{segment.key}`")
             return
-        owners = {p.end.netns for p in segment.ports if gateway in _plain(p.addresses)} | {name}
+        bearers = (p for p in segment.ports if gateway in (addr.ip for addr in p.addresses))
+        owners = {name, *(port.end.netns for port in bearers)}
         ends = {p.end.netns: p.end for p in segment.ports}
         via = str(ends[name]) if name in ends else gateway
         for port in segment.ports:
@@ -132,7 +133,3 @@ class Policy:
             except ValueError as error:
                 self.expanded.error((*member.path, "rules", number), str(error))
         return frozenset(rules)
-
-
-def _plain(addresses: Iterable[str]) -> set[str]:
-    return {text.partition("/")[0] for text in addresses}

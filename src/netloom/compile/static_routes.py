@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from netloom.compile.addressing import Naming, is_near
 from netloom.compile.expand import Port, Segment
 from netloom.model.objects import HOST
-from netloom.values import Family, family, ip_and_length, network_of
+from netloom.values import Family, family
 
 
 def static_routes(naming: Naming, forwarding: Mapping[str, bool | None]) -> dict[str, list[str]]:
@@ -79,11 +79,11 @@ def _through(router: Port, port: Port, prefixes: list[str]) -> list[str]:
 
 def _shared(port: Port, router: Port) -> set[Family]:
     """Return the families in which a router is a neighbour of a port; none where one is down."""
-    addresses = (text.partition("/")[0] for text in router.addresses if router.up and port.up)
-    return {family(address) for address in addresses if is_near(port, address)}
+    addrs = router.addresses if router.up and port.up else ()
+    return {addr.family for addr in addrs if is_near(port, addr.ip)}
 
 
 def _prefixes(segment: Segment) -> list[str]:
     """Return the subnets of a segment, given or those of its addresses."""
-    own = (network_of(*ip_and_length(text)) for port in segment.ports for text in port.addresses)
+    own = (addr.subnet for port in segment.ports for addr in port.addresses)
     return list(dict.fromkeys((*segment.subnets, *own)))

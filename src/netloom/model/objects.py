@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from netloom.model.firewall import FirewallException
-from netloom.values import Family
+from netloom.values import Family, family, network_of
 
 HOST = "host"
 """The name, in a topology and in the model, of the namespace that netloom runs in."""
@@ -138,6 +138,16 @@ class Addr(Struct, frozen=True, order=True):
     def __str__(self) -> str:
         """Return `10.0.0.1/24`."""
         return f"{self.ip}/{self.prefixlen}"
+
+    @property
+    def family(self) -> Family:
+        """4 or 6."""
+        return family(self.ip)
+
+    @property
+    def subnet(self) -> str:
+        """The prefix that it lies in."""
+        return network_of(self.ip, self.prefixlen)
 
 
 class Link(Struct, frozen=True):

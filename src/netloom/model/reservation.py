@@ -10,7 +10,6 @@ from typing import Protocol
 from msgspec import Struct
 
 from netloom.model.objects import HOST, Desired, NetnsState
-from netloom.values import network_of
 
 
 class Published(Protocol):
@@ -69,10 +68,6 @@ def _reserved(host: NetnsState) -> Reservation:
     named = host.links.items()
     return Reservation(
         links=frozenset(name for link_name, link in named for name in (link_name, *link.altnames)),
-        subnets=frozenset(
-            (network_of(addr.ip, addr.prefixlen), name)
-            for name, link in named
-            for addr in link.addrs
-        ),
+        subnets=frozenset((addr.subnet, name) for name, link in named for addr in link.addrs),
         routes=frozenset(route.key for route in host.routes),
     )

@@ -11,7 +11,7 @@ from netloom.model.objects import HOST, Link, Loopback, NetnsState, Route, Rule
 from netloom.plan import steps
 from netloom.plan.steps import Step
 from netloom.plan.sysctls import NO_IPV6, link_of, rewritten
-from netloom.values import contains, family, network_of
+from netloom.values import contains, family
 
 IPV6_MIN_MTU = 1280
 
@@ -138,7 +138,7 @@ class MutableNetns:
         """Whether a gateway is a neighbour: by an address of the link, or by a route to it."""
         if via.startswith("fe80:"):
             return True
-        if any(contains(network_of(addr.ip, addr.prefixlen), via) for addr in link.addrs):
+        if any(contains(addr.subnet, via) for addr in link.addrs):
             return True
         return any(
             hop.dev == dev and not hop.via and contains(route.dst, via)

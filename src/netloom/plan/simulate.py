@@ -39,7 +39,7 @@ from netloom.plan import steps
 from netloom.plan.mutable import IPV6_MIN_MTU, Illegal, MutableNetns
 from netloom.plan.new_link import new_link, new_lo
 from netloom.plan.sysctls import link_of
-from netloom.values import family, network_of
+from netloom.values import family
 
 
 def after(plan: Iterable[steps.Step], snapshot: LabState) -> LabState:
@@ -54,11 +54,9 @@ def is_secondary(addr: Addr, others: Iterable[Addr]) -> bool:
     """Whether the kernel makes an IPv4 address secondary beside `others` (inet_insert_ifa)."""
     if family(addr.ip) == 6:
         return False
-    net = network_of(addr.ip, addr.prefixlen)
+    net = addr.subnet
     return any(
-        other.prefixlen == addr.prefixlen
-        and family(other.ip) == 4
-        and network_of(other.ip, other.prefixlen) == net
+        other.prefixlen == addr.prefixlen and family(other.ip) == 4 and other.subnet == net
         for other in others
     )
 

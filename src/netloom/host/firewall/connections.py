@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from netloom.kernel.netlink import Rtnetlink, prepared
 from netloom.model.objects import HOST, Desired
-from netloom.values import contains, family, network_of
+from netloom.values import contains, family
 from netloom.wire.conntrack import Connection, dump_flows, flow_del, read_flow
 
 _NETLINK_NETFILTER = 12
@@ -36,7 +36,7 @@ def _inside(state: Desired) -> frozenset[str]:
         return frozenset()
     addrs = (addr for link in host.links.values() for addr in link.addrs)
     behind = (route.dst for route in host.routes if not route.dst.endswith("/0"))
-    return frozenset((*(network_of(addr.ip, addr.prefixlen) for addr in addrs), *behind))
+    return frozenset((*(addr.subnet for addr in addrs), *behind))
 
 
 def forget(prefixes: Iterable[str]) -> None:

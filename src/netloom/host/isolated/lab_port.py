@@ -23,7 +23,7 @@ from netloom.model.names import short_name
 from netloom.model.objects import HOST, Addr, Desired, End, Link, Nexthop, Route, Veth
 from netloom.namespaces.handle import open_self
 from netloom.namespaces.targets import open_target
-from netloom.values import bounds, contains, from_int
+from netloom.values import bounds, contains, from_int, length_of
 from netloom.wire.rtnetlink import (
     VethPeer,
     addr_add,
@@ -124,7 +124,7 @@ class LabPort(Closing):
             found = []
             for prefix, (first, _) in zip(self.joined.subnets, sizes, strict=True):
                 ip = from_int(first + number, prefix)
-                found.append(Addr(ip, int(prefix.partition("/")[2])))
+                found.append(Addr(ip, length_of(prefix)))
             if self.used.isdisjoint(addr.ip for addr in found):
                 yield number, found
 

@@ -6,7 +6,6 @@ from netloom.model.facts import HostSubnet, Occupied
 from netloom.model.objects import HOST
 from netloom.model.owner import lab_of
 from netloom.plan.fence import Fence
-from netloom.values import network_of
 from netloom.wire.rtnetlink import dump_addrs, dump_links, read_addrs, read_links
 
 
@@ -29,7 +28,7 @@ def occupied(fence: Fence) -> Occupied:
     for index, addr in ((seen.index, seen.addr) for seen in addrs if seen.index in foreign):
         if not addr.ip.startswith("fe80:"):
             link_name = foreign[index].name
-            prefix = network_of(addr.ip, addr.prefixlen)
+            prefix = addr.subnet
             subnets.append(HostSubnet(prefix, link_name, names[link_name]))
     routes = {key: other for other, has in others.items() for key in has.routes}
     return Occupied(tuple(subnets), names, routes)

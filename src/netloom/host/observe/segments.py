@@ -17,7 +17,6 @@ from netloom.model.names import short_name, switch_of
 from netloom.model.objects import HOST, Route
 from netloom.namespaces.enter import enter
 from netloom.namespaces.handle import NoSuchNetns, open_name, open_self
-from netloom.values import network_of
 from netloom.wire.rtnetlink import (
     SeenAddr,
     SeenLink,
@@ -103,7 +102,7 @@ def _on_host(bridge: str) -> Joined:
         known = ", ".join(f"`{name}`" for name in bridges)
         raise Unavailable(f"`{bridge}` of the host is no bridge", known and f"there is {known}")
     subnets = tuple(
-        network_of(each.addr.ip, each.addr.prefixlen)
+        each.addr.subnet
         for each in addrs
         if each.index == found.index and not each.addr.ip.startswith("fe80:")
     )

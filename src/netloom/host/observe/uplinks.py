@@ -21,7 +21,7 @@ from netloom.model.owner import lab_of
 from netloom.model.reservation import Reservation
 from netloom.namespaces.references import command_of
 from netloom.plan.fence import Fence
-from netloom.values import Family, family, network_of
+from netloom.values import Family, family
 from netloom.wire.rtnetlink import (
     SeenAddr,
     SeenLink,
@@ -165,7 +165,7 @@ def _beside(
     out = {exit_.link for exit_ in exits}
     for addr, link in ((seen.addr, names.get(seen.index, "")) for seen in addrs):
         if link in out and not addr.ip.startswith("fe80:"):
-            yield HostSubnet(network_of(addr.ip, addr.prefixlen), link, leads_out=True)
+            yield HostSubnet(addr.subnet, link, leads_out=True)
 
 
 class _Forwarding:
