@@ -146,3 +146,24 @@ def test_a_shared_setting_whose_note_cannot_be_read_is_told() -> None:
     assert f"note: what `{key}` was before is not known any more" in told.stderr
     assert not Path(RUN_DIR).exists()
     assert Path("/proc/sys/net/ipv4/conf/eth0/forwarding").read_text() == "1\n"
+
+
+@on_a_host
+def test_what_was_killed_before_its_change_was_noted_is_of_nothing() -> None:
+    """It goes with the next verb, or the lab is there for `down`: no note of the host stays."""
+    write(
+        "pair.yaml",
+        "networks: {lan: }\nnamespaces: {red: {networks: [lan]}, host: {networks: [lan]}}\n",
+    )
+    with no_trace(), Warm() as warm:
+        calls = warm.calls("up", "-q", "pair.yaml")
+        warm("down", "-q", "pair")
+        there = 1 + next(n for n, call in enumerate(calls, 1) if call == f"mkdir {LAB}")
+        begun = next(n for n, call in enumerate(calls, 1) if call == f"rename {LAB}/pending")
+        assert f"rename {RUN_DIR}/host/pair" in calls[there:begun]
+        for at in range(there, begun + 1):
+            told = warm.kill(at, "up", "-q", "pair.yaml")
+            warm.ask(("undo", "pair"))
+            if LAB.exists():
+                warm("down", "pair")
+            assert not Path(RUN_DIR).exists(), told

@@ -173,9 +173,14 @@ class Journal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Remove the folders that are empty, and let go of the locks."""
+        """Remove the folders that are empty, and let go of the locks.
+
+        What an `up` that was killed had noted of the host, before it noted a change, is of nothing.
+        """
         with suppress(OSError):  # what was done is done
             self.host.unlock()
+            if not any(exists(f"{self.dir}/{name}") for name in ("record", "pending")):
+                self.host.reserve(Reservation())
         self._lock.let_go()
 
     def lock_host(self, stopped: Callable[[], bool], waiting: Waiting | None = None) -> None:
