@@ -389,8 +389,8 @@ def test_of_two_labs_that_make_one_namespace_the_second_is_told_of_the_first() -
 BLIND = """
 from msgspec.structs import replace
 from netloom.host import outer_client
-look = outer_client.look
-outer_client.look = lambda *asked: replace(look(*asked), taken=())
+look = outer_client.uplink_facts
+outer_client.uplink_facts = lambda *asked: replace(look(*asked), taken=())
 """
 """Has an `up` miss what came right after it looked."""
 

@@ -168,9 +168,13 @@ def test_an_overrun_is_a_refusal() -> None:
     assert answer.refusals == [Refusal(0, ENOBUFS, "")]
 
 
-def test_nothing_is_said_by_a_no_operation() -> None:
-    """NLMSG_NOOP is there to be passed over."""
-    assert Exchange(9).feed(said(1, 9, b"")) is WAITING
+@pytest.mark.parametrize("kind", [1, 15])
+def test_nothing_is_said_by_a_no_operation(kind: int) -> None:
+    """NLMSG_NOOP is there to be passed over, and so is what is reserved below NLMSG_MIN_TYPE."""
+    exchange = Exchange(9)
+
+    assert exchange.feed(said(kind, 9, b"some")) is WAITING
+    assert exchange.answer.payloads == []
 
 
 @pytest.mark.parametrize("data", [b"\xff" * 16, said(2, 9, b""), said(2, 9, bytes(6), 0x200)])
