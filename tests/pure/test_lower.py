@@ -2,7 +2,7 @@
 
 import pytest
 
-from netloom.compile.etc_files import digest_of
+from netloom.compile.etc_files import folder_digest
 from netloom.compile.link_builder import SHARD
 from netloom.compile.lower import HostFacts, Lowered, lower
 from netloom.errors import TopologyError
@@ -454,7 +454,7 @@ def test_a_folder_is_known_by_texts_modes_and_owners() -> None:
         {"a": File("text")},
     )
 
-    assert len({digest_of(each, "00") for each in (folder, *others)}) == 6
-    assert digest_of(folder, "00") == digest_of(folder, "01")
+    assert len({folder_digest(each, "00") for each in (folder, *others)}) == 6
+    assert folder_digest(folder, "00") == folder_digest(folder, "01")
     private = {"a": File("text", 0o640)}
-    assert digest_of(private, "00") != digest_of(private, "01")
+    assert folder_digest(private, "00") != folder_digest(private, "01")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netloom.model.ready import PORT_MAX, Kind, Ready, ready
+from netloom.model.ready import PORT_MAX, Kind, Ready, parse_ready
 
 _KINDS: tuple[Kind, ...] = ("tcp", "udp")
 TEXTS = st.text(st.characters(exclude_characters="\0"), min_size=1)
@@ -20,12 +20,12 @@ PATHS = st.tuples(st.sampled_from("/@"), TEXTS).map(
 @given(PORTS | LOGS | PATHS)
 def test_what_is_written_is_read_again(wanted: Ready) -> None:
     """Writing and reading lead back to the same value."""
-    assert ready(str(wanted)) == wanted
+    assert parse_ready(str(wanted)) == wanted
 
 
 def test_a_colon_is_read_too() -> None:
     """`tcp:80` is `tcp/80`, as elsewhere in the language."""
-    assert ready("tcp:80") == Ready("tcp", port=80)
+    assert parse_ready("tcp:80") == Ready("tcp", port=80)
 
 
 @pytest.mark.parametrize(
@@ -38,14 +38,14 @@ def test_a_colon_is_read_too() -> None:
 def test_other_words_are_refused(text: str) -> None:
     """What cannot be waited for is refused with a sentence."""
     with pytest.raises(ValueError, match="`"):
-        ready(text)
+        parse_ready(text)
 
 
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
     """Whatever the text, the answer is a value or a `ValueError`."""
     try:
-        found = ready(text)
+        found = parse_ready(text)
     except ValueError:
         return
-    assert ready(str(found)) == found
+    assert parse_ready(str(found)) == found

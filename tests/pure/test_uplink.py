@@ -3,7 +3,7 @@
 import pytest
 
 from netloom.compile.lower import HostFacts, lower
-from netloom.compile.uplink import moved
+from netloom.compile.uplink import uplink_moved
 from netloom.errors import TopologyError
 from netloom.language.parse import parse
 from netloom.model.facts import Allocations, Exit, UplinkFacts
@@ -116,5 +116,5 @@ def test_a_default_route_that_moved_is_told(
     """Unless the file says the way itself."""
     topology = parse(SHOP.replace("nat", uplink)).topology
     before = lower(topology, HostFacts(outside=HOME)).held.closed
-    told = moved(topology, before, UplinkFacts(LINKS, exits=exits))
+    told = uplink_moved(topology, before, UplinkFacts(LINKS, exits=exits))
     assert told == said or (told and said and said in told)

@@ -29,7 +29,7 @@ from netloom.errors import Unavailable
 from netloom.kernel.sockets import diag_socket
 from netloom.language import scalars
 from netloom.model.objects import Loopback
-from netloom.model.ready import ready as ready_of
+from netloom.model.ready import parse_ready
 from netloom.values import contains, family, is_ip
 
 if TYPE_CHECKING:
@@ -314,7 +314,7 @@ class Netns:
         `NotReady` when the command ends before, or the lab's `timeout` is over.
         """
         words = _words(argv)
-        wanted = ready_of(ready) if ready else None
+        wanted = parse_ready(ready) if ready else None
         if wanted and wanted.kind == "log":
             reason = "what a command prints is not read here, so `log/…` cannot be waited for"
             raise Unavailable(reason, "ready=`tcp/PORT`, or run it by `run:` of the namespace")

@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from mmap import mmap
 from typing import Any, ParamSpec, TypeVar
 
-from netloom.api.processes import watchdog, way_out
 from netloom.api.processes.reap import end_all_in, end_residents
+from netloom.api.processes.side_process import start_outer_agent, start_watchdog
 from netloom.engine.down import down
 from netloom.errors import Unavailable
 from netloom.host.cancel import deferred_signals
@@ -127,7 +127,7 @@ class Runtime(Closing):
         """Note that a process is about to be started, which must not outlive the lab."""
         with self._lock:
             if not self.persistent and self._watchdog is None:
-                self._watchdog = watchdog.start(self.home, self.lab, self._program)
+                self._watchdog = start_watchdog(self.home, self.lab, self._program)
                 self._spawned[0] = 1
 
     def leads_out(self) -> None:
@@ -137,7 +137,7 @@ class Runtime(Closing):
             if not self.persistent and (
                 self._outer_agent is None or self._outer_agent.poll() is not None
             ):
-                self._outer_agent = way_out.start(self.home)
+                self._outer_agent = start_outer_agent(self.home)
                 self.adopt(self._outer_agent)
 
     def adopt(self, process: "subprocess.Popen[Any]") -> None:

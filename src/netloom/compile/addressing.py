@@ -8,8 +8,11 @@ from collections.abc import Iterator
 
 from netloom.compile.expand import Expanded, Port, Segment
 from netloom.language.suggest import did_you_mean
+from netloom.language.topology import Topology
 from netloom.model.objects import HOST
 from netloom.values import Family, contains, family, ip, network_of
+
+_ALWAYS = ("host", "internet", "all")
 
 
 class Naming:
@@ -131,6 +134,18 @@ class Naming:
 def is_near(own: Port, address: str) -> bool:
     """Whether an address lies in a subnet of a port, so that it is a neighbour's."""
     return any(contains(addr.subnet, address) for addr in own.addresses)
+
+
+def check_expects(topology: Topology, expanded: Expanded, naming: Naming) -> None:
+    """Note every name in an `expect` that nobody bears."""
+    known = (*expanded.members, *expanded.groups, *topology.networks, *topology.hosts, *_ALWAYS)
+    names = set(known)
+    for number, flow in enumerate(topology.expect):
+        for name in (*flow.sources, *flow.destinations):
+            plain = name.partition(":")[0]
+            if plain not in names and not naming.known(plain):
+                hint = did_you_mean(plain, known)
+                expanded.error(("expect", number), f"nobody here is called `{plain}`", hint)
 
 
 def _unknown(text: str, names: object) -> str:

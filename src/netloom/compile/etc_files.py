@@ -131,7 +131,7 @@ def contents(spec: TextSpec, files: Files) -> Iterator[tuple[str, File]]:
         yield from found.items()
 
 
-def digest_of(folder: Mapping[str, File], secret: str) -> str:
+def folder_digest(folder: Mapping[str, File], secret: str) -> str:
     """Return by what a folder is known: to all, since links in /etc lead there by that name.
 
     So where not everybody may read all of it, a text cannot be guessed and tried without `secret`.

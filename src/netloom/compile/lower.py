@@ -15,18 +15,16 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from netloom.compile.addressing import Naming
+from netloom.compile.addressing import Naming, check_expects
 from netloom.compile.allocate import allocate
-from netloom.compile.check_expect import check_expects
-from netloom.compile.etc_files import EtcFolders, Files, contents, digest_of
+from netloom.compile.etc_files import EtcFolders, Files, contents, folder_digest
 from netloom.compile.expand import Expanded, Member, expand
 from netloom.compile.host_part import others_links
 from netloom.compile.host_ports import host_ports, join_notes
 from netloom.compile.ifnames import HostNames
 from netloom.compile.link_builder import LinkBuilder
 from netloom.compile.policy import Policy
-from netloom.compile.run_commands import commands, twice
-from netloom.compile.run_commands import digest_of as command_digest
+from netloom.compile.run_commands import command_digest, commands, twice
 from netloom.compile.settings import contradictions, settings
 from netloom.compile.uplink import Uplinks
 from netloom.compile.user_uplink import all_by_user
@@ -215,7 +213,7 @@ class _Lowering:
             if name == HOST:
                 continue
             folder = etc.folder(name, member)
-            digest = digest_of(folder, self.secret)
+            digest = folder_digest(folder, self.secret)
             folders[digest] = folder
             netns[name] = NetnsState(
                 links={"lo": builder.lo(name), **builder.links[name]},

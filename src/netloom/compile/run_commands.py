@@ -48,7 +48,7 @@ def _program(text: str) -> str:
     return _NAMELESS
 
 
-def digest_of(command: Command) -> str:
+def command_digest(command: Command) -> str:
     """Return by what a command is known: all but what it is ready by."""
     whole = (command.argv, sorted(command.env.items()), command.user, command.cwd)
     return blake2b(repr(whole).encode(), digest_size=12).hexdigest()

@@ -28,7 +28,7 @@ from netloom.values import Family, family
 _ALL_FORWARD = "net.ipv6.conf.all.forwarding"
 
 
-def moved(topology: Topology, closed: Collection[str], outside: UplinkFacts) -> str | None:
+def uplink_moved(topology: Topology, closed: Collection[str], outside: UplinkFacts) -> str | None:
     """Return what is to say if the host's default route leads elsewhere by now, else None.
 
     `closed` are the ways out that a lab that is up remembers.

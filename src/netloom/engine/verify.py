@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from netloom.compile.uplink import moved as way_moved
+from netloom.compile.uplink import uplink_moved
 from netloom.engine.draft import with_exceptions
 from netloom.engine.report import Verified, forged_notes
 from netloom.engine.state import State, known
@@ -57,7 +57,7 @@ def moved(lab: str, machine: Machine | None = None) -> str | None:
     if record is None or not record.held.closed:
         return None
     topology = parse(record.text, file=record.source, name=lab).topology
-    return way_moved(topology, record.held.closed, machine.uplink_facts(there.fence))
+    return uplink_moved(topology, record.held.closed, machine.uplink_facts(there.fence))
 
 
 @untouched()

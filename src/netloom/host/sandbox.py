@@ -12,8 +12,8 @@ from netloom.host.apply.executor import count_netns_add
 from netloom.host.apply.netns_pool import Preallocator
 from netloom.host.apply.options import Applied, ApplyOptions
 from netloom.host.local import LocalMachine
-from netloom.host.observe import observer as looking
 from netloom.host.observe.lab_links import FALLBACK
+from netloom.host.observe.observer import observe_lab
 from netloom.host.observe.scope import Scope
 from netloom.host.store.in_memory import MemoryJournal
 from netloom.host.store.journal import Journal
@@ -74,7 +74,7 @@ class SandboxMachine(LocalMachine):
     def observe(self, scope: Scope) -> LabState:
         """Return what is there within a scope."""
         bare = _is_bare()  # asked, since whoever was in there need not have told
-        return looking.observe_lab(scope, empty=self.empty and bare, bare=bare)
+        return observe_lab(scope, empty=self.empty and bare, bare=bare)
 
     def apply(self, plan: Plan, options: ApplyOptions) -> Applied:
         """Carry out a plan; what is refused is at most one step, unless told to go on."""

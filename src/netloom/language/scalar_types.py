@@ -138,7 +138,7 @@ PUBLISH = Word(
 READY = Word(
     name="READY",
     says="what a command is ready by: `tcp/80`, `udp/53`, `unix/PATH`, `log/TEXT`",
-    read=ready.ready,
+    read=ready.parse_ready,
     pattern=r"^((tcp|udp)[/:][0-9]{1,5}|unix/[/@].+|log/(.|\n)+)$",
 )
 

@@ -12,7 +12,7 @@ from netloom.language.unparse import unparse
 class SyntheticSource(Source):
     """A topology as a source: written and read only when somebody asks for a text or a place.
 
-    Should: be given what could be parsed; each word of it was read by the same rules (`lab/words`).
+    Should: be given what could be parsed; each word of it was read by the same rules.
     """
 
     def __init__(self, topology: Topology, *, file: str) -> None:

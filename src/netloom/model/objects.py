@@ -287,8 +287,8 @@ class NetnsState(Struct, frozen=True):
     it sees in /etc (`Desired.folders` has it), empty for none. `rulesets` are the firewall
     rules of ours, by the name of their table (`inet netloom-shop`) or as `iptables`, each the
     digest of how the kernel lists them; `Desired.texts` has the text by the same digest.
-    `claims` are sysctls that the namespace `host` shares with others, `exceptions` those in
-    firewalls there that are somebody else's. `commands` are those that
+    `claims` are sysctls that the namespace `host` shares with others, `exceptions` what is
+    opened in firewalls there that are somebody else's. `commands` are those that
     live in it, by their names, each by its digest (`Desired.commands` has it).
     `borrowed`: it is not the lab's, as `host` is not: it is neither made nor deleted, and of its
     links only those count that bear the lab's mark.

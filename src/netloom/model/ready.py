@@ -24,7 +24,7 @@ class Ready(NamedTuple):
         return f"{self.kind}/{self.text or self.port}"
 
 
-def ready(text: str) -> Ready:
+def parse_ready(text: str) -> Ready:
     """Return what `text` (`tcp/80`, `unix/PATH`, `log/TEXT`) waits for, or raise `ValueError`."""
     kind, slash, rest = text.partition("/")
     port, colon, number = text.partition(":")

@@ -4,7 +4,7 @@ import socket
 from collections.abc import Iterable
 from struct import Struct
 
-from msgspec import Struct as Value
+import msgspec
 
 from netloom.model.objects import Addr
 from netloom.wire.attributes import Malformed, address, byte, number, offsets, u8
@@ -33,7 +33,7 @@ _V4 = Struct("=BBBBIHH4sHH4s")
 _V6 = Struct("=BBBBIHH16s")
 
 
-class SeenAddr(Value, frozen=True, gc=False):
+class SeenAddr(msgspec.Struct, frozen=True, gc=False):
     """An address that the kernel told of; `proto` is IFA_PROTO, 0 where nothing is said."""
 
     index: int

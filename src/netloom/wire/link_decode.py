@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from struct import Struct
 
-from msgspec import Struct as Value
+import msgspec
 
 from netloom.model.objects import Kind
 from netloom.wire.attributes import (
@@ -48,7 +48,7 @@ _MODE = _INT.size * DEVCONF_ADDR_GEN_MODE
 _NO_MAC = bytes(6)
 
 
-class SeenLink(Value, frozen=True, gc=False):
+class SeenLink(msgspec.Struct, frozen=True, gc=False):
     """A link that the kernel told of.
 
     `kind` is empty for a loopback or a hardware device, `mac` on a loopback; `info` is what the

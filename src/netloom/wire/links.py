@@ -8,7 +8,7 @@ of IPv6 address generation.
 
 from struct import Struct
 
-from msgspec import Struct as Value
+import msgspec
 
 from netloom.model.objects import WORDS, Kind, Link
 from netloom.wire.attributes import nested, raw, text, u8, u32
@@ -57,7 +57,7 @@ _LEAST_MTU = 68  # ETH_MIN_MTU
 _EXT_MASK = u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
 
 
-class VethPeer(Value, frozen=True, gc=False):
+class VethPeer(msgspec.Struct, frozen=True, gc=False):
     """The far end of a veth: name, what it shall be, index, and a descriptor of its namespace.
 
     An index of 0 lets the kernel choose, a descriptor of -1 means the near end's own namespace. The

@@ -1,7 +1,14 @@
-"""A small process of ours beside a program's lab: the watchdog, or the outer agent.
+"""Small processes of ours beside a program's lab: the watchdog, and the outer agent.
 
-It ends with the program, and is told of that end by a pidfd (pidfd_open(2)): the kernel's own word,
-whoever the program has forked and whatever they hold.
+Each ends with the program, and is told of that end by a pidfd (pidfd_open(2)): the kernel's own
+word, whoever the program has forked and whatever they hold.
+
+* *The watchdog* ends what runs in the lab when its program is killed and cannot do it itself. It is
+  inside, where /run/netns has all namespaces of the lab, so none of them can be gone, and its
+  number somebody else's, before they are looked at. Until then it has loaded nothing.
+* *The outer agent* (`host/rootless/outer_agent.py`) stays outside for a lab with a way out. It has
+  the lab's mounts, and with them its notes, logs and names; its network is the one in which the
+  program is. What it started is the watchdog's to end.
 """
 
 import os
@@ -9,10 +16,50 @@ import subprocess
 import sys
 from collections.abc import Collection
 
+from netloom.errors import Unavailable
+from netloom.host.outer_client import path_of
+from netloom.host.rootless.outer_agent import opened_run
 from netloom.namespaces.context import NetnsContext
+from netloom.namespaces.references import identity
+
+_WATCHING = (
+    "import select, sys\n"
+    "select.select([int(sys.argv[2])], [], [])\n"
+    "sys.path[:0] = sys.argv[3:]\n"
+    "from netloom.api.processes.reap import end_residents\n"
+    "end_residents(sys.argv[1])\n"
+)
+_SERVING = (
+    "import sys\n"
+    "sys.path[:0] = sys.argv[3:]\n"
+    "from netloom.host.rootless.outer_agent import serve_program\n"
+    "serve_program(sys.argv[1], int(sys.argv[2]), {run})\n"
+)
 
 
-def start(  # noqa: PLR0913 - what a process is given
+def start_watchdog(place: NetnsContext, lab: str, program: int) -> "subprocess.Popen[bytes]":
+    """Start one in the place of a program's lab; it ends with the processes of the lab."""
+    return _start(place, _WATCHING, lab, pid=program)
+
+
+def start_outer_agent(place: NetnsContext) -> "subprocess.Popen[bytes]":
+    """Start one for the lab in a place, and return when it listens; raises `Unavailable`."""
+    path = path_of(identity(place.net).inode)
+    run = opened_run()
+    try:
+        with place.beside() as beside:
+            code = _SERVING.format(run=run)
+            process = _start(beside, code, path, stdout=subprocess.PIPE, fds=(run,))
+    finally:
+        os.close(run)
+    if not process.stdout or not process.stdout.read(1):
+        process.wait()
+        msg = "nobody could stay outside for the lab"
+        raise Unavailable(msg)
+    return process
+
+
+def _start(  # noqa: PLR0913 - what a process is given
     place: NetnsContext,
     code: str,
     word: str,

@@ -29,7 +29,7 @@ from netloom.kernel.sockets import (
     unix_listeners,
 )
 from netloom.model.objects import HOST
-from netloom.model.ready import Ready, ready
+from netloom.model.ready import Ready, parse_ready
 from netloom.namespaces.enter import enter
 from netloom.namespaces.handle import open_name
 
@@ -94,7 +94,7 @@ class _Watch:
 
     def __init__(self, command: RunCommand, run: Start | None, lab: str) -> None:
         self.command = command
-        self.wanted: Ready | None = ready(command.ready) if command.ready else None
+        self.wanted: Ready | None = parse_ready(command.ready) if command.ready else None
         self.run = run
         self.diag: Rtnetlink | None = None
         self.log = log_path(lab, command.netns, command.name)
