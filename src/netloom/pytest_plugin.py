@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from netloom.language.parse import Source
     from netloom.language.topology import Topology
 
-    Said = str | Path | Topology | Source | None
+    TopologyLike = str | Path | Topology | Source | None
 
 _REFUSED = pytest.StashKey[str]()
 _LABS = pytest.StashKey["list[Recorder]"]()
@@ -56,13 +56,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def netloom_topology(request: pytest.FixtureRequest) -> "Said":
+def netloom_topology(request: pytest.FixtureRequest) -> "TopologyLike":
     """Return the topology of the test's lab: what its mark says; may be overridden."""
     return _marked(request)
 
 
 @pytest.fixture
-def lab(request: pytest.FixtureRequest, netloom_topology: "Said") -> "Iterator[Lab]":
+def lab(request: pytest.FixtureRequest, netloom_topology: "TopologyLike") -> "Iterator[Lab]":
     """Return a lab of the test's own, empty if no mark says what is in it."""
     with _lab(request, netloom_topology) as made:
         yield made
@@ -82,14 +82,14 @@ def session_lab(request: pytest.FixtureRequest) -> "Iterator[Lab]":
         yield made
 
 
-def _marked(request: pytest.FixtureRequest) -> "Said":
+def _marked(request: pytest.FixtureRequest) -> "TopologyLike":
     mark = request.node.get_closest_marker("netloom")
-    said: Said = mark.args[0] if mark and mark.args else None
-    return request.path.parent / said if isinstance(said, str | Path) else said
+    argument: TopologyLike = mark.args[0] if mark and mark.args else None
+    return request.path.parent / argument if isinstance(argument, str | Path) else argument
 
 
 @contextmanager
-def _lab(request: pytest.FixtureRequest, topology: "Said") -> "Iterator[Lab]":
+def _lab(request: pytest.FixtureRequest, topology: "TopologyLike") -> "Iterator[Lab]":
     """Make a lab, skip or fail where this machine cannot, and see that nothing of it is left."""
     _check(request.config)
     from netloom.api.evidence import Recorder
@@ -166,13 +166,13 @@ def _look_closer(item: pytest.Item, report: pytest.TestReport, watched: "list[Re
     from netloom.api import evidence
 
     top = Path(item.config.rootpath, item.config.getoption("--netloom-evidence"))
-    said = str(report.longrepr)
+    words = str(report.longrepr)
     try:
         folder = item.stash.get(_KEPT, None)
         if folder:  # the same attempt has failed before
-            evidence.add(folder, said)
+            evidence.add(folder, words)
         else:
-            folder = item.stash[_KEPT] = evidence.keep(top, item.nodeid, watched, said)
+            folder = item.stash[_KEPT] = evidence.keep(top, item.nodeid, watched, words)
         told = f"evidence: {evidence.told(folder)}"
     except OSError as error:
         told = f"no evidence was kept: {error}"

@@ -116,11 +116,11 @@ class MachineOwner:
             return target
         if not link:
             return found.ip_for(viewer)
-        said = found.lab.links_of(name).get(link)
-        if not said or not said.addrs:
+        seen = found.lab.links_of(name).get(link)
+        if not seen or not seen.addrs:
             msg = f"no interface `{link}` with an address in `{name}`"
             raise KeyError(msg)
-        return said.addrs[0].ip
+        return seen.addrs[0].ip
 
     def place_of(self, name: str) -> NetnsContext:  # noqa: ARG002
         """Return the place."""

@@ -19,7 +19,7 @@ class Wire(NamedTuple):
     """A wire of a lab: its two ends as they were said."""
 
     ends: tuple[str, str]
-    said: WireSpec
+    spec: WireSpec
 
 
 class LabBuilder:
@@ -189,8 +189,8 @@ class LabBuilder:
             "stp": stp,
         }
         with self.lock:
-            said = coerce.network_of(name, keys)
-            self.make(coerce.with_network(self.topology, name, said))
+            spec = coerce.network_of(name, keys)
+            self.make(coerce.with_network(self.topology, name, spec))
         return Network(name)
 
     def wire(
@@ -209,9 +209,9 @@ class LabBuilder:
         ends = tuple(end.name if isinstance(end, Netns) else end for end in (a, b))
         pair = (ends[0], ends[1])
         with self.lock:
-            said = coerce.wire_of(pair, {"subnet": subnet, "subnets": subnets, "mtu": mtu})
-            self.make(coerce.with_wire(self.topology, said))
-        return Wire(pair, said)
+            spec = coerce.wire_of(pair, {"subnet": subnet, "subnets": subnets, "mtu": mtu})
+            self.make(coerce.with_wire(self.topology, spec))
+        return Wire(pair, spec)
 
     def remove(self, thing: Netns | Network | Wire) -> None:
         """Take a thing out of the lab; with a namespace its wires go, too, and who lives in it.
@@ -225,5 +225,5 @@ class LabBuilder:
                 case Network():
                     left = coerce.without_network(self.topology, thing.name)
                 case Wire():
-                    left = coerce.without_wire(self.topology, thing.said)
+                    left = coerce.without_wire(self.topology, thing.spec)
             self.make(left)

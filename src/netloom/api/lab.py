@@ -75,9 +75,9 @@ class Lab(LabBuilder, Closing):
         if isinstance(topology, Source):
             self._source, self._file = topology, topology.file
             topology = topology.topology
-        said = topology or Topology()
-        self.name = name or said.name or "lab"
-        self.topology = replace(said, name=self.name)
+        spec = topology or Topology()
+        self.name = name or spec.name or "lab"
+        self.topology = replace(spec, name=self.name)
         if self._source is None or self._source.topology != self.topology:
             self._source = None
             if topology or name:  # which nobody has read yet
@@ -178,7 +178,7 @@ class Lab(LabBuilder, Closing):
         try:
             source = source or SyntheticSource(topology, file=self._file)
             with deferred_signals() as stop:
-                if any(said.run for said in (topology.namespaces or {}).values()):
+                if any(spec.run for spec in (topology.namespaces or {}).values()):
                     runtime.spawns()
                 if any(network.uplink for network in topology.networks.values()):
                     runtime.leads_out()

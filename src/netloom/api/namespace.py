@@ -268,10 +268,10 @@ class Netns:
         """
         words = _words(argv)
         self.lab.spawns()
-        said: dict[str, Any] = {"text": text, "check": check, "timeout": timeout, **keys}
+        options: dict[str, Any] = {"text": text, "check": check, "timeout": timeout, **keys}
         if input is not None:
-            said["input"] = input
-        return self._place.spawn(subprocess.run, words, capture_output=capture_output, **said)
+            options["input"] = input
+        return self._place.spawn(subprocess.run, words, capture_output=capture_output, **options)
 
     @overload
     def popen(
@@ -337,11 +337,11 @@ class Netns:
         **keys: Unpack[ProcessKeys],
     ) -> asyncio.subprocess.Process:
         """Start a command inside (asyncio.create_subprocess_exec)."""
-        said: dict[str, Any] = {**keys}
+        options: dict[str, Any] = {**keys}
         await asyncio.to_thread(self.lab.spawns)
         place = await asyncio.to_thread(lambda: self._place)
         return await asyncio.create_subprocess_exec(
-            program, *args, limit=limit, preexec_fn=place.enter, **said
+            program, *args, limit=limit, preexec_fn=place.enter, **options
         )
 
     # ── probes ────────────────────────────────────────────────────────────────────────────────

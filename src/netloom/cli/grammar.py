@@ -131,21 +131,21 @@ class Verb:
         """
         if self.verbatim:
             return None if len(words) == 1 and words[0] in HELP else {self.arguments[0].key: words}
-        said = {each.key: [] if each.several else each.default for each in self.options}
-        given = _Reader(self, words, said).arguments()
+        values = {each.key: [] if each.several else each.default for each in self.options}
+        given = _Reader(self, words, values).arguments()
         if given is None:
             return None
-        found = {key: tuple(v) if isinstance(v, list) else v for key, v in said.items()}
+        found = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
         return found | _assigned(self.arguments, given)
 
 
 class _Reader:
     """Words on their way to a verb: options are put where they belong, arguments are returned."""
 
-    def __init__(self, verb: Verb, words: "Sequence[str]", said: "dict[str, Any]") -> None:
+    def __init__(self, verb: Verb, words: "Sequence[str]", values: "dict[str, Any]") -> None:
         self.verb = verb
         self.left = list(reversed(words))
-        self.said = said
+        self.values = values
 
     def arguments(self) -> list[str] | None:
         """Return the words that belong to no option, None where help is asked for."""
@@ -191,7 +191,7 @@ class _Reader:
 
     def _put(self, option: Option, name: str, value: str | None) -> None:
         if not option.value:
-            self.said[option.key] = True
+            self.values[option.key] = True
             return
         if value is None and not self.left:
             message = f"option `{name}` needs {option.value}"
@@ -202,9 +202,9 @@ class _Reader:
             message = f"`{name}`: {error}"
             raise UsageError(message) from error
         if option.several:
-            self.said[option.key].append(found)
+            self.values[option.key].append(found)
         else:
-            self.said[option.key] = found
+            self.values[option.key] = found
 
 
 def _with_meant(message: str, name: str, verb: Verb) -> str:

@@ -88,24 +88,24 @@ def _ends(words: tuple[str, ...]) -> tuple[_Asked, _Asked]:
     from netloom.namespaces.targets import split
     from netloom.values import if_name, ip_and_length
 
-    said: list[_Asked] = []
+    ends: list[_Asked] = []
     for word in words:
         first, *rest = word.split() or [""]
-        if _LIKE_ADDRESS.fullmatch(first) and said:
+        if _LIKE_ADDRESS.fullmatch(first) and ends:
             rest = [first, *rest]
         else:
             target, link = split(first)
             if not target:
                 message = f"`{word}` is no end of a wire: {_WORDS}"
                 raise ValueError(message)
-            said.append(_Asked(target, if_name(link) if link or first.endswith(":") else "", ()))
+            ends.append(_Asked(target, if_name(link) if link or first.endswith(":") else "", ()))
         checked = tuple("{}/{}".format(*ip_and_length(address)) for address in rest)
-        said[-1] = said[-1]._replace(addresses=(*said[-1].addresses, *checked))
-    if len(said) != 2:
-        found = ", ".join(f"`{end.text}`" for end in said)
-        message = f"a wire has two ends, not {len(said)}: {found}\nhint: netloom wire A B"
+        ends[-1] = ends[-1]._replace(addresses=(*ends[-1].addresses, *checked))
+    if len(ends) != 2:
+        found = ", ".join(f"`{end.text}`" for end in ends)
+        message = f"a wire has two ends, not {len(ends)}: {found}\nhint: netloom wire A B"
         raise ValueError(message)
-    return said[0], said[1]
+    return ends[0], ends[1]
 
 
 def _near(text: str) -> "Target":

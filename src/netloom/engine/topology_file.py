@@ -93,13 +93,13 @@ def read_files(source: "Source") -> "Files":
     found = {}
     problems = []
     sources = Sources()
-    for path, said in _named(source):
-        if not said.file or said.file in found:
+    for path, spec in _named(source):
+        if not spec.file or spec.file in found:
             continue
         try:
-            found[said.file] = sources.read(os.path.join(os.path.dirname(source.file), said.file))
+            found[spec.file] = sources.read(os.path.join(os.path.dirname(source.file), spec.file))
         except OSError as error:
-            which = said.file + str(error.filename).partition(said.file)[2]
+            which = spec.file + str(error.filename).partition(spec.file)[2]
             problems.append(Problem(f"cannot read `{which}`: {error.strerror}", path))
     if problems:
         raise source.error(problems)
@@ -110,8 +110,8 @@ def _named(source: "Source") -> "Iterator[tuple[ProblemPath, TextSpec]]":
     for name, namespace in (source.topology.namespaces or {}).items():
         start: ProblemPath = ("namespaces", name)
         for key in ("firewall", "iptables", "ip6tables"):
-            said = getattr(namespace, key)
-            if said is not None:
-                yield (*start, key), said
-        for path, said in namespace.etc.items():
-            yield (*start, "etc", path), said
+            spec = getattr(namespace, key)
+            if spec is not None:
+                yield (*start, key), spec
+        for path, spec in namespace.etc.items():
+            yield (*start, "etc", path), spec

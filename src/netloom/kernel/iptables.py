@@ -144,8 +144,8 @@ def completed(text: str, there: frozenset[str]) -> tuple[str, list[int]]:
 def _births(table: str, rest: list[str]) -> list[str]:
     """Return the lines for those chains of a table that the rest of its text does not set."""
     block = rest[: rest.index("COMMIT")] if "COMMIT" in rest else rest
-    said = {line[1:].split()[0] for line in block if line.startswith(":") and line[1:].split()}
-    return [f":{chain} ACCEPT [0:0]" for chain in CHAINS[table] if chain not in said]
+    named = {line[1:].split()[0] for line in block if line.startswith(":") and line[1:].split()}
+    return [f":{chain} ACCEPT [0:0]" for chain in CHAINS[table] if chain not in named]
 
 
 def canonical(text: str) -> str:
@@ -206,21 +206,21 @@ def _ran(program: str, text: str) -> "subprocess.CompletedProcess[str]":
         raise KernelError(errno.ETIMEDOUT, os.path.basename(program)) from error
 
 
-def _mistakes(said: str, text: str, numbers: list[int]) -> tuple[Wrong, ...]:
+def _mistakes(output: str, text: str, numbers: list[int]) -> tuple[Wrong, ...]:
     """Return the one mistake that a program of iptables tells, with its line in the user's text."""
-    hit = re.search(_LINE, said)
+    hit = re.search(_LINE, output)
     place = min(int(hit[1]), len(numbers)) if hit else 0
     # What is wrong in a line that we added is wrong with what stands before it.
-    number = _leads(said, text) or next((each for each in reversed(numbers[:place]) if each), 0)
-    lines = [re.sub(_NOISE, "", line).strip() for line in said.splitlines()]
+    number = _leads(output, text) or next((each for each in reversed(numbers[:place]) if each), 0)
+    lines = [re.sub(_NOISE, "", line).strip() for line in output.splitlines()]
     told = [line for line in lines if line and not line.startswith("Try ")]
     length = len(text.split("\n")[number - 1]) if number else 0
     return (Wrong(number, min(number, 1), length, told[0] if told else "not understood"),)
 
 
-def _leads(said: str, text: str) -> int:
+def _leads(output: str, text: str) -> int:
     """Return the first line that leads to a chain which, as a program says, is none; 0 for none."""
-    unknown = re.search(_NO_CHAIN, said)
+    unknown = re.search(_NO_CHAIN, output)
     if unknown is None:
         return 0
     leads = re.compile(rf"(?:-[jg]|--jump|--goto)[ =]+{re.escape(unknown[1])}(?!\S)")

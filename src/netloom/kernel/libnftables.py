@@ -62,7 +62,7 @@ class NftOutput(NamedTuple):
     """
 
     status: int
-    said: bytes
+    printed: bytes
     refused: bytes
 
 
@@ -132,16 +132,16 @@ class Contexts(Library):
             with open(file, "wb", closefd=False) as writer:
                 writer.write(text)
             path = f"/proc/self/fd/{file}".encode()
-            status, said, refused = self._call("nft_run_cmd_from_filename", path)
-            return NftOutput(status, said, path + b"\n" + refused)
+            status, printed, refused = self._call("nft_run_cmd_from_filename", path)
+            return NftOutput(status, printed, path + b"\n" + refused)
         finally:
             os.close(file)
 
     def _call(self, function: str, argument: bytes) -> NftOutput:
         lib, context = _library(), self._open[-1]
         status = getattr(lib, function)(context, argument)
-        said = lib.nft_ctx_get_output_buffer(context)
-        return NftOutput(status, said or b"", lib.nft_ctx_get_error_buffer(context) or b"")
+        printed = lib.nft_ctx_get_output_buffer(context)
+        return NftOutput(status, printed or b"", lib.nft_ctx_get_error_buffer(context) or b"")
 
 
 @cache

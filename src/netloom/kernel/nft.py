@@ -156,7 +156,7 @@ class Nft(Closing):
         command = f"list table {table}"
         answer = self._ask(libnftables.LIST, command)
         if not answer.status:
-            return answer.said.decode(errors="replace")
+            return answer.printed.decode(errors="replace")
         error = NftError(_mistakes(answer.refused, b"", command.encode()), f"nft {command}")
         if error.errno == errno.ENOENT:
             return None
@@ -167,7 +167,7 @@ class Nft(Closing):
         if answer.status:
             path, _, refused = answer.refused.partition(b"\n")
             raise NftError(_mistakes(refused, path, text.encode(errors="replace")))
-        return answer.said.decode(errors="replace")
+        return answer.printed.decode(errors="replace")
 
     def _ask(self, what: int, text: str, netns: int | None = None) -> NftOutput:
         try:

@@ -84,12 +84,12 @@ class Child(Library):
                 self._end(signal.SIGKILL)
         if answer is None:
             raise self._end()
-        number, status, said, refused = answer
+        number, status, printed, refused = answer
         if number == _NO_LIBRARY:
-            raise NoLibrary(said.decode(errors="replace"))
+            raise NoLibrary(printed.decode(errors="replace"))
         if number:
-            raise KernelError(number, said.decode(), refused.decode(errors="replace"))
-        return NftOutput(status, said, refused)
+            raise KernelError(number, printed.decode(), refused.decode(errors="replace"))
+        return NftOutput(status, printed, refused)
 
     def _exchange(
         self, what: int, text: bytes, netns: int | None
@@ -100,10 +100,10 @@ class Child(Library):
             socket.send_fds(self._socket, [_ASKED.pack(what, len(text))], fds)
             self._socket.sendall(text)
             number, status, *lengths = _ANSWERED.unpack(_read(self._socket, _ANSWERED.size))
-            said, refused = (_read(self._socket, length) for length in lengths)
+            printed, refused = (_read(self._socket, length) for length in lengths)
         except (BrokenPipeError, ConnectionResetError, EOFError):
             return None
-        return number, status, said, refused
+        return number, status, printed, refused
 
     def _end(self, number: int = 0) -> Ended:
         """Let go of it, send it a signal, wait for its end; return how it ended."""
@@ -117,8 +117,8 @@ class Child(Library):
             if number:
                 os.kill(pid, number)  # not reaped yet: the number is still its own
             ended = os.waitpid(pid, 0)[1]
-        said = " ".join(words.decode(errors="replace").split())
-        return Ended(os.waitstatus_to_exitcode(ended), said)
+        printed = " ".join(words.decode(errors="replace").split())
+        return Ended(os.waitstatus_to_exitcode(ended), printed)
 
     def _let_go(self) -> None:
         with suppress(OSError):
@@ -176,11 +176,11 @@ def _answered(library: Library, what: int, text: bytes, fds: list[int]) -> bytes
         for netns in fds:
             syscalls.setns(netns)
             os.close(netns)
-        status, said, refused = library.ask(what, text)
+        status, printed, refused = library.ask(what, text)
     except NoLibrary as error:
-        number, status, said, refused = _NO_LIBRARY, 0, str(error).encode(), b""
+        number, status, printed, refused = _NO_LIBRARY, 0, str(error).encode(), b""
     except FAILURES as error:
         cause = failure(error)
         number, status = cause.errno or EIO, 0
-        said, refused = cause.asked.encode(), cause.extack.encode()
-    return _ANSWERED.pack(number, status, len(said), len(refused)) + said + refused
+        printed, refused = cause.asked.encode(), cause.extack.encode()
+    return _ANSWERED.pack(number, status, len(printed), len(refused)) + printed + refused

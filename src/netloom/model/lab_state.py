@@ -109,15 +109,15 @@ _LO = {"lo"}
 
 
 def _known(netns: NetnsState, desired: Desired, name: str) -> NetnsState:
-    said = desired.netns.get(name, NetnsState())
+    wanted = desired.netns.get(name, NetnsState())
     rulesets = {
-        key: digest if digest in desired.texts else said.rulesets[key]
+        key: digest if digest in desired.texts else wanted.rulesets[key]
         for key, digest in netns.rulesets.items()
-        if digest in desired.texts or key in said.rulesets
+        if digest in desired.texts or key in wanted.rulesets
     }
     return replace(
         netns,
-        sysctls={key: value for key, value in netns.sysctls.items() if key in said.sysctls},
+        sysctls={key: value for key, value in netns.sysctls.items() if key in wanted.sysctls},
         rulesets=rulesets,
         commands={key: d for key, d in netns.commands.items() if d in desired.commands},
     )

@@ -153,22 +153,22 @@ class Fence(Struct, frozen=True):
         return lab_of(link.alias) == self.lab
 
     def _has_mac(self, netns: str, name: str, link: Seen) -> bool:
-        return any(link.mac == said.mac != "" for said in self.remembered(netns, name))
+        return any(link.mac == asked.mac != "" for asked in self.remembered(netns, name))
 
     def remembered(self, netns: str, name: str) -> Iterator[Link]:
         """Yield what states ask of a link of this name, the latest first."""
         for state in reversed(self.states):
-            said = state.netns.get(netns, _NOTHING).links.get(name)
-            if said is not None:
-                yield said
+            asked = state.netns.get(netns, _NOTHING).links.get(name)
+            if asked is not None:
+                yield asked
 
     def port(self, name: str, link: Seen | None = None) -> Link | None:
         """Return what is asked of an interface of the host that is borrowed, None for no such.
 
         A `link` of a MAC address that the lab gave is its own.
         """
-        said = (one for one in self.remembered(HOST, name) if one.borrowed)
-        return None if link is not None and self._has_mac(HOST, name, link) else next(said, None)
+        asked = (one for one in self.remembered(HOST, name) if one.borrowed)
+        return None if link is not None and self._has_mac(HOST, name, link) else next(asked, None)
 
     def far(self, end: End) -> End:
         """Return the latest far end that is asked of a link."""
@@ -199,8 +199,8 @@ class Fence(Struct, frozen=True):
             return (here.index, here.peer_index) == (there.peer_index, there.index)
 
         def far(end: End, peer: End) -> End:
-            said = self.remembered(*before.get(end, end))
-            may_be = (peer, *(one.peer for one in said if one.peer))
+            asked = self.remembered(*before.get(end, end))
+            may_be = (peer, *(one.peer for one in asked if one.peer))
             now = (renamed.get(each, each) for each in may_be)
             return next((each for each in now if is_joined(end, each)), UNKNOWN)
 
@@ -227,11 +227,11 @@ class Fence(Struct, frozen=True):
 
         `links` are the lab's links there, by their names the ones that they are remembered by.
         """
-        said = {route for state in self.states for route in state.netns.get(HOST, _NOTHING).routes}
+        asked = {route for state in self.states for route in state.netns.get(HOST, _NOTHING).routes}
         return frozenset(
             route
             for route in seen
-            if _with_devs(route, links) in said or (self.by_mark and _goes_with(route, links))
+            if _with_devs(route, links) in asked or (self.by_mark and _goes_with(route, links))
         )
 
     # ── exceptions in firewalls ───────────────────────────────────────────────────────────────
@@ -240,8 +240,8 @@ class Fence(Struct, frozen=True):
         """Return which of the exceptions that bear the lab's comment are its own."""
         if self.by_mark:
             return frozenset(seen)
-        said = {p for state in self.states for p in state.netns.get(HOST, _NOTHING).exceptions}
-        return frozenset(p for p in seen if (replace(p, behind=False) if p.behind else p) in said)
+        asked = {p for state in self.states for p in state.netns.get(HOST, _NOTHING).exceptions}
+        return frozenset(p for p in seen if (replace(p, behind=False) if p.behind else p) in asked)
 
 
 def _with_devs(route: Route, links: Mapping[str, str]) -> Route:

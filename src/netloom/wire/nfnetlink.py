@@ -49,13 +49,13 @@ def read_table(data: bytes) -> tuple[Table, str]:
     return table, _comment(content(data, at, _NFTA_TABLE_USERDATA))
 
 
-def _comment(said: bytes) -> str:
+def _comment(data: bytes) -> str:
     """Return the comment among what userspace has the kernel keep: kind, length and value each."""
-    while len(said) >= 2:
-        kind, length = said[0], said[1]
+    while len(data) >= 2:
+        kind, length = data[0], data[1]
         if kind == _COMMENT:
-            return said[2 : 2 + length].rstrip(b"\0").decode("utf-8", "replace")
-        said = said[2 + length :]
+            return data[2 : 2 + length].rstrip(b"\0").decode("utf-8", "replace")
+        data = data[2 + length :]
     return ""
 
 

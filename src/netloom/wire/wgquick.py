@@ -50,17 +50,23 @@ def read_tunnel(text: str, file: str) -> Tunnel:
     """Return the tunnel of a file; raises `TopologyError` with every mistake at its place."""
     reader = _Reader(file)
     sections = [(name, reader.section(name, lines)) for name, lines in reader.sections(text)]
-    ours = [said for name, said in sections if name == "interface"]
-    theirs = [said for name, said in sections if name == "peer"]
+    ours = [section for name, section in sections if name == "interface"]
+    theirs = [section for name, section in sections if name == "peer"]
     for count, what in ((ours, "[Interface]"), (theirs, "[Peer]")):
         if not count:
             reader.problems.append(Problem(f"{file} has no {what}"))
-    for said, key in (*((one, "PrivateKey") for one in ours), *((p, "PublicKey") for p in theirs)):
-        if key not in said:
+    for section, key in (
+        *((one, "PrivateKey") for one in ours),
+        *((p, "PublicKey") for p in theirs),
+    ):
+        if key not in section:
             reader.problems.append(Problem(f"{file} lacks a {key}"))
     if reader.problems:
         raise TopologyError(reader.problems)
-    own = {key: [value for said in ours for value in said.get(key, ())] for key in _INTERFACE_KEYS}
+    own = {
+        key: [value for section in ours for value in section.get(key, ())]
+        for key in _INTERFACE_KEYS
+    }
     return Tunnel(
         settings=_settings(own, ("PrivateKey", "ListenPort", "FwMark")),
         addresses=tuple(own["Address"]),
@@ -71,18 +77,18 @@ def read_tunnel(text: str, file: str) -> Tunnel:
     )
 
 
-def _peer(said: Mapping[str, Sequence[str]]) -> WireGuardPeer:
+def _peer(section: Mapping[str, Sequence[str]]) -> WireGuardPeer:
     return WireGuardPeer(
-        settings=_settings(said, ("PublicKey", "PresharedKey", "PersistentKeepalive")),
-        allowed=tuple(said.get("AllowedIPs", ())),
-        endpoint=next(iter(said.get("Endpoint", ())), ""),
+        settings=_settings(section, ("PublicKey", "PresharedKey", "PersistentKeepalive")),
+        allowed=tuple(section.get("AllowedIPs", ())),
+        endpoint=next(iter(section.get("Endpoint", ())), ""),
     )
 
 
 def _settings(
-    said: Mapping[str, Sequence[str]], keys: Sequence[str]
+    section: Mapping[str, Sequence[str]], keys: Sequence[str]
 ) -> tuple[tuple[str, str], ...]:
-    return tuple((key, value) for key in keys for value in said.get(key, ()))
+    return tuple((key, value) for key in keys for value in section.get(key, ()))
 
 
 # ── values, each in its canonical form ────────────────────────────────────────────────────
@@ -195,9 +201,9 @@ class _Reader:
         """Yield each section by its name in lower case, with its lines."""
         name, lines = "", list[_Line]()
         for number, whole in enumerate(text.splitlines(), 1):
-            said = whole.partition("#")[0].rstrip()
-            word = said.strip()
-            mark = Mark(self.file, number, len(said) - len(word) + 1, len(word), whole)
+            line = whole.partition("#")[0].rstrip()
+            word = line.strip()
+            mark = Mark(self.file, number, len(line) - len(word) + 1, len(word), whole)
             if section := _SECTION.fullmatch(word):
                 yield name, lines
                 name, lines = section[1].lower(), []

@@ -127,12 +127,12 @@ def _firewall_around(exception: FirewallException) -> FirewallState:
             return _firewall()
         case "nft":
             try:
-                said = _run(("nft", "-j", "list", "table", *exception.table.split()))
+                output = _run(("nft", "-j", "list", "table", *exception.table.split()))
             except KernelError as error:
                 if error.errno == errno.ENOENT:
                     return FirewallState()
                 raise
-            return FirewallState(nftables.tables(said))
+            return FirewallState(nftables.tables(output))
         case _:
             return FirewallState(_saved_table(exception))
 
@@ -148,9 +148,9 @@ def _saved_table(exception: FirewallException) -> tuple[FirewallTable, ...]:
 
 def _tables() -> Iterator[FirewallTable]:
     # Not in process: libnftables 1.0.6 writes past its buffer for a table with flags.
-    said = _run(("nft", "-j", "list", "ruleset")) if _are_there() else '{"nftables": []}'
-    of_nft = {table.name: table for table in nftables.tables(said)}
-    for name in nftables.flagged(said):
+    output = _run(("nft", "-j", "list", "ruleset")) if _are_there() else '{"nftables": []}'
+    of_nft = {table.name: table for table in nftables.tables(output)}
+    for name in nftables.flagged(output):
         if name in of_nft:
             flags = _flags(name)
             of_nft[name] = structs.replace(of_nft[name], owned="owner" in flags)
@@ -278,6 +278,6 @@ def _run(command: Command) -> str:
     except subprocess.TimeoutExpired as error:
         raise KernelError(errno.ETIMEDOUT, asked) from error
     if done.returncode:
-        said = " ".join((done.stderr or done.stdout).split("\n")[0].split())
-        raise KernelError(errno_of(said) or errno.EINVAL, asked, said)
+        output = " ".join((done.stderr or done.stdout).split("\n")[0].split())
+        raise KernelError(errno_of(output) or errno.EINVAL, asked, output)
     return done.stdout

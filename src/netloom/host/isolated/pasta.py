@@ -96,8 +96,8 @@ class Pasta(Closing):
                 return
         if not select.select([self._sock], [], [], 0)[0]:
             raise NotReady(f"{_PASTA} has made no default route", _SECONDS)
-        said = b"".join(iter(lambda: self._sock.recv(_PIECE), b"")).decode(errors="replace")
-        lines = [line.strip() for line in _NOISE.sub("", said).splitlines() if line.strip()]
+        output = b"".join(iter(lambda: self._sock.recv(_PIECE), b"")).decode(errors="replace")
+        lines = [line.strip() for line in _NOISE.sub("", output).splitlines() if line.strip()]
         raise Unavailable(f"no way out: {_PASTA}: {lines[-1] if lines else 'ended'}")
 
 
@@ -220,12 +220,12 @@ def _watch(sock: socket.socket, caller: int, argv: list[str]) -> None:
     poll = select.poll()
     for fd in (caller, pasta, reading):
         poll.register(fd, select.POLLIN)
-    said = b""
+    output = b""
     while True:
         ready = {fd for fd, _ in poll.poll()}
         if reading in ready:
             piece = os.read(reading, _PIECE)
-            said = (said + piece)[-_PIECE:]
+            output = (output + piece)[-_PIECE:]
             if not piece:
                 poll.unregister(reading)
         elif caller in ready:
@@ -233,7 +233,7 @@ def _watch(sock: socket.socket, caller: int, argv: list[str]) -> None:
             return
         elif pasta in ready:
             with suppress(OSError):  # the caller has become the command
-                sock.send(said)
+                sock.send(output)
             return
 
 

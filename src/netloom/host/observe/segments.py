@@ -121,19 +121,19 @@ def _of_lab(lab: str, network: str) -> Joined:
         others = [other for other in labs() if other != lab]
         raise Unavailable(f"the lab `{lab}` is not up", did_you_mean(lab, others) or "netloom labs")
     networks = parse(record.text, file=record.source, name=lab).topology.networks
-    said = networks.get(network)
-    if said is None:
+    spec = networks.get(network)
+    if spec is None:
         raise Unavailable(f"the lab `{lab}` has no network `{network}`", _known(network, networks))
-    if said.joins:
+    if spec.joins:
         reason = f"`{network}` of `{lab}` is not its own"
-        raise Unavailable(reason, f"join what it joins: `from: {said.joins}`")
-    bridge = said.bridge or short_name(network)
-    where = HOST if said.bridge else switch_of(lab)
+        raise Unavailable(reason, f"join what it joins: `from: {spec.joins}`")
+    bridge = spec.bridge or short_name(network)
+    where = HOST if spec.bridge else switch_of(lab)
     mtu = _mtu_of(bridge, where)
     if not mtu:
         reason = f"`{network}` of the lab `{lab}` is not there now"
         raise Unavailable(reason, f"netloom up {record.source} makes it again")
-    subnets = said.subnets if said.subnets is not None else record.held.subnets.get(network, ())
+    subnets = spec.subnets if spec.subnets is not None else record.held.subnets.get(network, ())
     return Joined(bridge, subnets, mtu, where)
 
 
@@ -157,15 +157,15 @@ def _docker_bridge(network: str) -> str:
     """Return the bridge of a network (Docker Engine API, `GET /networks/NAME`)."""
     try:
         status, body = _asked_docker(f"/networks/{network}")
-        said = msgspec.json.decode(body, type=_DockerNetwork)
+        spec = msgspec.json.decode(body, type=_DockerNetwork)
     except (OSError, msgspec.DecodeError) as error:
         reason = f"cannot ask Docker for its network `{network}`: {error}"
         raise Unavailable(reason, "is dockerd running, and its socket ours to read?") from error
     if status != _OK:
         raise Unavailable(f"Docker has no network `{network}`", "docker network ls")
-    if said.driver != "bridge":
-        raise Unavailable(f"Docker's network `{network}` is no bridge, but `{said.driver}`")
-    return (said.options or {}).get(_BRIDGE_NAME) or f"br-{said.id[:12]}"
+    if spec.driver != "bridge":
+        raise Unavailable(f"Docker's network `{network}` is no bridge, but `{spec.driver}`")
+    return (spec.options or {}).get(_BRIDGE_NAME) or f"br-{spec.id[:12]}"
 
 
 def _asked_docker(path: str) -> tuple[int, bytes]:

@@ -54,12 +54,12 @@ def start(folder: str, entry_lock: int) -> None:
     """
     words = [folder, *map(os.path.abspath, sys.path)]
     argv = [sys.executable, "-I", "-S", "-c", _PROGRAM, *words]
-    said, telling = pipe()
+    reading, writing = pipe()
     places = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         *(
             (os.POSIX_SPAWN_DUP2, fd, at)
-            for at, fd in ((1, telling), (2, telling), (_ENTRY_LOCK, entry_lock))
+            for at, fd in ((1, writing), (2, writing), (_ENTRY_LOCK, entry_lock))
         ),
     ]
     try:
@@ -67,11 +67,11 @@ def start(folder: str, entry_lock: int) -> None:
             argv[0], argv, os.environ, file_actions=places, setsid=True, setsigmask=()
         )
     except OSError as error:
-        os.close(said)
+        os.close(reading)
         raise KernelError(error.errno or 0, argv[0]) from error
     finally:
-        os.close(telling)
-    with os.fdopen(said, "rb") as report:
+        os.close(writing)
+    with os.fdopen(reading, "rb") as report:
         trouble = report.read().decode(errors="replace").strip()
     with suppress(ChildProcessError):  # somebody's SIGCHLD handler was quicker
         os.waitpid(pid, 0)
@@ -153,8 +153,8 @@ def _settle(folder: str, other: int) -> None:
     mark_held()
     process.rename(NAME)
     both = (process.process(each) for each in (os.getpid(), other))
-    said = " ".join(f"{each.pid} {each.start}" for each in both if each)
-    modes.write(f"{folder}/holder", said.encode(), modes.PRIVATE)
+    line = " ".join(f"{each.pid} {each.start}" for each in both if each)
+    modes.write(f"{folder}/holder", line.encode(), modes.PRIVATE)
 
 
 def _be_the_outer_agent(listener: socket.socket, holder: int, run: int) -> None:
