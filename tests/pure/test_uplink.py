@@ -25,8 +25,8 @@ def asked(
     outside: UplinkFacts, text: str = SHOP, held: Allocations | None = None
 ) -> tuple[NetnsState, str]:
     """Return what is desired of the host, and its rules."""
-    around = HostFacts(outside=outside, held=held or Allocations())
-    desired = lower(parse(text).topology, around).desired
+    facts = HostFacts(outside=outside, held=held or Allocations())
+    desired = lower(parse(text).topology, facts).desired
     return desired.netns[HOST], "".join(desired.texts.values())
 
 
@@ -115,6 +115,6 @@ def test_a_default_route_that_moved_is_told(
 ) -> None:
     """Unless the file says the way itself."""
     topology = parse(SHOP.replace("nat", uplink)).topology
-    before = lower(topology, HostFacts(outside=HOME)).held.closed
+    before = lower(topology, HostFacts(outside=HOME)).held.kept_closed
     told = uplink_moved(topology, before, UplinkFacts(LINKS, exits=exits))
     assert told == said or (told and said and said in told)

@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 from netloom.api.namespace import Netns
 from netloom.engine.up import TIMEOUT
 from netloom.errors import KernelError, Unavailable
-from netloom.host.observe.survey import around, observe_host
+from netloom.host.observe.survey import observe_here, observe_host
 from netloom.host.rootless.entry import Session
 from netloom.kernel import syscalls
 from netloom.model.lab_state import LabState
@@ -102,7 +102,7 @@ class MachineOwner:
 
     def links_of(self, name: str) -> Mapping[str, Link]:  # noqa: ARG002 - there is one
         """Return the links that there are now."""
-        return self._place.call(around).links
+        return self._place.call(observe_here).links
 
     def address_of(self, target: str, viewer: Netns) -> str:
         """Return the address of a namespace of the machine that a viewer reaches, or of its `IF`.

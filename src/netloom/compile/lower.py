@@ -98,26 +98,31 @@ class Lowered(Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-def lower(topology: Topology, around: HostFacts | None = None) -> Lowered:
+def lower(topology: Topology, facts: HostFacts | None = None) -> Lowered:
     """Return what a topology desires of the kernel; raises `TopologyError` with every mistake."""
-    around = around or HostFacts()
-    if around.outside.is_apart:
+    facts = facts or HostFacts()
+    if facts.outside.is_apart:
         topology = all_by_user(topology)
-    names = HostNames(topology, around.held.names, around.host.links)
-    expanded = expand(topology, names, around.joined)
-    pool = tuple(block for block in topology.pool if around.ipv6 or family(block) == 4)
-    host = (*around.host.subnets, *around.outside.subnets)
-    held = allocate(expanded, pool, around.held, host)
+    names = HostNames(topology, facts.held.names, facts.host.links)
+    expanded = expand(topology, names, facts.joined)
+    pool = tuple(block for block in topology.pool if facts.ipv6 or family(block) == 4)
+    host = (*facts.host.subnets, *facts.outside.subnets)
+    held = allocate(expanded, pool, facts.held, host)
     naming = Naming(expanded)
     _check_names(expanded, topology, naming)
-    uplinks = Uplinks(topology, expanded, around.outside, around.held)
+    uplinks = Uplinks(topology, expanded, facts.outside, facts.held)
     uplinks.check_published()
-    lowering = _Lowering(topology, expanded, naming, around, uplinks)
+    lowering = _Lowering(topology, expanded, naming, facts, uplinks)
     desired = lowering.desired()
-    for name, message, hint in others_links(desired.netns[HOST], around.host):
+    for name, message, hint in others_links(desired.netns[HOST], facts.host):
         place = lowering.builder.places.get(f"{HOST}:{name}", ("namespaces", HOST))
         expanded.error(place, message, hint, at_key=True)
-    held = replace(held, names=names.given, closed=uplinks.closed, guarded=uplinks.guarded)
+    held = replace(
+        held,
+        names=names.given,
+        kept_closed=uplinks.kept_closed,
+        input_guarded=uplinks.input_guarded,
+    )
     check_expects(topology, expanded, naming)
     if expanded.problems:
         raise TopologyError(_unique(expanded.problems))
@@ -164,21 +169,21 @@ class _Lowering:
         topology: Topology,
         expanded: Expanded,
         naming: Naming,
-        around: HostFacts,
+        facts: HostFacts,
         uplinks: Uplinks,
     ) -> None:
         self.uplinks = uplinks
-        self.files = around.files
-        self.hostname = around.hostname
-        self.folder = around.folder
+        self.files = facts.files
+        self.hostname = facts.hostname
+        self.folder = facts.folder
         self.topology = topology
         self.expanded = expanded
         self.naming = naming
-        self.baseline = around.held.baseline
-        self.secret = around.held.secret
-        self.ipv6 = around.ipv6
-        borrowed = host_ports(expanded, topology.name, around.nics, around.borrowed)
-        self.builder = LinkBuilder(topology.name, expanded, around.salt, borrowed)
+        self.baseline = facts.held.baseline
+        self.secret = facts.held.secret
+        self.ipv6 = facts.ipv6
+        borrowed = host_ports(expanded, topology.name, facts.nics, facts.borrowed)
+        self.builder = LinkBuilder(topology.name, expanded, facts.salt, borrowed)
         self.routes: dict[RouteKey, Path] = {}
 
     def desired(self) -> Desired:

@@ -64,9 +64,9 @@ class Uplinks:
             egress for segment in expanded.segments if (egress := self._egress(segment))
         ]
         self.of_host = [egress for egress in self.egresses if egress.netns == HOST]
-        self.closed = dict(self._closed(held.closed))
+        self.kept_closed = dict(self._closed(held.kept_closed))
         links = {egress.link for egress in self.of_host}
-        self.guarded = tuple(link for link in held.guarded if link in links)
+        self.input_guarded = tuple(link for link in held.input_guarded if link in links)
         self.forwards = list(self._forwards())
 
     def _closed(self, held: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -218,7 +218,9 @@ class Uplinks:
     def rules(self) -> str:
         """Return the chains of the lab's table on the host, empty if it needs none."""
         forwards = [one for one in self.forwards if one.egress.netns == HOST]
-        return table(self.of_host, forwards, self.closed, self.guarded, self.outside.bridges)
+        return table(
+            self.of_host, forwards, self.kept_closed, self.input_guarded, self.outside.bridges
+        )
 
     # ── what plays the host, where nothing is changed there ───────────────────────────────────
 

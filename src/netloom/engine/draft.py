@@ -69,9 +69,9 @@ def draft(source: Source, there: LabNotes, machine: Machine) -> Draft:
         lowered, snapshot = _look(source, held, machine, there)
     host = lowered.desired.netns.get(HOST)
     trusted = {p.flow.iif for p in host.exceptions if p.opens_all} if host else set[str]()
-    if not trusted <= set(lowered.held.guarded):
+    if not trusted <= set(lowered.held.input_guarded):
         # firewalld's only zone that forwards opens all of the host, too: that we keep closed.
-        held = replace(held, guarded=tuple(sorted({*held.guarded, *trusted})))
+        held = replace(held, input_guarded=tuple(sorted({*held.input_guarded, *trusted})))
         lowered, snapshot = _look(source, held, machine, there)
     problems = [
         *names_of_others(there.lab, lowered, snapshot.foreign, machine),
@@ -92,9 +92,9 @@ def _look(
     there: LabNotes,
 ) -> tuple[Lowered, LabState]:
     """Return what is desired, and what is there."""
-    around = _around(source, held, machine, there)
+    facts = _facts(source, held, machine, there)
     try:
-        lowered = lower(source.topology, around)
+        lowered = lower(source.topology, facts)
     except TopologyError as error:
         raise source.error(error.problems) from None
     if lowered.desired.texts:
@@ -137,7 +137,7 @@ def with_exceptions(
     return replace(desired, netns={**desired.netns, HOST: host})
 
 
-def _around(source: Source, held: Allocations, machine: Machine, there: LabNotes) -> HostFacts:
+def _facts(source: Source, held: Allocations, machine: Machine, there: LabNotes) -> HostFacts:
     """Return what `lower` is told of the machine; no more is looked at than the file needs.
 
     Who listens behind a port that the lab publishes already is in nobody's way.

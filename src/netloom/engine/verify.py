@@ -54,10 +54,10 @@ def moved(lab: str, machine: Machine | None = None) -> str | None:
     machine = machine or LocalMachine()
     there = known(machine.journal(lab))
     record = there.record
-    if record is None or not record.held.closed:
+    if record is None or not record.held.kept_closed:
         return None
     topology = parse(record.text, file=record.source, name=lab).topology
-    return uplink_moved(topology, record.held.closed, machine.uplink_facts(there.fence))
+    return uplink_moved(topology, record.held.kept_closed, machine.uplink_facts(there.fence))
 
 
 @untouched()

@@ -17,17 +17,17 @@ class Allocations(Struct, frozen=True):
 
     `baseline` are the inherited sysctls that had to be set, since a new namespace begins otherwise.
     `names` are the texts from which interfaces of the host have derived names, by the network or
-    namespace that each leads to; `closed` is what an exit must not newly forward to, by the exit.
-    `guarded` are interfaces of the host that its own firewall would let in anything by. `secret` is
-    drawn at the beginning, in hexadecimal digits: what only the lab knows.
+    namespace that each leads to; `kept_closed` is what an exit must not newly forward to, by the
+    exit. `input_guarded` are interfaces of the host that its own firewall would let in anything by.
+    `secret` is drawn at the beginning, in hexadecimal digits: what only the lab knows.
     """
 
     subnets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     baseline: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
-    closed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    guarded: tuple[str, ...] = ()
+    kept_closed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    input_guarded: tuple[str, ...] = ()
     secret: str = ""
 
 

@@ -41,7 +41,7 @@ def observe_host() -> LabState:
     return in_thread(_survey)
 
 
-def around() -> NetnsState:
+def observe_here() -> NetnsState:
     """Return what there is in the namespace of the calling thread; no wire has a far end."""
     with Rtnetlink() as rt:
         return _netns(HOST, Dumps(rt, None), {})
