@@ -24,6 +24,7 @@ class Thread(threading.Thread):
                 raise
             raise KernelError(EAGAIN, "clone", "no thread can be started") from error
         if self.has_failed:
+            _has_begun(self).clear()  # to whoever lists threads it is one that was not started
             raise KernelError(ENOMEM, "clone", "a thread ended before its first step")
 
     @property
@@ -47,7 +48,12 @@ class _FirstStep:
         self._call()
 
     def __del__(self) -> None:
-        has_begun: threading.Event = self._thread._started  # type: ignore[attr-defined] # noqa: SLF001 - CPython's
+        has_begun = _has_begun(self._thread)
         if not has_begun.is_set():
             self._thread.has_failed = True
             has_begun.set()
+
+
+def _has_begun(thread: Thread) -> threading.Event:
+    """Return what `threading.Thread.start` waits for."""
+    return thread._started  # type: ignore[attr-defined,no-any-return] # noqa: SLF001 - CPython's
