@@ -11,7 +11,7 @@ import pytest
 
 from tests.hosts.host import on_a_host
 from tests.hosts.netloom import Warm, write
-from tests.hosts.witness import no_trace
+from tests.hosts.witness import differences, look
 
 PAIR = "name: lab\nlinks: [[red 10.0.0.1/24, blue 10.0.0.2/24]]\n"
 TRIO = """\
@@ -47,8 +47,9 @@ def test_whatever_becomes_of_a_lab_another_is_as_it_was(part: int) -> None:
     with Warm() as warm:
         live(warm, chance(0), kills=False)  # makes what stays, such as /run/netns
         for seed in range(part, LIVES, PARTS):
-            with no_trace():
-                live(warm, chance(seed), kills=True)
+            before = look()
+            told = live(warm, chance(seed), kills=True)
+            assert differences(before, look()) == "", (seed, told)
 
 
 def chance(seed: int) -> random.Random:
@@ -56,8 +57,8 @@ def chance(seed: int) -> random.Random:
     return random.Random(seed)  # noqa: S311 - nothing is secret
 
 
-def live(warm: Warm, draw: random.Random, *, kills: bool) -> None:
-    """Live a life, and end it."""
+def live(warm: Warm, draw: random.Random, *, kills: bool) -> list[str]:
+    """Live a life, and end it; return what became of it, act by act."""
     told: list[str] = []
     for _ in range(ACTS_OF_A_LIFE):
         act = draw.choice(ACTS)
@@ -75,3 +76,4 @@ def live(warm: Warm, draw: random.Random, *, kills: bool) -> None:
     for name in ("lab", "other"):
         answer = warm.ask(("down", name))
         assert answer["status"] in {0, 2}, (told, answer)
+    return told
