@@ -12,6 +12,7 @@ from netloom.engine.report import Report
 from netloom.engine.topology_file import DEFAULT_FILE
 from netloom.engine.untouched import untouched
 from netloom.host.local import LocalMachine
+from netloom.host.store.lablock import tidy
 
 
 @verb(
@@ -26,7 +27,10 @@ def down_command(lab: str, *, every: bool, force: bool, quiet: bool) -> None:
     from netloom.engine.down import down as take_down
 
     with refusals(), untouched():
-        names = dependents_first(LocalMachine()) if every else [lab_meant(lab)]
+        try:
+            names = dependents_first(LocalMachine()) if every else [lab_meant(lab)]
+        finally:  # where there is no lab, too, a kill between two mkdirs may have left the first
+            tidy()
     troubles = []
     for name in names:
         try:

@@ -48,11 +48,17 @@ class LabLock:
 
     def let_go(self) -> None:
         """Remove the folders that are empty, and let others have the lock."""
-        remove_empty(f"{lab_dir(self.lab)}/files", lab_dir(self.lab), LABS_DIR)
-        remove_empty(HOST_DIR, RUN_DIR)
+        remove_empty(f"{lab_dir(self.lab)}/files", lab_dir(self.lab))
+        tidy()
         folder, self._folder = self._folder, -1
         with suppress(OSError):
             os.close(folder)
+
+
+def tidy() -> None:
+    """Remove the folders that all labs share, as long as they are empty: a kill may leave some."""
+    remove_empty(LABS_DIR)
+    remove_empty(HOST_DIR, RUN_DIR)
 
 
 def _opened(lab: str) -> int:
