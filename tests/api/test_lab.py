@@ -364,7 +364,7 @@ def test_a_name_without_a_namespace_spares_nobody() -> None:
     """As an `up` leaves it that is killed between the two."""
     with Lab() as lab:
         process = lab.netns("a").popen(["sleep", "4719"])
-        lab.runtime.home.call(Path("/run/netns/half").touch)
+        lab.runtime.context.call(Path("/run/netns/half").touch)
     assert process.returncode == -signal.SIGTERM
 
 

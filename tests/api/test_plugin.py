@@ -280,7 +280,7 @@ def test_a_mount_of_a_namespace_is_told() -> None:
     lab = Lab()
     with lab:
         Path("/run/mine").touch()
-        place = lab.netns("a").lab.place_of("a")
+        place = lab.netns("a").lab.context_of("a")
         syscalls.bind(f"/proc/thread-self/fd/{place.net}", "/run/mine")
         leaks = Leaks(lab)
     with leaks:

@@ -18,7 +18,7 @@ from netloom.kernel import syscalls
 from netloom.model.lab_state import LabState
 from netloom.model.objects import HOST, Link
 from netloom.namespaces import mounts
-from netloom.namespaces.context import NetnsContext, context_of, own_context
+from netloom.namespaces.context import NetnsContext, own_context, process_context
 from netloom.namespaces.enter import in_thread
 from netloom.namespaces.handle import NoSuchNetns
 from netloom.namespaces.private_run import REMEDY
@@ -58,7 +58,7 @@ def _inside(call: Callable[..., _T], *args: str) -> _T:
     if not holder or not pid:
         return in_thread(call, *args)
     try:
-        with context_of(pid) as home:
+        with process_context(pid) as home:
             found = home.call(call, *args)
             if isinstance(found, NetnsContext):
                 found.user = os.dup(home.user)
@@ -87,14 +87,14 @@ class MachineOwner:
     Mustn't: end what is started there: it is the program's, as with `subprocess`.
     """
 
-    def __init__(self, place: NetnsContext) -> None:
-        """Own the place."""
+    def __init__(self, context: NetnsContext) -> None:
+        """Own the context."""
         self.timeout = TIMEOUT
-        self._place = place
+        self._context = context
 
     def __del__(self) -> None:
-        """Let go of the place with the last that knows it."""
-        self._place.close()
+        """Let go of the context with the last that knows it."""
+        self._context.close()
 
     def __getitem__(self, name: str) -> Netns:
         """Return another namespace of the machine."""
@@ -102,7 +102,7 @@ class MachineOwner:
 
     def links_of(self, name: str) -> Mapping[str, Link]:  # noqa: ARG002 - there is one
         """Return the links that there are now."""
-        return self._place.call(observe_here).links
+        return self._context.call(observe_here).links
 
     def address_of(self, target: str, viewer: Netns) -> str:
         """Return the address of a namespace of the machine that a viewer reaches, or of its `IF`.
@@ -122,9 +122,9 @@ class MachineOwner:
             raise KeyError(msg)
         return seen.addrs[0].ip
 
-    def place_of(self, name: str) -> NetnsContext:  # noqa: ARG002
-        """Return the place."""
-        return self._place
+    def context_of(self, name: str) -> NetnsContext:  # noqa: ARG002
+        """Return the context."""
+        return self._context
 
     def probed(
         self,
@@ -134,12 +134,12 @@ class MachineOwner:
         **keys: _P.kwargs,
     ) -> _T:
         """Return what a call there returns."""
-        return self._place.call(call, *args, **keys)
+        return self._context.call(call, *args, **keys)
 
     def spawns(self) -> None:
         """Note nothing: who starts a process ends it."""
 
     def start(self, name: str, argv: list[str], **keys: Any) -> "Popen[Any]":  # noqa: ARG002
         """Start a process there."""
-        process: Popen[Any] = self._place.spawn(Popen, argv, **keys)
+        process: Popen[Any] = self._context.spawn(Popen, argv, **keys)
         return process

@@ -100,7 +100,7 @@ class Recorder(Closing):
         with suppress(NetloomError, OSError):
             (folder / f"{self.lab.name}.json").write_bytes(_told(self.lab.snapshot()))
         with suppress(NetloomError, OSError):
-            self.lab.runtime.home.call(_copy_logs, self.lab.name, folder)
+            self.lab.runtime.context.call(_copy_logs, self.lab.name, folder)
 
     def write(self, folder: Path) -> list[str]:
         """Write what there is of the lab, and return in words what the capture lacks."""

@@ -107,7 +107,7 @@ class Lab(LabBuilder, Closing):
                 self._runtime = Runtime(self.name, persistent=self.persistent)
                 self._partitions = Partitions()
                 if self.persistent:
-                    self._runtime.home.call(self._runtime.machine.check_lasting)
+                    self._runtime.context.call(self._runtime.machine.check_lasting)
             if self.topology != Topology(name=self.name):
                 self.make(self.topology)
             stack.pop_all()
@@ -184,9 +184,9 @@ class Lab(LabBuilder, Closing):
                     runtime.leads_out()
                 if runtime.has_spawned:
                     for name in gone:
-                        runtime.place_of(name)  # held, so that whoever lives there can be found
+                        runtime.context_of(name)  # held, so that whoever lives there can be found
                 with runtime.expecting(self._unborn(expanded)):
-                    report = runtime.home.call(make, source, runtime.machine, stop)
+                    report = runtime.context.call(make, source, runtime.machine, stop)
                 self._adopt(topology, expanded, report.desired)
                 runtime.clear(gone)
             if report.desired.commands:
@@ -274,7 +274,7 @@ class Lab(LabBuilder, Closing):
 
     def snapshot(self) -> LabState:
         """Return what there is of the lab, as the kernel tells it."""
-        return self.runtime.home.call(observed, self.name, self.runtime.machine)
+        return self.runtime.context.call(observed, self.name, self.runtime.machine)
 
     def check(self, *, within: float = 1.0, wait: float = 0) -> list[Outcome]:
         """Return what becomes of each expectation (`expect`), by real packets.
@@ -287,7 +287,9 @@ class Lab(LabBuilder, Closing):
     def wait_ready(self, timeout: float | None = None) -> None:
         """Return when all commands (`run`) are ready; raises `NotReady` after `timeout` seconds."""
         seconds = self.timeout if timeout is None else timeout
-        self.runtime.home.call(self.runtime.machine.wait_ready, self.name, self._desired, seconds)
+        self.runtime.context.call(
+            self.runtime.machine.wait_ready, self.name, self._desired, seconds
+        )
 
     def capture_packets(self, path: Path | str) -> Change:
         """Write what goes over all links from now on to a pcapng file, until that is taken back.
@@ -319,10 +321,10 @@ class Lab(LabBuilder, Closing):
             return self.links_of(name)[link].addrs[0].ip
         return self[name].ip_for(viewer) if name in self else target
 
-    def place_of(self, name: str) -> NetnsContext:
+    def context_of(self, name: str) -> NetnsContext:
         """Return a namespace with what is seen in it; raises `KeyError`."""
         self._check_known(name)
-        return self.runtime.place_of(name)
+        return self.runtime.context_of(name)
 
     def probed(self, name: str, call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
         """Return what a call returns that needs the network of a namespace, and leaves nothing."""
@@ -338,7 +340,7 @@ class Lab(LabBuilder, Closing):
         """Start a process in a namespace, which ends with the lab at the latest."""
         with deferred_signals():
             self.runtime.spawns()
-            process: Popen[Any] = self.place_of(name).spawn(Popen, argv, **keys)
+            process: Popen[Any] = self.context_of(name).spawn(Popen, argv, **keys)
             self.runtime.adopt(process)
         return process
 

@@ -29,14 +29,14 @@ class Leaks(Closing):
 
         They are held open until `close`, or their numbers could be those of others by then.
         """
-        places = {name: lab.place_of(name) for name in lab.runtime.opened}
+        contexts = {name: lab.context_of(name) for name in lab.runtime.opened}
         if not lab.persistent:  # else it is where the process is
-            places[HOST] = lab.runtime.home
+            contexts[HOST] = lab.runtime.context
         self._own = own
         self._held: list[int] = []
         self._names = {}
-        for name, place in places.items():
-            for fd in (place.net, place.mnt):
+        for name, context in contexts.items():
+            for fd in (context.net, context.mnt):
                 self._held.append(os.dup(fd))
                 self._names[identity(fd)] = name
         self._has_spawned = lab.runtime.has_spawned

@@ -60,7 +60,7 @@ class NetnsOwner(Protocol):
     def address_of(self, target: str, viewer: "Netns") -> str:
         """Return the address of a namespace, or of its `NS:IF`, for a viewer; else the text."""
 
-    def place_of(self, name: str) -> "NetnsContext":
+    def context_of(self, name: str) -> "NetnsContext":
         """Return a namespace with what is seen in it."""
 
     def probed(self, name: str, call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
@@ -135,8 +135,8 @@ class Netns:
     # ── inside ────────────────────────────────────────────────────────────────────────────────
 
     @property
-    def _place(self) -> "NetnsContext":
-        return self.lab.place_of(self.name)
+    def _context(self) -> "NetnsContext":
+        return self.lab.context_of(self.name)
 
     def call(self, call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
         """Return what a function returns or raises, called inside on a thread of its own.
@@ -145,7 +145,7 @@ class Netns:
         a plain user's process may not move a thread, it is called in a child: then what it changes
         in memory is not seen here, and it returns what can be pickled, or a socket.
         """
-        return self._place.call(call, *args, **keys)
+        return self._context.call(call, *args, **keys)
 
     async def to_thread(self, call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
         """Await a function that is called inside (asyncio.to_thread)."""
@@ -271,7 +271,7 @@ class Netns:
         options: dict[str, Any] = {"text": text, "check": check, "timeout": timeout, **keys}
         if input is not None:
             options["input"] = input
-        return self._place.spawn(subprocess.run, words, capture_output=capture_output, **options)
+        return self._context.spawn(subprocess.run, words, capture_output=capture_output, **options)
 
     @overload
     def popen(
@@ -339,9 +339,9 @@ class Netns:
         """Start a command inside (asyncio.create_subprocess_exec)."""
         options: dict[str, Any] = {**keys}
         await asyncio.to_thread(self.lab.spawns)
-        place = await asyncio.to_thread(lambda: self._place)
+        context = await asyncio.to_thread(lambda: self._context)
         return await asyncio.create_subprocess_exec(
-            program, *args, limit=limit, preexec_fn=place.enter, **options
+            program, *args, limit=limit, preexec_fn=context.enter, **options
         )
 
     # ── probes ────────────────────────────────────────────────────────────────────────────────

@@ -82,7 +82,7 @@ class _Rules(Closing):
             self._nft.close()
 
     def load(self, member: "Netns", text: str) -> None:
-        if member.lab.place_of(member.name).is_of_another_user:  # calls are made in children
+        if member.lab.context_of(member.name).is_of_another_user:  # calls are made in children
             member.call(_run, text)
             return
         self._nft = self._nft or Nft()

@@ -202,7 +202,7 @@ class Recording:
     ) -> Iterator[tuple[str, socket.socket]]:
         for first in range(0, len(names), _AT_ONCE):
             some = names[first : first + _AT_ONCE]
-            yield from zip(some, self._lab.runtime.home.call(_opened, opened, some), strict=True)
+            yield from zip(some, self._lab.runtime.context.call(_opened, opened, some), strict=True)
 
     def _links(self) -> set[tuple[str, str]]:
         """Return the links that are to be heard, when all of them have a sender."""

@@ -20,10 +20,10 @@ from netloom.kernel.closing import Closing
 from netloom.model.objects import HOST
 from netloom.namespaces.context import (
     NetnsContext,
-    context_of,
     netns_context,
     new_context,
     own_context,
+    process_context,
 )
 from netloom.namespaces.enter import setns
 from netloom.namespaces.handle import open_name
@@ -35,21 +35,21 @@ _T = TypeVar("_T")
 
 
 class Runtime(Closing):
-    """The place of a lab, those of its namespaces, and the processes that were started there."""
+    """The context of a lab, those of its namespaces, and the processes that were started there."""
 
     def __init__(self, lab: str, *, persistent: bool) -> None:
-        """Make a place of the lab's own, or take the one that the process is in."""
+        """Make a context of the lab's own, or take that that the process is in."""
         self.lab = lab
         self.persistent = persistent
         self._holder = Session() if persistent and is_needed() else None
         if self._holder:
-            self.home = context_of(self._holder.find(start=True))
+            self.context = process_context(self._holder.find(start=True))
         else:
-            self.home = own_context() if persistent else new_context()
-        own = SandboxMachine(lab, in_memory=self.home.user < 0)
+            self.context = own_context() if persistent else new_context()
+        own = SandboxMachine(lab, in_memory=self.context.user < 0)
         self.machine: LocalMachine = LocalMachine() if persistent else own
         self._lock = threading.RLock()
-        self._places: dict[str, NetnsContext] = {}
+        self._contexts: dict[str, NetnsContext] = {}
         self._entered: set[str] = set()
         self._children: list[subprocess.Popen[Any]] = []
         self._watchdog: subprocess.Popen[bytes] | None = None
@@ -57,34 +57,34 @@ class Runtime(Closing):
         self._program = os.getpid()
         self._spawned = mmap(-1, 1)  # which a process that is forked shares with us
 
-    def place_of(self, name: str) -> NetnsContext:
+    def context_of(self, name: str) -> NetnsContext:
         """Return a namespace with what is seen in it, opened when it is first asked for."""
-        place = self._places.get(name)
-        if place is not None:
-            return place
+        context = self._contexts.get(name)
+        if context is not None:
+            return context
         with self._lock, deferred_signals():
-            place = self._places.get(name)
-            if place is None:
+            context = self._contexts.get(name)
+            if context is None:
                 inner = "" if name == HOST else name
-                place = self._places[name] = netns_context(self.home, inner)
+                context = self._contexts[name] = netns_context(self.context, inner)
                 self._entered.add(name)
-            return place
+            return context
 
     def probed(self, name: str, call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
         """Return what a call returns that needs the network of a namespace, and leaves nothing.
 
         Should: be used where nobody looks at /sys or /etc: mounts to see them cost a millisecond.
         """
-        place = self._places.get(name)
-        if place or name == HOST:
-            return (place or self.home).call(call, *args, **keys)
+        context = self._contexts.get(name)
+        if context or name == HOST:
+            return (context or self.context).call(call, *args, **keys)
 
         def inside() -> _T:
             with open_name(name) as netns:
                 setns(netns)
             return call(*args, **keys)
 
-        return self.home.call(inside)
+        return self.context.call(inside)
 
     @contextmanager
     def expecting(self, number: int) -> Iterator[None]:
@@ -109,9 +109,9 @@ class Runtime(Closing):
     def forget(self, name: str) -> None:
         """Open a namespace anew when it is asked for next: what is seen in it is another now."""
         with self._lock:
-            place = self._places.pop(name, None)
-            if place is not None:
-                place.close()
+            context = self._contexts.pop(name, None)
+            if context is not None:
+                context.close()
 
     @property
     def opened(self) -> list[str]:
@@ -127,7 +127,7 @@ class Runtime(Closing):
         """Note that a process is about to be started, which must not outlive the lab."""
         with self._lock:
             if not self.persistent and self._watchdog is None:
-                self._watchdog = start_watchdog(self.home, self.lab, self._program)
+                self._watchdog = start_watchdog(self.context, self.lab, self._program)
                 self._spawned[0] = 1
 
     def leads_out(self) -> None:
@@ -137,7 +137,7 @@ class Runtime(Closing):
             if not self.persistent and (
                 self._outer_agent is None or self._outer_agent.poll() is not None
             ):
-                self._outer_agent = start_outer_agent(self.home)
+                self._outer_agent = start_outer_agent(self.context)
                 self.adopt(self._outer_agent)
 
     def adopt(self, process: "subprocess.Popen[Any]") -> None:
@@ -149,23 +149,23 @@ class Runtime(Closing):
         with self._lock:
             names = list(names)
             self._entered.difference_update(names)
-            gone = [place for name in names if (place := self._places.pop(name, None))]
+            gone = [context for name in names if (context := self._contexts.pop(name, None))]
             try:
                 if gone and self.has_spawned:
-                    self.home.call(end_all_in, {identity(place.net) for place in gone})
+                    self.context.call(end_all_in, {identity(context.net) for context in gone})
             finally:
-                for place in gone:
-                    place.close()
+                for context in gone:
+                    context.close()
 
     def close(self) -> None:
-        """End what runs there, and let go of all places.
+        """End what runs there, and let go of all contexts.
 
         A process that was forked meanwhile, and comes here too, only lets go.
         """
         with self._lock, ExitStack() as stack:
-            for place in (self.home, *self._places.values()):
-                stack.callback(place.close)
-            self._places = {}
+            for context in (self.context, *self._contexts.values()):
+                stack.callback(context.close)
+            self._contexts = {}
             if os.getpid() != self._program:
                 return
             if self._holder:
@@ -176,15 +176,15 @@ class Runtime(Closing):
             if self.persistent:
                 for child in children:
                     child.kill()
-                self.home.call(down, self.lab)
+                self.context.call(down, self.lab)
             elif self._spawned[0]:  # here, or by a process that was forked
                 with suppress(RuntimeError):  # at a program's very end no thread begins: it does it
-                    self.home.call(end_residents, self.lab)
+                    self.context.call(end_residents, self.lab)
                     if self._watchdog:
                         _reap(self._watchdog)
 
     def _tidy(self, holder: Session) -> None:
-        holder.tidy(used=self.home.call(is_used))
+        holder.tidy(used=self.context.call(is_used))
 
 
 def _reap(child: "subprocess.Popen[Any]") -> None:

@@ -1,10 +1,10 @@
-"""A place to be in: a network and a mount namespace, held by open files and nothing else.
+"""A context to be in: a network and a mount namespace, held by open files and nothing else.
 
 No name, no mount that others see, no process: when the files are closed, or their owner is killed,
 the kernel takes all of it apart. Calls are made inside on threads that are thrown away; what such a
 thread starts is inside, too.
 
-Who has not the rights for namespaces gets a place in a user namespace of its own, where it has
+Who has not the rights for namespaces gets one in a user namespace of its own, where it has
 them. No thread can enter that beside others, so calls are made in children (`in_child.py`).
 """
 
@@ -66,7 +66,7 @@ class NetnsContext(Closing, Portable):
         return NetnsContext(-1, os.dup(self.mnt), os.dup(self.user) if self.user >= 0 else -1)
 
     def enter(self) -> None:
-        """Move the calling thread into the place; its working directory stays the same path.
+        """Move the calling thread into the context; its working directory stays the same path.
 
         Should: run on a thread that is thrown away, or in a child that becomes a program.
         Mustn't: run on a thread that is needed elsewhere.
@@ -103,7 +103,7 @@ class NetnsContext(Closing, Portable):
 
 
 def new_context() -> NetnsContext:
-    """Make a place for a lab to be in: a network with `lo` alone, and a /run of its own.
+    """Make a context for a lab to be in: a network with `lo` alone, and a /run of its own.
 
     Raises `Unavailable` where the process may not make one.
     """
@@ -119,9 +119,9 @@ def new_context() -> NetnsContext:
 
 
 def _new_user_context() -> NetnsContext:
-    place = _new_context()
-    place.user = os.open(_USER, _FLAGS)
-    return place
+    context = _new_context()
+    context.user = os.open(_USER, _FLAGS)
+    return context
 
 
 def _new_context() -> NetnsContext:
@@ -134,8 +134,8 @@ def _new_context() -> NetnsContext:
     return own_context()
 
 
-def context_of(pid: int) -> NetnsContext:
-    """Open the place of a process in another user namespace."""
+def process_context(pid: int) -> NetnsContext:
+    """Open the context of a process in another user namespace."""
     opened = (os.open(f"/proc/{pid}/ns/{kind}", _FLAGS) for kind in ("net", "mnt", "user"))
     return NetnsContext(*opened)
 
@@ -146,11 +146,11 @@ def mounts_of(pid: int) -> NetnsContext:
     return NetnsContext(-1, *opened)
 
 
-def netns_context(place: NetnsContext, name: str = "") -> NetnsContext:
-    """Open the namespace of a name in a place (or its own), with all that is shown in it."""
-    found = place.call(_netns_context, name)
-    if place.user >= 0:
-        found.user = os.dup(place.user)
+def netns_context(context: NetnsContext, name: str = "") -> NetnsContext:
+    """Open the namespace of a name in a context (or its own), with all that is shown in it."""
+    found = context.call(_netns_context, name)
+    if context.user >= 0:
+        found.user = os.dup(context.user)
     return found
 
 
@@ -165,5 +165,5 @@ def _netns_context(name: str) -> NetnsContext:
 
 
 def own_context() -> NetnsContext:
-    """Open the place that the calling thread is in."""
+    """Open the context that the calling thread is in."""
     return NetnsContext(os.open(_NET, _FLAGS), os.open(_MNT, _FLAGS))

@@ -27,7 +27,7 @@ _ROUNDS = (signal.SIGTERM, *(signal.SIGKILL,) * 5)
 def end_residents(lab: str) -> None:
     """End the commands of a lab, and all that lives in the namespaces of the thread's place.
 
-    Should: run inside the place of a lab that nobody else knows of.
+    Should: run inside the context of a lab that nobody else knows of.
     Mustn't: run in the machine's own namespaces: it ends all that it finds.
     """
     if has_runs(lab):

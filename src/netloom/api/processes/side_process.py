@@ -37,17 +37,17 @@ _SERVING = (
 )
 
 
-def start_watchdog(place: NetnsContext, lab: str, program: int) -> "subprocess.Popen[bytes]":
-    """Start one in the place of a program's lab; it ends with the processes of the lab."""
-    return _start(place, _WATCHING, lab, pid=program)
+def start_watchdog(context: NetnsContext, lab: str, program: int) -> "subprocess.Popen[bytes]":
+    """Start one in the context of a program's lab; it ends with the processes of the lab."""
+    return _start(context, _WATCHING, lab, pid=program)
 
 
-def start_outer_agent(place: NetnsContext) -> "subprocess.Popen[bytes]":
-    """Start one for the lab in a place, and return when it listens; raises `Unavailable`."""
-    path = path_of(identity(place.net).inode)
+def start_outer_agent(context: NetnsContext) -> "subprocess.Popen[bytes]":
+    """Start one for the lab in a context, and return when it listens; raises `Unavailable`."""
+    path = path_of(identity(context.net).inode)
     run = opened_run()
     try:
-        with place.beside() as beside:
+        with context.beside() as beside:
             code = _SERVING.format(run=run)
             process = _start(beside, code, path, stdout=subprocess.PIPE, fds=(run,))
     finally:
@@ -60,7 +60,7 @@ def start_outer_agent(place: NetnsContext) -> "subprocess.Popen[bytes]":
 
 
 def _start(  # noqa: PLR0913 - what a process is given
-    place: NetnsContext,
+    context: NetnsContext,
     code: str,
     word: str,
     *,
@@ -68,14 +68,14 @@ def _start(  # noqa: PLR0913 - what a process is given
     stdout: int = subprocess.DEVNULL,
     fds: Collection[int] = (),
 ) -> "subprocess.Popen[bytes]":
-    """Start one in a place; its `sys.argv` is `word`, the program's pidfd, and our `sys.path`.
+    """Start one in a context; its `sys.argv` is `word`, the program's pidfd, and our `sys.path`.
 
     The program is `pid`, if that is not this process; `fds` are files that it has open as well.
     """
     program = os.pidfd_open(pid or os.getpid())
     try:
         paths = map(os.path.abspath, sys.path)
-        return place.spawn(
+        return context.spawn(
             subprocess.Popen,
             [sys.executable, "-I", "-S", "-c", code, word, str(program), *paths],
             pass_fds=(program, *fds),

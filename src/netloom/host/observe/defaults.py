@@ -22,7 +22,7 @@ def is_made(kinds: Iterable[Word]) -> bool:
     return _MADE.issuperset(kinds)
 
 
-def look(keys: Iterable[str], kinds: Iterable[Word]) -> tuple[dict[str, str], int]:
+def observe_defaults(keys: Iterable[str], kinds: Iterable[Word]) -> tuple[dict[str, str], int]:
     """Make a nameless namespace; return its sysctls `keys`, and the highest index of its links.
 
     `kinds` of links are tried there; raises `Unavailable` for one that this kernel lacks.

@@ -47,37 +47,37 @@ class Links:
         self.groups: set[int] = set()
         self.forged: list[str] = []
 
-    def take(self, name: str, look: Dumps, *, marked: bool) -> dict[str, Link]:
+    def take(self, name: str, dumps: Dumps, *, marked: bool) -> dict[str, Link]:
         """Return the lab's links in a namespace; in one of its own (`marked`) with `lo`."""
-        addrs = asked_addrs(look.addrs)
-        ours = self.fence.links(name, look.cookie, look.links)
+        addrs = asked_addrs(dumps.addrs)
+        ours = self.fence.links(name, dumps.cookie, dumps.links)
         links: dict[str, Link] = {}
         foreign: list[str] = []
-        for seen in look.links:
+        for seen in dumps.links:
             if seen.index in ours or (marked and seen.index == 1):
                 was = End(name, ours.get(seen.index, seen.name))
-                links[seen.name] = self.link(was, seen, look.names, addrs.get(seen.index, ()))
+                links[seen.name] = self.link(was, seen, dumps.names, addrs.get(seen.index, ()))
             elif seen.name not in FALLBACK and seen.index != 1 and not self.is_tap(name, seen.name):
                 foreign += [] if _is_leaving(seen) else [seen.name]
                 self.groups.add(seen.group)
                 if self.fence.is_marked(seen):
                     self.forged.append(f"`{name}:{seen.name}`")
         self.foreign[name] = tuple(foreign)
-        self.cookies[name] = look.cookie
-        self.identities[name] = self.identity(name, look, ours)
+        self.cookies[name] = dumps.cookie
+        self.identities[name] = self.identity(name, dumps, ours)
         return links
 
-    def identity(self, name: str, look: Dumps, ours: Mapping[int, str]) -> Identity:
+    def identity(self, name: str, dumps: Dumps, ours: Mapping[int, str]) -> Identity:
         """Return what a namespace and the lab's links in it are known by."""
         known = self.fence.identities.get(name)
         pairs = {
             ours[link.index]: (link.index, link.peer_index)
-            for link in look.links
+            for link in dumps.links
             if link.index in ours
         }
-        if known and known.cookie == look.cookie and known.links == pairs:
+        if known and known.cookie == dumps.cookie and known.links == pairs:
             return known
-        return Identity(look.cookie, pairs)
+        return Identity(dumps.cookie, pairs)
 
     def is_tap(self, netns: str, link: str) -> bool:
         """Whether a link is the one that a user-mode program makes, and takes away again."""

@@ -70,7 +70,7 @@ class _Observer:
         self.opened = ExitStack()
         self._rulesets: Rulesets | None = None
 
-    def look(self) -> LabState:
+    def observe(self) -> LabState:
         """Visit every namespace of the scope; runs on a thread of its own."""
         with self.opened:
             return self.visit_all()
@@ -94,7 +94,9 @@ class _Observer:
         self.look_at_commands()
         unseen = not defaults.is_made(self.scope.kinds - self.kinds())
         if self.scope.forgotten or unseen or not self.scope.making <= self.netns.keys():
-            self.defaults, self.default_index = defaults.look(self.scope.fresh, self.scope.kinds)
+            self.defaults, self.default_index = defaults.observe_defaults(
+                self.scope.fresh, self.scope.kinds
+            )
         return self.joined()
 
     def look_at_nothing(self) -> LabState:
@@ -104,18 +106,18 @@ class _Observer:
         self.defaults = sysctl.read(self.scope.fresh)
         self.default_index = max(index for index, _ in if_nameindex())
         if not defaults.is_made(self.scope.kinds):
-            in_thread(defaults.look, (), self.scope.kinds)
+            in_thread(defaults.observe_defaults, (), self.scope.kinds)
         return self.joined()
 
     def visit_host(self) -> None:
         with Rtnetlink() as rt:
-            look = Dumps(rt, self.protocols())
-        links = self.links.take(HOST, look, marked=False)
+            dumps = Dumps(rt, self.protocols())
+        links = self.links.take(HOST, dumps, marked=False)
         known = sysctl.read((NO_IPV6, *self.scope.sysctls.get(HOST, ())))
         self.netns[HOST] = NetnsState(
             exceptions=self.exceptions(links) if self.scope.firewall else frozenset(),
             links=links,
-            routes=self.routes(look, links),
+            routes=self.routes(dumps, links),
             sysctls={k: v for k, v in known.items() if not link_of(k) or link_of(k) in links},
             rulesets=self.rulesets(HOST),
             claims=shared_sysctls.held_by(self.scope.lab),
@@ -128,14 +130,14 @@ class _Observer:
         some = self.fence.has_routes or self.fence.by_mark
         return frozenset({HOST_PROTOCOL}) if some else frozenset()
 
-    def routes(self, look: Dumps, links: Iterable[str]) -> frozenset[Route]:
+    def routes(self, dumps: Dumps, links: Iterable[str]) -> frozenset[Route]:
         """Return the lab's routes of the host, and note those of others that it should know of."""
         before = {now: was for was, now in self.links.renamed.items()}
         names = {link: before.get(End(HOST, link), End(HOST, link)).link for link in links}
-        ours = self.fence.routes(look.routes, names)
+        ours = self.fence.routes(dumps.routes, names)
         self.foreign_routes = frozenset(
             route
-            for route in look.routes
+            for route in dumps.routes
             if route not in ours
             if route.key in self.scope.routes
             or (self.fence.by_mark and route.protocol == HOST_PROTOCOL)
@@ -198,32 +200,32 @@ class _Observer:
         setns(handle)
         keys = self.scope.sysctls.get(name, ())
         with Rtnetlink() as rt:
-            look = Dumps(rt)
+            dumps = Dumps(rt)
             if name in self.scope.borrowed:
-                self.take_borrowed(name, look)
+                self.take_borrowed(name, dumps)
                 return
-            if not self.fence.owns(name, look.cookie, look.mark):
+            if not self.fence.owns(name, dumps.cookie, dumps.mark):
                 self.foreign_names.add(name)
-                if lab_of(look.mark) == self.scope.lab:
+                if lab_of(dumps.mark) == self.scope.lab:
                     self.forged.append(f"the namespace `{name}`")
                 return
             values = _forwarding(rt, keys)
-        links = self.links.take(name, look, marked=True)
+        links = self.links.take(name, dumps, marked=True)
         values |= sysctl.read(key for key in keys if key not in values)
         if values.get(NO_IPV6) == "1":
             links = {n: _without_ll(link) for n, link in links.items()}
         self.netns[name] = NetnsState(
             links=links,
-            routes=frozenset(r for r in look.routes if not self.by_tap(name, r)),
-            rules=frozenset(look.rules),
+            routes=frozenset(r for r in dumps.routes if not self.by_tap(name, r)),
+            rules=frozenset(dumps.rules),
             sysctls=values,
             etc=self.etc(name),
             rulesets=self.rulesets(name),
         )
 
-    def take_borrowed(self, name: str, look: Dumps) -> None:
+    def take_borrowed(self, name: str, dumps: Dumps) -> None:
         """Take what is ours in a namespace that is not."""
-        links, sysctls = self.links.take(name, look, marked=False), sysctl.read((NO_IPV6,))
+        links, sysctls = self.links.take(name, dumps, marked=False), sysctl.read((NO_IPV6,))
         if sysctls.get(NO_IPV6) == "1":
             links = {n: _without_ll(link) for n, link in links.items()}
         self.netns[name] = NetnsState(links=links, sysctls=sysctls, borrowed=True)
@@ -313,8 +315,8 @@ def observe_lab(scope: Scope, *, empty: bool = False, bare: bool = False) -> Lab
     """
     observer = _Observer(scope, bare=bare)
     try:
-        return (
-            observer.look_at_nothing() if empty and not scope.firewall else visiting(observer.look)
-        )
+        if empty and not scope.firewall:
+            return observer.look_at_nothing()
+        return visiting(observer.observe)
     except FAILURES as error:
         raise cannot_look(error) from error

@@ -52,12 +52,14 @@ def _survey() -> LabState:
         seen = _Survey(host)
         seen.visit_all()
         peers = seen.peers()
-    looks = seen.looks
+    dumps_of = seen.dumps_of
     return LabState(
-        netns={name: _netns(name, look, peers) for name, look in looks.items()},
-        given={end: given for name, look in looks.items() for end, given in _given(name, look)},
+        netns={name: _netns(name, dumps, peers) for name, dumps in dumps_of.items()},
+        given={
+            end: given for name, dumps in dumps_of.items() for end, given in _given(name, dumps)
+        },
         foreign=Foreign(names=frozenset(seen.refused | seen.stale), stale=frozenset(seen.stale)),
-        cookies={name: look.cookie for name, look in looks.items()},
+        cookies={name: dumps.cookie for name, dumps in dumps_of.items()},
     )
 
 
@@ -66,13 +68,13 @@ class _Survey:
 
     def __init__(self, host: Handle) -> None:
         self.host = host
-        self.looks: dict[str, Dumps] = {}
+        self.dumps_of: dict[str, Dumps] = {}
         self.refused: set[str] = set()
         self.stale: set[str] = set()
 
     def visit_all(self) -> None:
         with Rtnetlink() as rt:
-            self.looks[HOST] = Dumps(rt, None)
+            self.dumps_of[HOST] = Dumps(rt, None)
         for name in registry.names():
             try:
                 self.visit(name)
@@ -92,7 +94,7 @@ class _Survey:
                 return
             setns(netns)
             with Rtnetlink() as rt:
-                self.looks[name] = Dumps(rt, None)
+                self.dumps_of[name] = Dumps(rt, None)
 
     def conversation(self, name: str) -> Rtnetlink:
         if name == HOST:
@@ -107,14 +109,14 @@ class _Survey:
     def peers(self) -> dict[End, End]:
         """Return the far end of every end of a wire, if that is where we have looked."""
         ends: dict[tuple[int, int], list[End]] = {}
-        for name, look in self.looks.items():
-            for seen in _wires(look):
+        for name, dumps in self.dumps_of.items():
+            for seen in _wires(dumps):
                 pair = seen.index, seen.peer_index
                 ends.setdefault(pair, []).append(End(name, seen.name))
         found: dict[End, End] = {}
-        for name, look in self.looks.items():
+        for name, dumps in self.dumps_of.items():
             across: list[tuple[SeenLink, list[End]]] = []
-            for seen in _wires(look):
+            for seen in _wires(dumps):
                 facing = ends.get((seen.peer_index, seen.index), [])
                 if seen.peer_nsid is None:
                     found |= {End(name, seen.name): far for far in facing if far.netns == name}
@@ -163,39 +165,39 @@ class _Numbers(dict[str, int | None]):
         return found
 
 
-def _wires(look: Dumps) -> Iterator[SeenLink]:
-    return (seen for seen in look.links if seen.info.peer)
+def _wires(dumps: Dumps) -> Iterator[SeenLink]:
+    return (seen for seen in dumps.links if seen.info.peer)
 
 
 # ── as the model has it ───────────────────────────────────────────────────────────────────
 
 
-def _given(name: str, look: Dumps) -> Iterator[tuple[End, GivenLink]]:
-    for seen in look.links:
+def _given(name: str, dumps: Dumps) -> Iterator[tuple[End, GivenLink]]:
+    for seen in dumps.links:
         yield End(name, seen.name), GivenLink(seen.index, seen.carrier, seen.peer_index)
 
 
-def _netns(name: str, look: Dumps, peers: dict[End, End]) -> NetnsState:
-    addrs = all_addrs(look.addrs)
+def _netns(name: str, dumps: Dumps, peers: dict[End, End]) -> NetnsState:
+    addrs = all_addrs(dumps.addrs)
     return NetnsState(
         links={
-            seen.name: _link(End(name, seen.name), seen, look, addrs.get(seen.index, ()), peers)
-            for seen in look.links
+            seen.name: _link(End(name, seen.name), seen, dumps, addrs.get(seen.index, ()), peers)
+            for seen in dumps.links
         },
-        routes=frozenset(look.routes),
-        rules=frozenset(look.rules),
+        routes=frozenset(dumps.routes),
+        rules=frozenset(dumps.rules),
     )
 
 
 def _link(
-    end: End, seen: SeenLink, look: Dumps, addrs: Iterable[Addr], peers: dict[End, End]
+    end: End, seen: SeenLink, dumps: Dumps, addrs: Iterable[Addr], peers: dict[End, End]
 ) -> Link:
     return Link(
         kind=_kind(end, seen, peers),
         mac=seen.mac,
         mtu=seen.mtu,
         up=seen.up,
-        master=look.names.get(seen.master, ""),
+        master=dumps.names.get(seen.master, ""),
         alias=seen.alias,
         ipv6_ll=seen.ipv6_ll,
         altnames=seen.altnames,

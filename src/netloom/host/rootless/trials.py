@@ -210,7 +210,7 @@ def _mounts() -> None:
 
 def _link(word: Word) -> None:
     _namespaces()
-    defaults.look((), (word,))
+    defaults.observe_defaults((), (word,))
 
 
 def _nft() -> None:
