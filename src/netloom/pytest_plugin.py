@@ -173,7 +173,7 @@ def _look_closer(item: pytest.Item, report: pytest.TestReport, watched: "list[Re
             evidence.add(folder, words)
         else:
             folder = item.stash[_KEPT] = evidence.keep(top, item.nodeid, watched, words)
-        told = f"evidence: {evidence.told(folder)}"
+        told = f"evidence: {evidence.described(folder)}"
     except OSError as error:
         told = f"no evidence was kept: {error}"
     report.sections.append(("netloom", told))

@@ -41,7 +41,7 @@ ALONE = {
 """Steps and kinds that may be asked for by isinstance."""
 
 OPEN = {
-    "told": "a step that it does not name is told",
+    "shown_steps": "a step that it does not name is told",
     "_AT_ONCE": "a step that is not in it is carried out by itself",
     "uplink_facts_here": "bridges of the host, whoever has made them",
     "_on_host": "bridges of the host, whoever has made them",

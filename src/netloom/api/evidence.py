@@ -98,7 +98,7 @@ class Recorder(Closing):
         """Write what can be seen only as long as the lab is there."""
         self._lacks = self._recording.prove()
         with suppress(NetloomError, OSError):
-            (folder / f"{self.lab.name}.json").write_bytes(_told(self.lab.snapshot()))
+            (folder / f"{self.lab.name}.json").write_bytes(_as_json(self.lab.snapshot()))
         with suppress(NetloomError, OSError):
             self.lab.runtime.context.call(_copy_logs, self.lab.name, folder)
 
@@ -135,7 +135,7 @@ def add(folder: Path, said: str) -> None:
         report.write(said + "\n")
 
 
-def told(folder: Path) -> str:
+def described(folder: Path) -> str:
     """Return an evidence folder in a line, with what is in it; seen from where we are, if below."""
     files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
     kinds = {file.suffix for file in files}
@@ -172,7 +172,7 @@ def _folder(parent: Path) -> Path:
         number += 1
 
 
-def _told(snapshot: LabState) -> bytes:
+def _as_json(snapshot: LabState) -> bytes:
     """Return what there was of a lab, as JSON."""
     given = {str(end): facts for end, facts in snapshot.given.items()}
     told = {"netns": snapshot.netns, "given": given, "foreign": snapshot.foreign.links}

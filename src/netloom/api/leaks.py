@@ -69,7 +69,7 @@ class Leaks(Closing):
                 if stat.S_ISSOCK(facts.st_mode):
                     name = self._names.get(home_of(fd))
                     if name and facts.st_ino not in self._own:
-                        yield f"an open socket in `{name}` ({_told(fd)})"
+                        yield f"an open socket in `{name}` ({_bound_to(fd)})"
                 elif fd not in self._held:
                     name = self._names.get(NetnsInode(facts.st_dev, facts.st_ino))
                     if name:
@@ -93,7 +93,7 @@ class Leaks(Closing):
                     yield f"a mount of `{name}` on {os.fsdecode(words[4])}"
 
 
-def _told(fd: int) -> str:
+def _bound_to(fd: int) -> str:
     """Return what a socket is bound to, as far as it says."""
     with suppress(OSError), socket.socket(fileno=os.dup(fd)) as copy:
         return f"descriptor {fd}, {copy.getsockname()}"

@@ -64,11 +64,11 @@ def _make(wanted: Iterable[str], stop: "Cancel") -> None:
             if stop.cancelled:
                 raise Stop(f"interrupted; {_unmade(made)}", INTERRUPTED)
     except (NetloomError, *FAILURES) as error:
-        message = f"cannot make namespace `{name}`: {_told(error)}\n{_unmade(made)}"
+        message = f"cannot make namespace `{name}`: {_words_of(error)}\n{_unmade(made)}"
         raise Stop(message, TRIED) from error
 
 
-def _told(error: Exception) -> str:
+def _words_of(error: Exception) -> str:
     return str(error if isinstance(error, NetloomError) else failure(error))
 
 
@@ -105,7 +105,7 @@ def attach_command(name: str, what: str) -> None:
         try:
             registry.attach(name, f"/proc/thread-self/fd/{netns.fd}")
         except (NetloomError, *FAILURES) as error:
-            message = f"cannot attach `{name}` to {what}: {_told(error)}"
+            message = f"cannot attach `{name}` to {what}: {_words_of(error)}"
             raise Stop(message, TRIED) from error
     _tell_private()
 

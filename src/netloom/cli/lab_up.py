@@ -17,7 +17,7 @@ from netloom.language.parse import Source
 from netloom.model.objects import HOST, Desired, NetnsState, is_kept
 from netloom.plan.steps import NetnsAdd
 from netloom.render.counted import counted
-from netloom.render.text import plan_text, told, touches_host
+from netloom.render.text import plan_text, shown_steps, touches_host
 
 
 def _load(file: str) -> Source:
@@ -63,7 +63,7 @@ def _summary(report: Report) -> list[str]:
     if added and added == {name for name, one in desired.netns.items() if not is_kept(name, one)}:
         lines.append(f"{report.lab}  up in {took}: {contents(report.lab, desired)}")
     else:
-        number = len(told(report.plan))
+        number = len(shown_steps(report.plan))
         lines.append(f"{report.lab}  {counted(number, 'change')} in {took}")
     width = max(len(report.lab), 4)
     things = list(_host_things(desired))

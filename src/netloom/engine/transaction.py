@@ -89,7 +89,7 @@ def carry_out(
         if not refused:
             return applied.notes
     left, notes = _lead_back(change, pending, journal, machine)
-    told = _told(refused, left, change.known.lab)
+    told = _refusal(refused, left, change.known.lab)
     for note in notes:
         told.add_note(note)
     raise told
@@ -212,7 +212,7 @@ def _is_whole(link: Link, snapshot: LabState) -> bool:
     return peer.netns in snapshot.netns and peer.link in snapshot.netns[peer.netns].links
 
 
-def _told(refused: list[Refused], left: tuple[str, ...], lab: str) -> Refused | Interrupted:
+def _refusal(refused: list[Refused], left: tuple[str, ...], lab: str) -> Refused | Interrupted:
     """Return what to tell of a change that was refused, or interrupted, and led back."""
     if not refused:
         what = "interrupted; all that was done has been undone"

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeGuard
 
 from netloom.errors import Path, Problem
 from netloom.language.lines import Lines
-from netloom.language.messages import amount, called, kind, quoting, title, told
+from netloom.language.messages import amount, called, clipped, kind, quoting, title
 from netloom.language.nodes import (
     NOTHING,
     ListNode,
@@ -68,7 +68,7 @@ class Decoder:
             hint = f"write {rest}" if written else ""
         mark = self.lines.mark(node.start, node.end)
         at_key = path in self.places and node is self.places[path].key
-        self.problems.append(Problem(told(message), path, told(hint), mark, at_key=at_key))
+        self.problems.append(Problem(clipped(message), path, clipped(hint), mark, at_key=at_key))
 
     def _word(self, shape: Word, node: Node, path: Path) -> object:
         if not isinstance(node, TextNode):

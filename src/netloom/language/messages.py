@@ -63,7 +63,7 @@ def quoting(node: Node) -> str:
     return ""
 
 
-def told(text: str) -> str:
+def clipped(text: str) -> str:
     """Return a sentence without what a terminal would obey, and without endless quotations."""
     if len(text) > _LONGEST:
         text = f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"

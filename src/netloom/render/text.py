@@ -136,7 +136,7 @@ def _changes(step: steps.LinkSet) -> Iterator[str]:
             yield f"{fact} {_TRUTH.get(value, value)}"
 
 
-def told(plan: Plan) -> list[tuple[Step, str]]:
+def shown_steps(plan: Plan) -> list[tuple[Step, str]]:
     """Return the steps worth telling, without those that only finish a thing just made."""
     made: set[End] = set()
     for step in plan:
@@ -161,7 +161,7 @@ def told(plan: Plan) -> list[tuple[Step, str]]:
 
 def plan_text(plan: Plan) -> str:
     """Return a plan for people; what it does to the host stands apart, under `host:`."""
-    pairs = told(plan)
+    pairs = shown_steps(plan)
     lines = [text for step, text in pairs if not touches_host(step)]
     on_host = [f"  {text}" for step, text in pairs if touches_host(step)]
     if on_host:

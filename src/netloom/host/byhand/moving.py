@@ -151,7 +151,7 @@ def _carry_out(
         raise Interrupted(f"interrupted; {done}" + (f" ({remedy})" if remedy else ""))
     if isinstance(error, Unavailable) and not left:
         raise error
-    raise _told(error, note, left, remedy) from error
+    raise _refusal(error, note, left, remedy) from error
 
 
 def _depart(note: MoveNote, home: Endpoint, goal: Endpoint) -> None:
@@ -279,7 +279,7 @@ def _marks(link: SeenLink) -> set[str | int]:
     return found - {"", 0}
 
 
-def _told(error: Exception, note: MoveNote, left: tuple[str, ...], remedy: str) -> Refused:
+def _refusal(error: Exception, note: MoveNote, left: tuple[str, ...], remedy: str) -> Refused:
     """Return a refusal that also says what became of the interface."""
     undone = not left
     if not isinstance(error, Refused):

@@ -90,7 +90,7 @@ def make(near: NewWireEnd, far: NewWireEnd, mtu: int) -> None:
             log.forget(number)
         except (NetloomError, *FAILURES) as error:
             left = _undone(log, number, here, wire)
-            raise _told(error, wire, left) from error
+            raise _refusal(error, wire, left) from error
 
 
 def _random_mac() -> str:
@@ -127,7 +127,7 @@ def _cut(rt: Rtnetlink, wire: WireNote) -> None:
         rt.batch([link_del(seen.index)])
 
 
-def _told(error: Exception, wire: WireNote, left: tuple[str, ...]) -> NetloomError:
+def _refusal(error: Exception, wire: WireNote, left: tuple[str, ...]) -> NetloomError:
     """Return a refusal that also says what became of the wire."""
     remedy = "netloom undo removes it"
     if isinstance(error, Interrupted) and left:

@@ -69,7 +69,7 @@ def wait_ready(
     """
     began = time.monotonic()
     with _Vigil(lab, commands, stop) as vigil:
-        reasons = [_told(lab, watch) for watch in vigil.until(began + timeout)]
+        reasons = [_why_not_ready(lab, watch) for watch in vigil.until(began + timeout)]
     if reasons:
         raise NotReady("\n".join(reasons), round(time.monotonic() - began, 2))
 
@@ -276,7 +276,7 @@ def _goal(wanted: Ready) -> str:
     return f"anything listened on {wanted}"
 
 
-def _told(lab: str, watch: _Watch) -> str:
+def _why_not_ready(lab: str, watch: _Watch) -> str:
     """Return why a command is not ready, and its last lines."""
     command = watch.command
     why = watch.reason or _still(watch)
