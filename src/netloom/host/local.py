@@ -202,4 +202,4 @@ def _commands(desired: "Desired") -> "Iterator[RunCommand]":
 
     for netns, one in desired.netns.items():
         for name, digest in one.commands.items():
-            yield processes.of(netns, name, desired.commands[digest])
+            yield processes.run_command(netns, name, desired.commands[digest])

@@ -261,7 +261,9 @@ def start_together(starts: tuple[steps.RunStart, ...], executor: Executor) -> No
     executor.turn_to(HOST)
     setns(executor.pool[HOST].handle)
     lab = executor.options.lab
-    launch.start(lab, [(processes.of(s.netns, s.name, s.command), s.digest) for s in starts])
+    launch.start(
+        lab, [(processes.run_command(s.netns, s.name, s.command), s.digest) for s in starts]
+    )
 
 
 def delete_together(doomed: tuple[steps.LinkDel, ...], executor: Executor) -> None:

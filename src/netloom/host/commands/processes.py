@@ -56,7 +56,7 @@ class RunCommand(Struct, frozen=True):
     cwd: str = "/"
 
 
-def of(netns: str, name: str, command: objects.Command) -> RunCommand:
+def run_command(netns: str, name: str, command: objects.Command) -> RunCommand:
     """Return a command of the model as those take it who start it and wait for it."""
     return RunCommand(
         netns,

@@ -68,12 +68,6 @@ def others(lab: str, host: int | None, run: str = "/run") -> Iterator[tuple[str,
             yield other, note.reserved
 
 
-def of(lab: str) -> Reservation:
-    """Return what a lab has noted itself; raises `OSError` where that cannot be read."""
-    note = _read(f"{HOST_DIR}/{lab}")
-    return note.reserved if note else Reservation()
-
-
 def _read(path: str) -> _Note | None:
     """Return a note of this boot; what is none says nothing, and what is there is seen as well."""
     try:
@@ -97,7 +91,8 @@ class OwnNote:
 
     def reserved(self) -> Reservation:
         """Return what the lab has reserved; raises `OSError` where that cannot be read."""
-        return of(self.lab)
+        note = _read(self._path)
+        return note.reserved if note else Reservation()
 
     def reserve(self, wanted: Reservation) -> None:
         """Note what the lab has of the host, in place of what was noted; raises `OSError`."""
