@@ -167,7 +167,9 @@ def _take_given(expanded: Expanded, segment: Segment) -> None:
 def _with_length(expanded: Expanded, segment: Segment, port: Port, given: GivenAddr) -> Addr | None:
     """Return an address with its length, None if it is a mistake, which is noted."""
     ip, length = given
-    inside = [prefix for prefix in segment.subnets if contains(prefix, ip)]
+    number = to_int(ip)
+    same = (prefix for prefix in segment.subnets if family(prefix) == family(ip))
+    inside = [prefix for prefix in same if bounds(prefix)[0] <= number <= bounds(prefix)[1]]
     if segment.subnets and not inside:
         where = " · ".join(segment.subnets)
         kind = f"network `{segment.key}`" if segment.network else "the link"
@@ -177,19 +179,17 @@ def _with_length(expanded: Expanded, segment: Segment, port: Port, given: GivenA
         expanded.error(port.path, f"`{ip}` has no prefix length", f"write `{ip}/24`")
         return None
     addr = Addr(ip, length_of(inside[0]) if length is None else length)
-    if not _is_host(addr):
+    if not _is_host(addr, number):
         expanded.error(port.path, f"{ip} is the address of {addr} itself, not of a host")
         return None
     return addr
 
 
-def _is_host(addr: Addr) -> bool:
+def _is_host(addr: Addr, number: int) -> bool:
     """Whether an address may be a host's: not the network's, nor IPv4's broadcast."""
-    if addr.prefixlen >= width(addr.ip) - 1:
-        return True
-    first, last = bounds(addr.subnet)
-    number = to_int(addr.ip)
-    return number != first and not (addr.family == 4 and number == last)
+    size = 1 << (width(addr.ip) - addr.prefixlen)
+    inside = number % size
+    return size <= 2 or (inside > 0 and not (addr.family == 4 and inside == size - 1))
 
 
 def _fill(expanded: Expanded, segment: Segment, prefix: str, held: Allocations) -> None:
