@@ -119,6 +119,10 @@ class States(NamedTuple):
 # ── judging ───────────────────────────────────────────────────────────────────────────────────────
 
 
+BROKE = "netloom was ended by libnftables; a change that had begun is unfinished"
+"""Then the next command leads back, as after a kill."""
+
+
 def says_done(answer: dict[str, Any]) -> bool:
     """Whether a verb says that it has done what it was asked for."""
     words = ("on standard output", "the lab stays up")
@@ -143,8 +147,8 @@ def judged(
         yield "it hangs"
     if says_done(answer):
         yield from _not_done(netloom, walk, states.after, now)
-    elif walk is DOWN and status == 1:
-        if "left behind" not in said:
+    elif status == 1 and (walk is DOWN or BROKE in said):
+        if not any(words in said for words in ("left behind", BROKE)):
             yield "status 1 without a word of what is left"
         yield from _not_gone(netloom, states)
     elif status in {1, 2}:
