@@ -15,7 +15,7 @@ from netloom.host.cancel import deferred_signals
 from netloom.namespaces import registry
 from netloom.namespaces.handle import NETNS_DIR, Handle, open_name, open_self
 from netloom.namespaces.ownership import named
-from netloom.namespaces.references import NetnsInode, holders, identity, mounts
+from netloom.namespaces.references import NetnsInode, identity, mounts, references
 
 _SHOWN = 5
 _OTHER_FILES = 100
@@ -144,7 +144,7 @@ def _look_why(live: list[_Live], *, wholly: bool) -> None:
     for which, still in named().items():
         if which in why:
             why[which] += [f"it is also named `{name}`" for name in still]
-    for holder in holders(wanted, sockets=wholly):
+    for holder in references(wanted, sockets=wholly):
         why[holder.netns].append(str(holder))
     for mount in mounts(wanted) if wholly else ():
         why[mount.netns].append(str(mount))

@@ -100,12 +100,12 @@ def _facts(whose: "Owner") -> dict[str, object]:
 )
 def pids_command(ns: str, threads: bool, fds: bool, sockets: bool, as_json: bool) -> None:
     """Print the ids of the processes in a namespace; with options, all that hold it, in words."""
-    from netloom.namespaces.references import holders, identity
+    from netloom.namespaces.references import identity, references
 
     try:
         with open_name(ns) as netns:
             wanted = identity(netns.fd)
-            found = list(holders({wanted}, threads=threads, fds=fds, sockets=sockets))
+            found = list(references({wanted}, threads=threads, fds=fds, sockets=sockets))
     except NetloomError as error:
         raise Stop(reason(error), REFUSED) from error
     asked = [

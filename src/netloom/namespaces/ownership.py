@@ -14,7 +14,7 @@ from netloom.kernel.netlink import Rtnetlink
 from netloom.model.owner import lab_of
 from netloom.namespaces import handle, registry
 from netloom.namespaces.enter import enter
-from netloom.namespaces.references import NetnsInode, Reference, holders, identity, residents
+from netloom.namespaces.references import NetnsInode, Reference, identity, references, residents
 from netloom.wire.alias import get_alias, read_alias
 
 _GROUPS = (
@@ -74,7 +74,7 @@ def owner(netns: handle.Handle) -> Owner:
         lab = None
     if lab:
         return Owner("lab", lab=lab)
-    return _eldest(residents({wanted})) or _eldest(holders({wanted})) or Owner("nobody")
+    return _eldest(residents({wanted})) or _eldest(references({wanted})) or Owner("nobody")
 
 
 def _eldest(found: Iterable[Reference]) -> Owner | None:

@@ -100,7 +100,7 @@ def residents(wanted: Collection[NetnsInode]) -> Iterator[Reference]:
             yield Reference(pid, command_of(pid), netns, inside=True)
 
 
-def holders(
+def references(
     wanted: Collection[NetnsInode], *, threads: bool = True, fds: bool = True, sockets: bool = True
 ) -> Iterator[Reference]:
     """Yield the processes that hold any of these namespaces in the ways asked for, us left out."""
