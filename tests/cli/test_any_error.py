@@ -119,6 +119,9 @@ class States(NamedTuple):
 # ── judging ───────────────────────────────────────────────────────────────────────────────────────
 
 
+UNDONE = "has been undone", "nothing was touched"
+"""What is said with status 1, and with 2."""
+
 BROKE = "netloom was ended by libnftables; a change that had begun is unfinished"
 """Then the next command leads back, as after a kill."""
 
@@ -150,9 +153,8 @@ def judged(
     elif status == 1 and (walk is DOWN or BROKE in said):
         if not any(words in said for words in ("left behind", BROKE)):
             yield "status 1 without a word of what is left"
-        yield from _not_gone(netloom, states)
     elif status in {1, 2}:
-        if ("has been undone", "nothing was touched")[status - 1] not in said:
+        if UNDONE[status - 1] not in said:
             yield f"status {status} without a word of what became of it"
         if found := differences(states.before, now):
             yield f"status {status}, but\n{found}"
@@ -169,14 +171,6 @@ def _not_done(netloom: Faults, walk: Walk, after: Look, now: Look) -> Iterator[s
             answer = netloom.ask(words)
             if answer["status"] or "interrupted" in answer["stdout"]:
                 yield f"it is not done: {words}: {answer}"
-
-
-def _not_gone(netloom: Faults, states: States) -> Iterator[str]:
-    answer = netloom.ask(("down", "shop"))
-    if answer["status"] not in {0, 2}:  # 2: there is no lab any more
-        yield f"a second `down` ends with {answer}"
-    if found := differences(states.base, state()):
-        yield f"a second `down` leaves\n{found}"
 
 
 # ── walking ───────────────────────────────────────────────────────────────────────────────────────
@@ -206,22 +200,29 @@ def tried(
     netloom: Faults, walk_: Walk, states: States, every_try: Sequence[Try]
 ) -> Iterator[tuple[Try, list[str]]]:
     """Yield for each try what was wrong; who was led back to the beginning begins there again."""
-    now = states.base
+    is_back = False
     for one in every_try:
-        if now != states.before:
+        if not is_back:
             begin(netloom, walk_)
         answer = netloom.fail(one, *walk_.verb)
         now = settled(ended(answer, states))
         found = [f"{each}: {answer}" for each in judged(netloom, walk_, answer, states, now)]
-        if now != states.before:
-            netloom.ask(("down", "shop"))
-            now = state()
-            if left := differences(states.base, now):
-                yield one, [*found, f"`down` leaves\n{left}"]
-                return
-        yield one, found
-    netloom.ask(("down", "shop"))
-    assert differences(states.base, state()) == ""
+        is_back = now == states.before and any(words in answer["stderr"] for words in UNDONE)
+        left = "" if is_back else taken_down(netloom, states)
+        yield one, [*found, *([left] if left else [])]
+        if left:
+            return
+    left = taken_down(netloom, states)
+    assert not left, left
+
+
+def taken_down(netloom: Faults, states: States) -> str:
+    """Take down what there is, and return what is left of it."""
+    answer = netloom.ask(("down", "shop"))
+    if answer["status"] not in {0, 2}:  # 2: there is no lab any more
+        return f"`down` ends with {answer}"
+    left = differences(states.base, state())
+    return f"`down` leaves\n{left}" if left else ""
 
 
 def explore(netloom: Faults, walk_: Walk) -> tuple[States, list[Try]]:
