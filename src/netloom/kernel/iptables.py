@@ -122,26 +122,26 @@ def completed(text: str, there: frozenset[str]) -> tuple[str, list[int]]:
     """
     lines: list[tuple[str, int]] = []
     touched = set(there)
-    born: tuple[str, ...] = ()
+    builtin: tuple[str, ...] = ()
     asked = text.removesuffix("\n").split("\n") if text else []
     for number, line in enumerate(asked, 1):
         table = line.strip().removeprefix("*")
         if line.startswith("*") and table in CHAINS:
-            born = () if table in touched else CHAINS[table]
+            builtin = () if table in touched else CHAINS[table]
             lines.append((line, number))
             if table in touched:
-                lines += [(each, 0) for each in _births(table, asked[number:])]
+                lines += [(each, 0) for each in _builtin_chains(table, asked[number:])]
             touched.add(table)
         else:
             idle = line.startswith(":") and line[1:].split()[1:2] == ["ACCEPT"]
-            lines.append(("#" if idle and line[1:].split()[0] in born else line, number))
+            lines.append(("#" if idle and line[1:].split()[0] in builtin else line, number))
     named = {line.strip().removeprefix("*") for line in asked if line.startswith("*")}
     for table in sorted(there - named):
-        lines += [(each, 0) for each in (f"*{table}", *_births(table, []), "COMMIT")]
+        lines += [(each, 0) for each in (f"*{table}", *_builtin_chains(table, []), "COMMIT")]
     return "".join(f"{line}\n" for line, _ in lines), [number for _, number in lines]
 
 
-def _births(table: str, rest: list[str]) -> list[str]:
+def _builtin_chains(table: str, rest: list[str]) -> list[str]:
     """Return the lines for those chains of a table that the rest of its text does not set."""
     block = rest[: rest.index("COMMIT")] if "COMMIT" in rest else rest
     named = {line[1:].split()[0] for line in block if line.startswith(":") and line[1:].split()}

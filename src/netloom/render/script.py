@@ -158,16 +158,16 @@ def _netns_add(step: steps.NetnsAdd) -> Iterator[str]:
 
 
 def _link_add(step: steps.LinkAdd) -> Iterator[str]:
-    ip, dev, born = _ip(step.end.netns), _dev(step.end), step.link
-    holds_mtu = born.kind.takes_ports  # once it was set, not by its birth
+    ip, dev, link = _ip(step.end.netns), _dev(step.end), step.link
+    holds_mtu = link.kind.takes_ports  # once it was set, not by its birth
     if holds_mtu:
-        born = replace(born, mtu=born.mtu - 1 if born.mtu > 1280 else born.mtu + 1)
-    words = f"{_facts(born)} type {_type(born.kind)}{_peer(step)}"
+        link = replace(link, mtu=link.mtu - 1 if link.mtu > 1280 else link.mtu + 1)
+    words = f"{_facts(link)} type {_type(link.kind)}{_peer(step)}"
     yield f"{ip} link add name {shlex.quote(step.end.link)} {words}"
     if holds_mtu:
         yield f"{ip} link set {dev} mtu {step.link.mtu}"
-    if born.master:
-        yield f"{ip} link set {dev} master {shlex.quote(born.master)}"
+    if link.master:
+        yield f"{ip} link set {dev} master {shlex.quote(link.master)}"
 
 
 def _type(kind: Kind) -> str:

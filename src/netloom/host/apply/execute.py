@@ -234,8 +234,8 @@ def _new_link(end: End, link: Link, executor: Executor) -> tuple[Message, ...]:
     """Return the messages that make a link that is no wire, and hold the MTU of a bridge."""
     index = executor.choose_index(end)
     executor.made.link(end, index)
-    born = link_add(end.link, link, index=index)
-    return (born, *bridge_mtu(index, link.mtu, name=end.link)) if link.kind.takes_ports else (born,)
+    new = link_add(end.link, link, index=index)
+    return (new, *bridge_mtu(index, link.mtu, name=end.link)) if link.kind.takes_ports else (new,)
 
 
 def _link_del(step: steps.LinkDel, executor: Executor) -> None:

@@ -79,7 +79,7 @@ class LabPort(Closing):
         there = self.switch
         with Rtnetlink() as here, open_self() as own:
             bridge = read_links([there.ask(get_link(self.joined.bridge))])[0].index
-            addrs, port = self._bear(there, bridge, own.fd)
+            addrs, port = self._create(there, bridge, own.fd)
             index = read_links([here.ask(get_link(self.link))])[0].index
             ways = self.gateways.items()
             routes = [Route(dst, (Nexthop(self.link, via),)) for dst, via in ways]
@@ -94,7 +94,7 @@ class LabPort(Closing):
             # sends nothing, and whoever asks for a neighbour asks again after a second.
             there.ask(get_link(index=port))
 
-    def _bear(self, there: Rtnetlink, bridge: int, own: int) -> tuple[list[Addr], int]:
+    def _create(self, there: Rtnetlink, bridge: int, own: int) -> tuple[list[Addr], int]:
         me = process.process("self")
         mark = run_mark(me.pid, me.start) if me else ""
         for number, addrs in self._free():

@@ -110,7 +110,7 @@ def wireguard(tunnel: Tunnel) -> Birth:
         raise Unavailable(reason, "apt-get install wireguard-tools")
     conf = _setconf(tunnel)
 
-    def bear(outside: Rtnetlink, netns: int) -> None:
+    def create(outside: Rtnetlink, netns: int) -> None:
         try:
             outside.batch([kind_add(LINK, "wireguard", netns)])
         except KernelError as error:
@@ -128,7 +128,7 @@ def wireguard(tunnel: Tunnel) -> Birth:
         if done.returncode:
             raise Unavailable(f"wg setconf {LINK}: {done.stderr.strip()}")
 
-    return bear
+    return create
 
 
 def _setconf(tunnel: Tunnel) -> str:
