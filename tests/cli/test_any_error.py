@@ -89,6 +89,9 @@ CHANGING = (
 )
 """What differs between two labs that are the same: numbers that the kernel gives, and notes."""
 
+IN_ITS_OWN_TIME = re.compile(r" table 255 .* pref medium$")
+"""The local routes of IPv6 addresses: they follow the carrier when the kernel gets round to it."""
+
 NOTES = "/run/netloom/labs/"
 
 
@@ -98,12 +101,13 @@ def state() -> Look:
     lines = [*everything(), *(line for found in inside for line in found)]
     for pattern, constant in CHANGING:
         lines = [re.sub(pattern, constant, line) for line in lines]
+    lines = [line for line in lines if not IN_ITS_OWN_TIME.search(line)]
     times = Counter(line for line in lines if not line.endswith(LISTENING))
     return frozenset(f"{line} ×{n}" if n > 1 else line for line, n in times.items())
 
 
 def settled(goal: Look) -> Look:
-    """Return what there is, as soon as it is this: some routes of IPv6 come in their own time."""
+    """Return what there is, as soon as it is this: the kernel does some things afterwards."""
     looks = (state() for _ in range(9))
     return next((now for now in looks if now == goal), None) or state()
 
