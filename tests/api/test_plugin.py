@@ -133,8 +133,8 @@ PACKETS = """
 import pytest
 pytestmark = pytest.mark.netloom("two.yaml")
 
-def test_passes(module_lab):
-    assert module_lab["b"].reaches("a")
+def test_passes(module_lab):  # one request: another may be on its way when the first is answered
+    module_lab["b"].run(["ping", "-c1", "-W9", "a"], check=True)
 
 def test_fails(module_lab, lab):
     assert module_lab["a"].reaches("b")
@@ -142,7 +142,7 @@ def test_fails(module_lab, lab):
 """
 
 
-@pytest.mark.needs("tcpdump")
+@pytest.mark.needs("tcpdump", "ping")
 def test_the_packets_of_the_test_are_there(pytester: pytest.Pytester) -> None:
     """Of each lab in a file, without those of a test before, and then the canaries of its links."""
     pytester.makepyfile(test_it=PACKETS)

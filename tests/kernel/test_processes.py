@@ -287,7 +287,7 @@ def test_one_that_is_another_process_each_time_is_ended() -> None:
     began = time.monotonic()
     assert stop.stop(LAB, grace=0.1) == []
 
-    assert time.monotonic() - began < SOON / 4
+    assert time.monotonic() - began < SOON
     assert mark not in ran("sh", "-c", "cat /proc/[0-9]*/environ 2>/dev/null", check=False).stdout
 
 
@@ -326,9 +326,9 @@ def test_many_stubborn_commands_take_one_grace() -> None:
     begin(*(command(text, name=f"n{number}", ready="log/done") for number in range(20)))
 
     began = time.monotonic()
-    assert stop.stop(LAB, grace=0.2) == []
+    assert stop.stop(LAB, grace=0.5) == []
 
-    assert time.monotonic() - began < 20 * 0.2
+    assert time.monotonic() - began < 20 * 0.5
 
 
 @in_a_lab

@@ -222,3 +222,16 @@ def test_ipv6_that_is_switched_on_makes_no_link_speak_by_itself() -> None:
 
     assert told[0] == "~ link a:w without IPv6 link-local"
     assert told[1:] == ["~ sysctl a net.ipv6.conf.all.disable_ipv6=0"]
+
+
+def test_a_link_without_addresses_loses_no_routes() -> None:
+    """The kernel takes those of IPv4 with the last address: where none was, none goes."""
+    text = """
+links: [[a:v fd00::1/64, b:v fd00::2/64], [a:w fd01::1/64, b:w fd01::2/64]]
+namespaces: {a: {routes: [10.7.0.0/16 nexthop dev v nexthop dev w]}, b: }
+"""
+    found = made(desired(text), bare(desired(text)))
+
+    assert lines(desired(text.replace("dev w]", "dev w, 10.8.0.0/16 dev w]")), found) == [
+        "+ route a 10.8.0.0/16 dev w"
+    ]

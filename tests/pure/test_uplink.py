@@ -6,7 +6,7 @@ from netloom.compile.lower import HostFacts, lower
 from netloom.compile.uplink import uplink_moved
 from netloom.errors import TopologyError
 from netloom.language.parse import parse
-from netloom.model.facts import Allocations, Exit, UplinkFacts
+from netloom.model.facts import Allocations, Exit, Nic, UplinkFacts
 from netloom.model.objects import HOST, NetnsState
 
 SHOP = """\
@@ -99,6 +99,28 @@ def test_without_a_default_route_that_alone_is_the_mistake() -> None:
     assert [problem.message for problem in caught.value.problems] == [
         "the host has no default route, so no way out"
     ]
+
+
+def test_a_default_route_of_the_other_family_is_no_way_out() -> None:
+    """Of IPv4 alone: where the file says the way, it needs none."""
+    text = SHOP.replace(', "fd00:100::/64"', "")
+    there = UplinkFacts(LINKS, exits=(Exit("eth0", 6),))
+    with pytest.raises(TopologyError, match="the host has no IPv4 default route, so no way out"):
+        asked(there, text)
+    asked(there, text.replace("uplink: nat", "uplink: {mode: nat, via: eth0}"))
+
+
+def test_what_crosses_the_bridge_of_a_borrowed_port_is_not_tracked() -> None:
+    """It is the lab's own bridge on the host; with `bridge: NAME` that is all there is."""
+    port = "\n  host: {interfaces: {eth2: {network: lan}}}"
+    text = SHOP.replace("namespaces: {web", "namespaces:\n  web").replace("}}\n", "}" + port + "\n")
+    facts = HostFacts(outside=HOME, nics={"eth2": Nic("02:00:00:00:00:01")})
+    rules = [
+        "".join(lower(parse(each).topology, facts).desired.texts.values())
+        for each in (text, text.replace("uplink: nat", "uplink: nat, bridge: br0"))
+    ]
+
+    assert ['iifname "shop.lan" notrack' in each for each in rules] == [True, False]
 
 
 @pytest.mark.parametrize(
