@@ -6,12 +6,15 @@ The whole, on a real kernel, is tests/cli/test_wires.py.
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from socket import AF_INET6, inet_pton
+from struct import pack
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from netloom.wire.attributes import Malformed
+from netloom.wire.constants import NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL
 from netloom.wire.relocate import (
     addr_again,
     is_near,
@@ -34,6 +37,23 @@ MULTIPATH = bytes.fromhex(  # 10.9.0.0/16 by 10.0.0.7 on link 4, which is down, 
     "02100000fe03000100000000080001000a09000024000900"
     "1000110004000000080005000a0000071000000005000000080005000a000008"
 )  # fmt: skip
+
+
+def attribute(kind: int, value: bytes) -> bytes:
+    """Return one attribute."""
+    return pack("=HH", 4 + len(value), kind) + value
+
+
+def hop6(link: int, gateway: str) -> bytes:
+    """Return a nexthop of IPv6, as the kernel tells it."""
+    return pack("=HBBI", 28, 0, 0, link) + attribute(5, inet_pton(AF_INET6, gateway))
+
+
+MULTIPATH6 = (  # fd07::/64 by fd00::7 on link 4 and fd00::8 on link 5
+    pack("=8BI", AF_INET6, 64, 0, 0, 254, 3, 0, 1, 0)
+    + attribute(1, inet_pton(AF_INET6, "fd07::"))
+    + attribute(9, hop6(4, "fd00::7") + hop6(5, "fd00::8"))
+)
 NEIGHBOUR = bytes.fromhex(  # 10.0.0.9 lladdr 02:00:00:00:00:09 on link 4, permanent
     "020000000400000080000001080001000a0000090a0002000200000000090000"
 )
@@ -75,6 +95,17 @@ def test_a_route_with_a_hop_that_stays_does_not_come_again() -> None:
     assert leads_through(MULTIPATH, 4)
     assert leads_through(MULTIPATH, 5)
     assert route_again(MULTIPATH, 4, 7) is None
+
+
+@pytest.mark.parametrize("route", [MULTIPATH, MULTIPATH6], ids=["IPv4", "IPv6"])
+def test_at_home_a_route_has_all_its_hops_again(route: bytes) -> None:
+    """IPv6 has a route for each: that of the link which stayed is there, and is joined."""
+    message = route_again(route, 4, 7, home=True)
+
+    assert message is not None
+    assert leads_through(message.body, 7)
+    assert leads_through(message.body, 5) == (route is MULTIPATH)
+    assert message.flags == NLM_F_CREATE | (NLM_F_EXCL if route is MULTIPATH else NLM_F_APPEND)
 
 
 def test_a_neighbour_that_somebody_set_comes_again() -> None:
