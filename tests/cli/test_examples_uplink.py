@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hosts.host import on_a_host
+from tests.hosts.host import on_a_host, wait_carrier
 from tests.hosts.internet import HOST4, WEB4, connect, inside, on_the_internet, pings, says_in
 from tests.hosts.netloom import command as netloom_command
 from tests.hosts.netloom import ended, netloom
@@ -174,6 +174,7 @@ def test_two_namespaces_have_rules_of_their_own() -> None:
 def test_members_are_neighbours_of_libvirts_machines() -> None:
     """They reach each other and the bridge's own address."""
     says("sh", "-ec", VIRBR0)
+    wait_carrier("virbr0", "vnet0", "guest")
     with up("virbr0"):
         assert pings("web", "192.168.122.1")
         assert pings("web", "192.168.122.77")

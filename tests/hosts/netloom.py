@@ -136,9 +136,14 @@ class Warm:
         return list(answer["calls"])
 
     def kill(self, at: int, *argv: str) -> str:
-        """Run netloom, and kill it at a call, counted from 1; return what it was about to do."""
+        """Run netloom, and kill it at a call, counted from 1; return what it was about to do.
+
+        A run may have a call or two less than the one before, and end: a folder that is still in
+        use is removed at the second try.
+        """
         answer = self.ask(argv, follow=True, at=at)
-        assert answer["status"] == -9, f"{argv}: no call {at}: {answer}"
+        ended = answer["status"] == 0 and 0 < at - len(answer["calls"]) <= 2
+        assert answer["status"] == -9 or ended, f"{argv}: no call {at}: {answer}"
         return str(answer["calls"][-1])
 
     def interrupt(self, at: int, *argv: str) -> dict[str, Any]:
