@@ -231,6 +231,9 @@ def _run(folder: Path, env: dict[str, str], printed: TextIO) -> None:
     ) as shell:
         try:
             shell.wait(timeout=_PATIENCE)
+        except subprocess.TimeoutExpired as error:
+            printed.seek(0)
+            raise AssertionError(f"{error}; it printed\n{printed.read()[-2000:]}") from None
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(shell.pid, signal.SIGKILL)
