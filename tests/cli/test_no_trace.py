@@ -47,7 +47,11 @@ links:
 PARTS = 8
 """Into how many tests a walk is cut, so that several workers can share it."""
 
-PART = pytest.mark.parametrize("part", range(PARTS))
+PART = pytest.mark.parametrize(
+    "part",
+    [pytest.param(part, marks=pytest.mark.long if part % 4 else ()) for part in range(PARTS)],
+)
+"""Every fourth call is a kill in `make test`, the others are in `make long`."""
 
 
 def sampled(every: int) -> int:
