@@ -5,12 +5,13 @@ import os
 import re
 import socket
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from netloom import Lab, Unavailable
+from netloom import Lab, NetloomError, Unavailable
 from netloom.api.processes.socket_closer import _CLOSER
 from netloom.api.recording import Recording
 from netloom.wire.pcapng import CapturedInterface, Packet, Statistics, decode
@@ -124,6 +125,22 @@ def test_packets_that_found_no_room_are_told(lab: Lab) -> None:
     counts = [one for one in decode(file.getvalue()) if isinstance(one, Statistics)]
     assert [str(one.dropped) for one in counts] == [told[0].rpartition(": ")[2]]
     recording.end()
+
+
+def test_a_capture_for_which_there_is_no_thread_is_refused(lab: Lab, path: Path) -> None:
+    """What clone(2) refuses: here a stack larger than the memory. Nothing of it stays."""
+    lab.netns("a")
+    before = len(os.listdir("/proc/self/fd"))
+    whole = threading.stack_size(1 << 46)
+    try:
+        with pytest.raises(NetloomError, match="cannot capture packets"):
+            lab.capture_packets(path)
+    finally:
+        threading.stack_size(whole)
+
+    assert len(os.listdir("/proc/self/fd")) == before
+    with lab.capture_packets(path):
+        pass
 
 
 def test_a_removed_namespace_is_let_go_of(lab: Lab, path: Path) -> None:

@@ -2,12 +2,12 @@
 
 import os
 import select
-import threading
 import warnings
 from typing import TYPE_CHECKING
 
 from netloom.api.recording import RecordedLab, Recording
-from netloom.errors import Unavailable
+from netloom.errors import KernelError, Unavailable
+from netloom.kernel.threads import Thread
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,15 +26,22 @@ class Capture(Recording):
         self.path = path
         self._stop = os.eventfd(0)
         self.poll.register(self._stop, select.EPOLLIN)
-        self._thread = threading.Thread(target=self._write_on, name="netloom-capture", daemon=True)
+        self._thread = Thread("netloom-capture", self._write_on)
         self.follow()
+        if not self.failure:
+            self._write_along()
         if self.failure:
             super().end()
             os.close(self._stop)
             self._file.close()
             raise Unavailable(f"cannot capture packets: {self.failure}")
-        self._thread.start()
         lab.recordings.append(self)
+
+    def _write_along(self) -> None:
+        try:
+            self._thread.start()
+        except KernelError as error:
+            self.failure = str(error)
 
     def _write_on(self) -> None:
         while self._stop not in dict(self.poll.poll()):
