@@ -63,11 +63,12 @@ def test_a_namespace_that_a_process_keeps_loses_its_wires_with_its_name(verb: st
         b"",
         b'{"lab":"pair","boot',
         b'{"held":[1]}',
-        b'{"lab":"pair","boot":"","version":2}',
+        b'{"lab":"pair","boot":"","version":3}',
+        b'{"lab":"pair","boot":"","version":1}',
         b'{"lab":"other","boot":""}',
         b'{"lab":"pair","boot":"","desired":{"netns":{"red":{"links":{"a":{"kind":{"type":"new"}}}}}}}',
     ],
-    ids=["empty", "cut", "shaped otherwise", "newer", "of another lab", "with a new kind"],
+    ids=["empty", "cut", "shaped otherwise", "newer", "older", "of another lab", "with a new kind"],
 )
 @on_a_host
 def test_a_note_that_cannot_be_read_is_a_state_of_its_lab(note: str, text: bytes) -> None:

@@ -50,7 +50,7 @@ from netloom.model.reservation import HostPort, Reservation, reserved_by
 if TYPE_CHECKING:
     from netloom.plan.steps import Plan
 
-VERSION = 1
+VERSION = 2
 _KEPT = 10
 """How many earlier states `undo` can go back to."""
 
@@ -76,7 +76,7 @@ class Record(Struct, frozen=True):
 
 
 class Unreadable(Unavailable):
-    """A note of a lab is there and cannot be read: cut, of a newer version, another lab's."""
+    """A note of a lab is there and cannot be read: cut, of another version, another lab's."""
 
 
 class Pending(Struct, frozen=True):
@@ -226,8 +226,8 @@ class Journal:
             note = msgspec.json.decode(data, type=kind)
         except msgspec.DecodeError as error:
             raise self._unreadable(name, _written_by(data) or str(error)) from error
-        if note.version > VERSION:
-            raise self._unreadable(name, _newer(note.version))
+        if note.version != VERSION:
+            raise self._unreadable(name, _another(note.version))
         if note.lab != self.lab:
             raise self._unreadable(name, f"it is of the lab `{note.lab}`")
         return note
@@ -371,12 +371,13 @@ def _written_by(data: bytes) -> str | None:
     """Return whose a note is that this netloom has no words for, None if nothing tells."""
     with suppress(msgspec.DecodeError):
         version = msgspec.json.decode(data, type=_Versioned).version
-        return None if version <= VERSION else _newer(version)
+        return None if version in {0, VERSION} else _another(version)
     return None
 
 
-def _newer(version: int) -> str:
-    return f"a newer netloom wrote it (version {version})"
+def _another(version: int) -> str:
+    age = "a newer" if version > VERSION else "an older"
+    return f"{age} netloom wrote it (version {version})"
 
 
 def is_empty(desired: Desired) -> bool:
