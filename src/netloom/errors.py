@@ -191,7 +191,31 @@ def failure(error: BaseException) -> KernelError:
         return KernelError(number, "", file if number else str(error))
     if isinstance(error, MemoryError):
         return KernelError(errno.ENOMEM, "")
-    return KernelError(errno.EIO, "", str(error))
+    return KernelError(0, "", f"netloom is not whole: {error}" if not_whole(error) else str(error))
+
+
+def not_whole(error: BaseException) -> bool:
+    """Whether a module is missing, or has not what another asks of it, which no machine refuses.
+
+    What the loader of libraries refuses (no memory, no more files) names the library.
+    """
+    return isinstance(error, ImportError) and not (error.path or "").endswith(".so")
+
+
+_SPENT = frozenset({errno.ENOMEM, errno.ENOBUFS, errno.EMFILE, errno.ENFILE, errno.ENOSPC})
+
+
+def prevented(error: BaseException) -> "Unavailable":
+    """Return one of `FAILURES` as what keeps anything from beginning, with what to do about it."""
+    if not_whole(error):
+        return Unavailable(str(failure(error)), REINSTALL)
+    refused = failure(error)
+    hint = "is the machine out of memory, of open files, or of room below /run?"
+    return Unavailable(f"the machine refused: {refused}", hint if refused.errno in _SPENT else "")
+
+
+REINSTALL = "install netloom anew; if that does not help, please report it"
+"""What to do about an installation that is not whole."""
 
 
 def errno_of(words: str) -> int | None:

@@ -147,7 +147,7 @@ def judged(
 ) -> Iterator[str]:
     """Yield what is not true of what was said, or not as it shall be."""
     status, said = answer["status"], answer["stdout"] + answer["stderr"]
-    for word in ("Traceback", "has a bug", "Exception ignored"):
+    for word in ("Traceback", "has a bug", "not whole", "Exception ignored"):
         if word in said:
             yield f"it says {word}"
     if answer["hangs"]:

@@ -96,7 +96,7 @@ class Running:
             self.process.wait(max(0.0, self.begun + moment - time.monotonic()))
         self.process.send_signal(number)
         done = self.end()
-        for word in ("Traceback", "Exception ignored", "Fatal Python", "has a bug"):
+        for word in ("Traceback", "Exception ignored", "Fatal Python", "has a bug", "not whole"):
             assert word not in done.stderr, f"after {moment * 1000:.1f} ms: {done.stderr}"
         assert done.returncode in {-number, 130, 0, 3}, f"after {moment * 1000:.1f} ms: {done}"
         return done

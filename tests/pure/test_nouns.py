@@ -9,7 +9,16 @@ import pytest
 from msgspec import Struct
 
 import netloom
-from netloom.errors import FAILURES, KernelError, Mark, Problem, TopologyError, errno_of, failure
+from netloom.errors import (
+    FAILURES,
+    KernelError,
+    Mark,
+    Problem,
+    TopologyError,
+    errno_of,
+    failure,
+    prevented,
+)
 from netloom.language import topology
 from netloom.model.marks import (
     ALIAS_MAX,
@@ -219,7 +228,8 @@ def test_a_mistake_keeps_all_but_its_place() -> None:
         (OSError(9, "Bad file descriptor", 7), "Bad file descriptor", 9),
         (OSError("odd"), "odd", 0),
         (MemoryError(), "Cannot allocate memory", 12),
-        (ImportError("no module"), "no module (Input/output error)", 5),
+        (ImportError("no module"), "netloom is not whole: no module", 0),
+        (ImportError("no room", path="x.so"), "no room", 0),
         (KernelError(1, "link add", "no"), "link add: no (Operation not permitted)", 1),
     ],
 )
@@ -229,6 +239,31 @@ def test_what_any_call_may_raise_is_an_answer(error: BaseException, said: str, n
 
     assert (str(found), found.errno) == (said, number)
     assert isinstance(error, FAILURES)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "remedy"),
+    [
+        (
+            OSError(24, "Too many open files"),
+            "the machine refused: Too many open files",
+            "is the machine out of memory, of open files, or of room below /run?",
+        ),
+        (OSError(5, "Input/output error"), "the machine refused: Input/output error", ""),
+        (
+            ImportError("no module"),
+            "netloom is not whole: no module",
+            "install netloom anew; if that does not help, please report it",
+        ),
+    ],
+)
+def test_what_keeps_a_change_from_beginning_is_told_with_its_own_remedy(
+    error: BaseException, reason: str, remedy: str
+) -> None:
+    """Memory and files are asked about only where the errno speaks of them."""
+    found = prevented(error)
+
+    assert (found.reason, found.remedy) == (reason, remedy)
 
 
 def test_words_of_an_answer_tell_its_number() -> None:

@@ -48,16 +48,18 @@ def _failed(error: Exception) -> int:
     """Tell what ended a verb, and return the exit status; raises it where that is asked for."""
     try:
         from netloom.cli.output import Stop
-        from netloom.errors import FAILURES, failure
+        from netloom.errors import FAILURES, REINSTALL, failure, not_whole
     except (ImportError, OSError, MemoryError):  # what would tell of it cannot be loaded, either
-        os.write(2, f"the machine refused: {error}\n".encode(errors="backslashreplace"))
+        os.write(2, f"netloom cannot go on: {error}\n".encode(errors="backslashreplace"))
         return 1
     if isinstance(error, Stop):
         return _end(error.message, error.status)
-    if isinstance(error, FAILURES):
+    if isinstance(error, FAILURES) and not not_whole(error):
         return _end(f"the machine refused: {failure(error)}", 1)
     if os.environ.get("NETLOOM_TRACEBACK"):
         raise error
+    if isinstance(error, ImportError):
+        return _end(f"{failure(error)}\nhint: {REINSTALL}", 70)
     hint = "hint: NETLOOM_TRACEBACK=1 shows where; please report it"
     return _end(f"netloom has a bug: {type(error).__name__}: {error}\n{hint}", 70)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from netloom.errors import FAILURES, Unavailable, failure
+from netloom.errors import FAILURES, prevented
 
 
 @contextmanager
@@ -17,5 +17,4 @@ def untouched() -> Iterator[None]:
     try:
         yield
     except FAILURES as error:
-        hint = "is the machine out of memory, of open files, or of room below /run?"
-        raise Unavailable(f"the machine refused: {failure(error)}", hint) from error
+        raise prevented(error) from error

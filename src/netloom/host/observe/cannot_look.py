@@ -4,7 +4,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from netloom.errors import FAILURES, KernelError, Unavailable, failure
+from netloom.errors import FAILURES, KernelError, Unavailable, failure, prevented
 from netloom.namespaces.private_run import REMEDY
 
 _MOVES = ("unshare", "nsenter")
@@ -25,7 +25,7 @@ def cannot_look(error: BaseException) -> Unavailable:
     refused = failure(error)
     if refused.asked.startswith(_MOVES) and (known := _of_namespaces(refused)):
         return known
-    return Unavailable(f"cannot look: {refused}", "is the machine out of memory or of open files?")
+    return Unavailable(f"cannot look: {refused}", prevented(error).remedy)
 
 
 def _of_namespaces(error: KernelError) -> Unavailable | None:
