@@ -17,9 +17,7 @@ HINT = "hint: install netloom anew; if that does not help, please report it\n"
 
 def renamed(path: Path) -> None:
     """Have a module define its first function by another name."""
-    path.write_text(
-        re.sub(r"^def (\w+)", r"def other_\1", path.read_text(), count=1, flags=re.MULTILINE)
-    )
+    path.write_text(re.sub(r"(?m)^def (\w+)", r"def other_\1", path.read_text(), count=1))
 
 
 BROKEN: list[tuple[str, Callable[[Path], None], str]] = [

@@ -108,7 +108,7 @@ def test_a_dump_of_a_thousand_links_is_complete(netns: Netns) -> None:
     assert len(seen) == 1201
     assert {link.index for link in seen} == {1, *range(1000, 1600), *range(3000, 3600)}
     assert {link.name for link in seen} == {link["ifname"] for link in netns.ip("link")}
-    assert [link.name for link in seen if link.peer_index == 1007] == ["b7"]
+    assert [link.name for link in seen if link.link_index == 1007] == ["b7"]
 
 
 def many_addrs(netns: Netns) -> None:
@@ -236,8 +236,8 @@ def test_a_namespace_gets_an_id_when_a_wire_leads_to_it(new_netns: New) -> None:
 
     (link,) = read_links([near.rt.ask(get_link("a"))])
 
-    assert link.peer_nsid == read_nsid(near.rt.ask(nsid_get(far.fd)))
-    assert link.peer_index == 7
+    assert link.link_netnsid == read_nsid(near.rt.ask(nsid_get(far.fd)))
+    assert link.link_index == 7
 
 
 def test_a_socket_serves_a_thread_that_never_saw_its_namespace(netns: Netns) -> None:

@@ -67,10 +67,10 @@ def as_ip_shows(link: SeenLink, names: dict[int, str]) -> dict[str, Any]:
         shown["ifalias"] = link.alias
     if link.altnames:
         shown["altnames"] = list(link.altnames)
-    if link.peer_index and link.peer_nsid is None:
-        shown["link"] = names[link.peer_index]
-    elif link.peer_index:
-        shown |= {"link_index": link.peer_index, "link_netnsid": link.peer_nsid}
+    if link.link_index and link.link_netnsid is None:
+        shown["link"] = names[link.link_index]
+    elif link.link_index:
+        shown |= {"link_index": link.link_index, "link_netnsid": link.link_netnsid}
     return shown
 
 
@@ -126,7 +126,7 @@ def test_a_veth_is_born_with_all_that_was_asked(new_netns: New) -> None:
     assert (a.index, a.mac, a.mtu, a.master, a.group) == (55, veth(1).mac, 1400, 9, 3)
     assert (eth0.index, eth0.mac, eth0.mtu) == (77, veth(2).mac, 1300)
     assert (a.up, eth0.up, a.carrier) == (True, False, False)
-    assert (a.peer_index, eth0.peer_index) == (77, 55)
+    assert (a.link_index, eth0.link_index) == (77, 55)
     assert (near.ip("link", "show", "dev", "a")[0]["link_index"]) == 77
 
 
@@ -400,7 +400,7 @@ def test_pyroute2_reads_the_same_of_a_dump(netns: Netns) -> None:
             ours.mtu,
             ours.master,
             ours.alias or 0,
-            ours.peer_index,
+            ours.link_index,
             ours.group,
         ]
         assert theirs["index"] == ours.index

@@ -37,7 +37,7 @@ class SeenLink(Struct, frozen=True):
     mac: str = MAC
     alias: str = MARK
     master: int = 0
-    peer_index: int = 0
+    link_index: int = 0
 
 
 def veth(peer: End, mac: str = MAC) -> Link:
@@ -60,7 +60,7 @@ UP = Fence("lab", (STATE,), KNOWN, by_mark=False)
 KILLED = Fence("lab", (STATE,), {HOST: Identity(MINE)}, frozenset({"web"}), by_mark=False)
 LOST = Fence("lab")
 
-LAN = SeenLink(7, "lan", peer_index=2)
+LAN = SeenLink(7, "lan", link_index=2)
 
 
 # ── links ─────────────────────────────────────────────────────────────────────────────────────────
@@ -76,9 +76,9 @@ WHOSE = {
     "another name and MAC": (UP, replace(LAN, name="u", mac="02:ff:00:00:00:00"), "lan"),
     "another name and alias": (UP, replace(LAN, name="u", alias=""), "lan"),
     "its index and nothing else": (UP, replace(LAN, name="u", alias="", mac="02:ff::"), None),
-    "made again, with name and mark": (UP, SeenLink(9, "lan", "02:ff::", peer_index=10), None),
+    "made again, with name and mark": (UP, SeenLink(9, "lan", "02:ff::", link_index=10), None),
     "made again, with name and MAC": (UP, SeenLink(9, "lan", alias=""), "lan"),
-    "its far end went elsewhere": (UP, replace(LAN, peer_index=44), "lan"),
+    "its far end went elsewhere": (UP, replace(LAN, link_index=44), "lan"),
     "the mark alone": (UP, SeenLink(9, "nlx", "02:ff::"), None),
     "the mark alone, after a kill": (KILLED, SeenLink(9, "nlx", "02:ff::"), None),
     "the mark alone, nothing remembered": (LOST, SeenLink(9, "nlx", "02:ff::"), "nlx"),
@@ -131,7 +131,7 @@ def test_two_links_that_swapped_their_names_are_told_apart() -> None:
     fence = Fence(
         "lab", (state,), {HOST: Identity(MINE, {"a": (7, 2), "b": (8, 3)})}, by_mark=False
     )
-    seen = [SeenLink(7, "b", "02::a", peer_index=2), SeenLink(8, "a", "02::b", peer_index=3)]
+    seen = [SeenLink(7, "b", "02::a", link_index=2), SeenLink(8, "a", "02::b", link_index=3)]
 
     assert fence.links(HOST, MINE, seen) == {7: "a", 8: "b"}
 
@@ -144,7 +144,7 @@ def test_a_link_that_was_made_with_the_index_of_one_that_went_is_itself() -> Non
     fence = Fence(
         "lab", (state,), {HOST: Identity(MINE, {"a": (7, 2), "b": (8, 2)})}, by_mark=False
     )
-    seen = [SeenLink(9, "a", "02::a", peer_index=2), SeenLink(7, "b", "02::b", peer_index=2)]
+    seen = [SeenLink(9, "a", "02::a", link_index=2), SeenLink(7, "b", "02::b", link_index=2)]
 
     assert fence.links(HOST, MINE, seen) == {9: "a", 7: "b"}
 
@@ -183,7 +183,7 @@ def wired(near: str, far: str, peer: End, back: End) -> dict[str, NetnsState]:
     }
 
 
-GIVEN = {"near": GivenLink(7, peer_index=2), "far": GivenLink(2, peer_index=7)}
+GIVEN = {"near": GivenLink(7, link_index=2), "far": GivenLink(2, link_index=7)}
 
 
 def peers(netns: dict[str, NetnsState]) -> set[End | None]:
@@ -204,7 +204,7 @@ def test_a_wire_leads_where_the_indexes_of_both_ends_say() -> None:
     moved = UP.joined(wired("lan", "eth0", far, near), given, {far: now})
     assert peers(moved) == {near, now}
 
-    given = {near: GIVEN["near"], far: GivenLink(2, peer_index=9)}
+    given = {near: GIVEN["near"], far: GivenLink(2, link_index=9)}
     assert peers(UP.joined(wired("lan", "lan", far, near), given, {})) == {UNKNOWN}
 
 
@@ -287,7 +287,7 @@ def test_an_exception_is_the_lab_s_if_it_is_remembered_and_bears_its_comment() -
 def test_what_was_made_is_known_by_its_new_indexes_and_the_rest_as_it_was_seen() -> None:
     """And what is not desired any more is not known any more."""
     snapshot = LabState(
-        given={End(HOST, "lan"): GivenLink(7, peer_index=2), End(HOST, "br0"): GivenLink(9)},
+        given={End(HOST, "lan"): GivenLink(7, link_index=2), End(HOST, "br0"): GivenLink(9)},
         identities={
             HOST: Identity(MINE, {"lan": (7, 2), "was": (9, 0)}),
             "web": Identity(11, {"lan": (2, 7)}),

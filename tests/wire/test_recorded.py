@@ -35,7 +35,7 @@ def test_links_agree() -> None:
         assert NAMES.get(seen.master) == shown.get("master")
         assert seen.alias == shown.get("ifalias", "")
         assert list(seen.altnames) == shown.get("altnames", [])
-        assert NAMES.get(seen.peer_index) == shown.get("link")
+        assert NAMES.get(seen.link_index) == shown.get("link")
         assert str(seen.group or "default") == shown["group"]
         assert (seen.up, seen.carrier) == ("UP" in shown["flags"], "LOWER_UP" in shown["flags"])
         assert ("eui64" if seen.ipv6_ll else "none") == shown["inet6_addr_gen_mode"]

@@ -16,11 +16,14 @@ from netloom.model.objects import Desired, End, NetnsState, Route
 
 
 class GivenLink(Struct, frozen=True):
-    """What the kernel gave to a link: its index, whether it has carrier, its far end's index."""
+    """What the kernel gave to a link: its index, and whether it has carrier.
+
+    `link_index` is the index of the link that it hangs on (IFLA_LINK): a wire's far end.
+    """
 
     index: int
     carrier: bool = False
-    peer_index: int = 0
+    link_index: int = 0
 
 
 class Foreign(Struct, frozen=True):
@@ -101,7 +104,7 @@ class LabState(Struct, frozen=True):
             return new.links[end.link]
         given = self.given.get(end)
         if given:
-            return given.index, given.peer_index
+            return given.index, given.link_index
         return was.links.get(end.link) if was else None
 
 

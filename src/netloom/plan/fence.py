@@ -56,8 +56,8 @@ class Seen(Protocol):
         """The index of the bridge that it is a port of, 0 for none."""
 
     @property
-    def peer_index(self) -> int:
-        """The index of its far end, 0 for none."""
+    def link_index(self) -> int:
+        """The index of the link that it hangs on (IFLA_LINK), a wire's far end; 0 for none."""
 
 
 class Fence(Struct, frozen=True):
@@ -90,7 +90,7 @@ class Fence(Struct, frozen=True):
         ours: dict[int, str] = {}
         others: list[Seen] = []
         for link in seen:
-            if pairs.get(link.name) == (link.index, link.peer_index):
+            if pairs.get(link.name) == (link.index, link.link_index):
                 ours[link.index] = link.name
             elif link.index != _LO:
                 others.append(link)
@@ -124,7 +124,7 @@ class Fence(Struct, frozen=True):
             taken = set(ours.values())
             for link in others:
                 if link.index not in ours:
-                    name = told(link, names.get((link.index, link.peer_index), ""))
+                    name = told(link, names.get((link.index, link.link_index), ""))
                     if name and name not in taken:
                         ours[link.index] = name
 
@@ -196,7 +196,7 @@ class Fence(Struct, frozen=True):
                 return there is not None or peer.netns in trusted
             if there is None:
                 return peer.netns in trusted
-            return (here.index, here.peer_index) == (there.peer_index, there.index)
+            return (here.index, here.link_index) == (there.link_index, there.index)
 
         def far(end: End, peer: End) -> End:
             asked = self.remembered(*before.get(end, end))

@@ -52,9 +52,10 @@ class SeenLink(msgspec.Struct, frozen=True, gc=False):
     """A link that the kernel told of.
 
     `kind` is empty for a loopback or a hardware device, `mac` on a loopback; `info` is what the
-    kernel tells of the kind, but for the far end of a veth, which is `UNKNOWN`: of that it tells
-    `peer_index` (IFLA_LINK), its index in the namespace with the id `peer_nsid`, or in the link's
-    own where that is None. `ipv6_ll` is whether setting it up gives it an IPv6 link-local address.
+    kernel tells of the kind, but for the far end of a veth, which is `UNKNOWN`: of that it tells,
+    as of any link that this one hangs on, the index `link_index` (IFLA_LINK) in the namespace with
+    the id `link_netnsid` (IFLA_LINK_NETNSID), or in the link's own where that is None. `ipv6_ll` is
+    whether setting it up gives it an IPv6 link-local address.
     """
 
     index: int
@@ -68,8 +69,8 @@ class SeenLink(msgspec.Struct, frozen=True, gc=False):
     alias: str
     ipv6_ll: bool
     altnames: tuple[str, ...]
-    peer_index: int
-    peer_nsid: int | None
+    link_index: int
+    link_netnsid: int | None
     info: Kind
     group: int
 

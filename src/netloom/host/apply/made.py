@@ -55,7 +55,7 @@ class Made:
                 for (link, far), answer in zip(links, answers, strict=True):
                     if isinstance(answer, bytes):
                         seen = read_links([answer])[0]
-                        self._note(End(name, link), (seen.index, seen.peer_index), far)
+                        self._note(End(name, link), (seen.index, seen.link_index), far)
         for name in self._pairs.keys() - self._cookies.keys():
             with suppress(Unavailable, *FAILURES):
                 self._cookies[name] = pool[name].rt.cookie

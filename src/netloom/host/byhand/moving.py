@@ -275,7 +275,7 @@ def seen_at(end: Endpoint, known: EndpointId, link: SeenLink) -> SeenLink | None
 
 def _marks(link: SeenLink) -> set[str | int]:
     """Return what a link keeps on its way, and is seldom given to another."""
-    found: set[str | int] = {link.mac, link.alias, link.peer_index, *link.altnames}
+    found: set[str | int] = {link.mac, link.alias, link.link_index, *link.altnames}
     return found - {"", 0}
 
 

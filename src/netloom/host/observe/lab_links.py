@@ -71,7 +71,7 @@ class Links:
         """Return what a namespace and the lab's links in it are known by."""
         known = self.fence.identities.get(name)
         pairs = {
-            ours[link.index]: (link.index, link.peer_index)
+            ours[link.index]: (link.index, link.link_index)
             for link in dumps.links
             if link.index in ours
         }
@@ -86,7 +86,7 @@ class Links:
     def link(self, was: End, seen: SeenLink, names: dict[int, str], addrs: Iterable[Addr]) -> Link:
         """Return what the kernel tells of a link of ours, as asked facts."""
         end = End(was.netns, seen.name)
-        self.given[end] = GivenLink(seen.index, seen.carrier, seen.peer_index)
+        self.given[end] = GivenLink(seen.index, seen.carrier, seen.link_index)
         if end != was:
             self.renamed[was] = end
         if seen.index == 1:

@@ -111,14 +111,14 @@ class _Survey:
         ends: dict[tuple[int, int], list[End]] = {}
         for name, dumps in self.dumps_of.items():
             for seen in _wires(dumps):
-                pair = seen.index, seen.peer_index
+                pair = seen.index, seen.link_index
                 ends.setdefault(pair, []).append(End(name, seen.name))
         found: dict[End, End] = {}
         for name, dumps in self.dumps_of.items():
             across: list[tuple[SeenLink, list[End]]] = []
             for seen in _wires(dumps):
-                facing = ends.get((seen.peer_index, seen.index), [])
-                if seen.peer_nsid is None:
+                facing = ends.get((seen.link_index, seen.index), [])
+                if seen.link_netnsid is None:
                     found |= {End(name, seen.name): far for far in facing if far.netns == name}
                 elif End(name, seen.name) not in found:
                     across.append((seen, [far for far in facing if far not in found]))
@@ -141,7 +141,7 @@ class _Survey:
             numbers = _Numbers(rt, self.host)
             for seen, facing in across:
                 facing.sort(key=lambda far: far != far_of(seen.alias))
-                far = next((far for far in facing if numbers[far.netns] == seen.peer_nsid), None)
+                far = next((far for far in facing if numbers[far.netns] == seen.link_netnsid), None)
                 if far:
                     yield seen, far
 
@@ -174,7 +174,7 @@ def _wires(dumps: Dumps) -> Iterator[SeenLink]:
 
 def _given(name: str, dumps: Dumps) -> Iterator[tuple[End, GivenLink]]:
     for seen in dumps.links:
-        yield End(name, seen.name), GivenLink(seen.index, seen.carrier, seen.peer_index)
+        yield End(name, seen.name), GivenLink(seen.index, seen.carrier, seen.link_index)
 
 
 def _netns(name: str, dumps: Dumps, peers: dict[End, End]) -> NetnsState:
