@@ -84,7 +84,10 @@ def session_lab(request: pytest.FixtureRequest) -> "Iterator[Lab]":
 
 def _marked(request: pytest.FixtureRequest) -> "TopologyLike":
     mark = request.node.get_closest_marker("netloom")
-    argument: TopologyLike = mark.args[0] if mark and mark.args else None
+    if mark and (len(mark.args) != 1 or mark.kwargs):
+        msg = f"the mark netloom takes one topology and nothing else: {mark.args}, {mark.kwargs}"
+        raise pytest.UsageError(msg)
+    argument: TopologyLike = mark.args[0] if mark else None
     return request.path.parent / argument if isinstance(argument, str | Path) else argument
 
 

@@ -83,6 +83,45 @@ def test_what_is_removed_is_gone_and_can_come_again(lab: Lab) -> None:
     assert a.reaches(b)
 
 
+def test_a_name_is_enough_to_remove() -> None:
+    """A namespace, a group or a network; of a lab that is wires alone, too."""
+    with Lab(netloom.parse("links: [[a, b], [b, c]]")) as lab:
+        lab.remove("a")
+        assert [one.name for one in lab.all()] == ["b", "c"]
+        assert lab["b"].reaches("c")
+        lab.network("lan")
+        lab.netns("n", count=2, networks=["lan"])
+        lab.remove("n")
+        lab.remove("lan")
+        assert lab.snapshot().netns.keys() == {"b", "c", "host"}
+        with pytest.raises(KeyError, match="no namespace `a` in the lab `lab`"):
+            lab.remove("a")
+
+
+def test_what_is_said_of_a_removed_namespace_names_it(lab: Lab) -> None:
+    """Whatever is asked of it."""
+    a = lab.netns("a")
+    lab.remove(a)
+    for ask in (
+        lambda: a.ip,
+        lambda: a.run(["true"]),
+        lambda: a.reaches("b"),
+        lambda: a.listen(80),
+    ):
+        with pytest.raises(KeyError, match="no namespace `a` in the lab `lab`"):
+            ask()
+
+
+def test_a_mistake_in_a_word_is_that_alone(lab: Lab) -> None:
+    """Not that the word does not say what the lab has already."""
+    lab.network("lan")
+    with pytest.raises(TopologyError) as refused:
+        lab.netns("x", networks={"lan": {"vlan": "10"}})
+    assert [one.message for one in refused.value.problems] == [
+        "`vlan` of network `lan` of namespace `x` is not built yet"
+    ]
+
+
 def test_a_file_is_a_lab(tmp_path: Path) -> None:
     """By its path, or read before; files that it names lie beside it."""
     path = tmp_path / "two.yaml"
@@ -133,11 +172,15 @@ def test_what_is_not_there_is_told(lab: Lab) -> None:
         lab.remove(thing)
         with pytest.raises(KeyError, match="no "):
             lab.remove(thing)
-    with pytest.raises(KeyError, match="one of a `count` cannot be removed alone"):
-        lab.remove(group[0])
+    for gone in (wire, "lan", "b", "host"):
+        with pytest.raises(KeyError, match=r"no .* in the lab|no wire between a and b"):
+            lab.remove(gone)
+    for one in (group[0], "n1"):
+        with pytest.raises(KeyError, match="`n1` is one of `n`: one of a `count`"):
+            lab.remove(one)
     with pytest.raises(KeyError, match="no namespace `b` in the lab `lab`"):
         lab["b"]
-    with pytest.raises(KeyError, match="no network and no group `m`"):
+    with pytest.raises(KeyError, match="no network and no `count` group `m`"):
         lab.members("m")
     with pytest.raises(KeyError, match="no namespace `zz` in the lab"):
         a.reaches("zz:eth0")

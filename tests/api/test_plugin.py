@@ -295,6 +295,16 @@ def test_a_missing_file_fails(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*no file `*none.yaml`*"])
 
 
+@pytest.mark.parametrize("words", ["", "'a.yaml', timeout=1", "'a.yaml', 'b.yaml'"])
+def test_a_mark_takes_one_topology(pytester: pytest.Pytester, words: str) -> None:
+    """What it has no use for is told, and not passed over."""
+    text = f"import pytest\n@pytest.mark.netloom({words})\ndef test_it(lab): pass\n"
+    pytester.makepyfile(test_it=text)
+    result = run(pytester)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*the mark netloom takes one topology and nothing else*"])
+
+
 def test_a_shell_in_the_lab_of_a_test_that_failed(pytester: pytest.Pytester) -> None:
     """On the terminal, in the first namespace, until it is left."""
     pytester.makepyfile(test_it="def test_fails(lab):\n    lab.netns('a', 'b')\n    assert 0\n")

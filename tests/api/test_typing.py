@@ -29,7 +29,7 @@ def use(topology: netloom.Topology, path: Path) -> None:
         some: tuple[Netns, ...] = lab.netns("n", count=3, networks=["lan"])
         lan: Network = lab.network("lan", subnet="10.1.0.0/24", uplink="nat", mtu=1400)
         wire: Wire = lab.wire(web, "b:eth0 10.0.0.1/24", mtu=1400)
-        for thing in (web, lan, wire):
+        for thing in (web, lan, wire, "web"):
             lab.remove(thing)
         found: tuple[Netns, ...] = lab.members("n") + lab.all()
         one: Netns = lab["web"]

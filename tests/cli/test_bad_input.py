@@ -120,7 +120,7 @@ def test_all_mistakes_are_told_at_once() -> None:
         "netloom.yaml:4:18: `big` is no MTU: a number of bytes, such as `1400`\n"
         "  4 |   - [a, b, {mtu: big}]\n"
         "    |                  ^^^\n"
-        "netloom.yaml:5:5: `ends` takes 2, and here is 1\n"
+        "netloom.yaml:5:5: this link takes 2 ends, and here is 1\n"
         "  5 |   - [a]\n"
         "    |     ^^^ write `[A, B]`\n"
         "3 mistakes in netloom.yaml; nothing was touched\n"
@@ -130,8 +130,10 @@ def test_all_mistakes_are_told_at_once() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("up", "nope.yaml"), "no file `nope.yaml`\n"),
-        (("up", "."), "`.` is a folder\n"),
+        (("up", "nope.yaml"), "no file `nope.yaml`\nnothing was touched\n"),
+        (("plan", "shpo.yaml"), "no file `shpo.yaml`\nhint: did you mean `shop.yaml`?\n"),
+        (("plan",), "no file `netloom.yaml`\nhint: name a FILE, or have `netloom init` write"),
+        (("up", "."), "`.` is a folder\nhint: name a topology file\n"),
         (("destroy",), "unknown command `destroy`: did you mean `down`?\n"),
         (("up", "--nope"), "no such option `--nope`\nhint: netloom up --help\n"),
         (("up", "--queit"), "no such option `--queit`: did you mean `--quiet`?\n"),
@@ -148,6 +150,7 @@ def test_all_mistakes_are_told_at_once() -> None:
 @on_a_host
 def test_wrong_words_are_told(words: tuple[str, ...], said: str) -> None:
     """A mistake in the command itself: the same status, no traceback."""
+    write("shop.yaml", "links: [[a, b]]\n")
     with no_trace():
         end = ended(*words)
     assert said in end.stdout + end.stderr

@@ -302,7 +302,7 @@ def test_no_way_out_in_the_family_of_a_network_is_refused(
         ("{mode: nat, via: eth1}", "true", "`eth1` of the host is down"),
         ("{mode: nat, via: [eth0, eth1]}", "true", "`eth1` of the host is down"),
         ("{mode: nat, via: eth2}", "true", "`eth2` of the host has no carrier"),
-        ("snat", "true", "`mode` cannot be `snat`"),
+        ("snat", "true", "`uplink` cannot be `snat`"),
     ],
 )
 @on_the_internet()

@@ -91,6 +91,7 @@ NO_ROUTES = {
     "default vai b": "`vai` is no word of a route: did you mean `via`?",
     "default via nobody": "`nobody` is neither an address nor a name here",
     "nowhere via c": "`nowhere` is neither an address nor a name here",
+    "defualt via c": "`defualt` is neither an address nor a name here: did you mean `default`?",
     "default via b": "`a` and `b` share several segments: say which",
     "default via 172.16.0.1": "the gateway 172.16.0.1 is on no subnet of `a`",
     "default via 10.1.0.2 dev b": "the gateway 10.1.0.2 is on no subnet of `a:b`",
@@ -155,8 +156,8 @@ def test_a_rule_means_what_iproute2_means(text: str) -> None:
         ("from 10.0.0.1", "a rule says `lookup TABLE`, `blackhole`, `unreachable` or `prohibit`"),
         ("from 10.0.0.0/8 to fd00::/8 lookup 1", "`from` and `to` are of different families"),
         ("lokup 1", "`lokup` is no word of a rule: did you mean `lookup`?"),
-        ("dport 90-80 lookup 1", "`dport 90-80`: write a number, or `LOW-HIGH`"),
-        ("fwmark red lookup 1", "`fwmark red`: write `1` or `0x1/0xff`"),
+        ("dport 90-80 lookup 1", "`dport 90-80` is no range: write a number, or `LOW-HIGH`"),
+        ("fwmark red lookup 1", "`fwmark red` is no mark: write `1` or `0x1/0xff`"),
     ],
 )
 def test_what_is_no_rule_is_refused_with_the_reason(text: str, reason: str) -> None:

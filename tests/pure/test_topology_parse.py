@@ -172,7 +172,7 @@ def test_all_mistakes_are_told_at_once_in_their_order() -> None:
         "6:27 `this-is-too-long` is longer than 15 bytes, the limit for an interface name",
         "7:10 no namespace `a`: a wire to nowhere",
         "7:15 `c` has no prefix length (write `c/24`)",
-        "7:19 `ends` takes 2, and here is 1 (write `[A, B]`)",
+        "7:19 this link takes 2 ends, and here is 1 (write `[A, B]`)",
         "7:20 no namespace `x`: a wire to nowhere",
         "8:19 `80` is no port (write `tcp/80`)",
     ]
@@ -193,7 +193,7 @@ def test_a_mistake_is_shown_as_a_compiler_does() -> None:
 @pytest.mark.parametrize(
     ("text", "mistake"),
     [
-        ("- a", "1:1 the file is a mapping, not a list"),
+        ("- a", "1:1 the file must be a mapping, not a list"),
         ("~", "1:1 the file says nothing"),
         (
             "namespaces: {a: {run: {command: ls, usr: b}}}",
@@ -208,7 +208,19 @@ def test_a_mistake_is_shown_as_a_compiler_does() -> None:
         ("namespaces: {a: docker:web}", "1:17 `from` of namespace `a` is not built yet"),
         ("namespaces: {a: {from: pid}}", "1:18 `from` of namespace `a` is not built yet"),
         (
-            "namespaces: {a: {interfaces: {e: dummy}}}",
+            "namespaces: {a: {interfaces: {e: {kind: dummy}}}}",
+            "1:35 `kind` of interface `a:e` is not built yet",
+        ),
+        ("networks: {lan: {uplink: nta}}", "1:26 `uplink` cannot be `nta` (did you mean `nat`?)"),
+        (
+            "networks: {lan: {uplink: {mode: x}}}",
+            "1:33 `mode` cannot be `x` (it can be `nat`, `routed`, `user`)",
+        ),
+        ("networks:\n\tlan: {}", "2:1 a tab cannot indent (use spaces)"),
+        ("networks:\n  a: {}\n\tlan: {}", "3:1 a tab cannot indent (use spaces)"),
+        ("networks: {lan: @b}", "1:17 no word can begin with this character (put it in quotes)"),
+        (
+            "namespaces: {a: {interfaces: {e: 10.0.0.1/24}}}",
             (
                 "1:34 `kind` of interface `a:e` is not built yet"
                 " (an address is written `addresses: …`)"
@@ -241,13 +253,13 @@ def test_a_mistake_is_shown_as_a_compiler_does() -> None:
         ),
         ("links: [{mtu: 1400}]", "1:9 this link has no `ends`"),
         ("links: [[a, b, {ends: [c, d]}]]", "1:23 `ends` is given twice"),
-        ("links: [[a, b, c]]", "1:9 `ends` takes 2, and here are 3 (write `[A, B]`)"),
-        ("links: [red]", "1:8 `ends` takes 2, and here is 1 (write `[A, B]`)"),
-        ("links: [[red], [a, b]]", "1:9 `ends` takes 2, and here is 1 (write `[A, B]`)"),
+        ("links: [[a, b, c]]", "1:9 this link takes 2 ends, and here are 3 (write `[A, B]`)"),
+        ("links: [red]", "1:8 this link takes 2 ends, and here is 1 (write `[A, B]`)"),
+        ("links: [[red], [a, b]]", "1:9 this link takes 2 ends, and here is 1 (write `[A, B]`)"),
         ("hosts: {vm: }", "1:13 an entry of `vm` has no value (an IP address)"),
-        ("hosts: [vm]", "1:8 `hosts` is a mapping, not a list"),
-        ("namespaces: {a: {sysctls: [net.x]}}", "1:27 `sysctls` is a mapping, not a list"),
-        ("namespaces: {a: {etc: [hosts]}}", "1:23 `etc` is a mapping, not a list"),
+        ("hosts: [vm]", "1:8 `hosts` must be a mapping, not a list"),
+        ("namespaces: {a: {sysctls: [net.x]}}", "1:27 `sysctls` must be a mapping, not a list"),
+        ("namespaces: {a: {etc: [hosts]}}", "1:23 `etc` must be a mapping, not a list"),
         (
             "namespaces: {a: {sysctls: {net.x: }}}",
             "1:35 `net.x` has no value (the value of a sysctl)",
@@ -255,7 +267,7 @@ def test_a_mistake_is_shown_as_a_compiler_does() -> None:
         ("namespaces: [a, a]", "1:17 `a` is given twice"),
         ("namespaces: [all]", "1:14 `all` is a word of the language, nothing may be named so"),
         ("networks: host", "1:11 `host` is a word of the language, nothing may be named so"),
-        ("networks: {lan: {mtu: [1, 2]}}", "1:23 `mtu` is one word, not a list"),
+        ("networks: {lan: {mtu: [1, 2]}}", "1:23 `mtu` must be one word, not a list"),
         (
             "links: [[lan, b]]\nnetworks: lan",
             "1:10 `lan` is a network and a namespace (one name stands for one thing)",

@@ -1,7 +1,7 @@
 """How a Python program builds: a word more of the topology, and the lab is made so at once."""
 
 import threading
-from typing import NamedTuple, overload
+from typing import NamedTuple, assert_never, overload
 
 from netloom.api import coerce
 from netloom.api.coerce import Words
@@ -213,17 +213,24 @@ class LabBuilder:
             self.make(coerce.with_wire(self.topology, spec))
         return Wire(pair, spec)
 
-    def remove(self, thing: Netns | Network | Wire) -> None:
+    def remove(self, thing: Netns | Network | Wire | str) -> None:
         """Take a thing out of the lab; with a namespace its wires go, too, and who lives in it.
 
-        Raises `KeyError` for what is not in the lab, and for one of a `count`.
+        A name is that of a namespace, a `count` group or a network. Raises `KeyError` for what is
+        not in the lab, and for one of a `count`; `Refused` with all undone.
         """
         with self.lock:
             match thing:
-                case Netns():
-                    left = coerce.without_namespace(self.topology, thing.name)
-                case Network():
-                    left = coerce.without_network(self.topology, thing.name)
                 case Wire():
                     left = coerce.without_wire(self.topology, thing.spec)
+                case Network():
+                    left = coerce.without_network(self.topology, thing.name)
+                case Netns():
+                    left = coerce.without_namespace(self.topology, thing.name)
+                case str() if thing in self.topology.networks:
+                    left = coerce.without_network(self.topology, thing)
+                case str():
+                    left = coerce.without_namespace(self.topology, thing)
+                case _:
+                    assert_never(thing)
             self.make(left)

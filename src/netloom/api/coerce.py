@@ -13,7 +13,7 @@ from typing import TypeAlias, Union
 from msgspec.structs import replace
 
 from netloom.errors import Problem, TopologyError
-from netloom.language.parse import parse, read
+from netloom.language.parse import parse_part, read
 from netloom.language.topology import NamespaceSpec, NetworkSpec, Topology, WireSpec
 from netloom.model.objects import HOST
 
@@ -60,8 +60,7 @@ def with_namespaces(topology: Topology, more: Mapping[str, NamespaceSpec]) -> To
     """Return a topology with more namespaces; none of that name is there yet."""
     for name in more:
         _check_free(topology, name, "namespaces")
-    before = topology.namespaces or dict.fromkeys(_namespaces(topology), NamespaceSpec())
-    return replace(topology, namespaces={**before, **more})
+    return replace(topology, namespaces={**_specs(topology), **more})
 
 
 def with_network(topology: Topology, name: str, network: NetworkSpec) -> Topology:
@@ -81,10 +80,16 @@ def with_wire(topology: Topology, wire: WireSpec) -> Topology:
 
 
 def without_namespace(topology: Topology, name: str) -> Topology:
-    """Return a topology without a namespace and its wires; raises `KeyError`."""
-    left = dict(topology.namespaces or {})
+    """Return a topology without a namespace, or a `count` group, and its wires.
+
+    Raises `KeyError` where there is none, and for one of a `count`.
+    """
+    left = dict(_specs(topology))
     if left.pop(name, None) is None:
-        msg = f"no namespace is said as `{name}`: one of a `count` cannot be removed alone"
+        group = name.rstrip("0123456789")
+        many = group in left and left[group].count is not None
+        why = f"is one of `{group}`: one of a `count` cannot be removed alone"
+        msg = f"`{name}` {why}" if many else f"no namespace `{name}` in the lab `{topology.name}`"
         raise KeyError(msg)
     links = (wire for wire in topology.links if name not in {end.netns for end in wire.ends})
     return replace(topology, namespaces=left, links=tuple(links))
@@ -94,7 +99,7 @@ def without_network(topology: Topology, name: str) -> Topology:
     """Return a topology without a network; raises `KeyError`."""
     left = dict(topology.networks)
     if left.pop(name, None) is None:
-        msg = f"no network `{name}`"
+        msg = f"no network `{name}` in the lab `{topology.name}`"
         raise KeyError(msg)
     return replace(topology, networks=left)
 
@@ -123,6 +128,11 @@ def _namespaces(topology: Topology) -> Collection[str]:
     return dict.fromkeys(name for name in ends if name != HOST)
 
 
+def _specs(topology: Topology) -> Mapping[str, NamespaceSpec]:
+    """Return what is said of each namespace, of those that wires alone name nothing."""
+    return topology.namespaces or dict.fromkeys(_namespaces(topology), NamespaceSpec())
+
+
 def _said(keys: Mapping[str, Words]) -> dict[str, Words]:
     """Return the keys that something is said by, as the file spells them."""
     return {
@@ -146,7 +156,7 @@ def _read(tree: Mapping[str, Words]) -> Topology:
         return topology
     text = json.dumps(tree, ensure_ascii=False, default=_path)
     try:
-        return parse(text).topology
+        return parse_part(text)
     except TopologyError as error:
         # The place in a text that nobody has written tells nobody anything.
         plain = [Problem(p.message, p.path, p.hint, at_key=p.at_key) for p in error.problems]

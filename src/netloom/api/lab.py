@@ -232,7 +232,7 @@ class Lab(LabBuilder, Closing):
             if segment.network is not None and segment.key == name:
                 inside = dict.fromkeys(port.end.netns for port in segment.ports)
                 return tuple(Netns(self, each) for each in inside if each in expanded.members)
-        msg = f"no network and no group `{name}` in the lab `{self.name}`"
+        msg = f"no network and no `count` group `{name}` in the lab `{self.name}`"
         raise KeyError(msg)
 
     def all(self) -> tuple[Netns, ...]:
@@ -308,6 +308,7 @@ class Lab(LabBuilder, Closing):
 
     def links_of(self, name: str) -> Mapping[str, Link]:
         """Return the links that a namespace shall have; raises `KeyError`."""
+        self._check_known(name)
         return self._desired.netns[name].links
 
     def address_of(self, target: str, viewer: Netns) -> str:

@@ -109,7 +109,7 @@ def _with_notes(error: NetloomError) -> str:
 
 def _remedy(error: Unavailable) -> str:
     """Return the hint; where root is missing, the whole command: sudo knows no venv."""
-    if os.geteuid() and "root" in error.remedy:
+    if os.geteuid() and "run it as root" in error.remedy:
         return f"\nhint: {_with_sudo()}, or inside `unshare -Urnm`"
     hint = f"\nhint: {error.remedy}" if error.remedy else ""
     return hint + _own_host(error.reason)

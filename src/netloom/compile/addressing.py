@@ -115,7 +115,8 @@ class Naming:
         try:
             canonical = ip(address)
         except ValueError:
-            raise ValueError(_unknown(text, (*self.networks, *self.expanded.members))) from None
+            known = ("default", *self.networks, *self.expanded.members)
+            raise ValueError(_unknown(text, known)) from None
         if family(canonical) != version:
             return []
         bits = 32 if version == 4 else 128

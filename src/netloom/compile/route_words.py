@@ -305,7 +305,7 @@ def _mark(words: _Words, word: str) -> Iterator[tuple[str, object]]:
         yield "fwmark", int(mark, 0)
         yield "fwmask", int(mask, 0) if slash else 2**32 - 1
     except ValueError:
-        msg = f"`{word} {mark}{slash}{mask}`: write `1` or `0x1/0xff`"
+        msg = f"`{word} {mark}{slash}{mask}` is no mark: write `1` or `0x1/0xff`"
         raise ValueError(msg) from None
 
 
@@ -314,7 +314,7 @@ def _range(key: str) -> Callable[[_Words, str], Iterator[tuple[str, object]]]:
         text = words.next(word)
         low, dash, high = text.partition("-")
         if not low.isdecimal() or (dash and not high.isdecimal()) or int(high or low) < int(low):
-            msg = f"`{word} {text}`: write a number, or `LOW-HIGH`"
+            msg = f"`{word} {text}` is no range: write a number, or `LOW-HIGH`"
             raise ValueError(msg)
         yield key, (int(low), int(high or low))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from netloom.engine.state import known
 from netloom.engine.untouched import untouched
 from netloom.errors import Path as ProblemPath
-from netloom.errors import Problem, TopologyError, Unavailable
+from netloom.errors import Problem, TopologyError, Unavailable, printable
 from netloom.host.sources import Sources
 from netloom.kernel import inputs
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 DEFAULT_FILE = "netloom.yaml"
+_ENDINGS = (".yaml", ".yml", ".json")
 
 
 def load(path: "str | Path") -> "Source":
@@ -34,12 +35,27 @@ def load(path: "str | Path") -> "Source":
     try:
         data, _ = inputs.read(str(path))
     except FileNotFoundError:
-        raise Unavailable(f"no file `{path}`", "`netloom up FILE` names another") from None
+        raise Unavailable(f"no file `{path}`", _instead(str(path))) from None
     except IsADirectoryError:
-        raise Unavailable(f"`{path}` is a folder", f"netloom up {path}/{DEFAULT_FILE}") from None
+        raise Unavailable(f"`{path}` is a folder", "name a topology file") from None
     except OSError as error:
         raise Unavailable(f"cannot read `{path}`: {error.strerror}") from error
     return parse(data, file=str(path), name=default_name(str(path)))
+
+
+def _instead(path: str) -> str:
+    """Return what to do where a file is not there: it may be called almost so."""
+    from netloom.language.suggest import closest
+
+    if path == DEFAULT_FILE:
+        return "name a FILE, or have `netloom init` write this one"
+    folder, name = os.path.split(path)
+    files: dict[str, str] = {}
+    with suppress(OSError):
+        there = (each for each in os.listdir(folder or ".") if each.endswith(_ENDINGS))
+        files = {os.path.splitext(each)[0]: each for each in there}
+    found = closest(os.path.splitext(name)[0], files)
+    return f"did you mean `{printable(os.path.join(folder, files[found]))}`?" if found else ""
 
 
 def load_stdin() -> "Source":
@@ -71,7 +87,7 @@ def lab_name(text: str, machine: "Machine") -> str:
     A file means the lab that was made from it, even if it says another name by now, or has
     mistakes.
     """
-    if "/" not in text and not text.endswith((".yaml", ".yml", ".json")):
+    if "/" not in text and not text.endswith(_ENDINGS):
         return text
     path = absolute(text)
     for name in machine.labs():

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeGuard
 
 from netloom.errors import Path, Problem
 from netloom.language.lines import Lines
-from netloom.language.messages import amount, called, clipped, kind, quoting, title
+from netloom.language.messages import amount, called, clipped, kind, parted, quoting, title
 from netloom.language.nodes import (
     NOTHING,
     ListNode,
@@ -64,25 +64,32 @@ class Decoder:
     def wrong(self, message: str, node: Node, path: Path, hint: str = "") -> None:
         """Collect a mistake; `: write …` at its end becomes the hint."""
         if not hint:
-            message, written, rest = message.partition(": write ")
-            hint = f"write {rest}" if written else ""
+            message, hint = parted(message)
         mark = self.lines.mark(node.start, node.end)
         at_key = path in self.places and node is self.places[path].key
         self.problems.append(Problem(clipped(message), path, clipped(hint), mark, at_key=at_key))
 
     def _word(self, shape: Word, node: Node, path: Path) -> object:
         if not isinstance(node, TextNode):
-            message = f"{called(path)} is one word, not {kind(node)}"
+            message = f"{self._called(path)} must be one word, not {kind(node)}"
             self.wrong(message, node, path, quoting(node))
             return None
         if is_nothing(node):
-            self.wrong(f"{called(path)} has no value", node, path, shape.says)
+            self.wrong(f"{self._called(path)} has no value", node, path, shape.says)
             return None
         try:
             return shape.read(node.value)
         except ValueError as error:
             self.wrong(str(error), self._meant(node, str(error)), path)
             return None
+
+    def _called(self, path: Path) -> str:
+        """Return how a value is called: where its key is not written, as what it stands for."""
+        return title(path[:-1]) if self._is_implied(path) else called(path)
+
+    def _is_implied(self, path: Path) -> bool:
+        """Whether a value stands without its key (S4)."""
+        return bool(path) and isinstance(path[-1], str) and self.places[path].key is None
 
     def _meant(self, node: TextNode, clause: str) -> TextNode:
         """Return the part of a text that a clause about it begins by quoting, or else the whole."""
@@ -100,8 +107,9 @@ class Decoder:
             self.wrong(f"`{path[-1]}: {word}` of {owner} is not built yet", node, path)
         elif word not in shape.now:
             known = (*shape.now, *shape.later)
-            hint = did_you_mean(word, known) or ", ".join(f"`{each}`" for each in known)
-            self.wrong(f"`{path[-1]}` cannot be `{word}`", node, path, hint)
+            words = f"it can be {', '.join(f'`{each}`' for each in shape.now)}"
+            hint = did_you_mean(word, known) or words
+            self.wrong(f"{self._called(path)} cannot be `{word}`", node, path, hint)
         return word
 
     def _many(self, shape: Many, node: Node, path: Path) -> object:
@@ -111,7 +119,9 @@ class Decoder:
         if not items and shape.none:
             self.wrong("an empty list says neither", node, path, "write `none`, or leave it out")
         if len(items) < shape.least or len(items) > (shape.most or len(items)):
-            self.wrong(f"{called(path)} {amount(shape, len(items))}", node, path, shape.instead)
+            what = f" {path[-1]}" if self._is_implied(path) else ""
+            message = f"{self._called(path)} {amount(shape, len(items), what)}"
+            self.wrong(message, node, path, shape.instead)
         return tuple(
             self.read(shape.item, SourcePlace(None, item), (*path, number))
             for number, item in enumerate(items)
@@ -133,7 +143,7 @@ class Decoder:
             return {name: SourcePlace(*pair) for name, pair in node.pairs.items()}
         items = node.items if isinstance(node, ListNode) else (node,)
         if not shape.bare:
-            self.wrong(f"{called(path)} is a mapping, not {kind(node)}", node, path)
+            self.wrong(f"{called(path)} must be a mapping, not {kind(node)}", node, path)
             return {}
         names: dict[str, SourcePlace] = {}
         for item in items:  # S2
@@ -182,7 +192,8 @@ class Decoder:
             return {shape.text: SourcePlace(None, node)}
         if isinstance(node, ListNode) and shape.items:
             return self._spread(shape, node, path)
-        self.wrong(f"{title(path)} is a mapping, not {kind(node)}", node, path, quoting(node))
+        message = f"{title(path)} must be a mapping, not {kind(node)}"
+        self.wrong(message, node, path, quoting(node))
         return {}
 
     def _spread(self, shape: Mapped, node: ListNode, path: Path) -> Pairs:
@@ -208,7 +219,15 @@ class Decoder:
         inner = (*path, key.name)
         self.places[inner] = place
         message = f"`{key.name}` of {title(path)} is not built yet"
-        self.wrong(message, place.key or place.value, inner, key.hint)
+        self.wrong(
+            message, place.key or place.value, inner, "" if _is_word(place, key) else key.hint
+        )
+
+
+def _is_word(place: SourcePlace, key: Key) -> bool:
+    """Whether a value is one of the words that its key knows, so that nothing else is meant."""
+    value = place.value.value if isinstance(place.value, TextNode) else ""
+    return isinstance(key.shape, Choice) and value in key.shape.later
 
 
 def _extends(shape: Mapped, name: str) -> bool:

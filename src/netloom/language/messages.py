@@ -45,15 +45,15 @@ def kind(node: Node) -> str:
     return "nothing" if is_nothing(node) else "a text"
 
 
-def amount(shape: Many, given: int) -> str:
-    """Return how many items a list takes, and how many there are."""
+def amount(shape: Many, given: int, what: str = "") -> str:
+    """Return how many items a list takes, and how many there are; `what` is said behind these."""
     if shape.least == shape.most:
         wanted = str(shape.least)
     elif shape.most:
         wanted = f"at most {shape.most}"
     else:
         wanted = f"at least {shape.least}"
-    return f"takes {wanted}, and here {'is' if given == 1 else 'are'} {given}"
+    return f"takes {wanted}{what}, and here {'is' if given == 1 else 'are'} {given}"
 
 
 def quoting(node: Node) -> str:
@@ -61,6 +61,15 @@ def quoting(node: Node) -> str:
     if isinstance(node, MapNode) and len(node.pairs) == 1:
         return "a text with a `:` at its end, or with `: ` inside, needs quotes"
     return ""
+
+
+def parted(sentence: str) -> tuple[str, str]:
+    """Return what is wrong and the hint of a sentence that ends in `: write …` or so."""
+    for beginning in ("write ", "did you mean "):
+        wrong, found, rest = sentence.partition(f": {beginning}")
+        if found:
+            return wrong, f"{beginning}{rest}"
+    return sentence, ""
 
 
 def clipped(text: str) -> str:

@@ -78,20 +78,38 @@ def parse(text: str | bytes, *, file: str = "<text>", name: str = "") -> Source:
     Raises TopologyError with every mistake of the text, each with its place, in their order.
     """
     lines = Lines(decode(text, file) if isinstance(text, bytes) else text, file)
+    topology, source, decoder = _decoded(lines)
+    if decoder.problems:
+        # Else `lower` finds them, who knows more; but mistakes shall be told all at once.
+        decoder.problems += map(source.locate, unknown_names(decoder.places))
+    if topology is None:
+        raise TopologyError(in_order(decoder.problems))
+    source.topology = structs.replace(topology, name=topology.name or name)
+    return source
+
+
+def parse_part(text: str) -> Topology:
+    """Return what a text says of a topology of which it is a part: the rest may have its names.
+
+    Raises TopologyError with every mistake of the text.
+    """
+    topology, _, decoder = _decoded(Lines(text, "<text>"))
+    if topology is None:
+        raise TopologyError(in_order(decoder.problems))
+    return topology
+
+
+def _decoded(lines: Lines) -> tuple[Topology | None, Source, Decoder]:
+    """Return the topology of a text, None where it has mistakes, and who knows them all."""
     node, problems = compose(lines)
     decoder = Decoder(lines, problems)
     if is_nothing(node):
         decoder.wrong("the file says nothing", node, ())
     topology = decoder.read(TOPOLOGY, SourcePlace(None, node), ())
-    source = Source(Topology(name=name), lines, decoder.places)
+    source = Source(Topology(), lines, decoder.places)
     problems += map(source.locate, _shared_names(decoder.places))
-    if problems:
-        # Else `lower` finds them, who knows more; but mistakes shall be told all at once.
-        problems += map(source.locate, unknown_names(decoder.places))
-    if problems or not isinstance(topology, Topology):
-        raise TopologyError(in_order(problems))
-    source.topology = structs.replace(topology, name=topology.name or name)
-    return source
+    good = topology if isinstance(topology, Topology) and not problems else None
+    return good, source, decoder
 
 
 def read(tree: Mapping[str, object]) -> Topology | None:

@@ -94,7 +94,7 @@ class Key(Struct, frozen=True):
     later: bool = False
     field: str = ""
     hint: str = ""
-    """Why it is not there yet, where that helps."""
+    """Why it is not there yet, or what to write in place of a word that it does not know."""
     kept: bool = True
     """Whether the value has a field for it; what can only say the default needs none."""
 

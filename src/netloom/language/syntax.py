@@ -36,7 +36,7 @@ _TABLE = (
     _Told("<block end>", "this does not line up with what stands above", "check the indentation"),
     _Told("node content", "something is missing before this"),
     _Told("a tab character", "a tab cannot indent", "use spaces"),
-    _Told("character '\\t'", "a tab cannot indent", "use spaces"),
+    _Told("'\\t'", "a tab cannot indent", "use spaces"),
     _Told("cannot start any token", "no word can begin with this character", "put it in quotes"),
     _Told(
         "alphabetic or numeric character",
@@ -51,10 +51,12 @@ _TABLE = (
 def explain(error: yaml.MarkedYAMLError, text: str) -> tuple[str, str, int, int]:
     """Return message, hint, and where the mistake begins and ends in the text."""
     problem = str(error.problem or error.context or "this is not YAML")
+    noticed = _index(error.problem_mark)
+    if "cannot start any token" in problem and noticed is not None:
+        problem += f" {text[noticed : noticed + 1]!r}"  # which libyaml does not tell
     told = next(
         (row for row in _TABLE if row.piece in problem), _Told("", f"broken YAML: {problem}")
     )
-    noticed = _index(error.problem_mark)
     began = _index(error.context_mark)
     if began is not None and (told.at_context or _unclosed(told, noticed, text)):
         message = "this is not closed" if told.context else told.message

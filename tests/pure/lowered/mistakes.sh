@@ -42,9 +42,9 @@ mistakes.yaml:15:42: `lookup` wants a value
   15 | …s: [from 10.1.0.1/24 lookup 100, lookup, fwmark x lookup 1, priority 40000000000 lookup main]
      |                                   ^^^^^^
 
-mistakes.yaml:15:50: `fwmark x`: write `1` or `0x1/0xff`
+mistakes.yaml:15:50: `fwmark x` is no mark
   15 | … 10.1.0.1/24 lookup 100, lookup, fwmark x lookup 1, priority 40000000000 lookup main]
-     |                                   ^^^^^^^^^^^^^^^^^
+     |                                   ^^^^^^^^^^^^^^^^^ write `1` or `0x1/0xff`
 
 mistakes.yaml:15:69: `priority 40000000000`: a number from 0 to 4294967295 is wanted
   15 | … 100, lookup, fwmark x lookup 1, priority 40000000000 lookup main]

@@ -38,7 +38,7 @@ slips.yaml:7:3: `a b` is no name: letters, digits, `_`, `.` and `-`, and no `.` 
   7 |   "a b": {}
     |   ^^^^^
 
-slips.yaml:8:18: `gateway` is one word, not a list
+slips.yaml:8:18: `gateway` must be one word, not a list
   8 |   mac: {gateway: [], range: 10.0.0.0, uplink: {mode: bridge, via: [eth0, eth0]}}
     |                  ^^
 
@@ -48,7 +48,7 @@ slips.yaml:8:29: `10.0.0.0` has no prefix length
 
 slips.yaml:8:54: `mode` cannot be `bridge`
   8 |   mac: {gateway: [], range: 10.0.0.0, uplink: {mode: bridge, via: [eth0, eth0]}}
-    |                                                      ^^^^^^ `nat`, `routed`, `user`
+    |                                                      ^^^^^^ it can be `nat`, `routed`, `user`
 
 slips.yaml:9:30: `subnets` says again what network `two` has said
   9 |   two: {subnet: 10.7.0.0/24, subnets: [10.8.0.0/24], from: "docker:", bridge: 0123456789abcdef}
@@ -90,7 +90,7 @@ slips.yaml:13:73: `kernel.pid_max` is no setting of a network namespace, such as
   13 | ….0.300, 10.1.0.1/99]}, sysctls: {kernel.pid_max: 1, net.ipv4.ip_forward: [1]}}
      |                                   ^^^^^^^^^^^^^^
 
-slips.yaml:13:113: `net.ipv4.ip_forward` is one word, not a list
+slips.yaml:13:113: `net.ipv4.ip_forward` must be one word, not a list
   13 | …pid_max: 1, net.ipv4.ip_forward: [1]}}
      |                                   ^^^
 
@@ -98,7 +98,7 @@ slips.yaml:14:3: `lan` is a network and a namespace
   14 |   lan: {routes: [10.0.0.0/8 via 10.1.0.1 weight, 10.0.0.0/8 dev a dev b], rules: {a: b}}
      |   ^^^ one name stands for one thing
 
-slips.yaml:14:82: an entry of `rules` is one word, not a mapping
+slips.yaml:14:82: an entry of `rules` must be one word, not a mapping
   14 |   lan: {routes: [10.0.0.0/8 via 10.1.0.1 weight, 10.0.0.0/8 dev a dev b], rules: {a: b}}
      |                                                                                  ^^^^^^ a text with a `:` at its end, or with `: ` inside, needs quotes
 
@@ -130,7 +130,7 @@ slips.yaml:15:80: `../passwd` is no path below /etc, such as `motd` or `nginx/ng
   15 |   c: {publish: ["80", "0:1", "1:70000", "::1:1:1"], run: {}, dns: 1.2.3, etc: {../passwd: x}}
      |                                                                                ^^^^^^^^^
 
-slips.yaml:16:33: `env` is a mapping, not a list
+slips.yaml:16:33: `env` must be a mapping, not a list
   16 |   lamp: {run: {command: x, env: [A]}, etc: {a: !mine text with words}}
      |                                 ^^^
 
@@ -146,7 +146,7 @@ slips.yaml:17:48: `A` has no value
   17 | …mmand: x, ready: tcp/0, env: {A: , B: [x]}, nme: y}, hosts: {"-x": 10.0.0.1}, forwarding: 3}
      |                                   ^ a text, of several lines perhaps
 
-slips.yaml:17:53: `B` is one word, not a list
+slips.yaml:17:53: `B` must be one word, not a list
   17 | …: x, ready: tcp/0, env: {A: , B: [x]}, nme: y}, hosts: {"-x": 10.0.0.1}, forwarding: 3}
      |                                   ^^^
 
@@ -176,7 +176,7 @@ slips.yaml:18:68: an MTU is 68 to 65535 bytes, not 10
 
 slips.yaml:18:72: `kind` of interface `e:x` is not built yet
   18 | …00:00:01}, x: {mac: zz, mtu: 10, kind: vxlan}}, firewall: {text: a, file: b}}
-     |                                   ^^^^ an address is written `addresses: …`
+     |                                   ^^^^
 
 slips.yaml:19:10: `count` of namespace `host` is not built yet
   19 |   host: {count: 2, run: x}
@@ -186,7 +186,7 @@ slips.yaml:19:20: `run` of namespace `host` is not built yet
   19 |   host: {count: 2, run: x}
      |                    ^^^ it changes the host itself
 
-slips.yaml:21:5: `ends` takes 2, and here is 1
+slips.yaml:21:5: this link takes 2 ends, and here is 1
   21 |   - [a]
      |     ^^^ write `[A, B]`
 
@@ -214,7 +214,7 @@ slips.yaml:25:41: `ends` is given twice
   25 |   - {ends: [a, b], subnet: 10.0.0.1/24, ends: [c, d]}
      |                                         ^^^^ the first is on line 25
 
-slips.yaml:26:5: `ends` takes 2, and here is 1
+slips.yaml:26:5: this link takes 2 ends, and here is 1
   26 |   - a, b
      |     ^^^^ write `[A, B]`
 
@@ -248,7 +248,7 @@ slips.yaml:28:21: `none` has no prefix length
 
 slips.yaml:29:10: `routing` cannot be `ospf`
   29 | routing: ospf
-     |          ^^^^ `static`
+     |          ^^^^ it can be `static`
 
 slips.yaml:30:12: `nowhere` is no IP address
   30 | hosts: {x: nowhere, a: 10.0.0.1}
