@@ -17,6 +17,7 @@ from netloom.errors import Unavailable
 from netloom.host.systemd import escaped, template, unescaped, unit_of
 from tests.hosts.host import on_a_host
 from tests.hosts.netloom import Warm, write
+from tests.hosts.plain import new_plain_user
 from tests.hosts.programs import ran, says
 from tests.hosts.witness import no_trace
 
@@ -243,3 +244,19 @@ def test_what_cannot_be_enabled_is_refused_untouched() -> None:
         "hint: move it away; netloom writes one by this name\nnothing was touched\n"
     )
     assert not WANTS.exists()
+
+
+@pytest.mark.needs("netns")
+def test_a_plain_user_is_told_to_be_root() -> None:
+    """Before anything else that would need rights, such as a trial of the lab's own rules."""
+    rules = "chain in { type filter hook input priority 0; }"
+    lab = f"namespaces: {{a: {{firewall: '{rules}'}}}}\n"
+    with new_plain_user(lab=lab) as plain:
+        done = plain("enable", "lab.yaml")
+
+    assert done.returncode == 2
+    reason, hint, last = done.stderr.splitlines()
+    assert reason == f"cannot write `{UNITS}`: Permission denied"
+    assert hint.startswith("hint: sudo ")
+    assert hint.endswith(" enable lab.yaml")
+    assert last == "nothing was touched"

@@ -27,6 +27,7 @@ def enable_command(file: str) -> None:
 
     with refusals():
         source = load(file)
+        systemd.check_may_write()  # the check of its rules would ask for other rights
         plan(source)
         path = str(Path(file).absolute())
         with deferred_signals(deadly=True):

@@ -34,6 +34,9 @@ NO = 3
 INTERRUPTED = 130
 """Exit status: a signal asked to stop; a shell gives it to what one has ended, too."""
 
+_AS_ROOT = "run it as root"
+"""How a remedy begins that a plain user is shown as a whole command."""
+
 _PATIENCE = 0.2
 """Seconds before progress is shown."""
 
@@ -109,9 +112,10 @@ def _with_notes(error: NetloomError) -> str:
 
 def _remedy(error: Unavailable) -> str:
     """Return the hint; where root is missing, the whole command: sudo knows no venv."""
-    if os.geteuid() and "run it as root" in error.remedy:
-        return f"\nhint: {_with_sudo()}, or inside `unshare -Urnm`"
-    hint = f"\nhint: {error.remedy}" if error.remedy else ""
+    remedy = error.remedy
+    if os.geteuid() and remedy.startswith(_AS_ROOT):
+        remedy = _with_sudo() + remedy.removeprefix(_AS_ROOT)
+    hint = f"\nhint: {remedy}" if remedy else ""
     return hint + _own_host(error.reason)
 
 

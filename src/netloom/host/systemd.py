@@ -9,11 +9,13 @@ Rule 2: where systemd does not run (a container, a chroot, an image that is bein
 alone is the whole deed, as it is for systemctl(1) there.
 """
 
+import errno
 import os
 import shutil
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 from netloom.errors import Unavailable
@@ -139,6 +141,15 @@ def _quoted(word: str) -> str:
     """Return a word as ExecStart= reads it (systemd.service(5), systemd.syntax(7))."""
     word = word.replace("%", "%%").replace("\\", "\\\\").replace('"', '\\"')
     return f'"{word}"' if word.split() != [word] or '"' in word else word
+
+
+def check_may_write() -> None:
+    """Raise `Unavailable` where units are not the caller's to write."""
+    folder = Path(UNITS)
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not os.access(there, os.W_OK):
+        reason = f"cannot write `{UNITS}`: {os.strerror(errno.EACCES)}"
+        raise Unavailable(reason, "run it as root")
 
 
 def enable(path: str, argv: Sequence[str]) -> UnitChange:
