@@ -1,4 +1,4 @@
-"""netloom weaves networks out of Linux network namespaces, and explains them.
+"""netloom makes networks out of Linux network namespaces, and takes them away without a trace.
 
 The names below are promised; each is imported when it is first used, so `import netloom` is cheap.
 """

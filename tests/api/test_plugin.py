@@ -268,7 +268,7 @@ def test_what_a_test_keeps_of_its_lab_is_told(pytester: pytest.Pytester) -> None
         [
             "left behind by the test: an open socket in `a` (descriptor *7000*)",
             "left behind by the test: descriptor * on the namespace `a`",
-            "left behind by the test: a thread in `a` (netloom-errand)",
+            "left behind by the test: a thread in `a` (netloom-call)",
             "left behind by a test of the module: an open socket in `a` (descriptor *7001*)",
         ]
     )

@@ -11,6 +11,20 @@ import pytest
 
 from netloom import netns as find
 from tests.cli.test_examples_uplink import script
+from tests.hosts.firewalled import (
+    DEADLINE,
+    OPEN,
+    SHOP4,
+    SHUT,
+    daemon,
+    missed,
+    on_a_firewalled_host,
+    owners,
+    planned,
+    reaches,
+    saved,
+    up,
+)
 from tests.hosts.internet import (
     HOST4,
     HOST6,
@@ -26,20 +40,6 @@ from tests.hosts.internet import (
 )
 from tests.hosts.netloom import Warm, write
 from tests.hosts.programs import ran, says
-from tests.hosts.walled import (
-    DEADLINE,
-    OPEN,
-    SHOP4,
-    SHUT,
-    daemon,
-    missed,
-    on_a_walled_host,
-    owners,
-    planned,
-    reaches,
-    saved,
-    up,
-)
 
 SOCKET = "/run/docker.sock"
 SAVES = ("iptables-nft-save", "ip6tables-nft-save")
@@ -136,7 +136,7 @@ def either_goes_alone(netloom: Warm) -> None:
 
 @pytest.mark.long
 @pytest.mark.needs("dockerd", "iptables")
-@on_a_walled_host("protocols", "services")
+@on_a_firewalled_host("protocols", "services")
 def test_docker_comes_and_goes_and_labs_beside_it_stay_on_the_internet() -> None:
     """It starts after a lab and drops what is forwarded: `verify` says so, `up` opens DOCKER-USER.
 
@@ -191,7 +191,7 @@ namespaces: {probe: {networks: [lan]}}
 
 
 @pytest.mark.needs("dockerd", "docker", "iptables")
-@on_a_walled_host("protocols", "services")
+@on_a_firewalled_host("protocols", "services")
 def test_members_are_on_a_network_of_docker_s_with_its_containers() -> None:
     """They reach each other, both get out, and Docker's rules stay; a script names the container's.
 
@@ -299,7 +299,7 @@ def published_as_ever() -> None:
 
 
 @pytest.mark.needs("iptables", "iptables-legacy")
-@on_a_walled_host("protocols", "services")
+@on_a_firewalled_host("protocols", "services")
 def test_later_dockers_have_the_chain_in_both_families() -> None:
     """The chains of Docker 28 and 29 lead by DOCKER-USER too, in the flavour that Docker uses.
 
@@ -378,7 +378,7 @@ table ip libvirt_network {
 
 
 @pytest.mark.needs("iptables")
-@on_a_walled_host("protocols", "services")
+@on_a_firewalled_host("protocols", "services")
 def test_tables_that_mind_their_own_bridges_need_no_exception() -> None:
     """Docker's and libvirt's own tables drop only what concerns their bridges.
 

@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.hosts.internet import HOST4, MISSED, NEAR4, ask, server
-from tests.hosts.netloom import Warm
-from tests.hosts.programs import ran, says
-from tests.hosts.walled import (
+from tests.hosts.firewalled import (
     ALL,
     bus,
     daemon,
     missed,
-    on_a_walled_host,
+    on_a_firewalled_host,
     planned,
     reaches,
     ruleset,
     up,
 )
+from tests.hosts.internet import HOST4, MISSED, NEAR4, ask, server
+from tests.hosts.netloom import Warm
+from tests.hosts.programs import ran, says
 
 SHUT = ALL._replace(out=False, resolver=False)
 """firewalld lets pass what is led inwards."""
@@ -70,7 +70,7 @@ def rules() -> list[str]:
 
 @pytest.mark.long
 @pytest.mark.needs("firewalld")
-@on_a_walled_host("firewalld", "dbus-1", "machine-id", "protocols", "services")
+@on_a_firewalled_host("firewalld", "dbus-1", "machine-id", "protocols", "services")
 def test_firewalld_forwards_what_comes_from_an_interface_in_a_zone_that_does() -> None:
     """In the zone `trusted` the lab gets out, until a reload: it is noticed, and mended by `up`.
 

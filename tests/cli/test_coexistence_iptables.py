@@ -7,6 +7,21 @@ import pytest
 
 from netloom.kernel.nft import Nft
 from tests.cli.test_uplink import side
+from tests.hosts.firewalled import (
+    ALL,
+    NONE,
+    OPEN,
+    SHOP4,
+    exceptions,
+    missed,
+    on_a_firewalled_host,
+    owners,
+    planned,
+    reaches,
+    ruleset,
+    saved,
+    up,
+)
 from tests.hosts.internet import (
     HOST4,
     HOST6,
@@ -21,21 +36,6 @@ from tests.hosts.internet import (
 )
 from tests.hosts.netloom import Warm, write
 from tests.hosts.programs import ran, says
-from tests.hosts.walled import (
-    ALL,
-    NONE,
-    OPEN,
-    SHOP4,
-    exceptions,
-    missed,
-    on_a_walled_host,
-    owners,
-    planned,
-    reaches,
-    ruleset,
-    saved,
-    up,
-)
 from tests.hosts.witness import no_trace
 
 STRICT = """
@@ -73,7 +73,7 @@ def others_are_as_ever() -> None:
 
 @pytest.mark.parametrize("flavour", ["nft", "legacy"])
 @pytest.mark.needs("iptables", "iptables-legacy")
-@on_a_walled_host()
+@on_a_firewalled_host()
 def test_a_bare_chain_gets_its_exceptions_by_its_own_iptables(flavour: str) -> None:
     """A strict host lets a lab through; a reload of its rules is noticed and mended.
 
@@ -109,7 +109,7 @@ def test_a_bare_chain_gets_its_exceptions_by_its_own_iptables(flavour: str) -> N
 
 
 @pytest.mark.needs("iptables", "iptables-legacy")
-@on_a_walled_host()
+@on_a_firewalled_host()
 def test_both_flavours_may_drop_at_once() -> None:
     """Each flavour's chain is traversed, so each gets exceptions; `plan` shows what, and why."""
     write("shop.yaml", SHOP4.replace(', publish: "8080:80"', ""))
@@ -177,7 +177,7 @@ table inet asleep {
 """
 
 
-@on_a_walled_host()
+@on_a_firewalled_host()
 def test_a_chain_of_nftables_gets_single_rules() -> None:
     """Every chain that drops gets its rules, by comment and handle, after what is dropped before.
 
@@ -213,7 +213,7 @@ def test_a_chain_of_nftables_gets_single_rules() -> None:
 
 
 @pytest.mark.needs("iptables")
-@on_a_walled_host()
+@on_a_firewalled_host()
 def test_exceptions_stay_needed_after_an_undo_and_go_when_all_else_is_forgotten() -> None:
     """What `undo` goes back to is opened for as the walls are now, above a drop put in front.
 
@@ -247,7 +247,7 @@ OWNED = """add table inet owned {
 """
 
 
-@on_a_walled_host()
+@on_a_firewalled_host()
 def test_a_table_that_its_owner_keeps_is_told_beforehand() -> None:
     """A table of a running process cannot be changed by others: that is said before any step."""
     with Nft() as nft, Warm() as netloom:
@@ -265,7 +265,7 @@ exec /usr/sbin/iptables-nft "$@"
 
 
 @pytest.mark.needs("iptables")
-@on_a_walled_host()
+@on_a_firewalled_host()
 def test_a_refusal_is_told_in_the_words_of_the_tool_and_all_is_undone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 
 from netloom.kernel import syscalls
-from tests.hosts.internet import HOST4, MISSED, WEB4, ask, says_in, server
-from tests.hosts.netloom import Warm, write
-from tests.hosts.programs import ran, says
-from tests.hosts.walled import (
+from tests.hosts.firewalled import (
     OPEN,
     SHOP4,
     bus,
     daemon,
-    on_a_walled_host,
+    on_a_firewalled_host,
     planned,
     reaches,
     saved,
     up,
 )
+from tests.hosts.internet import HOST4, MISSED, WEB4, ask, says_in, server
+from tests.hosts.netloom import Warm, write
+from tests.hosts.programs import ran, says
 
 NETWORK = """<network>
   <name>default</name>
@@ -82,7 +82,7 @@ def guests_are_as_ever() -> None:
 
 
 @pytest.mark.needs("libvirtd", "iptables")
-@on_a_walled_host("libvirt", "dbus-1", "machine-id", "protocols", "services", "dnsmasq.d")
+@on_a_firewalled_host("libvirt", "dbus-1", "machine-id", "protocols", "services", "dnsmasq.d")
 def test_libvirt_stands_in_nobodys_way_but_on_its_own_bridges() -> None:
     """A lab passes by libvirt's rejects without exceptions, and is known to need some elsewhere.
 

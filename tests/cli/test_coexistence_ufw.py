@@ -4,20 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.hosts.internet import HOST4, MISSED, NEAR4, WEB4, ask, server
-from tests.hosts.netloom import Warm, write
-from tests.hosts.programs import says
-from tests.hosts.walled import (
+from tests.hosts.firewalled import (
     ALL,
     SHOP,
     SHOP4,
     missed,
-    on_a_walled_host,
+    on_a_firewalled_host,
     planned,
     reaches,
     saved,
     up,
 )
+from tests.hosts.internet import HOST4, MISSED, NEAR4, WEB4, ask, server
+from tests.hosts.netloom import Warm, write
+from tests.hosts.programs import says
 
 RULES = ("/etc/ufw/user.rules", "/etc/ufw/user6.rules")
 SAVES = ("iptables-save", "ip6tables-save")
@@ -36,7 +36,7 @@ def kept() -> list[str]:
 
 
 @pytest.mark.needs("ufw", "iptables")
-@on_a_walled_host("ufw", "default/ufw", "protocols", "services")
+@on_a_firewalled_host("ufw", "default/ufw", "protocols", "services")
 def test_ufw_opens_what_it_drops_and_closes_it_to_the_letter() -> None:
     """By `ufw route allow` and `ufw allow` traffic passes; then its files are as before.
 
@@ -76,7 +76,7 @@ def test_ufw_opens_what_it_drops_and_closes_it_to_the_letter() -> None:
 
 @pytest.mark.long
 @pytest.mark.needs("ufw", "iptables")
-@on_a_walled_host("ufw", "default/ufw", "protocols", "services")
+@on_a_firewalled_host("ufw", "default/ufw", "protocols", "services")
 def test_ufw_comes_and_goes_while_a_lab_is_up() -> None:
     """Enabled, it is noticed, and opened by `up`; what its owner allowed is reached, and no more.
 

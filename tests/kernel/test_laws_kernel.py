@@ -52,13 +52,13 @@ def interrupted(change: Change, steps: int) -> tuple[engine.Draft, Plan]:
     return draft, begun
 
 
-def disagreements(foretold: LabState, *states: Desired) -> list[str]:
-    """Return what is seen otherwise than foretold, and does not come about soon.
+def disagreements(predicted: LabState, *states: Desired) -> list[str]:
+    """Return what is seen otherwise than predicted, and does not come about soon.
 
     The far ends of the wires of a deleted namespace go when the kernel gets to them.
     """
     deadline = time.monotonic() + 5
-    while words := differing(foretold, seen(*states), scope(*states)):
+    while words := differing(predicted, seen(*states), scope(*states)):
         if time.monotonic() > deadline:
             break
     return words
@@ -66,19 +66,19 @@ def disagreements(foretold: LabState, *states: Desired) -> list[str]:
 
 @FEW
 @given(changes(), st.integers(0, 999))
-def test_the_kernel_does_what_was_foretold(change: Change, steps: int) -> None:
+def test_the_kernel_does_what_was_predicted(change: Change, steps: int) -> None:
     """After a whole plan, and after any part of the next: `after(plan, s)` is what is seen."""
 
     def check() -> None:
         first = engine.plan(source(change.topologies[0]), MACHINE)
         desired = engine.up(source(change.topologies[0]), MACHINE).desired
-        foretold = after(first.plan, first.snapshot)
-        assert differing(foretold, seen(desired), scope(desired)) == []
+        predicted = after(first.plan, first.snapshot)
+        assert differing(predicted, seen(desired), scope(desired)) == []
 
         draft, begun = interrupted(change, steps)
         states = desired, draft.lowered.desired
-        foretold = after(begun, draft.snapshot)
-        assert disagreements(foretold, *states) == [], list(map(line, begun))
+        predicted = after(begun, draft.snapshot)
+        assert disagreements(predicted, *states) == [], list(map(line, begun))
 
     alone(check)
 

@@ -1,4 +1,4 @@
-"""Rulesets of a lab: what is foretold is what is listed, and nothing else is touched."""
+"""Rulesets of a lab: what is predicted is what is listed, and nothing else is touched."""
 
 import json
 import os
@@ -94,22 +94,22 @@ def seen() -> dict[str, Ruleset]:
         return rulesets.observe()
 
 
-def foretold(text: str, *links: str) -> Any:
+def predicted(text: str, *links: str) -> Any:
     """Return what a body comes to, in the lab `red`."""
     return dry_run("red", [body(text)], links)[body(text)]
 
 
 def wrong(text: str, *links: str) -> tuple[Wrong, ...]:
     """Return the mistakes of a body."""
-    found = foretold(text, *links)
+    found = predicted(text, *links)
     assert not isinstance(found, Ruleset), found
     return found
 
 
 @on_a_machine
-def test_what_is_foretold_is_what_is_listed() -> None:
+def test_what_is_predicted_is_what_is_listed() -> None:
     """Before anything is touched, and again after it was put there a second time."""
-    told = foretold(FILTER, "eth0")
+    told = predicted(FILTER, "eth0")
     assert tables() == []
     says("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "far")
     put(FILTER)
@@ -126,7 +126,7 @@ def test_a_table_that_a_script_made_is_ours() -> None:
     rules = FILTER.replace("iif eth0 drop", "")
     ran("nft", "-f", "-", stdin=nft_text(OURS, rules))
 
-    assert seen() == {OURS: foretold(rules)}
+    assert seen() == {OURS: predicted(rules)}
 
 
 @on_a_machine
@@ -168,7 +168,7 @@ def test_another_body_takes_the_place_of_the_first() -> None:
     put("set a { type ipv4_addr; flags interval; elements = { 10.0.0.0/8 }\n}\nchain b {\n}\n")
     put("set a { type inet_service; elements = { 22 }\n}\n")
 
-    assert seen() == {OURS: foretold("set a { type inet_service; elements = { 22 }\n}\n")}
+    assert seen() == {OURS: predicted("set a { type inet_service; elements = { 22 }\n}\n")}
     assert "10.0.0.0" not in says("nft", "list", "ruleset")
 
 
@@ -245,13 +245,13 @@ def test_flags_of_a_table_are_its_authors() -> None:
     put("flags dormant\nchain c { type filter hook input priority 0\n}")
 
     assert seen() == {
-        OURS: foretold("flags dormant\nchain c { type filter hook input priority 0\n}")
+        OURS: predicted("flags dormant\nchain c { type filter hook input priority 0\n}")
     }
     assert "\tflags dormant\n" in seen()[OURS].listing
 
 
 @on_a_machine
-def test_many_texts_are_foretold_apart() -> None:
+def test_many_texts_are_predicted_apart() -> None:
     """One text does not see another's sets, nor its mistakes."""
     first, second = body("set s { type ipv4_addr\n}"), body("chain c { ip saddr @s accept\n}")
     told = dry_run("red", [first, second, first])
@@ -293,7 +293,7 @@ BODIES = st.lists(WORDS, max_size=12).map(" ".join) | st.text(max_size=40)
 
 @pytest.mark.needs("netns")
 def test_whatever_the_body_only_our_table_is_touched() -> None:
-    """Loaded, it is as foretold; or it has mistakes, with places in it. Others see nothing."""
+    """Loaded, it is as predicted; or it has mistakes, with places in it. Others see nothing."""
 
     @on_a_machine
     def law() -> None:
@@ -304,7 +304,7 @@ def test_whatever_the_body_only_our_table_is_touched() -> None:
         @given(BODIES)
         @example("chain c {\n}\n}\nadd table ip theirs; delete table ip theirs\n{")
         def holds(text: str) -> None:
-            told = foretold(text, "eth0")
+            told = predicted(text, "eth0")
             if isinstance(told, Ruleset):
                 with Rulesets("red") as rulesets:
                     rulesets.put(body(text))
@@ -372,7 +372,7 @@ COMMIT
 @needs_iptables
 @on_a_machine
 @pytest.mark.parametrize("kind", ["iptables", "ip6tables"])
-def test_what_is_foretold_of_iptables_is_what_is_saved(kind: Any) -> None:
+def test_what_is_predicted_of_iptables_is_what_is_saved(kind: Any) -> None:
     """The second text takes away all of the first: its tables, chains and policies."""
     first = RulesetText(
         kind, IPTABLES.replace("10.0.0.0/8", "2001:db8::/32" if "6" in kind else "10/8")

@@ -55,24 +55,24 @@ def scope(*states: Desired) -> Scope:
     return scope_of(Fence(LAB, states), states[-1])
 
 
-def differing(foretold: LabState, found: LabState, where: Scope) -> list[str]:
-    """Return in words where a foretold snapshot and one that was seen are at odds."""
-    names = {*foretold.netns, *found.netns}
+def differing(predicted: LabState, found: LabState, where: Scope) -> list[str]:
+    """Return in words where a predicted snapshot and one that was seen are at odds."""
+    names = {*predicted.netns, *found.netns}
     words = [
         f"{name} is in one only"
         for name in names
-        if (name in foretold.netns) ^ (name in found.netns)
+        if (name in predicted.netns) ^ (name in found.netns)
     ]
-    for name in foretold.netns.keys() & found.netns.keys():
-        pair = foretold.netns[name], found.netns[name]
+    for name in predicted.netns.keys() & found.netns.keys():
+        pair = predicted.netns[name], found.netns[name]
         words += _differing(name, *pair, where.sysctls.get(name, ()))
-    if (foretold.unnamed, foretold.stray_etc) != (found.unnamed, found.stray_etc):
+    if (predicted.unnamed, predicted.stray_etc) != (found.unnamed, found.stray_etc):
         words.append(f"left: {found.unnamed} {found.stray_etc}")
     return words
 
 
 def _differing(name: str, told: NetnsState, found: NetnsState, keys: tuple[str, ...]) -> list[str]:
-    """Compare one namespace; of a setting of a link just made nothing is foretold."""
+    """Compare one namespace; of a setting of a link just made nothing is predicted."""
     links = {*told.links, *found.links}
     words = [
         f"{name}:{link}: {told.links.get(link)} became {found.links.get(link)}"

@@ -48,7 +48,7 @@ def _of_link(link: Link) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("what", DOES)
-def test_what_the_kernel_does_along_with_a_step_is_foretold(what: str) -> None:
+def test_what_the_kernel_does_along_with_a_step_is_predicted(what: str) -> None:
     """What the table says, and nothing else."""
     case = DOES[what]
     first = after(case.before, MADE)
@@ -59,7 +59,7 @@ def test_what_the_kernel_does_along_with_a_step_is_foretold(what: str) -> None:
 
 @pytest.mark.parametrize("what", REFUSES)
 def test_what_the_kernel_refuses_is_illegal(what: str) -> None:
-    """Or what nobody could foretell."""
+    """Or what nobody could predict."""
     case = REFUSES[what]
     before = after(case.before, MADE)
 

@@ -1,6 +1,6 @@
 """Whether packets really get somewhere: probes by ping, TCP and UDP, from the calling thread.
 
-What is asked is asked of the kernel and of the far end, never foretold.
+What is asked is asked of the kernel and of the far end, never predicted.
 """
 
 import errno

@@ -1,6 +1,6 @@
 """Which subnets and addresses: those given are checked, the others derived.
 
-Derived ones go in file order, so a reader can foretell them; and what is applied keeps its address
+Derived ones go in file order, so a reader can predict them; and what is applied keeps its address
 (`Allocations`), so that adding a line does not renumber a running lab. A network gets an IPv4
 prefix that its members fit in, at least a /24, and an IPv6 /64; a wire a /30 and a /126.
 """

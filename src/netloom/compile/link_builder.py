@@ -1,4 +1,4 @@
-"""Weaving: the ports of segments become links, of the kinds that the kernel has.
+"""The ports of segments become links, of the kinds that the kernel has.
 
 The bridges of a lab stand in its *switch namespace* `LAB.switch`, in which IPv6 is off, so that no
 port of a bridge ever speaks by itself. A bridge takes 1,023 ports: the first thousand members of a

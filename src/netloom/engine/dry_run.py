@@ -1,6 +1,6 @@
 """Firewall rules on their way from text to what the machine will list them as.
 
-A text is checked, and its listing foretold, before anything is touched; so a mistake in it is told
+A text is checked, and its listing predicted, before anything is touched; so a mistake in it is told
 with its line in the topology.
 """
 

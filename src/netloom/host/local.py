@@ -31,7 +31,7 @@ class LocalMachine:
     """The machine that netloom runs on; `host` is the network namespace of the process."""
 
     _library: "Library | None" = None
-    """A library of nftables, to foretell by and then to carry out."""
+    """A library of nftables, to predict by and then to carry out."""
 
     @property
     def boot(self) -> str:

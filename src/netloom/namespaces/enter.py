@@ -49,7 +49,7 @@ class _Call(Thread, Generic[_T]):
     """A thread that makes one call, and keeps its result or what it raised."""
 
     def __init__(self, call: Callable[[], _T]) -> None:
-        super().__init__("netloom-errand")
+        super().__init__("netloom-call")
         self._call = call
         self._result: _T | None = None
         self._kept = Captured()
@@ -78,7 +78,7 @@ def in_thread(call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
 def visiting(call: Callable[_P, _T], *args: _P.args, **keys: _P.kwargs) -> _T:
     """Return what `call` returns or raises, on a thread that may hop from network to network.
 
-    That is the calling one, if it is on an errand already; it comes back to where it was.
+    That is the calling one, if it is such a thread already; it comes back to where it was.
 
     Mustn't: be used for a call that moves its thread in any other way.
     """

@@ -1,4 +1,4 @@
-"""What the kernel will do: `after(plan, snapshot)` foretells the state that a plan leads to.
+"""What the kernel will do: `after(plan, snapshot)` predicts the state that a plan leads to.
 
 The kernel cascades, and this file is where netloom knows it:
 

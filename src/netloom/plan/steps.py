@@ -1,6 +1,6 @@
 """The steps of a plan: a closed union, each one change that the kernel makes in one go.
 
-A step holds all that is needed to carry it out and to foretell it (`simulate.py`), and nothing
+A step holds all that is needed to carry it out and to predict it (`simulate.py`), and nothing
 about how. How it looks to a person is `render/text.py`, as a command `render/script.py`.
 """
 

@@ -1,4 +1,4 @@
-"""A machine without a kernel: what a plan would do is foretold (`plan/simulate.py`), and done.
+"""A machine without a kernel: what a plan would do is predicted (`plan/simulate.py`), and done.
 
 On it the verbs of labs run in milliseconds, as on a real one: they look, plan, note, apply. It can
 refuse a step, and a process can die before any step or write, as by SIGKILL.

@@ -3,7 +3,7 @@
 The table is `inet netloom-LAB`, with a body that a person wrote, and is replaced as a whole in one
 transaction. Its comment is the mark of its owner. What is there is told by its *listing*, without
 what changes by itself: values of counters, and elements that packets add or time takes away. What
-a text will look like is foretold by loading it in a namespace without a name, which checks it, too.
+a text will look like is known by loading it in a namespace without a name, which checks it, too.
 
 The body is a person's, so nothing in it may reach beyond the table: its braces close within it, and
 it includes no file. That it is so is seen in the text, and once more in what was loaded.

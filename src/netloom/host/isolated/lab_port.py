@@ -1,4 +1,4 @@
-"""A seat on a lab's network for one command: a port of the lab's bridge, which dies with it.
+"""A port on a lab's network for one command, which dies with the command.
 
 The port stands in the lab's switch namespace, its far end in the network of the command, and
 nobody removes it: it goes with that network. Its name is made from the address, so the kernel
@@ -130,7 +130,7 @@ class LabPort(Closing):
 
 
 def _addresses() -> Iterator[str]:
-    """Yield the addresses that any lab asked for, guests on the network among them."""
+    """Yield the addresses that any lab asked for, other labs on the network included."""
     for lab in labs():
         with suppress(Unavailable):
             record = Journal(lab).record()

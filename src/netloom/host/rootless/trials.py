@@ -37,7 +37,7 @@ NOBODY = 65534
 
 TUN = "/dev/net/tun"
 USER = "`uplink: user`"
-WALLS = "`firewall` and `uplink`"
+FIREWALLS = "`firewall` and `uplink`"
 SEVERAL = "daemons that change their user"
 
 _TUNSETIFF = 0x4004_54CA  # linux/if_tun.h
@@ -311,7 +311,7 @@ TRIALS = (
     Trial(_INSIDE, _namespaces, after="uid_map, gid_map"),
     Trial("a /run of its own", _mounts, after=_INSIDE),
     *(Trial(word, partial(_link, word), after=_INSIDE) for word in WORDS),
-    Trial("nftables", _nft, WALLS, after=_INSIDE, remedy="have root run `modprobe nf_tables`"),
+    Trial("nftables", _nft, FIREWALLS, after=_INSIDE, remedy="have root run `modprobe nf_tables`"),
     Trial("tap", _tun, USER, after=_INSIDE),
     Trial("pasta", _program, USER),
     Trial("newuidmap", _subids, SEVERAL),

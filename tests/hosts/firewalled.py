@@ -45,16 +45,16 @@ LOST = 0.1
 """Seconds after which one that must not arrive has not arrived."""
 
 
-def on_a_walled_host(*etc: str) -> Callable[[Callable[_P, _T]], Callable[_P, _T]]:
+def on_a_firewalled_host(*etc: str) -> Callable[[Callable[_P, _T]], Callable[_P, _T]]:
     """Run a test on such a host, with these of the machine's own files below /etc copied there.
 
     The shop's file is in its working folder.
     """
-    return on(functools.partial(_a_walled_host, etc), "netns", "ip", "veth", "bridge", "nft")
+    return on(functools.partial(_a_firewalled_host, etc), "netns", "ip", "veth", "bridge", "nft")
 
 
 @contextmanager
-def _a_walled_host(etc: Iterable[str]) -> Iterator[None]:
+def _a_firewalled_host(etc: Iterable[str]) -> Iterator[None]:
     old = os.open("/etc", os.O_RDONLY | os.O_DIRECTORY)
     try:
         with an_internet():
