@@ -175,8 +175,14 @@ def main() -> None:
     """Write the tables and what the pages' commands print, as they are now."""
     PAGE.write_text(rewritten(PAGE.read_text()))
     for page in PAGES if len(sys.argv) < 2 else map(Path, sys.argv[1:]):
-        with tempfile.TemporaryDirectory() as folder:
-            page.write_text(played(page.read_text(), Path(folder)))
+        play_anew(page)
+
+
+def play_anew(page: Path) -> None:
+    """Write what a page's commands print, as they do now."""
+    # The machine that they are typed on has a /tmp of its own.
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        page.write_text(played(page.read_text(), Path(folder)))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from netloom.cli.verbs import VERBS, command
 from netloom.compile.lower import HostFacts, lower
 from netloom.language.parse import parse
 from netloom.model.facts import Exit, Joined, Nic, UplinkFacts
-from tests.house.reference import PAGE, RECORDS, rewritten
+from tests.house.reference import PAGE, RECORDS, play_anew, rewritten
 from tests.house.transcripts import PAGES, ROOT, alike, blocks, commands, played
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
@@ -50,6 +50,17 @@ def test_a_page_shows_what_a_shell_shows(page: Path, tmp_path: Path) -> None:
     found = played(text, tmp_path)
 
     assert [*unified_diff(text.splitlines(), found.splitlines(), lineterm="")] == []
+
+
+@pytest.mark.needs("netns", "ip", "veth")
+def test_a_page_is_played_anew_on_request(tmp_path: Path) -> None:
+    """As `python -m tests.house.reference PAGE` does it: what is printed by now stands there."""
+    page = tmp_path / "page.md"
+    page.write_text("```console\n$ echo now\nbefore\n```\n")
+
+    play_anew(page)
+
+    assert page.read_text() == "```console\n$ echo now\nnow\n```\n"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

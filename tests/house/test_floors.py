@@ -15,7 +15,7 @@ FLOORS = (
     {"values", "errors"},
     {"model"},
     {"language"},
-    {"compile", "plan", "diagnose", "wire"},  # four rooms, no doors between them
+    {"compile", "plan", "diagnose", "wire"},  # none of them imports another
     {"render"},
     {"kernel"},  # from here up the system is touched
     {"namespaces"},

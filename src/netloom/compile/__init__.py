@@ -1,1 +1,1 @@
-"""What a topology desires of the kernel: `lower(topology, around) -> Lowered`."""
+"""What a topology desires of the kernel: `lower(topology, facts) -> Lowered`."""
