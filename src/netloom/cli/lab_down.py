@@ -69,7 +69,6 @@ def verify_command(lab: str, *, as_json: bool) -> None:
     """Ask whether it is still what was applied."""
     from netloom.engine.verify import moved, verify
     from netloom.engine.verify import shared as shared_with
-    from netloom.render.text import plan_text
 
     with refusals(), untouched():
         name = lab_meant(lab)
@@ -84,6 +83,8 @@ def verify_command(lab: str, *, as_json: bool) -> None:
     if as_json:
         print_plan(steps)
     elif steps:
+        from netloom.render.text import plan_text
+
         answer(plan_text(steps))
     for note in (*bare, *(shared if steps else ()), *found.notes):
         tell(f"note: {note}")

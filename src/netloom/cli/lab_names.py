@@ -7,7 +7,6 @@ from netloom.cli.grammar import Argument, Option
 from netloom.cli.output import REFUSED, Stop, write
 from netloom.engine.topology_file import DEFAULT_FILE, lab_name
 from netloom.host.local import LocalMachine
-from netloom.language.suggest import did_you_mean
 from netloom.namespaces.userns_session import is_needed
 from netloom.plan.steps import Plan
 
@@ -32,6 +31,8 @@ def lab_meant(text: str) -> str:
     if name in remembered or machine.marked(name):
         return name
     if name == text:
+        from netloom.language.suggest import did_you_mean
+
         hint = did_you_mean(name, remembered)
         reason = f"no lab `{name}`" + (f": {hint}" if hint else "")
         message = f"{reason} (netloom labs)"

@@ -1,10 +1,9 @@
 """What a lab asks for and others have: each is a mistake of the file, told in its place."""
 
 from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING
 
-from netloom.compile.lower import Lowered
 from netloom.errors import Problem
-from netloom.host.machine import Machine
 from netloom.model.lab_state import Foreign, LabState
 from netloom.model.objects import HOST, NetnsState, Route, RouteKey
 from netloom.plan.order import route_order
@@ -12,9 +11,13 @@ from netloom.plan.steps import RouteDel
 from netloom.render.script import command
 from netloom.render.text import protocol_word, route_words
 
+if TYPE_CHECKING:
+    from netloom.compile.lower import Lowered
+    from netloom.host.machine import Machine
+
 
 def names_of_others(
-    lab: str, lowered: Lowered, foreign: Foreign, machine: Machine
+    lab: str, lowered: "Lowered", foreign: Foreign, machine: "Machine"
 ) -> Iterator[Problem]:
     """Yield the names that are wanted of namespaces and interfaces, and that others have."""
     for name, netns in lowered.desired.netns.items():
@@ -41,7 +44,7 @@ def names_of_others(
 
 
 def routes_of_others(
-    lowered: Lowered,
+    lowered: "Lowered",
     snapshot: LabState,
     noted: Mapping[RouteKey, str],
     applied: Collection[RouteKey] = (),

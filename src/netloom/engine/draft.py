@@ -20,11 +20,11 @@ from netloom.host.observe.scope import scope_of
 from netloom.language.parse import Source
 from netloom.language.topology import Topology
 from netloom.model.facts import Allocations, Joined, UplinkFacts
-from netloom.model.firewall import BridgeNeed, ForwardNeed
 from netloom.model.lab_state import LabState
 from netloom.model.objects import HOST, Desired, Link, NetnsState, is_kept
 from netloom.model.reservation import HostPort
 from netloom.plan.diff import diff
+from netloom.plan.firewall_exceptions import with_exceptions
 from netloom.plan.steps import Plan
 
 
@@ -122,19 +122,6 @@ def _unchanged(before: Desired, wanted: Desired) -> Iterator[tuple[str, NetnsSta
         now = wanted.netns.get(name)
         if now and not is_kept(name, was) and replace(now, etc="") == replace(was, etc=""):
             yield name, was
-
-
-def with_exceptions(
-    desired: Desired, through: Iterable[BridgeNeed | ForwardNeed], snapshot: LabState
-) -> Desired:
-    """Return what is desired, with the exceptions that the host's firewalls make necessary now."""
-    if snapshot.firewall is None or HOST not in desired.netns:
-        return desired
-    from netloom.plan.firewall_exceptions import exceptions
-
-    found = {exception for each in through for exception in exceptions(snapshot.firewall, each)}
-    host = replace(desired.netns[HOST], exceptions=frozenset(found))
-    return replace(desired, netns={**desired.netns, HOST: host})
 
 
 def _facts(source: Source, held: Allocations, machine: Machine, there: LabNotes) -> HostFacts:

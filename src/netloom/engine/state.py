@@ -18,7 +18,7 @@ it goes on over what is refused, tells all of it, and leaves the state for the n
 
 from collections.abc import Mapping
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
@@ -67,7 +67,7 @@ class Back(Enum):
 Verb = Literal["up", "undo", "down"]
 
 
-class Cell(NamedTuple):
+class Cell(Struct, frozen=True):
     """What follows when a verb comes to a state."""
 
     goal: Goal

@@ -7,7 +7,7 @@ refuses; from the journal on all of them are the same code, which stands here.
 import errno
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -236,12 +236,12 @@ def _with(first: Refused, remedy: str, left: tuple[str, ...]) -> Refused:
 # ── applying, and what processes keep ─────────────────────────────────────────────────────
 
 
-class _Applied(NamedTuple):
+class _Applied(Struct, frozen=True):
     """What became of a plan; `kept` tells who keeps namespaces that lost their names."""
 
     refused: list[Refused]
     kept: "Holders"
-    made: Identities = {}  # noqa: RUF012 - never changed
+    made: Identities = {}
 
     @property
     def notes(self) -> tuple[str, ...]:

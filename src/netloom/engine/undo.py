@@ -7,7 +7,6 @@ from msgspec.structs import replace
 from netloom.compile.host_ports import hindrances
 from netloom.engine.dependents import refuse_to_cut_off
 from netloom.engine.down import refuse_foreign
-from netloom.engine.draft import with_exceptions
 from netloom.engine.report import Report, forged_notes
 from netloom.engine.state import Goal, LabNotes, known
 from netloom.engine.taken import refuse_taken
@@ -24,6 +23,7 @@ from netloom.model.lab_state import LabState
 from netloom.model.objects import HOST, Borrowed, Desired, NetnsState
 from netloom.model.reservation import Reservation, reserved_by
 from netloom.plan.diff import diff
+from netloom.plan.firewall_exceptions import with_exceptions
 
 
 @untouched()

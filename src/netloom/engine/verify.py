@@ -2,8 +2,6 @@
 
 from msgspec.structs import replace
 
-from netloom.compile.uplink import uplink_moved
-from netloom.engine.draft import with_exceptions
 from netloom.engine.report import Verified, forged_notes
 from netloom.engine.state import State, known
 from netloom.engine.taken import shared_ports
@@ -12,10 +10,10 @@ from netloom.errors import Unavailable
 from netloom.host.local import LocalMachine
 from netloom.host.machine import Machine
 from netloom.host.observe.scope import scope_of
-from netloom.language.parse import parse
 from netloom.model.lab_state import LabState
 from netloom.model.objects import NOTHING
 from netloom.plan.diff import diff
+from netloom.plan.firewall_exceptions import with_exceptions
 
 
 @untouched()
@@ -56,6 +54,9 @@ def moved(lab: str, machine: Machine | None = None) -> str | None:
     record = there.record
     if record is None or not record.held.kept_closed:
         return None
+    from netloom.compile.uplink import uplink_moved
+    from netloom.language.parse import parse
+
     topology = parse(record.text, file=record.source, name=lab).topology
     return uplink_moved(topology, record.held.kept_closed, machine.uplink_facts(there.fence))
 

@@ -10,7 +10,9 @@ names is a map, one item is a list, text is the first key) are marked S1 to S4.
 
 import re
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeGuard
+from typing import TypeGuard
+
+from msgspec import Struct
 
 from netloom.errors import Path, Problem
 from netloom.language.lines import Lines
@@ -29,7 +31,7 @@ from netloom.language.suggest import closest, did_you_mean
 _QUOTED = r"`([^`]+)`"
 
 
-class SourcePlace(NamedTuple):
+class SourcePlace(Struct, frozen=True):
     """Where a path was written: its key, if it has one, and its value."""
 
     key: TextNode | None

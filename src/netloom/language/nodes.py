@@ -20,7 +20,6 @@ from msgspec import Struct
 
 from netloom.errors import Problem, TopologyError
 from netloom.language.lines import Lines, in_order
-from netloom.language.syntax import explain
 
 MAX_DEPTH = 40
 """Deepest nesting; the language itself needs seven levels."""
@@ -118,6 +117,8 @@ def compose(lines: Lines, loader: Loader = LOADER) -> tuple[Node, list[Problem]]
     try:
         node = composer.document()
     except yaml.MarkedYAMLError as error:
+        from netloom.language.syntax import explain
+
         composer.stop(*explain(error, lines.text))
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         # The pure parser lets chr() and int() speak for `"\UFFFFFFFF"` and `%YAML 9…9`.

@@ -14,7 +14,6 @@ from netloom.language.decoder import Decoder, SourcePlace
 from netloom.language.keys import TOPOLOGY
 from netloom.language.lines import Lines, decode, in_order
 from netloom.language.nodes import Node, TextNode, compose, is_nothing, node_of
-from netloom.language.spans import place_in, span
 from netloom.language.topology import Topology
 from netloom.language.undeclared import Places, namespaces, unknown_names
 
@@ -61,6 +60,8 @@ class Source:
 
         `("at", line, column, length)` is a place in a text of several lines.
         """
+        from netloom.language.spans import place_in, span
+
         if rest[:1] == ("at",) and isinstance(node, TextNode):
             return place_in(self._lines.text, node, *(int(number) for number in rest[1:]))
         found = span(node.value, rest) if rest and isinstance(node, TextNode) else None

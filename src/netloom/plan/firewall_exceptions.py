@@ -22,6 +22,8 @@ from netloom.model.firewall import (
     families,
     is_ours,
 )
+from netloom.model.lab_state import LabState
+from netloom.model.objects import HOST, Desired
 from netloom.plan.verdicts import DOCKER_USER, POLICY, Drop, Ours, dropped, place_for, probes
 from netloom.values import Family
 
@@ -128,6 +130,17 @@ def exceptions(
         if exception.tool != "firewall-cmd" or flow.iif == link
     }
     return tuple(found)
+
+
+def with_exceptions(
+    desired: Desired, through: Iterable[BridgeNeed | ForwardNeed], snapshot: LabState
+) -> Desired:
+    """Return what is desired, with the exceptions that the host's firewalls make necessary now."""
+    if snapshot.firewall is None or HOST not in desired.netns:
+        return desired
+    found = {exception for each in through for exception in exceptions(snapshot.firewall, each)}
+    host = structs.replace(desired.netns[HOST], exceptions=frozenset(found))
+    return structs.replace(desired, netns={**desired.netns, HOST: host})
 
 
 def _drops(firewall: FirewallState, table: FirewallTable, flow: Traffic) -> dict[Drop, None]:
