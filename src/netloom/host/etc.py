@@ -35,6 +35,15 @@ _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 _OF_ROOT = {errno.EACCES, errno.EROFS}
 
 
+def names() -> frozenset[str]:
+    """Return the names of all namespaces that have anything here, whoever put it there."""
+    found: set[str] = set()
+    for folder in etc_dirs():
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            found.update(os.listdir(folder))
+    return frozenset(found)
+
+
 def etc_of(lab: str, netns: str) -> str | None:
     """Return the digest of the folder that a namespace has from a lab, None if it has none."""
     for folder in etc_dirs():
@@ -58,13 +67,7 @@ def is_taken(netns: str) -> bool:
 
 def linked(lab: str) -> frozenset[str]:
     """Return the names of all namespaces that have files from a lab, or had before a reboot."""
-    found = set()
-    for folder in etc_dirs():
-        with suppress(FileNotFoundError):
-            for name in os.listdir(folder):
-                if any(_digest_at(path, lab) for path in _places(f"{folder}/{name}")):
-                    found.add(name)
-    return frozenset(found)
+    return frozenset(name for name in names() if etc_of(lab, name))
 
 
 def _digest_at(path: str, lab: str) -> str | None:

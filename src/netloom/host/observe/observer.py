@@ -81,7 +81,7 @@ class _Observer:
             self.netns[HOST] = NetnsState(sysctls=sysctl.read((NO_IPV6,)))
         else:
             self.visit_host()
-        there = set(registry.names())
+        there, in_etc = set(registry.names()), etc.names()
         for name in sorted(self.scope.names):
             if name == HOST:
                 continue
@@ -89,7 +89,7 @@ class _Observer:
                 self.trust(name)
             elif name in there:
                 self.visit(name)
-            if name not in self.netns and etc.etc_of(self.scope.lab, name):
+            if name not in self.netns and name in in_etc and etc.etc_of(self.scope.lab, name):
                 self.stray.add(name)
         self.look_at_commands()
         unseen = not defaults.is_made(self.scope.kinds - self.kinds())
