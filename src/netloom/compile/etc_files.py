@@ -37,6 +37,7 @@ class EtcFolders:
         self.uplinks = uplinks
         self.files = files
         self.hosts = HostsFiles(topology, naming, hostname)
+        self._digests: dict[tuple[tuple[str, File], ...], str] = {}
         self.outward = {
             port.end.netns for egress in uplinks.egresses for port in egress.segment.ports
         } - {HOST}
@@ -51,6 +52,13 @@ class EtcFolders:
             for below, file in contents(spec, self.files):
                 found[f"{path}{below}"] = file
         return found
+
+    def digest(self, folder: Mapping[str, File], secret: str) -> str:
+        """Return by what a folder is known (`folder_digest`); one that many share is read once."""
+        key = tuple(folder.items())
+        if key not in self._digests:
+            self._digests[key] = folder_digest(folder, secret)
+        return self._digests[key]
 
     def _resolvers(self, name: str, member: Member) -> str | None:
         """Return the text of resolv.conf, None where the machine's own shall be seen."""

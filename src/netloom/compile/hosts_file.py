@@ -37,26 +37,30 @@ class HostsFiles:
         self.outside = "".join(outside)
         is_told = not hostname or hostname in {"localhost", *self.names, *topology.hosts}
         self.machine = "" if is_told else f"127.0.1.1\t{hostname}\n"
-        self._cache: dict[frozenset[int], str] = {}
+        self._views: dict[frozenset[int], str] = {}
+        self._texts: dict[tuple[str, str], str] = {}
 
     def text(self, viewer: str, extra: Mapping[str, tuple[str, ...]]) -> str:
         """Return the hosts file of a namespace, `extra` being its own `hosts:`."""
         own = "".join(f"{a}\t{name}\n" for name, addresses in extra.items() for a in addresses)
-        return f"{_LOCAL}{self.machine}{own}{self._lab(viewer)}{self.outside}"
+        lab = self._lab(viewer)
+        if (own, lab) not in self._texts:  # a text for each would be quadratic
+            self._texts[own, lab] = f"{_LOCAL}{self.machine}{own}{lab}{self.outside}"
+        return self._texts[own, lab]
 
     def _lab(self, viewer: str) -> str:
         if not self.several:
             return self.common
         view = frozenset(id(segment) for segment, _ in self.naming.ports.get(viewer, ()))
-        if view not in self._cache:
+        if view not in self._views:
             ports = (
                 port for segment, _ in self.naming.ports.get(viewer, ()) for port in segment.ports
             )
             beside = {port.end.netns for port in ports}
             seen = {name: self._as_seen(viewer, name) for name in self.several if name in beside}
             parts = (seen.get(name, lines) for name, lines in self.lines.items())
-            self._cache[view] = "".join(parts)
-        return self._cache[view]
+            self._views[view] = "".join(parts)
+        return self._views[view]
 
     def _is_several(self, name: str) -> bool:
         return any(len(self.naming.addresses(name, version)) > 1 for version in _FAMILIES)

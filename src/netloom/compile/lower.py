@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from netloom.compile.addressing import Naming, check_expects
 from netloom.compile.allocate import allocate
-from netloom.compile.etc_files import EtcFolders, Files, contents, folder_digest
+from netloom.compile.etc_files import EtcFolders, Files, contents
 from netloom.compile.expand import Expanded, Member, expand
 from netloom.compile.host_part import others_links
 from netloom.compile.host_ports import host_ports, join_notes
@@ -218,7 +218,7 @@ class _Lowering:
             if name == HOST:
                 continue
             folder = etc.folder(name, member)
-            digest = folder_digest(folder, self.secret)
+            digest = etc.digest(folder, self.secret)
             folders[digest] = folder
             netns[name] = NetnsState(
                 links={"lo": builder.lo(name), **builder.links[name]},
