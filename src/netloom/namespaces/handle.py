@@ -8,6 +8,7 @@ nowhere, so every handle is checked when it is made and never again.
 import fcntl
 import os
 from errno import ENOTTY
+from functools import cache
 
 from netloom.errors import Unavailable
 from netloom.kernel.closing import Closing
@@ -17,6 +18,7 @@ NETNS_DIR = "/run/netns"
 """Where names live (ip-netns(8)); iproute2's default /var/run/netns is the same directory."""
 
 _OWN = "/proc/thread-self/ns/net"
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC
 _NAME_MAX = 255
 _NS_GET_NSTYPE = 0xB703  # linux/nsfs.h; ioctl_nsfs(2)
 
@@ -126,9 +128,11 @@ def _netns_at(path: str) -> int | None:
 
     A stale name has mode 0: by looking before opening, a plain user can tell it too.
     """
-    if os.stat(path).st_dev != os.stat(_OWN).st_dev:
+    if path == _OWN:
+        return os.open(path, _FLAGS)
+    if os.stat(path).st_dev != _nsfs():
         return None
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = os.open(path, _FLAGS)
     try:
         kind = _kind(fd)
     except OSError:
@@ -138,6 +142,12 @@ def _netns_at(path: str) -> int | None:
         return fd
     os.close(fd)
     return None
+
+
+@cache
+def _nsfs() -> int:
+    """Return the device that all namespaces of the machine are files of (linux/nsfs.h)."""
+    return os.stat(_OWN).st_dev
 
 
 def _kind(fd: int) -> int:

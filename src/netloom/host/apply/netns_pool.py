@@ -56,6 +56,16 @@ def _open_socket(handle: Handle) -> NetnsSocket:
         raise
 
 
+def _open_own() -> NetnsSocket:
+    """Return the namespace that the calling thread is in as one that is open."""
+    handle = open_self()
+    try:
+        return NetnsSocket(handle, Rtnetlink())
+    except FAILURES:
+        handle.close()
+        raise
+
+
 class Preallocator:
     """New namespaces, made on a thread of their own, ahead of the steps that ask for them.
 
@@ -79,7 +89,7 @@ class Preallocator:
                 return
             with Captured() as kept:
                 syscalls.unshare(syscalls.CLONE_NEWNET)
-                self._made.put(_open_socket(open_self()))
+                self._made.put(_open_own())
             if kept.error:
                 self._made.put(kept.error)
 
@@ -108,7 +118,7 @@ class NetnsPool:
 
     def __init__(self, number: int = 0, preallocator: Preallocator | None = None) -> None:
         """Open `host`; `number` namespaces will be asked for, perhaps of a `preallocator`."""
-        self._home = _open_socket(open_self())
+        self._home = _open_own()
         self._open: OrderedDict[str, NetnsSocket] = OrderedDict()
         try:
             self._preallocator = preallocator or (Preallocator(number) if number else None)
