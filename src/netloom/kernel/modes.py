@@ -10,8 +10,8 @@ Mustn't: be given a path in a folder that others can write into.
 
 import os
 import stat
-from contextlib import suppress
 
+from netloom.errors import Suppress
 from netloom.kernel.files import is_dir
 
 PRIVATE = 0o600
@@ -26,7 +26,7 @@ def make_dir(path: str, mode: int) -> None:
     try:
         os.chmod(path, mode)
     except OSError:
-        with suppress(OSError):
+        with Suppress(OSError):
             os.rmdir(path)
         raise
 
@@ -64,7 +64,7 @@ def replace(path: str, data: bytes, mode: int) -> None:
         write(beside, data, mode)
         os.rename(beside, path)
     except OSError:
-        with suppress(OSError):
+        with Suppress(OSError):
             os.unlink(beside)
         raise
 

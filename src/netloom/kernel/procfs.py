@@ -4,7 +4,6 @@ Rule: nothing here changes anything, and a process that vanishes while it is loo
 """
 
 import os
-from functools import cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,11 +12,16 @@ if TYPE_CHECKING:
 _WHOLE_UID_RANGE = ["0", "0", "4294967295"]
 
 
-@cache
+_BOOT: list[str] = []
+"""The name of this boot, once it was asked for (functools takes 3 ms to import)."""
+
+
 def boot_id() -> str:
     """Return the kernel's name for this boot (random(4))."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
-        return file.read().strip()
+    if not _BOOT:
+        with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
+            _BOOT.append(file.read().strip())
+    return _BOOT[0]
 
 
 class Mount:

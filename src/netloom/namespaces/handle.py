@@ -8,7 +8,6 @@ nowhere, so every handle is checked when it is made and never again.
 import fcntl
 import os
 from errno import ENOTTY
-from functools import cache
 
 from netloom.errors import Unavailable
 from netloom.kernel.closing import Closing
@@ -144,10 +143,14 @@ def _netns_at(path: str) -> int | None:
     return None
 
 
-@cache
+_NSFS: list[int] = []
+"""The device that all namespaces are files of (linux/nsfs.h), once it was asked for."""
+
+
 def _nsfs() -> int:
-    """Return the device that all namespaces of the machine are files of (linux/nsfs.h)."""
-    return os.stat(_OWN).st_dev
+    if not _NSFS:
+        _NSFS.append(os.stat(_OWN).st_dev)
+    return _NSFS[0]
 
 
 def _kind(fd: int) -> int:

@@ -11,10 +11,8 @@ socket in the file system leads to whoever listens, whatever network that one is
 """
 
 import os
-import re
-from contextlib import suppress
 
-from netloom.errors import KernelError
+from netloom.errors import KernelError, Suppress
 from netloom.kernel import modes, procfs, syscalls
 from netloom.kernel.files import exists, is_dir, is_link, lexists
 
@@ -31,7 +29,6 @@ _RESOLVERS = ("/run/nscd", "/var/run/nscd", "/run/systemd/resolve", "/run/avahi-
 """Where nscd(8), systemd-resolved(8) and avahi-daemon(8) listen for those who want a name."""
 
 _NSSWITCH = "/etc/nsswitch.conf"
-_HOSTS = r"(?m)^[ \t]*hosts:.*$"
 _LABEL = "netloom"
 
 _BUS = "/run/dbus"
@@ -63,7 +60,7 @@ def _fresh_sys(label: str, points: list[str]) -> None:
         if _mount_sysfs(label):
             _put_instead()
             for point, tree in kept.items():
-                with suppress(KernelError):  # the new one has no such directory
+                with Suppress(KernelError):  # the new one has no such directory
                     syscalls.attach_tree(tree, point)
     finally:
         for tree in kept.values():
@@ -73,7 +70,7 @@ def _fresh_sys(label: str, points: list[str]) -> None:
 def _trees(points: list[str]) -> dict[str, int]:
     found = {}
     for point in points:
-        with suppress(KernelError):  # hidden below a later mount, or a kernel before 5.2
+        with Suppress(KernelError):  # hidden below a later mount, or a kernel before 5.2
             found[point] = syscalls.clone_tree(point)
     return found
 
@@ -81,7 +78,7 @@ def _trees(points: list[str]) -> dict[str, int]:
 def _mount_sysfs(label: str) -> bool:
     # A user namespace gets no more rights than the old one gave.
     for flags in (0, syscalls.MS_RDONLY):
-        with suppress(KernelError):
+        with Suppress(KernelError):
             syscalls.mount("sysfs", label, _SYS, flags=flags)
             return True
     return False
@@ -93,11 +90,11 @@ def _put_instead() -> None:
     Only now: with the old one gone first, a user namespace could not have mounted a new one. Where
     the old one cannot go (EINVAL: it came with the user namespace), the new one stays on top.
     """
-    with suppress(KernelError):
+    with Suppress(KernelError):
         tree = syscalls.clone_tree(_SYS)
         try:
             syscalls.unmount(_SYS)
-            with suppress(KernelError):
+            with Suppress(KernelError):
                 syscalls.unmount(_SYS)
             syscalls.attach_tree(tree, _SYS)
         finally:
@@ -249,12 +246,20 @@ def without_host_names() -> None:
 
     Should: run on a thread that is thrown away.
     """
-    with suppress(KernelError):
+    with Suppress(KernelError):
         syscalls.unshare(syscalls.CLONE_NEWNS)
         syscalls.propagation("/", syscalls.MS_SLAVE, recursive=True)
         hide_resolvers(_LABEL)
         switch = _text(_NSSWITCH).decode(errors="surrogateescape")
-        lay_texts(_LABEL, {"hosts": "", "nsswitch.conf": re.sub(_HOSTS, "hosts: files", switch)})
+        lay_texts(_LABEL, {"hosts": "", "nsswitch.conf": _by_files_alone(switch)})
+
+
+def _by_files_alone(switch: str) -> str:
+    """Return an nsswitch.conf that looks for hosts in files, and is as it was else."""
+    lines = switch.split("\n")
+    return "\n".join(
+        "hosts: files" if line.lstrip(" \t").startswith("hosts:") else line for line in lines
+    )
 
 
 def _lay_nothing(label: str, folder: str) -> None:
