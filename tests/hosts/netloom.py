@@ -10,13 +10,13 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from tests.hosts.programs import LIBRARIES, MAIN, SRC, python
+from tests.hosts.forkserver import Fork
+from tests.hosts.programs import MAIN, python
 
 
 class Ended(NamedTuple):
@@ -69,12 +69,24 @@ def command(*words: str) -> list[str]:
 
 def netloom(*words: str, stdin: str = "") -> Netloom:
     """Run netloom, whose end is then described."""
-    run = subprocess.run(
-        command(*words), input=stdin, capture_output=True, text=True, check=False, timeout=60
-    )
+    run = _forked(words, stdin.encode())
     assert "Traceback" not in run.stderr, run.stderr
     assert "netloom has a bug" not in run.stderr, run.stderr
-    return Netloom(Ended(run.returncode, run.stdout, run.stderr))
+    return Netloom(run)
+
+
+def _forked(words: Sequence[str], stdin: bytes) -> Ended:
+    """Return how a command ended that was forked, not started."""
+    reads, writes = os.pipe()
+    with open(os.memfd_create("out")) as out, open(os.memfd_create("err")) as err:
+        fork = Fork((reads, out.fileno(), err.fileno()), argv=words)
+        os.close(reads)
+        assert os.write(writes, stdin) == len(stdin)  # which a pipe holds, to 64 KiB
+        os.close(writes)
+        status = fork.status(timeout=60)
+        out.seek(0)
+        err.seek(0)
+        return Ended(status, out.read(), err.read())
 
 
 def ended(*words: str, stdin: str = "") -> Ended:
@@ -94,15 +106,11 @@ class Warm:
 
     def __init__(self, server: str = "tests.hosts.warm") -> None:
         """Start it on the calling thread's machine."""
-        code = f"import sys; from {server} import serve; serve(sys.stdin)"
-        paths = [str(SRC), str(SRC.parent), *LIBRARIES]
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", f"import sys; sys.path[:0] = {paths}\n{code}"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
-        )
+        ours, theirs = socket.socketpair()
+        self._fork = Fork((theirs.fileno(), theirs.fileno(), 2), module=server)
+        theirs.close()
+        self._orders = ours.makefile("rw")
+        ours.close()
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -110,14 +118,13 @@ class Warm:
 
     def __exit__(self, *_: object) -> None:
         """End it."""
-        self._process.communicate()
+        self._orders.close()
+        self._fork.status(timeout=60)
 
     def ask(self, argv: Sequence[str], *, check: bool = True, **keys: object) -> dict[str, Any]:
         """Return how a run ended; without `check`, also where it ended by a bug."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        print(json.dumps({"argv": argv, **keys}), file=self._process.stdin, flush=True)
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        print(json.dumps({"argv": argv, **keys}), file=self._orders, flush=True)
+        answer: dict[str, Any] = json.loads(self._orders.readline())
         if check:
             assert "Traceback" not in answer["stderr"], answer["stderr"]
             assert "netloom has a bug" not in answer["stderr"], answer["stderr"]

@@ -25,15 +25,11 @@ import select
 import signal
 import struct
 import subprocess
-import sys
-import traceback
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
-from pkgutil import walk_packages
 from typing import Any, NamedTuple, NoReturn, TextIO
 
-import netloom
+from tests.hosts.forkserver import become_netloom
 
 _TABLES = {
     "x86_64": """
@@ -173,28 +169,12 @@ def _become_netloom(
     argv: list[str], out: int, err: int, tell: int, program: bytes | None
 ) -> NoReturn:
     """Run the command line in a fork, and end with its status; `program` chooses the calls."""
-    from netloom.__main__ import main  # noqa: PLC0415 - imported long before, by `serve`
-
-    status = 99
-    try:
-        for source, target in ((os.open(os.devnull, os.O_RDONLY), 0), (out, 1), (err, 2)):
-            os.dup2(source, target)
-        sys.stdin, sys.stdout, sys.stderr = (os.fdopen(fd, mode) for fd, mode in STREAMS)
-        sys.argv = ["netloom", *argv]
-        if program:
-            # Not by write(2), which would wait for somebody who waits for this number.
-            os.writev(tell, [b"%d" % _listener(program)])
-        main()
-        status = 0
-    except SystemExit as end:
-        status = end.code if isinstance(end.code, int) else 1
-    finally:
-        if isinstance(sys.exc_info()[1], Exception):
-            traceback.print_exc()
-        os._exit(status)
-
-
-STREAMS = ((0, "r"), (1, "w"), (2, "w"))
+    for source, target in ((os.open(os.devnull, os.O_RDONLY), 0), (out, 1), (err, 2)):
+        os.dup2(source, target)
+    if program:
+        # Not by write(2), which would wait for somebody who waits for this number.
+        os.writev(tell, [b"%d" % _listener(program)])
+    become_netloom(argv)
 
 
 def _hear(pid: int, pidfd: int, listener: int, order: dict[str, Any]) -> dict[str, Any]:
@@ -329,12 +309,5 @@ def _heard(pid: int, told: int, order: dict[str, Any], hear: Hear) -> dict[str, 
 
 def serve(orders: TextIO, choose: Choice = _walked, hear: Hear = _hear) -> None:
     """Run what is asked for until nothing more is."""
-    for module in walk_packages(netloom.__path__, "netloom."):
-        if module.name.split(".")[1] in {"__main__", "cli", "engine", "host"}:
-            import_module(module.name)  # so that the forks need not: what they import is not walked
     for line in orders:
         print(json.dumps(_ran(json.loads(line), choose, hear)), flush=True)  # noqa: T201
-
-
-if __name__ == "__main__":
-    serve(sys.stdin)
