@@ -156,7 +156,7 @@ def test_the_file_of_a_tunnel_is_a_file(make: Callable[[], tuple[str, str]]) -> 
     done = briefly("run", "--vpn", path, "true")
 
     assert (done.returncode, done.stdout) == (125, "")
-    assert done.stderr.startswith(f"cannot read {path}: {why}")
+    assert done.stderr.startswith(f"cannot read `{path}`: {why}")
 
 
 @on_a_host
