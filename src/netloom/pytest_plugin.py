@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     TopologyLike = str | Path | Topology | Source | None
 
+_OURS = str(Path(__file__).parent)
+
 _REFUSED = pytest.StashKey[str]()
 _LABS = pytest.StashKey["list[Recorder]"]()
 _KEPT = pytest.StashKey[Path]()
@@ -86,7 +88,7 @@ def _marked(request: pytest.FixtureRequest) -> "TopologyLike":
     mark = request.node.get_closest_marker("netloom")
     if mark and (len(mark.args) != 1 or mark.kwargs):
         msg = f"the mark netloom takes one topology and nothing else: {mark.args}, {mark.kwargs}"
-        raise pytest.UsageError(msg)
+        pytest.fail(msg, pytrace=False)
     argument: TopologyLike = mark.args[0] if mark else None
     return request.path.parent / argument if isinstance(argument, str | Path) else argument
 
@@ -99,16 +101,29 @@ def _lab(request: pytest.FixtureRequest, topology: "TopologyLike") -> "Iterator[
     from netloom.api.lab import Lab
     from netloom.api.leaks import Leaks
 
-    watched = Recorder(Lab(topology))
-    request.node.stash.setdefault(_LABS, []).append(watched)
     with ExitStack() as stack:
-        with watched.opened():
+        with ExitStack() as opening:
+            with _told():
+                watched = Recorder(Lab(topology))
+                request.node.stash.setdefault(_LABS, []).append(watched)
+                opening.enter_context(watched.opened())
             yield watched.lab
             leaks = stack.enter_context(Leaks(watched.lab, watched.sockets()))
         found = leaks.found()
     if found:
         whom = "the test" if request.scope == "function" else f"a test of the {request.scope}"
         pytest.fail(f"left behind by {whom}: {found}", pytrace=False)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Fail with what netloom refuses, without the frames that lead there: none is the test's."""
+    from netloom.errors import NetloomError
+
+    try:
+        yield
+    except NetloomError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 def _check(config: pytest.Config) -> None:
@@ -139,9 +154,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item,
+    item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Keep what a failed test leaves to look at, while its labs are still there."""
+    if call.excinfo:
+        _hide_ours(call.excinfo)
     report = yield
     watched = _watched(item)
     if watched and report.failed:
@@ -149,6 +166,20 @@ def pytest_runtest_makereport(
     if watched and report.when == "teardown":
         _let_go(item)
     return report
+
+
+def _hide_ours(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+    """Have netloom's own frames hidden where it refuses something (pytest: `__tracebackhide__`)."""
+    for entry in excinfo.traceback:
+        if str(entry.path).startswith(_OURS):
+            entry.frame.f_globals["__tracebackhide__"] = _is_refusal
+
+
+def _is_refusal(excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
+    """Whether netloom refuses something; what a bug raises keeps all its frames."""
+    from netloom.errors import NetloomError
+
+    return isinstance(excinfo.value, NetloomError)
 
 
 def _watched(item: pytest.Item) -> "list[Recorder]":

@@ -295,6 +295,34 @@ def test_a_missing_file_fails(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*no file `*none.yaml`*"])
 
 
+def test_a_refusal_is_shown_where_the_test_asked_for_it(pytester: pytest.Pytester) -> None:
+    """Without netloom's own frames; those of a bug are all there."""
+    pytester.makepyfile(
+        test_it="""
+        import pytest, netloom
+
+        def test_twice(lab):
+            lab.netns("a")
+            lab.netns("a")
+
+        @pytest.mark.netloom(netloom.parse("namespaces: {a: {networks: lan}}"))
+        def test_wrong(lab): pass
+
+        def test_bug(lab):
+            lab.netns([1])
+        """
+    )
+    result = run(pytester)
+    result.assert_outcomes(failed=2, errors=1)
+    result.stdout.fnmatch_lines(["E   *TopologyError: namespaces.a: `a` is in the lab already"])
+    result.stdout.fnmatch_lines(["*no network `lan`*"])
+    _, _, shown = result.stdout.str().partition("_ test_twice _")
+    twice, _, bug = shown.partition("_ test_bug _")
+    assert "netloom/api" not in twice
+    assert "netloom/api/builder.py" in bug
+    assert "During handling" not in result.stdout.str()
+
+
 @pytest.mark.parametrize("words", ["", "'a.yaml', timeout=1", "'a.yaml', 'b.yaml'"])
 def test_a_mark_takes_one_topology(pytester: pytest.Pytester, words: str) -> None:
     """What it has no use for is told, and not passed over."""
