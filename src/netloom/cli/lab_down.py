@@ -52,7 +52,8 @@ def _tell_down(name: str, report: Report | None) -> None:
     if report is None:
         answer(f"{name} is not up")
         return
-    answer(f"{name}  down: {contents(name, report.desired)}; the host is as it was")
+    whole = "" if report.left else "; the host is as it was"
+    answer(f"{name}  down: {contents(name, report.desired)}{whole}")
     for note in report.notes:
         tell(f"note: {note}")
 

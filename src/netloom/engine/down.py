@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from netloom.engine.collisions import lost_routes
 from netloom.engine.dependents import refuse_to_cut_off
-from netloom.engine.report import Report, forged_notes
+from netloom.engine.report import Report, found_notes
 from netloom.engine.state import LabNotes, State, known
 from netloom.engine.transaction import Transition, carry_out, members
 from netloom.engine.untouched import untouched
@@ -46,19 +46,16 @@ def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Re
             refuse_to_cut_off(lab, plan, snapshot, machine, f"netloom down --force {lab}")
             refuse_foreign(lab, snapshot)
         change = Transition(there, row, snapshot, plan, goal=Record(lab=lab, boot=machine.boot))
-        left = (*forged_notes(lab, snapshot), *_lost_routes(there, snapshot, machine))
-        lost = machine.let_go_of_lost()
-        notes = (*carry_out(change, journal, machine, stop), *map(_lost_note, lost), *left)
-        return Report(lab, plan, snapshot.asked, time.monotonic() - begun, notes)
+        routes = tuple(_lost_routes(there, snapshot, machine))
+        left = bool(routes or snapshot.foreign.lost)
+        notes = (*found_notes(lab, snapshot), *routes)
+        notes = (*carry_out(change, journal, machine, stop), *notes)
+        return Report(lab, plan, snapshot.asked, time.monotonic() - begun, notes, left)
 
 
 def _is_on_host(snapshot: LabState) -> bool:
     host = snapshot.netns[HOST]
     return bool(host.exceptions or host.rulesets or host.links)
-
-
-def _lost_note(key: str) -> str:
-    return f"what `{key}` was before is not known any more, its note could not be read: it stays"
 
 
 def _scope(there: LabNotes, machine: Machine) -> Scope:

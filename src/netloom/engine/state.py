@@ -152,7 +152,8 @@ class LabNotes(Struct, frozen=True):
         """Return what follows when a verb comes; raises `Unavailable` where nothing may."""
         if self.trouble and TABLE[self.state, verb] is None:
             reason = self.trouble.reason
-            remedy = f"netloom down {self.lab} removes what bears its marks, then netloom up"
+            marks = f"netloom down {self.lab} removes what bears its marks, then netloom up"
+            remedy = self.trouble.remedy or marks
             raise Unavailable(reason, remedy) from self.trouble
         return TABLE[self.state, verb]
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from netloom.compile.host_ports import hindrances
 from netloom.engine.dependents import refuse_to_cut_off
 from netloom.engine.down import refuse_foreign
-from netloom.engine.report import Report, forged_notes
+from netloom.engine.report import Report, found_notes
 from netloom.engine.state import Goal, LabNotes, known
 from netloom.engine.taken import refuse_taken
 from netloom.engine.transaction import Transition, carry_out
@@ -59,7 +59,7 @@ def undo(
         refuse_to_cut_off(lab, steps, snapshot, machine)
         change = Transition(there, row, snapshot, steps, goal=goal, undone=number)
         notes = carry_out(change, journal, machine, stop)
-        notes = (*notes, *forged_notes(lab, snapshot))
+        notes = (*notes, *found_notes(lab, snapshot))
         return Report(lab, steps, desired, time.monotonic() - begun, notes)
 
 

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from netloom.engine.report import Verified, forged_notes
+from netloom.engine.report import Verified, found_notes
 from netloom.engine.state import State, known
 from netloom.engine.taken import shared_ports
 from netloom.engine.untouched import untouched
@@ -36,7 +36,7 @@ def verify(lab: str, machine: Machine | None = None) -> Verified | None:
     scope = replace(scope, firewall=scope.firewall or bool(record.through))
     snapshot = machine.observe(scope)
     plan = diff(with_exceptions(record.desired, record.through, snapshot), snapshot)
-    return Verified(plan, tuple(forged_notes(lab, snapshot)))
+    return Verified(plan, tuple(found_notes(lab, snapshot)))
 
 
 def observed(lab: str, machine: Machine) -> LabState:

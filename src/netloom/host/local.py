@@ -171,12 +171,6 @@ class LocalMachine:
             if (paths := processes.uncovered(netns, run))
         ]
 
-    def let_go_of_lost(self) -> list[str]:
-        """Forget shared settings whose notes cannot be read, and return them: they stay as set."""
-        from netloom.host.firewall import shared_sysctls
-
-        return shared_sysctls.let_go_of_lost()
-
     def marked(self, lab: str) -> frozenset[str]:
         """Return the names of all namespaces that bear the mark of a lab, or have files of it."""
         from netloom.host import etc

@@ -109,9 +109,6 @@ class Applier(Protocol):
         Raises `NotReady` after `timeout` seconds, `Interrupted` when asked to `stop`.
         """
 
-    def let_go_of_lost(self) -> list[str]:
-        """Forget shared settings whose notes cannot be read, and return them: they stay as set."""
-
 
 class Store(Protocol):
     """Remembers what was applied, and what is being changed."""

@@ -47,8 +47,12 @@ def make_dirs(path: str, mode: int) -> None:
 
 
 def write(path: str, data: bytes, mode: int) -> None:
-    """Write a file of this mode, over one that is there; raises `OSError`."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    """Write a file of this mode, over one that is there; raises `OSError`, also for what is none.
+
+    A FIFO would wait for whoever reads, and what a link leads to is not ours.
+    """
+    ours = os.O_NOFOLLOW | os.O_NONBLOCK
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | ours, mode)
     with open(fd, "wb") as file:
         os.fchmod(fd, mode)
         file.write(data)

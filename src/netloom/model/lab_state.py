@@ -33,7 +33,8 @@ class Foreign(Struct, frozen=True):
     /run/netns that are not ours; `stale` those among them that are no namespaces at all. `routes`
     are those of `host` in the place of one that is wanted, and, where nothing is remembered of the
     lab, those that some lab made. `groups` are those that their interfaces are in (IFLA_GROUP);
-    `forged` tells in words what bears the lab's mark, and is not its own.
+    `forged` tells in words what bears the lab's mark, and is not its own. `lost` are settings that
+    labs shared, and of which nobody knows any more what they were before.
     """
 
     links: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -42,6 +43,7 @@ class Foreign(Struct, frozen=True):
     routes: frozenset[Route] = frozenset()
     groups: frozenset[int] = frozenset()
     forged: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 class LabState(Struct, frozen=True):

@@ -282,10 +282,6 @@ class FakeMachine:
     ) -> None:
         """Everything is ready at once."""
 
-    def let_go_of_lost(self) -> list[str]:
-        """Nothing is lost here."""
-        return []
-
     # ── remembering ───────────────────────────────────────────────────────────────────────────
 
     def journal(self, lab: str) -> FakeJournal:

@@ -21,8 +21,9 @@ from msgspec import Struct
 
 from netloom.errors import Unavailable
 from netloom.host.byhand.saved_link import SavedLink
-from netloom.host.store.rundir import RUN_DIR, check_own
+from netloom.host.store.rundir import NO_NOTE, RUN_DIR, check_own, remove
 from netloom.kernel import modes
+from netloom.kernel.files import read
 from netloom.kernel.procfs import boot_id
 from netloom.namespaces.private_run import make_run_writable
 
@@ -196,16 +197,16 @@ def _files() -> list[tuple[int, bool]]:
 
 def _read(path: str) -> _Note:
     try:
-        with open(path, "rb") as file:
-            said = json.load(file)
+        said = json.loads(read(path))
         if isinstance(said, dict) and said.get("version", 0) > VERSION:
             reason = f"{path} was written by a newer netloom"
             raise Unavailable(reason, f"undo it with that one, or rm {path}")
         return msgspec.convert(said, _Note)
     except PermissionError as error:
         raise Unavailable(f"may not read {path}", "run it as root") from error
-    except (ValueError, TypeError, msgspec.ValidationError) as error:
-        raise Unavailable(f"{path} cannot be read: {error}", f"rm {path}") from error
+    except (ValueError, TypeError, *NO_NOTE) as error:
+        why = getattr(error, "strerror", None) or error
+        raise Unavailable(f"{path} cannot be read: {why}", f"rm {path}") from error
 
 
 def _sweep() -> None:
@@ -214,7 +215,7 @@ def _sweep() -> None:
         path = f"{LOG_DIR}/{name}"
         with suppress(Unavailable, OSError):
             if not name.removesuffix(_BEGUN).isdecimal() or _read(path).boot != boot_id():
-                os.unlink(path)
+                remove(path)
 
 
 def _path(number: int, suffix: str = "") -> str:

@@ -23,9 +23,9 @@ import msgspec
 from msgspec import Struct
 
 from netloom.host.commands.printed import Reader
-from netloom.host.store.rundir import lab_dir
+from netloom.host.store.rundir import NO_NOTE, lab_dir
 from netloom.kernel import process
-from netloom.kernel.files import exists
+from netloom.kernel.files import exists, read
 from netloom.kernel.procfs import boot_id
 from netloom.model import objects
 from netloom.namespaces import mounts
@@ -158,7 +158,7 @@ def runs(lab: str) -> list[Start]:
         return []
     found = []
     for entry in entries:
-        with suppress(NotADirectoryError, msgspec.DecodeError):
+        with suppress(NotADirectoryError, *NO_NOTE):
             found.append(read_run(f"{runs_dir(lab)}/{entry}"))
     return found
 
@@ -181,8 +181,7 @@ def read_run(folder: str) -> Start:
 
 def _read(path: str) -> bytes:
     try:
-        with open(path, "rb", buffering=0) as file:
-            return file.read()
+        return read(path)
     except FileNotFoundError:
         return b""
 

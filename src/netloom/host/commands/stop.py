@@ -34,6 +34,7 @@ from netloom.host.commands.processes import (
     runs,
     runs_dir,
 )
+from netloom.host.store.rundir import remove
 from netloom.kernel.process import Process, descendants, environment, open_pidfd, processes, send
 from netloom.kernel.procfs import boot_id
 
@@ -254,6 +255,4 @@ def _forget(run: Start) -> None:
         now = read_run(folder)
         if (now.supervisor, now.command) != (run.supervisor, run.command) and not now.over:
             return
-        for note in os.listdir(folder):
-            os.unlink(f"{folder}/{note}")
-        os.rmdir(folder)
+        remove(folder)

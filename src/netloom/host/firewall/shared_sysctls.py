@@ -24,9 +24,10 @@ from msgspec.structs import replace
 
 from netloom.errors import KernelError
 from netloom.host import sysctl
-from netloom.host.store.rundir import RUN_DIR, check_own
+from netloom.host.store.rundir import NO_NOTE, RUN_DIR, check_own
+from netloom.host.store.rundir import remove as remove_any
 from netloom.kernel import modes
-from netloom.kernel.files import is_dir
+from netloom.kernel.files import is_dir, read
 from netloom.kernel.procfs import boot_id
 
 CLAIMS_DIR = f"{RUN_DIR}/claims"
@@ -57,11 +58,9 @@ class Claim(Struct, frozen=True):
 def claims() -> dict[str, Claim]:
     """Return the settings that labs hold, by their keys."""
     found = {}
-    with suppress(FileNotFoundError):
-        for name in os.listdir(CLAIMS_DIR):
-            claim = _read(f"{CLAIMS_DIR}/{name}")
-            if claim and not name.endswith(_UNFINISHED):
-                found[claim.key] = claim
+    for path in _files():
+        if claim := _read(path):
+            found[claim.key] = claim
     return found
 
 
@@ -77,7 +76,10 @@ def add(lab: str, key: str, value: str) -> None:
     with _locked():
         path = _path(key)
         now = sysctl.read((key,)).get(key, "")
-        claim = _read(path) or Claim(key, boot_id(), now, value, beside=_beside(key, now))
+        claim = _read(path)
+        if claim is None:
+            remove_any(path)
+            claim = Claim(key, boot_id(), now, value, beside=_beside(key, now))
         holders = tuple(sorted({*claim.holders, lab}))
         _write(path, replace(claim, value=value, holders=holders))
         if now != value:
@@ -102,37 +104,41 @@ def remove(lab: str, key: str) -> None:
         os.unlink(path)
 
 
-def let_go_of_lost() -> list[str]:
-    """Remove files that cannot be read, and return their settings: what was found is not known."""
-    lost = []
-    with suppress(FileNotFoundError):
-        for name in os.listdir(CLAIMS_DIR):
-            if not name.endswith(_UNFINISHED) and _is_lost(f"{CLAIMS_DIR}/{name}"):
-                os.unlink(f"{CLAIMS_DIR}/{name}")
-                lost.append(name.replace("%", "/"))
-    return sorted(lost)
-
-
-def _is_lost(path: str) -> bool:
-    with open(path, "rb") as file:
+def lost() -> list[str]:
+    """Return the settings whose files cannot be read: what was found is not known any more."""
+    found = []
+    for path in _files():
         try:
-            msgspec.json.decode(file.read(), type=Claim)
-        except msgspec.DecodeError:
-            return True
-    return False
+            _decoded(path)
+        except FileNotFoundError:
+            continue  # another lab let go of it
+        except NO_NOTE:
+            found.append(os.path.basename(path).replace("%", "/"))
+    return sorted(found)
 
 
 def tidy() -> None:
-    """Remove what somebody was killed over, and the folder where nothing is held."""
+    """Remove what holds nothing: what somebody was killed over, what is lost, an earlier boot's.
+
+    And the folder, where nothing is held.
+    """
     if not is_dir(CLAIMS_DIR):
         return
     with _locked():
-        there = os.listdir(CLAIMS_DIR)
-        held = [name for name in there if not name.endswith(_UNFINISHED)]
-        for name in set(there).difference(held):
-            os.unlink(f"{CLAIMS_DIR}/{name}")
+        held = {path for path in _files() if _read(path)}
+        there = {f"{CLAIMS_DIR}/{name}" for name in os.listdir(CLAIMS_DIR)}
+        for path in there - held:
+            remove_any(path)
         if not held:
             os.rmdir(CLAIMS_DIR)
+
+
+def _files() -> list[str]:
+    """Return the paths of all claims; of what is half written nothing."""
+    with suppress(FileNotFoundError):
+        names = os.listdir(CLAIMS_DIR)
+        return [f"{CLAIMS_DIR}/{name}" for name in names if not name.endswith(_UNFINISHED)]
+    return []
 
 
 def _beside(key: str, found: str) -> dict[str, str]:
@@ -191,11 +197,14 @@ def _path(key: str) -> str:
 def _read(path: str) -> Claim | None:
     """Return a claim, unless it is none of this boot."""
     try:
-        with open(path, "rb") as file:
-            claim = msgspec.json.decode(file.read(), type=Claim)
-    except (FileNotFoundError, msgspec.DecodeError):
+        claim = _decoded(path)
+    except (FileNotFoundError, *NO_NOTE):
         return None
     return claim if claim.boot == boot_id() else None
+
+
+def _decoded(path: str) -> Claim:
+    return msgspec.json.decode(read(path), type=Claim)
 
 
 def _write(path: str, claim: Claim) -> None:

@@ -57,6 +57,7 @@ class _Observer:
         self.netns: dict[str, NetnsState] = {}
         self.links = Links(scope.fence)
         self.forged: list[str] = []
+        self.lost: list[str] = []
         self.foreign_routes: frozenset[Route] = frozenset()
         self.foreign_names: set[str] = set()
         self.stale: set[str] = set()
@@ -114,6 +115,7 @@ class _Observer:
             dumps = Dumps(rt, self.protocols())
         links = self.links.take(HOST, dumps, marked=False)
         known = sysctl.read((NO_IPV6, *self.scope.sysctls.get(HOST, ())))
+        self.lost = shared_sysctls.lost()
         self.netns[HOST] = NetnsState(
             exceptions=self.exceptions(links) if self.scope.firewall else frozenset(),
             links=links,
@@ -282,6 +284,7 @@ class _Observer:
                 routes=self.foreign_routes,
                 groups=frozenset(links.groups),
                 forged=(*links.forged, *self.forged),
+                lost=tuple(self.lost),
             ),
             cookies=links.cookies,
             identities=links.identities,

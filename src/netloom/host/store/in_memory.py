@@ -5,7 +5,7 @@ from typing import Self
 
 from netloom.host.store.journal import Journal, Pending, Record
 from netloom.host.store.reservations import Waiting
-from netloom.host.store.rundir import remove_tree
+from netloom.host.store.rundir import remove
 
 
 class MemoryJournal(Journal):
@@ -58,7 +58,7 @@ class MemoryJournal(Journal):
         """Remember nothing any more."""
         self._applied = self._begun = None
         for folder in ("files", "logs", "run"):
-            remove_tree(f"{self.dir}/{folder}")
+            remove(f"{self.dir}/{folder}")
 
     def push(self, past: Record | None) -> int:  # noqa: ARG002 - the shape of a journal
         """Keep nothing: a program that wants to go back says so."""

@@ -17,6 +17,7 @@ too: no trace.
 /run is no tmpfs everywhere, so everything carries the boot id.
 """
 
+import errno
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -32,14 +33,15 @@ from netloom.host.store.lablock import LabLock
 from netloom.host.store.reservations import OwnNote, Waiting
 from netloom.host.store.rundir import (
     LABS_DIR,
+    NO_NOTE,
     RUN_DIR,
     check_own,
     lab_dir,
     make_lab_dir,
-    remove_tree,
+    remove,
 )
 from netloom.kernel import modes
-from netloom.kernel.files import exists, is_dir
+from netloom.kernel.files import exists, is_dir, read
 from netloom.kernel.procfs import boot_id
 from netloom.model.facts import Allocations
 from netloom.model.firewall import BridgeNeed, ForwardNeed
@@ -51,6 +53,9 @@ if TYPE_CHECKING:
     from netloom.plan.steps import Plan
 
 VERSION = 2
+_BROKEN = {errno.EIO, errno.EINVAL}
+"""What says that a note will not be read the next time, either: a bad disk, or no file."""
+_FOLDERS = ("files", "undo", "logs", "run")
 _KEPT = 10
 """How many earlier states `undo` can go back to."""
 
@@ -203,28 +208,41 @@ class Journal:
     def _read(self, name: str, kind: type[_Note]) -> _Note | None:
         """Return a note, None if there is none.
 
-        Raises `Unreadable`, and `Unavailable` where somebody else might read it.
+        Raises `Unreadable`, `Unavailable` where somebody else might read it, and `OSError`.
         """
-        check_own(RUN_DIR, LABS_DIR)
-        check_own(self.dir, kind=Unreadable)
+        self._check()
         path = f"{self.dir}/{name}"
         try:
-            with open(path, "rb") as file:
-                data = file.read()
+            data = read(path)
         except FileNotFoundError:
             return None
         except PermissionError as error:
             raise Unavailable(f"may not read {path}", "run it as root") from error
         except OSError as error:
+            if error.errno not in _BROKEN:
+                raise  # out of memory, or of open files: with the next try it can be read
             raise Unreadable(f"{path} cannot be read: {error.strerror}") from error
         note = self.decoded(name, data, kind)
         return note if note.boot == boot_id() else replace(note, identities={})
+
+    def _check(self) -> None:
+        """Raise `Unreadable`, or `Unavailable`, where others might have written, or may not read.
+
+        What is removed with the lab must be its own: a link leads to somebody else's.
+        """
+        check_own(RUN_DIR, LABS_DIR)
+        check_own(self.dir, kind=Unreadable)
+        for folder in _FOLDERS:
+            if why := modes.why_untrusted(f"{self.dir}/{folder}"):
+                raise Unreadable(f"cannot trust what netloom remembers: {why}")
+        if trouble := self.host.trouble:
+            raise Unreadable(trouble)
 
     def decoded(self, name: str, data: bytes, kind: type[_Note]) -> _Note:
         """Return the note that some bytes are; raises `Unreadable` where they are none of ours."""
         try:
             note = msgspec.json.decode(data, type=kind)
-        except msgspec.DecodeError as error:
+        except NO_NOTE as error:
             raise self._unreadable(name, _written_by(data) or str(error)) from error
         if note.version != VERSION:
             raise self._unreadable(name, _another(note.version))
@@ -262,8 +280,8 @@ class Journal:
                     self.host.reserve(held)
             for digest in new:
                 with suppress(OSError):  # it goes with the lab
-                    remove_tree(f"{files}/{digest}")
-                    remove_tree(f"{files}/{digest}.new")
+                    remove(f"{files}/{digest}")
+                    remove(f"{files}/{digest}.new")
             reason = f"cannot write below {self.dir}: {error.strerror}"
             raise Unavailable(reason, "a change begins on disk: make room there") from error
 
@@ -274,7 +292,7 @@ class Journal:
         """
         self._write("record", msgspec.json.encode(record))
         with suppress(OSError):
-            self._forget("pending")
+            remove(f"{self.dir}/pending")
         with suppress(OSError):
             self._drop_folders(record.desired)
         with suppress(OSError):
@@ -289,7 +307,8 @@ class Journal:
             self.forget()
         else:
             self.commit(record)
-            self._forget("pending")  # if that could not be: with it, this record is not the last
+            # If that could not be: with it, this record is not the last.
+            remove(f"{self.dir}/pending")
 
     def forget(self) -> None:
         """Forget the lab: nothing of it is left on the machine; nor of a file half written.
@@ -299,25 +318,19 @@ class Journal:
         What stands below `run` by now was never begun: a start is noted before anything is forked.
         """
         self.host.reserve(Reservation())
-        for name in ("record", "pending", "pending.new", "record.new", "host.new"):
-            self._forget(name)
-        for folder in ("files", "undo", "logs", "run"):
-            remove_tree(f"{self.dir}/{folder}")
-
-    def _forget(self, name: str) -> None:
-        with suppress(FileNotFoundError):
-            os.unlink(f"{self.dir}/{name}")
+        for name in ("record", "pending", "pending.new", "record.new", "host.new", *_FOLDERS):
+            remove(f"{self.dir}/{name}")
 
     def _drop_folders(self, desired: Desired) -> None:
         used = {netns.etc for netns in desired.netns.values()}
         with suppress(FileNotFoundError):
             for digest in os.listdir(f"{self.dir}/files"):
                 if digest not in used:
-                    remove_tree(f"{self.dir}/files/{digest}")
+                    remove(f"{self.dir}/files/{digest}")
 
     def _write_folder(self, name: str, files: Mapping[str, File]) -> None:
         beside = f"{self.dir}/{name}.new"
-        remove_tree(beside)
+        remove(beside)
         for path, file in files.items():
             modes.make_dirs(os.path.dirname(f"{beside}/{path}"), modes.PUBLIC_DIR)
             if not path.endswith("/"):
@@ -344,7 +357,7 @@ class Journal:
         self._write(f"undo/{number:06}", msgspec.json.encode(kept))
         for old in numbers[: -_KEPT + 1]:
             with suppress(OSError):  # it goes with the next
-                self._forget(f"undo/{old:06}")
+                remove(f"{self.dir}/undo/{old:06}")
         return number
 
     def pasts(self) -> Iterator[tuple[int, Record]]:
@@ -358,7 +371,7 @@ class Journal:
         """Forget an earlier state and those after it."""
         for later in self._numbers():
             if later >= number:
-                self._forget(f"undo/{later:06}")
+                remove(f"{self.dir}/undo/{later:06}")
 
     def _numbers(self) -> list[int]:
         try:
@@ -369,7 +382,7 @@ class Journal:
 
 def _written_by(data: bytes) -> str | None:
     """Return whose a note is that this netloom has no words for, None if nothing tells."""
-    with suppress(msgspec.DecodeError):
+    with suppress(*NO_NOTE):
         version = msgspec.json.decode(data, type=_Versioned).version
         return None if version in {0, VERSION} else _another(version)
     return None

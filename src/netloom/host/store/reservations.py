@@ -23,8 +23,16 @@ import msgspec
 from msgspec import Struct
 
 from netloom.errors import Interrupted, Unavailable
-from netloom.host.store.rundir import LABS_DIR, RUN_DIR, lab_dir, remove_empty
+from netloom.host.store.rundir import (
+    LABS_DIR,
+    NO_NOTE,
+    RUN_DIR,
+    lab_dir,
+    remove,
+    remove_empty,
+)
 from netloom.kernel import modes
+from netloom.kernel.files import is_no_file, read
 from netloom.kernel.procfs import boot_id, file_of, locks
 from netloom.model.reservation import Reservation
 
@@ -45,6 +53,7 @@ Waiting = Callable[[str], None]
 class _Note(Struct, frozen=True):
     """A file: `host` is the cookie of the namespace that was the lab's `host`."""
 
+    lab: str
     boot: str
     host: int
     reserved: Reservation
@@ -63,19 +72,18 @@ def others(lab: str, host: int | None, run: str = "/run") -> Iterator[tuple[str,
     except FileNotFoundError:
         return
     for other in labs:
-        note = _read(f"{run}/netloom/host/{other}") if other != lab else None
+        note = _read(f"{run}/netloom/host/{other}", other) if other != lab else None
         if note and host in {None, note.host}:
             yield other, note.reserved
 
 
-def _read(path: str) -> _Note | None:
-    """Return a note of this boot; what is none says nothing, and what is there is seen as well."""
+def _read(path: str, lab: str) -> _Note | None:
+    """Return a lab's note of this boot; what is none says nothing, and what is there is seen."""
     try:
-        with open(path, "rb") as file:
-            note = msgspec.json.decode(file.read(), type=_Note)
-    except (FileNotFoundError, PermissionError, msgspec.DecodeError):
+        note = msgspec.json.decode(read(path), type=_Note)
+    except (FileNotFoundError, PermissionError, *NO_NOTE):
         return None
-    return note if note.boot == boot_id() else None
+    return note if (note.lab, note.boot) == (lab, boot_id()) else None
 
 
 class OwnNote:
@@ -89,9 +97,14 @@ class OwnNote:
         self._folder = -1
         self._empty = False
 
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing could be noted, in words: something else stands in the note's place."""
+        return f"{self._path} is no file" if is_no_file(self._path) else None
+
     def reserved(self) -> Reservation:
         """Return what the lab has reserved; raises `OSError` where that cannot be read."""
-        note = _read(self._path)
+        note = _read(self._path, self.lab)
         return note.reserved if note else Reservation()
 
     def reserve(self, wanted: Reservation) -> None:
@@ -101,7 +114,7 @@ class OwnNote:
         elif wanted != self.reserved():
             from netloom.namespaces.enter import cookie_here
 
-            note = msgspec.json.encode(_Note(boot_id(), cookie_here(), wanted))
+            note = msgspec.json.encode(_Note(self.lab, boot_id(), cookie_here(), wanted))
             try:
                 modes.write(self._beside, note, modes.PUBLIC)
                 modes.make_dirs(HOST_DIR, _FOLDER_MODE)
@@ -118,9 +131,8 @@ class OwnNote:
             os.truncate(self._path, 0)
             self._empty = True
             return
-        with suppress(FileNotFoundError):
-            os.unlink(self._path)
-            remove_empty(HOST_DIR)
+        remove(self._path)
+        remove_empty(HOST_DIR)
 
     def lock(self, stopped: Callable[[], bool], waiting: Waiting | None = None) -> None:
         """Have other labs wait that look for what is free on the host, until `unlock`.

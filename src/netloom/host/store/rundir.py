@@ -7,14 +7,22 @@ whoever could write there would be obeyed by the next `undo`.
 
 import errno
 import os
+from contextlib import suppress
+
+import msgspec
 
 from netloom.errors import Unavailable
 from netloom.kernel import modes
+from netloom.kernel.files import NotAFile
 
 RUN_DIR = "/run/netloom"
 LABS_DIR = f"{RUN_DIR}/labs"
 _IN_USE = {errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY}
 _TRIES = 2
+
+
+NO_NOTE = (NotAFile, msgspec.DecodeError, RecursionError)
+"""What is met where something is no note of ours; that a machine has no memory is none of these."""
 
 
 class Anothers(Unavailable):
@@ -42,22 +50,29 @@ def check_own(*folders: str, kind: type[Unavailable] = Unavailable) -> None:
             raise kind(reason, "see what is in it, and remove it")
 
 
-def remove_tree(top: str) -> None:
-    """Remove a folder of ours with all in it (`shutil` takes 2 ms to load).
+def remove(path: str) -> None:
+    """Remove what stands at a path of ours, whatever it is: of a link the link, of a folder all.
 
-    It goes as far as it can; raises `OSError` for the first that is left.
+    (`shutil` takes 2 ms to load.) It goes as far as it can; raises `OSError` for the first that is
+    left.
     """
-    left: list[OSError] = []
-    for folder, _, files in os.walk(top, topdown=False, onerror=left.append):
+    with suppress(FileNotFoundError):
         try:
-            for file in files:
-                os.unlink(f"{folder}/{file}")
-            os.rmdir(folder)
+            os.unlink(path)
+        except IsADirectoryError:
+            _remove_folder(path)
+
+
+def _remove_folder(path: str) -> None:
+    left: list[OSError] = []
+    for name in os.listdir(path):
+        try:
+            remove(f"{path}/{name}")
         except OSError as error:
             left.append(error)
-    for each in left:
-        if not isinstance(each, FileNotFoundError):
-            raise each
+    if left:
+        raise left[0]
+    os.rmdir(path)
 
 
 def remove_empty(*folders: str) -> None:
