@@ -9,6 +9,7 @@ import pytest
 
 from netloom.kernel.loopback import set_lo_up
 from tests.hosts.machine import on_a_machine
+from tests.hosts.netloom import ended
 from tests.hosts.programs import in_own_root, plainly, python, ran, says
 from tests.kernel.worlds_made import alone
 
@@ -133,9 +134,11 @@ PINGS = [
 """Example, namespace (empty: the host), and whom it reaches."""
 
 
-def netloom(*words: str, check: bool = True) -> str:
-    """Return what netloom prints."""
-    return ran(*python(MAIN, *words), check=check).stdout
+def netloom(*words: str) -> str:
+    """Return what netloom prints, which must succeed."""
+    done = ended(*words)
+    assert done.returncode == 0, done.shown
+    return done.stdout
 
 
 def file(example: str) -> str:
