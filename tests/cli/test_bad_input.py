@@ -43,7 +43,7 @@ MISTAKES = {
     ),
     "a resolver that there is not": (
         LAN + "  a: {networks: [lan], dns: [a, nobody]}\n",
-        "bad.yaml:4:33: `nobody` is neither an address nor a name here with one\n",
+        "bad.yaml:4:33: `nobody` is neither an address nor a name here that has one\n",
     ),
     "a resolver at an address that nobody has": (
         LAN.replace("24}", "24, dns: 10.0.0.77}")

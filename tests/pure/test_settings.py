@@ -103,8 +103,8 @@ def test_two_spellings_of_a_key_and_of_a_number_agree() -> None:
 
 MISTAKES = {
     "blanks alone": ("{net.ipv4.tcp_ecn: ' '}", ":1:28: `net.ipv4.tcp_ecn` has no value: leave it"),
-    "yes": ("{net.ipv4.tcp_ecn: yes}", ":1:28: `yes` is no value of a setting: write `1`"),
-    "False": ("{net.ipv4.tcp_ecn: False}", ":1:28: `False` is no value of a setting: write `0`"),
+    "yes": ("{net.ipv4.tcp_ecn: yes}", ":1:28: `yes` is no value of a setting (write `1`)"),
+    "False": ("{net.ipv4.tcp_ecn: False}", ":1:28: `False` is no value of a setting (write `0`)"),
     "a short vector": (f"{{{VECTOR}: 4096}}", f":1:28: `{VECTOR}` is 3 numbers, and here is 1"),
     "a long vector": (f"{{{VECTOR}: 1 2 3 4}}", f":1:28: `{VECTOR}` is 3 numbers, and here are 4"),
     "a range of groups": (f"{{{GROUPS}: 1}}", f":1:28: `{GROUPS}` is 2 numbers, and here is 1"),
@@ -124,7 +124,9 @@ def test_a_value_that_no_kernel_takes_whole_is_a_mistake_with_its_place(what: st
     with pytest.raises(TopologyError) as caught:
         lowered(f"namespaces: {{a: {{sysctls: {text}}}}}")
 
-    assert str(caught.value).startswith(f"<text>{expected}")
+    (one,) = caught.value.problems
+    told = f"{str(one).splitlines()[0]} ({one.hint})" if one.hint else str(one)
+    assert told.startswith(f"<text>{expected}")
 
 
 def test_a_name_may_be_a_word_that_means_true_elsewhere() -> None:

@@ -311,7 +311,8 @@ class Netns:
         """Start a command inside (subprocess.Popen); it ends with its lab at the latest.
 
         With `ready` (`tcp/80`, `udp/53`, `unix/PATH`) return only when that listens; raises
-        `NotReady` when the command ends before, or the lab's `timeout` is over.
+        `NotReady` when the command ends before, or the lab's `timeout` is over, and `Unavailable`
+        for `log/TEXT`.
         """
         words = _words(argv)
         wanted = parse_ready(ready) if ready else None

@@ -217,7 +217,9 @@ def _fill(expanded: Expanded, segment: Segment, prefix: str, held: Allocations) 
     for port in asking:
         number = kept[id(port)] or next(free, 0)
         if not number:
-            expanded.error(port.path, f"no address is left in {prefix} for `{port.end}`")
+            too_small = "range" if segment.network and segment.network.range else "subnet"
+            message = f"no address is left in {prefix} for `{port.end}`"
+            expanded.error(port.path, message, f"take a larger `{too_small}`")
             return
         port.addresses.append(Addr(from_int(number, prefix), length))
 

@@ -117,7 +117,7 @@ class EtcFolders:
         outside = self.topology.hosts.get(name)
         if outside:
             return outside[0]
-        self.expanded.error(path, f"`{text}` is neither an address nor a name here with one")
+        self.expanded.error(path, f"`{text}` is neither an address nor a name here that has one")
         return ""
 
 

@@ -11,6 +11,7 @@ from msgspec import Struct, field
 
 from netloom.compile.ifnames import HostNames
 from netloom.errors import Path, Problem
+from netloom.language.messages import parted
 from netloom.language.suggest import did_you_mean
 from netloom.language.topology import (
     Addresses,
@@ -88,7 +89,9 @@ class Expanded(Struct):
         return self.names(far) if netns == HOST else far
 
     def error(self, path: Path, message: str, hint: str = "", *, at_key: bool = False) -> None:
-        """Note a mistake."""
+        """Note a mistake; `: write …` at its end becomes the hint."""
+        if not hint:
+            message, hint = parted(message)
         self.problems.append(Problem(message, path, hint, at_key=at_key))
 
 

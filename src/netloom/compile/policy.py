@@ -13,7 +13,6 @@ from netloom.compile.nat import Egress
 from netloom.compile.route_words import parse_routes, parse_rule
 from netloom.compile.static_routes import static_routes
 from netloom.errors import Path
-from netloom.language.messages import parted
 from netloom.language.topology import Topology
 from netloom.model.marks import HOST_PROTOCOL
 from netloom.model.objects import HOST, End, Route, RouteKey, Rule
@@ -73,7 +72,7 @@ class Policy:
         try:
             found = parse_routes(text, name, self.naming)
         except ValueError as error:
-            self.expanded.error(path, *parted(str(error)))
+            self.expanded.error(path, str(error))
             return
         for route in found:
             for hop in route.nexthops:
@@ -132,5 +131,5 @@ class Policy:
             try:
                 rules.add(parse_rule(text, _FIRST_RULE - number))
             except ValueError as error:
-                self.expanded.error((*member.path, "rules", number), *parted(str(error)))
+                self.expanded.error((*member.path, "rules", number), str(error))
         return frozenset(rules)

@@ -50,14 +50,13 @@ class LabState(Struct, frozen=True):
     """One look at the machine, within the fence of one lab, or at all of it.
 
     `netns` holds what is ours (of a whole machine: all that may be looked at); `defaults` the
-    sysctls that a fresh namespace begins with (New namespaces inherit the IPv4 settings of the
-    initial one, net/ipv4/devinet.c), `default_index` the highest index of its links; `firewall` the
-    firewalls of the host, if somebody asked for them; `given` and `foreign` the rest; `identities`
-    what the lab's things are known by from now on, under the names that they are remembered by.
-    `unnamed`
-    are files in /run/netns that a killed `up` made and never mounted a namespace on; `stray_etc`
-    names whose files of ours in /etc outlived their namespace, `stray_commands` namespaces and
-    names of commands that did.
+    sysctls that a new namespace begins with (it inherits the IPv4 settings of the initial one,
+    net/ipv4/devinet.c), `default_index` the highest index of its links; `firewall` the firewalls of
+    the host, if somebody asked for them; `given` and `foreign` the rest; `cookies` are those of the
+    namespaces (SO_NETNS_COOKIE), `identities` what the lab's things are known by from now on, under
+    the names that they are remembered by. `unnamed` are files in /run/netns that a killed `up` made
+    and never mounted a namespace on; `stray_etc` names whose files of ours in /etc outlived their
+    namespace, `stray_commands` namespaces and names of commands that did.
     """
 
     netns: Mapping[str, NetnsState] = field(default_factory=dict)

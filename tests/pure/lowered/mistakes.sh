@@ -80,9 +80,9 @@ mistakes.yaml:18:102: a second route to 10.30.0.0/16, with the same metric
 
 mistakes.yaml:19:18: no address is left in 10.3.0.0/30 for `c:full`
   19 |   c: {networks: {full: }, dns: nobody}
-     |                  ^^^^
+     |                  ^^^^ take a larger `subnet`
 
-mistakes.yaml:19:32: `nobody` is neither an address nor a name here with one
+mistakes.yaml:19:32: `nobody` is neither an address nor a name here that has one
   19 |   c: {networks: {full: }, dns: nobody}
      |                                ^^^^^^
 
