@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,7 +21,7 @@ from tests.hosts.host import on_a_host
 from tests.hosts.machine import on_a_machine
 from tests.hosts.netloom import Ended, Warm, ended, netloom, write
 from tests.hosts.plain import Plain, new_plain_user
-from tests.hosts.programs import MAIN, plainly, python, ran
+from tests.hosts.programs import MAIN, SRC, plainly, python, ran
 from tests.hosts.witness import no_trace
 
 MOMENTS = 40 if os.environ.get("NETLOOM_WALK") == "whole" else 1
@@ -234,6 +235,19 @@ def test_signals_that_are_ignored_stay_so() -> None:
             said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
             ignored = int(said.split()[1], 16)
             assert bool(ignored & 1) == bool(ignored & 2) == ("sh" in argv), words
+
+
+def test_the_installed_script_gives_ctrl_c_back_before_it_looks_for_netloom(tmp_path: Path) -> None:
+    """From its first line on: what it finds then, here in netloom's place, has it of the kernel."""
+    (tmp_path / "netloom").mkdir()
+    (tmp_path / "netloom" / "__init__.py").touch()
+    told = "import _signal\nmain = lambda: print(_signal.getsignal(_signal.SIGINT))\n"
+    (tmp_path / "netloom" / "__main__.py").write_text(told)
+    script = str(SRC.parent / "bin" / "netloom")
+
+    said = ran(sys.executable, script, env={**os.environ, "PYTHONPATH": str(tmp_path)}).stdout
+
+    assert said == f"{signal.SIG_DFL.value}\n"
 
 
 def test_a_program_that_imports_netloom_keeps_its_signals() -> None:
