@@ -202,6 +202,18 @@ def test_removing_a_stale_name_removes_the_file() -> None:
 
 
 @on_a_machine
+def test_a_name_that_is_mounted_twice_goes_with_one_removal() -> None:
+    """Whoever mounts something on a name of ours keeps it for nobody."""
+    registry.prepare()
+    registry.create("web")
+    syscalls.bind("/run/netns/web", "/run/netns/web")
+
+    registry.remove("web")
+
+    assert os.listdir("/run/netns") == []
+
+
+@on_a_machine
 def test_removing_follows_no_link() -> None:
     """A link in /run/netns goes, and what it leads to stays mounted."""
     registry.prepare()

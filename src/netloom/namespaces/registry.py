@@ -125,20 +125,33 @@ def remove(name: str) -> None:
     """
     path = path_of(name)
     try:
-        _unmount(path)
-        os.unlink(path)
+        while not _is_unlinked(path, was_mounted=_unmount(path)):
+            continue  # something is mounted below it: one name may be mounted several times
     except FileNotFoundError:
         raise NoSuchNetns(name, f"no namespace `{name}`") from None
     except OSError as error:
         raise refused(path, error) from error
 
 
-def _unmount(path: str) -> None:
+def _unmount(path: str) -> bool:
+    """Unmount what is mounted on a path; return whether anything was."""
     try:
         syscalls.unmount(path)
     except KernelError as error:
         if error.errno not in {errno.EINVAL, errno.ENOENT}:
             raise  # else nothing is mounted: as in `ip netns del`, unlink decides
+        return False
+    return True
+
+
+def _is_unlinked(path: str, *, was_mounted: bool) -> bool:
+    try:
+        os.unlink(path)
+    except OSError as error:
+        if error.errno != errno.EBUSY or not was_mounted:
+            raise
+        return False
+    return True
 
 
 def names() -> list[str]:
