@@ -224,3 +224,27 @@ def test_a_note_that_cannot_be_read_for_a_moment_is_not_lost() -> None:
         assert "nothing was touched" in told.stderr
         assert says("ip", "route", "show", "type", "blackhole") != ""
         netloom("down", "-q", "a").status(0)
+
+
+@pytest.mark.needs("strace")
+@on_a_host
+def test_where_it_cannot_be_noted_that_a_change_is_undone_no_more_is_told_than_that() -> None:
+    """No room for the last note, nor for the one on the way back: all is as it was but for a note.
+
+    The next verb leads back again, or on.
+    """
+    with no_trace():
+        up("pair", PAIR)
+        write("pair.yaml", PAIR.replace("]}}", "]}, blue: {networks: [lan]}}"))
+        trace = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", f"{LAB}/record.new"]
+        argv = [*trace, "-e", "inject=openat:error=ENOSPC", *command("up", "pair.yaml")]
+
+        told = ran(*argv, check=False)
+
+        assert told.returncode == 1, told
+        assert "all that was done before it has been undone" in told.stderr
+        assert "note: that it is undone could not be noted" in told.stderr
+        assert "blue" not in says("ip", "netns").split()
+        netloom("up", "-q", "pair.yaml").status(0)
+        netloom("verify", "pair").stdout("pair  is as it was applied\n").status(0)
+        netloom("down", "-q", "pair").status(0)

@@ -168,13 +168,24 @@ def _lead_back(
         inside = connections.left(wholes, before)
         options = ApplyOptions(lab=pending.lab, snapshot=snapshot, go_on=True, inside=inside)
         applied = _apply(diff(before, snapshot), options, machine)
+        notes = applied.notes
         if not applied.refused:
             known_by = snapshot.identified(before, applied.made)
-            record = change.known.record
-            journal.abort(record and replace(record, identities=known_by))
-        return tuple(error.step for error in applied.refused), applied.notes
+            notes = (*notes, *_noted(change.known.record, known_by, journal))
+        return tuple(error.step for error in applied.refused), notes
     except (NetloomError, *FAILURES) as error:
         return (f"what was done before it, since leading back met: {error}",), ()
+
+
+def _noted(record: Record | None, known_by: Identities, journal: Journal) -> Iterator[str]:
+    """Note that a change has been undone; yield what to say where there is no room for that."""
+    try:
+        journal.abort(record and replace(record, identities=known_by))
+    except FAILURES as error:
+        yield (
+            f"that it is undone could not be noted ({failure(error)}): `{journal.lab}` is told as "
+            "interrupted until the next `up`, `undo` or `down`"
+        )
 
 
 def _before(change: Transition) -> Desired:

@@ -306,6 +306,8 @@ class Journal:
         if record is None:
             self.forget()
         else:
+            with suppress(OSError):  # what the change had brought along makes room
+                self._drop_folders(record.desired)
             self.commit(record)
             # If that could not be: with it, this record is not the last.
             remove(f"{self.dir}/pending")
