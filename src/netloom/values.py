@@ -10,9 +10,11 @@ a position: `` `10.0.0.300` is no IP address ``.
 
 import re
 
-# The C half of `socket`: the other makes enums of all its constants, 2 to 3 ms of every start, and
-# `labs`, `logs` and `init` need no more of it. It is private, so it is imported here alone.
-from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton
+# The C half of `socket`: the other makes enums of all its constants, 3 ms of every start. It is
+# private, so it is imported here and in `kernel/netlink.py` alone.
+from _socket import AF_INET, AF_INET6
+from _socket import inet_ntop as inet_ntop  # noqa: PLC0414 - for others
+from _socket import inet_pton as inet_pton  # noqa: PLC0414
 from functools import lru_cache
 from typing import Literal
 

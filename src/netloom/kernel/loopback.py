@@ -1,7 +1,6 @@
 """`lo` of a new namespace, which is born down."""
 
 import fcntl
-import socket
 import struct
 
 from netloom.errors import KernelError
@@ -16,6 +15,8 @@ def set_lo_up() -> None:
     Should: be called in a namespace that was just made.
     Mustn't: be called in one of the machine's, where somebody may have set it down on purpose.
     """
+    import socket  # which `up` does without
+
     request = struct.pack("16sh22x", b"lo", _IFF_UP)
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:

@@ -8,12 +8,15 @@ Should: send in batches, read everything that is answered, tell the first refusa
 Mustn't: enter a namespace, decide what is asked, wait for anything but the kernel's answer.
 """
 
-import socket
 import threading
+
+# The C half of `socket`, private as it is: the other is 3 ms of every start (`values.py`), and a
+# socket of netlink has no use for it.
+from _socket import AF_NETLINK, MSG_DONTWAIT, MSG_TRUNC, SOCK_RAW, SOL_SOCKET, socket
 from collections.abc import Sequence
 from errno import EAGAIN, EBUSY, EIO, EMSGSIZE, ENOBUFS
 from struct import Struct
-from typing import Final
+from typing import Final, TypeVar
 
 from netloom.errors import KernelError
 from netloom.kernel.closing import Closing
@@ -33,13 +36,15 @@ SEND_LIMIT: Final = 64 * 1024
 RECEIVE_LIMIT: Final = 256 * 1024
 """Bytes in one receive; the kernel fills 32 KiB (netlink_recvmsg), unless one link is larger."""
 
-_TRUNC, _DONTWAIT = int(socket.MSG_TRUNC), int(socket.MSG_DONTWAIT)  # | of enums takes 10 µs
-
 ASK_LIMIT: Final = 32
 """Questions in one send: their answers, up to 4 KiB of memory each, wait in the receive buffer."""
 
 DUMP_ATTEMPTS: Final = 20
 """How often a dump that was interrupted is begun anew."""
+
+NetlinkSocket = socket
+"""What `socket.socket` is built upon, which has all that is wanted of a socket here."""
+_Socket = TypeVar("_Socket", bound=socket)
 
 _COOKIE = Struct("=Q")
 _LARGEST = 1 << 32
@@ -56,19 +61,13 @@ class _Inbox(threading.local):
 _inbox = _Inbox()
 
 
-def netns_cookie(sock: socket.socket) -> int:
-    """Return the cookie of the namespace that a socket belongs to, unique within a boot."""
-    cookie: int = _COOKIE.unpack(sock.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8))[0]
-    return cookie
+def netlink_socket(protocol: int = NETLINK_ROUTE) -> NetlinkSocket:
+    """Open a netlink socket in the calling thread's network namespace, ready for `Rtnetlink`."""
+    return prepared(socket(AF_NETLINK, SOCK_RAW, protocol))
 
 
-def netlink_socket() -> socket.socket:
-    """Open an rtnetlink socket in the calling thread's network namespace, ready for `Rtnetlink`."""
-    return prepared(socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_ROUTE))
-
-
-def prepared(sock: socket.socket) -> socket.socket:
-    """Return a bare rtnetlink socket, perhaps from another process, ready for `Rtnetlink`."""
+def prepared(sock: _Socket) -> _Socket:
+    """Return a bare netlink socket, perhaps from another process, ready for `Rtnetlink`."""
     sock.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
     sock.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
     sock.setsockopt(SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
@@ -86,7 +85,7 @@ class Rtnetlink(Closing):
 
     __slots__ = ("_sequence", "_socket")
 
-    def __init__(self, sock: socket.socket | None = None) -> None:
+    def __init__(self, sock: NetlinkSocket | None = None) -> None:
         """Open a socket in the calling thread's namespace, or take over a `prepared` one."""
         self._socket = sock or netlink_socket()
         self._sequence = 1
@@ -102,7 +101,8 @@ class Rtnetlink(Closing):
     @property
     def cookie(self) -> int:
         """The cookie of the namespace, which is never used again within a boot."""
-        return netns_cookie(self._socket)
+        cookie: int = _COOKIE.unpack(self._socket.getsockopt(SOL_SOCKET, SO_NETNS_COOKIE, 8))[0]
+        return cookie
 
     def batch(self, messages: Sequence[Message]) -> None:
         """Have many changes made, in order; raise `KernelError` for the first that is refused.
@@ -202,7 +202,7 @@ class Rtnetlink(Closing):
     def _receive(self, flags: int = 0) -> bytes:
         inbox = _inbox
         # With MSG_TRUNC the kernel tells the length of what it had, and not of what fitted.
-        size = self._socket.recv_into(inbox.buffer, 0, flags | _TRUNC)
+        size = self._socket.recv_into(inbox.buffer, 0, flags | MSG_TRUNC)
         if size > RECEIVE_LIMIT:
             raise KernelError(EMSGSIZE, "", f"a message of {size} bytes")
         return bytes(inbox.view[:size])
@@ -221,6 +221,6 @@ class Rtnetlink(Closing):
     def _drain(self, exchange: Exchange) -> None:
         while True:
             try:
-                exchange.feed(self._receive(_DONTWAIT))
+                exchange.feed(self._receive(MSG_DONTWAIT))
             except BlockingIOError:
                 return

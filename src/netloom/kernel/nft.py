@@ -13,7 +13,6 @@ import errno
 import os
 import re
 import signal
-import socket
 from typing import NamedTuple
 
 from netloom import kernel
@@ -21,7 +20,7 @@ from netloom.errors import FAILURES, KernelError, Unavailable, errno_of
 from netloom.kernel import libnftables
 from netloom.kernel.closing import Closing
 from netloom.kernel.libnftables import Ended, InProcess, Library, NftOutput, NoLibrary
-from netloom.kernel.netlink import Rtnetlink, prepared
+from netloom.kernel.netlink import Rtnetlink, netlink_socket
 from netloom.wire.nfnetlink import Table, batch, dump_tables, read_table, table_del
 
 _REMEDY = "apt-get install libnftables1 (or your distribution's nftables)"
@@ -88,9 +87,7 @@ def delete(table: Table) -> None:
 
 
 def _netfilter() -> Rtnetlink:
-    return Rtnetlink(
-        prepared(socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER))
-    )
+    return Rtnetlink(netlink_socket(_NETLINK_NETFILTER))
 
 
 def begin(*, apart: bool = False) -> Library:

@@ -5,9 +5,8 @@ Mustn't: be asked in a tight loop. The kernel has no event for a new listener.
 """
 
 import os
-import socket
 
-from netloom.kernel.netlink import Rtnetlink, prepared
+from netloom.kernel.netlink import Rtnetlink, netlink_socket
 from netloom.wire.sockdiag import (
     Listener,
     UnixListener,
@@ -23,9 +22,7 @@ _MINOR_BITS = 20  # of a device's number inside the kernel (linux/kdev_t.h)
 
 def diag_socket() -> Rtnetlink:
     """Open a conversation about the sockets of the calling thread's namespace (sock_diag(7))."""
-    return Rtnetlink(
-        prepared(socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG))
-    )
+    return Rtnetlink(netlink_socket(_NETLINK_SOCK_DIAG))
 
 
 def listeners(diag: Rtnetlink, kind: str) -> list[Listener]:

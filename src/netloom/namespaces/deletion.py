@@ -17,7 +17,7 @@ from struct import Struct
 
 from netloom.kernel import syscalls
 from netloom.kernel.closing import Closing
-from netloom.kernel.netlink import SOL_NETLINK, Rtnetlink, netlink_socket
+from netloom.kernel.netlink import SOL_NETLINK, NetlinkSocket, Rtnetlink, netlink_socket
 from netloom.namespaces.enter import in_thread
 from netloom.namespaces.handle import Handle, open_self
 from netloom.namespaces.ids import assign, known
@@ -114,7 +114,7 @@ class DeletionWatch(Closing):
                     raise
 
 
-def _listeners() -> tuple[Rtnetlink, socket.socket]:
+def _listeners() -> tuple[Rtnetlink, NetlinkSocket]:
     syscalls.unshare(syscalls.CLONE_NEWNET)
     return Rtnetlink(), netlink_socket()
 

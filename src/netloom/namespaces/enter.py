@@ -13,7 +13,7 @@ from typing import Generic, ParamSpec, Self, TypeVar, cast
 
 from netloom.errors import KernelError
 from netloom.kernel import syscalls
-from netloom.kernel.netlink import netlink_socket, netns_cookie
+from netloom.kernel.netlink import Rtnetlink
 from netloom.kernel.threads import Thread
 from netloom.namespaces.handle import Handle, open_self
 
@@ -145,5 +145,5 @@ def cookie(netns: Handle | int) -> int:
 
 def cookie_here() -> int:
     """Return the number of the namespace that the calling thread is in."""
-    with netlink_socket() as probe:
-        return netns_cookie(probe)
+    with Rtnetlink() as probe:
+        return probe.cookie

@@ -1,12 +1,12 @@
 """Addresses: RTM_NEWADDR and its kin (`ip address`)."""
 
-import socket
 from collections.abc import Iterable
 from struct import Struct
 
 import msgspec
 
 from netloom.model.objects import Addr
+from netloom.values import inet_pton
 from netloom.wire.attributes import Malformed, address, byte, number, offsets, u8
 from netloom.wire.constants import (
     AF_INET,
@@ -46,9 +46,9 @@ class SeenAddr(msgspec.Struct, frozen=True, gc=False):
 def _body(index: int, addr: Addr) -> bytes:
     # NODAD fits the header's eight bits of flags; IFA_FLAGS would say the same in eight more bytes.
     if ":" in addr.ip:
-        packed = socket.inet_pton(AF_INET6, addr.ip)
+        packed = inet_pton(AF_INET6, addr.ip)
         return _V6.pack(AF_INET6, addr.prefixlen, IFA_F_NODAD, 0, index, 20, IFA_LOCAL, packed)
-    packed = socket.inet_pton(AF_INET, addr.ip)
+    packed = inet_pton(AF_INET, addr.ip)
     scope = RT_SCOPE_HOST if packed[0] == 127 else 0
     return _V4.pack(
         AF_INET, addr.prefixlen, 0, scope, index, 8, IFA_LOCAL, packed, 8, IFA_ADDRESS, packed

@@ -8,9 +8,9 @@ wanted is looked at. A link has more than forty attributes, and a reader wants t
 Whatever the bytes are, reading them gives a value or `Malformed`, nothing else.
 """
 
-from socket import inet_ntop
 from struct import Struct
 
+from netloom.values import inet_ntop
 from netloom.wire.constants import AF_INET, NLA_F_NESTED, NLA_TYPE_MASK
 
 _HEADER = Struct("=HH")

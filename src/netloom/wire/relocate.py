@@ -6,10 +6,10 @@ again: a lifetime, a label, a metric that nobody here knows of comes back with t
 are made from dumps: *again* is the same thing for another index, None where it cannot be.
 """
 
-import socket
 from collections.abc import Collection
 from struct import Struct
 
+from netloom.values import inet_ntop
 from netloom.wire.attributes import (
     Malformed,
     address,
@@ -281,7 +281,7 @@ def neighbour_again(neighbour: bytes, old: int, index: int) -> tuple[str, Messag
         msg = "a neighbour of another length than its family has"
         raise Malformed(msg)
     body = _NDMSG.pack(family, index, state, flags, kind) + raw(_NDA_DST, packed)
-    words = socket.inet_ntop(family, packed)
+    words = inet_ntop(family, packed)
     if lladdr := content(neighbour, at, _NDA_LLADDR):
         body += raw(_NDA_LLADDR, lladdr)
         words += f" lladdr {lladdr.hex(':')}"

@@ -4,12 +4,12 @@ Most routes of a namespace are the kernel's own (connected prefixes, local and b
 a reader tells them by one byte of the fixed header, before any attribute is looked at.
 """
 
-import socket
 from collections.abc import Iterable, Mapping
 from struct import Struct
 
 from netloom.model.marks import HOST_PROTOCOL
 from netloom.model.objects import Nexthop, Route
+from netloom.values import inet_ntop, inet_pton
 from netloom.wire.attributes import (
     Malformed,
     address,
@@ -73,7 +73,7 @@ _TYPES = {
 }
 _TYPE_NAMES = {number: name for name, number in _TYPES.items()}
 _DEAD_ENDS = frozenset({6, 7, 8, 9})
-_DEFAULT = {AF_INET: socket.inet_ntop(AF_INET, bytes(4)), AF_INET6: "::"}
+_DEFAULT = {AF_INET: inet_ntop(AF_INET, bytes(4)), AF_INET6: "::"}
 
 
 def route_add(route: Route, indexes: Mapping[str, int]) -> Message:
@@ -105,13 +105,13 @@ def _body(route: Route, indexes: Mapping[str, int]) -> bytes:
     head = (family, int(length), 0, route.tos, table, route.protocol, route.scope, kind, flags)
     parts = [_RTMSG.pack(*head)]
     if length != "0":
-        parts.append(raw(RTA_DST, socket.inet_pton(family, address)))
+        parts.append(raw(RTA_DST, inet_pton(family, address)))
     if not table:
         parts.append(u32(RTA_TABLE, route.table))
     if route.metric:
         parts.append(u32(RTA_PRIORITY, route.metric))
     if route.src:
-        parts.append(raw(RTA_PREFSRC, socket.inet_pton(family, route.src)))
+        parts.append(raw(RTA_PREFSRC, inet_pton(family, route.src)))
     if route.mtu or route.advmss:
         parts.append(_metrics(route))
     parts.append(hops)
@@ -146,8 +146,8 @@ def _via(via: str, family: int) -> bytes:
     if not via:
         return b""
     if ":" not in via:
-        return raw(RTA_GATEWAY, socket.inet_pton(AF_INET, via))
-    packed = socket.inet_pton(AF_INET6, via)
+        return raw(RTA_GATEWAY, inet_pton(AF_INET, via))
+    packed = inet_pton(AF_INET6, via)
     if family == AF_INET6:
         return raw(RTA_GATEWAY, packed)
     # An IPv4 route through an IPv6 neighbour (RFC 5549); struct rtvia is a family and an address.
@@ -239,4 +239,4 @@ def _read_via(data: bytes, at: dict[int, int], family: int) -> str:
     if len(via) != 18 or _FAMILY.unpack_from(via)[0] != AF_INET6:
         msg = "a route by a gateway of an unknown family"
         raise Malformed(msg)
-    return socket.inet_ntop(AF_INET6, via[2:])
+    return inet_ntop(AF_INET6, via[2:])

@@ -1,10 +1,10 @@
 """Policy routing rules: RTM_NEWRULE and its kin (`ip rule`)."""
 
-import socket
 from collections.abc import Iterable
 from struct import Struct
 
 from netloom.model.objects import Rule
+from netloom.values import inet_pton
 from netloom.wire.attributes import (
     Malformed,
     address,
@@ -103,7 +103,7 @@ def _prefix(parts: list[bytes], kind: int, family: int, prefix: str) -> int:
     if not prefix:
         return 0
     address, _, length = prefix.partition("/")
-    parts.append(raw(kind, socket.inet_pton(family, address)))
+    parts.append(raw(kind, inet_pton(family, address)))
     return int(length)
 
 

@@ -5,10 +5,10 @@ connections. UDP has none; a bound socket without a far end is one (state TCP_CL
 tells no event when a listener appears, so whoever waits for one asks again.
 """
 
-import socket
 from struct import Struct
 from typing import NamedTuple
 
+from netloom.values import inet_ntop
 from netloom.wire.attributes import Malformed, content, offsets
 from netloom.wire.constants import AF_INET, AF_INET6, NLM_F_DUMP
 from netloom.wire.message import Message
@@ -87,7 +87,7 @@ def _listener(kind: str, payload: bytes) -> Listener:
     packed = payload[8:12] if family == AF_INET else payload[8:24]
     (port,) = _SPORT.unpack_from(payload, 4)
     (inode,) = _INODE.unpack_from(payload, 68)
-    return Listener(kind, socket.inet_ntop(family, packed), port, inode)
+    return Listener(kind, inet_ntop(family, packed), port, inode)
 
 
 def read_unix_listeners(payloads: list[bytes]) -> list[UnixListener]:

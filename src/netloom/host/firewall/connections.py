@@ -5,10 +5,9 @@ with the same addresses would meet the old one's.
 """
 
 import errno
-import socket
 from collections.abc import Iterable
 
-from netloom.kernel.netlink import Rtnetlink, prepared
+from netloom.kernel.netlink import Rtnetlink, netlink_socket
 from netloom.model.objects import HOST, Desired
 from netloom.values import contains, family
 from netloom.wire.conntrack import Connection, dump_flows, flow_del, read_flow
@@ -45,8 +44,7 @@ def forget(prefixes: Iterable[str]) -> None:
     Raises `OSError` where one of them may still be remembered.
     """
     try:
-        sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
-        with Rtnetlink(prepared(sock)) as ct:
+        with Rtnetlink(netlink_socket(_NETLINK_NETFILTER)) as ct:
             _forget(ct, list(prefixes))
     except OSError as error:
         if error.errno not in _LACKING:

@@ -10,7 +10,6 @@ is gone when its thread is.)
 
 from collections.abc import Iterable
 from contextlib import ExitStack
-from socket import if_nameindex
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -102,6 +101,8 @@ class _Observer:
 
     def look_at_nothing(self) -> LabState:
         """See to what is known of a machine in which nothing is yet: it is itself newborn."""
+        from socket import if_nameindex
+
         known = sysctl.read((NO_IPV6, *self.scope.sysctls.get(HOST, ())))
         self.netns[HOST] = NetnsState(sysctls={k: v for k, v in known.items() if not link_of(k)})
         self.defaults = sysctl.read(self.scope.fresh)
