@@ -4,8 +4,6 @@ Nobody else is there, and at first nothing is: so what was not made yet need not
 namespace `host` is looked at where it has more interfaces than it was born with.
 """
 
-from socket import if_nameindex
-
 from msgspec.structs import replace
 
 from netloom.host.apply.executor import count_netns_add
@@ -17,6 +15,7 @@ from netloom.host.observe.observer import observe_lab
 from netloom.host.observe.scope import Scope
 from netloom.host.store.in_memory import MemoryJournal
 from netloom.host.store.journal import Journal
+from netloom.kernel.procfs import interfaces
 from netloom.model.facts import Occupied
 from netloom.model.lab_state import LabState
 from netloom.plan.fence import Fence
@@ -25,7 +24,7 @@ from netloom.plan.steps import Plan
 
 def _is_bare() -> bool:
     """Whether the namespace of the calling thread has no interfaces but those of its birth."""
-    return {name for _, name in if_nameindex()} - FALLBACK == {"lo"}
+    return set(interfaces()) - FALLBACK == {"lo"}
 
 
 class SandboxMachine(LocalMachine):

@@ -24,6 +24,7 @@ from netloom.host.observe.lab_links import Links
 from netloom.host.observe.scope import Scope
 from netloom.host.store.journal import has_runs
 from netloom.kernel.netlink import Rtnetlink
+from netloom.kernel.procfs import interfaces
 from netloom.model.firewall import FirewallException, FirewallState
 from netloom.model.lab_state import Foreign, LabState
 from netloom.model.marks import HOST_PROTOCOL, IPTABLES
@@ -101,12 +102,12 @@ class _Observer:
 
     def look_at_nothing(self) -> LabState:
         """See to what is known of a machine in which nothing is yet: it is itself newborn."""
-        from socket import if_nameindex
+        from socket import if_nametoindex
 
         known = sysctl.read((NO_IPV6, *self.scope.sysctls.get(HOST, ())))
         self.netns[HOST] = NetnsState(sysctls={k: v for k, v in known.items() if not link_of(k)})
         self.defaults = sysctl.read(self.scope.fresh)
-        self.default_index = max(index for index, _ in if_nameindex())
+        self.default_index = max(if_nametoindex(name) for name in interfaces())
         if not defaults.is_made(self.scope.kinds):
             in_thread(defaults.observe_defaults, (), self.scope.kinds)
         return self.joined()
