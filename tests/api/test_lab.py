@@ -138,6 +138,16 @@ def test_a_file_is_a_lab(tmp_path: Path) -> None:
         assert lab["a"].reaches("b")
 
 
+def test_a_mistake_is_shown_where_it_was_written() -> None:
+    """In the text that was read, be the lab's name in it or not."""
+    text = "# two\n\nlinks: [[a, b]]\nnamespaces:\n  b:\n  a: {routes: [default via 10.0.9.9]}\n"
+    with pytest.raises(TopologyError) as refused, Lab(netloom.parse(text)):
+        pass
+    (mark,) = [problem.mark for problem in refused.value.problems]
+    assert mark
+    assert (mark.line, mark.text) == (6, "  a: {routes: [default via 10.0.9.9]}")
+
+
 @pytest.mark.parametrize(
     ("keys", "said"),
     [

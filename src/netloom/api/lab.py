@@ -78,10 +78,11 @@ class Lab(LabBuilder, Closing):
         spec = topology or Topology()
         self.name = name or spec.name or "lab"
         self.topology = replace(spec, name=self.name)
-        if self._source is None or self._source.topology != self.topology:
+        if self._source and name in {None, spec.name}:
+            self._source = self._source.named(self.name)
+        elif topology or name:  # which nobody has read yet
             self._source = None
-            if topology or name:  # which nobody has read yet
-                parse(unparse(self.topology), file=self._file)
+            parse(unparse(self.topology), file=self._file)
         self._expanded = expand(self.topology)
         self._runtime: Runtime | None = None
         self._partitions = Partitions()

@@ -28,6 +28,10 @@ class Source:
         self._lines = lines
         self._places = places
 
+    def named(self, name: str) -> "Source":
+        """Return the same text as that of a lab of this name, which must be one."""
+        return Source(structs.replace(self.topology, name=name), self._lines, self._places)
+
     @property
     def text(self) -> str:
         """The text that was read."""
