@@ -21,12 +21,11 @@ TESTS = 200
 ONE = """
 import statistics, time
 from netloom import Lab, parse
-from netloom.api.probes import probe
 topology = parse("links: [[a:eth0 10.0.0.1/24, b:eth0 10.0.0.2/24]]")
 def one():
     begun = time.perf_counter()
     with Lab(topology) as lab:
-        assert lab["a"].call(probe, "", "10.0.0.2", "ping", 0, 1.0)
+        assert lab["a"].reaches("10.0.0.2")
     return time.perf_counter() - begun
 for _ in range(5):
     one()
