@@ -58,6 +58,31 @@ def test_members_get_out_and_nothing_is_changed_on_the_host() -> None:
         netloom("down", "-q", "shop").status(0)
 
 
+@pytest.mark.needs("pasta")
+@on_the_internet()
+def test_what_lies_behind_a_router_of_the_lab_gets_out() -> None:
+    """`routing: static` gives the namespace that plays the host the way back, and its own stays."""
+    write(
+        "shop.yaml",
+        """\
+routing: static
+networks:
+  lan: {subnets: [10.100.0.0/24, "fd00:100::/64"], uplink: user}
+  inner: {subnets: [10.101.0.0/24, "fd00:101::/64"]}
+namespaces:
+  router: {networks: [lan, inner]}
+  web: {networks: [inner]}
+""",
+    )
+    with server("beyond", 80), no_trace():
+        netloom("up", "-q", "shop.yaml").status(0)
+        assert ask("web", WEB4) == HOST4
+        assert ask("web", WEB6) == HOST6
+        netloom("verify", "shop").stdout("shop  is as it was applied\n").status(0)
+        netloom("up", "shop.yaml").stdout("shop  is up; nothing to do\n").status(0)
+        netloom("down", "-q", "shop").status(0)
+
+
 # Clients speak first here: from others than the loopback, pasta 2023-03 loses what a server says
 # before its client does.
 

@@ -7,7 +7,7 @@ from netloom.compile.link_builder import SHARD
 from netloom.compile.lower import HostFacts, Lowered, lower
 from netloom.errors import TopologyError
 from netloom.language.parse import parse
-from netloom.model.facts import HostSubnet, Nic, Occupied
+from netloom.model.facts import Exit, HostSubnet, Nic, Occupied, UplinkFacts
 from netloom.model.names import short_name
 from netloom.model.objects import HOST, Addr, Bridge, Desired, File, Nexthop, Route
 
@@ -202,6 +202,22 @@ links:
 
     assert default_of(state, "h1") == {("10.1.0.1", "r1")}
     assert state.netns["r1"].routes == {Route("10.3.0.0/24", (Nexthop("r2", "10.9.0.2"),))}
+
+
+def test_static_routing_leads_back_from_where_the_lab_is_left() -> None:
+    """What plays the host knows all that is behind; the host itself has routes of its own."""
+    text = """
+routing: static
+networks:
+  lan: {{subnet: 10.0.0.0/24, uplink: {mode}}}
+  inner: {{subnet: 10.0.1.0/24}}
+namespaces: {{r: {{networks: [lan, inner]}}, web: {{networks: [inner]}}}}
+"""
+    outside = UplinkFacts(links={"eth0": ""}, exits=(Exit("eth0", 4),), program="/usr/bin/pasta")
+    for mode, netns, routes in (("user", "lab.out", ["10.0.1.0/24"]), ("nat", HOST, [])):
+        state = lowered(text.format(mode=mode), HostFacts(outside=outside)).desired
+        found = state.netns[netns].routes
+        assert [route.dst for route in found] == routes
 
 
 def test_static_routing_passes_over_what_has_no_addresses() -> None:

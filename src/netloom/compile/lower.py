@@ -199,7 +199,7 @@ class _Lowering:
         etc = EtcFolders(self.topology, self.naming, self.uplinks, self.files, self.hostname)
         netns = {HOST: self.host(routes.get(HOST, frozenset()), texts)}
         if (out := out_of(self.topology.name)) in builder.links:
-            netns[out] = self.out(out, texts)
+            netns[out] = self.out(out, routes.get(out, frozenset()), texts)
         if command := self.uplinks.user_command():
             digest = command_digest(command)
             ran[digest] = command
@@ -254,7 +254,7 @@ class _Lowering:
                 texts[digest] = whole
         return found
 
-    def out(self, name: str, texts: dict[str, str]) -> NetnsState:
+    def out(self, name: str, routes: frozenset[Route], texts: dict[str, str]) -> NetnsState:
         """Return the namespace that plays the host, where a program leads out."""
         rules = self.uplinks.user_rules()
         digest = _digest(rules)
@@ -263,6 +263,7 @@ class _Lowering:
         sysctls = self.sysctls({}, forward=True) | own
         return NetnsState(
             links={"lo": self.builder.lo(name), **self.builder.links[name]},
+            routes=routes,
             sysctls=sysctls,
             rulesets={ruleset_of(self.topology.name): digest},
         )

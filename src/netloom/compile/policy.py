@@ -50,9 +50,10 @@ class Policy:
         }
         forwards = {name: value for name, value in forwarding.items() if value is not None}
         routes: dict[str, dict[RouteKey, Route]] = {}
-        derived = (
-            static_routes(self.naming, forwarding) if self.topology.routing == "static" else {}
-        )
+        derived: Mapping[str, list[str]] = {}
+        if self.topology.routing == "static":
+            exits = {egress.netns for egress in self.egresses}
+            derived = static_routes(self.naming, forwarding, exits)
         for name, text, path, own in self.texts(derived):
             mine = routes.setdefault(name, {})
             for route in self.parsed(name, text, path):

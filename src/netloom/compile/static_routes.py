@@ -3,11 +3,12 @@
 A namespace on two segments or more is a router. From each segment we walk outwards, router by
 router (breadth first, in file order, so the choice among equal ways is stable); whoever is reached
 learns the segment's subnets through the neighbour it was reached from. A namespace with a single
-segment and a single router on it gets a default route in place of them all.
+segment and a single router on it gets a default route in place of them all; but not the one that
+leads out of the lab, whose default route leads there.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from netloom.compile.addressing import Naming, is_near
 from netloom.compile.expand import Port, Segment
@@ -15,28 +16,33 @@ from netloom.model.objects import HOST
 from netloom.values import Family, family
 
 
-def static_routes(naming: Naming, forwarding: Mapping[str, bool | None]) -> dict[str, list[str]]:
+def static_routes(
+    naming: Naming, forwarding: Mapping[str, bool | None], exits: Collection[str] = ()
+) -> dict[str, list[str]]:
     """Return for each namespace the routes to add, in iproute2's words.
 
-    `forwarding` is what the file says of each; who shall not forward is no router.
+    `forwarding` is what the file says of each; who shall not forward is no router. `exits` are the
+    namespaces that lead out of the lab.
     """
     ports = {name: held for name, held in naming.ports.items() if name != HOST}
     routers = {
         name for name, held in ports.items() if len(held) > 1 and forwarding.get(name) is not False
     }
     routes: dict[str, list[str]] = {name: [] for name in ports}
-    leaves = _default_routes(naming, routers, routes)
+    leaves = _default_routes(naming, routers, routes, exits)
     for segment in naming.expanded.segments:
         if segment.subnets or any(port.addresses for port in segment.ports):
             _walk(segment, naming, routers, leaves, routes)
     return routes
 
 
-def _default_routes(naming: Naming, routers: set[str], routes: dict[str, list[str]]) -> set[str]:
+def _default_routes(
+    naming: Naming, routers: set[str], routes: dict[str, list[str]], exits: Collection[str]
+) -> set[str]:
     """Give the namespaces at the edge their default route; return who they are."""
     leaves = set()
     for name, held in naming.ports.items():
-        if name == HOST or len(held) != 1:
+        if name == HOST or name in exits or len(held) != 1:
             continue
         segment = held[0][0]
         near = [port for port in segment.ports if port.end.netns in routers]
