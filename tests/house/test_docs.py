@@ -29,6 +29,7 @@ AROUND = HostFacts(
 """The host that the topologies of the pages are made for."""
 
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_MODULE = re.compile(r"`([\w/]+\.py)`")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
@@ -50,6 +51,15 @@ def test_a_page_shows_what_a_shell_shows(page: Path, tmp_path: Path) -> None:
     found = played(text, tmp_path)
 
     assert [*unified_diff(text.splitlines(), found.splitlines(), lineterm="")] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_a_module_that_a_page_names_is_there(page: Path) -> None:
+    """By the end of its path; but one that the page shows how to make."""
+    there = [f"/{name(path)}" for top in ("src", "tests") for path in (ROOT / top).rglob("*.py")]
+    named = set(_MODULE.findall(page.read_text())) - {"wire/neighs.py"}
+
+    assert [one for one in sorted(named) if not any(p.endswith(f"/{one}") for p in there)] == []
 
 
 @pytest.mark.needs("netns", "ip", "veth")
