@@ -11,7 +11,7 @@ from netloom.namespaces.userns_session import is_needed
 from netloom.plan.steps import Plan
 
 FILE = Argument("file", "[FILE]", default=DEFAULT_FILE, is_file=True)
-QUIET = Option("-q", "--quiet", says="Say nothing.")
+QUIET = Option("-q", "--quiet", says="Say nothing but errors.")
 JSON = Option("--json", key="as_json", says="Print JSON.")
 
 

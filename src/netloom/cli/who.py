@@ -45,7 +45,7 @@ def tell_traps(names: list[str]) -> None:
 @verb(
     "identify",
     Option("--json", key="as_json", says="Print JSON."),
-    Argument("what", "[PID|PATH]", default="", complete=namespaces),
+    Argument("what", "[PID|NAME|PATH]", default="", complete=namespaces),
 )
 def identify_command(what: str, as_json: bool) -> None:
     """Print all names of a namespace, and whose it is; without an argument, of this one."""
@@ -94,7 +94,7 @@ def _facts(whose: "Owner") -> dict[str, object]:
     "pids",
     Option("--threads", says="Also threads that moved there alone."),
     Option("--fds", says="Also who holds it open by a descriptor."),
-    Option("--sockets", says="Also who has sockets in it, wherever he lives."),
+    Option("--sockets", says="Also who has sockets in it, wherever they live."),
     Option("--json", key="as_json", says="Print JSON, with the commands' names."),
     Argument("ns", "NAME", complete=namespaces),
 )
