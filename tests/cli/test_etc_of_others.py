@@ -3,7 +3,10 @@
 import os
 import shlex
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from tests.hosts.host import on_a_host
 from tests.hosts.machine import etc_file
@@ -114,3 +117,28 @@ def test_root_of_a_user_namespace_of_roots_leaves_the_machines_etc_alone() -> No
     address, _, rest = seen.partition(" ")
     assert address == "192.0.2.2"
     assert rest.endswith(before)
+
+
+@pytest.mark.parametrize("make", [Path.touch, os.mkfifo, lambda path: path.symlink_to(path.name)])
+@on_a_host
+def test_what_is_no_folder_is_somebody_elses_too(make: Callable[[Path], None]) -> None:
+    """It stays, and is no difference: `up` twice does nothing."""
+    write("v.yaml", LAB)
+    path = Path("/etc/netns/aa")
+    path.parent.mkdir()
+    make(path)
+    with no_trace():
+        netloom("up", "-q", "v.yaml").status(0)
+        netloom("verify", "v").stdout("v  is as it was applied\n").status(0)
+        netloom("down", "-q", "v").status(0)
+
+
+@on_a_host
+def test_a_link_to_nowhere_in_the_place_of_etc_netns_is_told() -> None:
+    """Nothing can be put there: the step is refused, and all is undone."""
+    write("v.yaml", LAB)
+    Path("/etc/netns").symlink_to("/nowhere")
+    with no_trace():
+        told = ended("up", "v.yaml")
+        assert told.returncode == 1, told.shown
+        assert "all that was done before it has been undone" in told.stderr

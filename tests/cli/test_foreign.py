@@ -1,5 +1,6 @@
 """What netloom did not make survives: names that look like ours, and things inside of ours."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -91,11 +92,14 @@ def test_an_interface_of_somebody_else_s_is_refused_before_anything_is_touched()
     assert "an interface `host:lan` exists, and is not this lab's" in talk
 
 
+@pytest.mark.parametrize("make", [Path.touch, lambda path: path.symlink_to("gone")])
 @on_a_host
-def test_a_stale_name_of_somebody_else_s_is_refused_with_the_way_out() -> None:
+def test_a_stale_name_of_somebody_else_s_is_refused_with_the_way_out(
+    make: Callable[[Path], None],
+) -> None:
     """A file in /run/netns without a namespace: not ours to remove, but the hint says how."""
     Path("/run/netns").mkdir()
-    Path("/run/netns/web").touch(mode=0)
+    make(Path("/run/netns/web"))
     write("shop.yaml", LAB)
 
     with no_trace():

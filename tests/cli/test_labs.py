@@ -1,6 +1,7 @@
 """The verbs of labs, as they are typed: what each prints, and with which status it ends."""
 
 import json
+import os
 from pathlib import Path
 
 from tests.hosts.host import on_a_host
@@ -141,6 +142,18 @@ def test_labs_lists_what_is_up() -> None:
     assert json.loads(ended("labs", "--json").stdout) == [
         {"lab": "rb", "state": "up", "namespaces": 2, "source": "/run/here/rb.yaml"}
     ]
+
+
+@on_a_host
+def test_labs_are_listed_where_the_folder_that_we_are_in_is_gone() -> None:
+    """There is no way from there: the file is named whole."""
+    write("shop.yaml", "namespaces: [one]\n")
+    netloom("up", "-q", "shop.yaml").status(0)
+    Path("gone").mkdir()
+    os.chdir("gone")
+    os.rmdir("../gone")
+    netloom("labs").stdout("shop  1 namespace  /run/here/shop.yaml\n").status(0)
+    netloom("down", "-q", "shop").status(0)
 
 
 @on_a_host

@@ -1,11 +1,9 @@
 """`down` and `verify`: a lab that is there, taken away or looked at."""
 
-import os
-
 from netloom.cli.contents import contents
 from netloom.cli.grammar import Option, Verb, verb
 from netloom.cli.lab_names import JSON, LAB, QUIET, is_down, lab_meant, print_plan
-from netloom.cli.output import NO, Stop, answer, refusals, tell
+from netloom.cli.output import NO, Stop, answer, from_here, refusals, tell
 from netloom.engine.dependents import dependents_first
 from netloom.engine.remembered import labs
 from netloom.engine.report import Report
@@ -61,7 +59,7 @@ def _tell_down(name: str, report: Report | None) -> None:
 def _up_command(lab: str) -> str:
     """Return the command that makes a lab again."""
     source = next((row.source for row in labs() if row.lab == lab), "")
-    place = os.path.relpath(source) if source else ""
+    place = from_here(source)
     return f"netloom up {place}".removesuffix(f" {DEFAULT_FILE}").rstrip()
 
 

@@ -1,9 +1,7 @@
 """`labs`: those that are up, or were."""
 
-import os
-
 from netloom.cli.grammar import Option, Verb, verb
-from netloom.cli.output import answer, refusals, write
+from netloom.cli.output import answer, from_here, refusals, write
 from netloom.engine.remembered import ANOTHERS, labs
 from netloom.engine.untouched import untouched
 from netloom.render.counted import counted
@@ -24,7 +22,7 @@ def labs_command(*, as_json: bool) -> None:
     width = max((len(row.lab) for row in rows), default=0)
     for row in rows:
         state = "" if row.state == "up" else f"{row.state}: netloom down {row.lab}  "
-        place = os.path.relpath(row.source) if row.source else ""
+        place = from_here(row.source)
         about = f"{counted(row.namespaces, 'namespace')}  {state}{place}".rstrip()
         answer(f"{row.lab:{width}}  {row.state if row.state == ANOTHERS else about}")
 

@@ -72,6 +72,14 @@ def write(text: str) -> None:
         raise Stop(message, TRIED) from error
 
 
+def from_here(path: str) -> str:
+    """Return a path as it is shortest from here; whole where the folder that we are in is gone."""
+    try:
+        return os.path.relpath(path) if path else ""
+    except FileNotFoundError:
+        return path
+
+
 def _harmless(text: str) -> str:
     """Return a text of lines of which no terminal obeys any.
 

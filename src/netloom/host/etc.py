@@ -61,8 +61,15 @@ def _places(path: str) -> list[str]:
 
 
 def is_taken(netns: str) -> bool:
-    """Whether a hosts file stands where a namespace's would, whoever put it there."""
-    return any(lexists(f"{folder}/{netns}/hosts") for folder in etc_dirs())
+    """Whether something stands where a namespace's hosts file would, whoever put it there.
+
+    In the place of its folder anything that is none, but what a reboot left of ours.
+    """
+    places = [f"{folder}/{netns}" for folder in etc_dirs()]
+    return any(
+        lexists(f"{place}/hosts") or (lexists(place) and not is_dir(place) and not _is_dead(place))
+        for place in places
+    )
 
 
 def linked(lab: str) -> frozenset[str]:
@@ -207,6 +214,8 @@ def _make_dir(folder: str) -> None:
     try:
         modes.make_dir(ETC_DIR, modes.PUBLIC_DIR)
     except FileExistsError:
+        if not is_dir(ETC_DIR):  # a link to nowhere
+            raise
         return
     except OSError:
         os.unlink(_MADE)

@@ -11,6 +11,7 @@ from errno import ENOTTY
 
 from netloom.errors import Unavailable
 from netloom.kernel.closing import Closing
+from netloom.kernel.files import lexists
 from netloom.kernel.syscalls import CLONE_NEWNET
 
 NETNS_DIR = "/run/netns"
@@ -69,8 +70,17 @@ def path_of(name: str) -> str:
 
 
 def open_name(name: str) -> Handle:
-    """Open the namespace of a name in /run/netns; raises `NoSuchNetns`, `Stale` for a bare file."""
-    fd = _opened(path_of(name), name, f"no namespace `{name}`")
+    """Open the namespace of a name in /run/netns.
+
+    Raises `NoSuchNetns`, `Stale` for a bare file, or a link to nowhere.
+    """
+    path = path_of(name)
+    try:
+        fd = _opened(path, name, f"no namespace `{name}`")
+    except NoSuchNetns:
+        if not lexists(path):
+            raise
+        fd = None
     if fd is None:
         msg = f"`{name}` is only a file in {NETNS_DIR}: no namespace is mounted on it"
         raise Stale(name, msg, f"netloom del {name}")
