@@ -16,6 +16,8 @@ _BACKLOG = "net.core.netdev_max_backlog"
 def notes(desired: Desired) -> Iterator[str]:
     """Yield what a lab of this size may run into."""
     ports = max((_ports(desired, name) for name in desired.netns), default=0)
+    if not ports:
+        return
     limits = {key: int(value) for key, value in sysctl.read((_NEIGHBOURS, _BACKLOG)).items()}
     if ports > limits.get(_NEIGHBOURS, ports):
         yield (
