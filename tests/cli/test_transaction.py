@@ -1,6 +1,7 @@
 """What follows when a verb comes to a lab: the table of `engine/state.py`, on the kernel."""
 
 import json
+import os
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from netloom.host.store.rundir import RUN_DIR
 from tests.hosts.host import on_a_host
 from tests.hosts.netloom import Warm, ended, netloom, write
-from tests.hosts.programs import living
+from tests.hosts.programs import living, python, says
 from tests.hosts.witness import no_trace
 
 PAIR = "links: [[red 10.0.0.1/24, blue 10.0.0.2/24]]\n"
@@ -54,6 +55,63 @@ def test_a_namespace_that_a_process_keeps_loses_its_wires_with_its_name(verb: st
         assert not reaches(pids[0], "10.0.0.2")
         assert [links_at(pid) for pid in pids] == [["lo"], ["lo"]]
     ended("down", "pair")
+
+
+THREADS = """
+import os, sys, threading
+from netloom.kernel import syscalls
+def live(name):
+    syscalls.unshare(syscalls.CLONE_FS)
+    with open(f"/run/netns/{name}") as netns:
+        syscalls.setns(netns.fileno(), syscalls.CLONE_NEWNET)
+    there.wait()
+    threading.Event().wait()
+there = threading.Barrier(3)
+for name in ("red", "blue"):
+    threading.Thread(target=live, args=(name,), daemon=True).start()
+there.wait()
+print("there", flush=True)
+sys.stdin.read()
+os._exit(0)
+"""
+"""A program with a thread in each namespace, as those in Go are that go from one to another."""
+
+
+@on_a_host
+def test_a_namespace_that_a_thread_keeps_loses_its_wires_too() -> None:
+    """Its process lives elsewhere, and is told."""
+    write("pair.yaml", PAIR)
+    netloom("up", "-q", "pair.yaml").status(0)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(python(THREADS), stdin=pipe, stdout=pipe, text=True) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "there\n"
+        told = ended("down", "pair")
+
+        for name in ("red", "blue"):
+            assert f"(pid {program.pid}) still runs in what was `{name}`, nameless" in told.stderr
+        for task in os.listdir(f"/proc/{program.pid}/task"):
+            links = Path(f"/proc/{program.pid}/task/{task}/net/dev").read_text()
+            assert "red" not in links
+            assert "blue" not in links
+
+
+@on_a_host
+def test_a_namespace_that_is_mounted_elsewhere_loses_its_wires_too() -> None:
+    """Under another name, as engines of containers have it; the path is told."""
+    write("pair.yaml", PAIR)
+    netloom("up", "-q", "pair.yaml").status(0)
+    for name in ("red", "blue"):
+        Path("/run/mount", name).touch()
+        says("mount", "--bind", f"/run/netns/{name}", f"/run/mount/{name}")
+
+    told = ended("down", "pair")
+
+    for name in ("red", "blue"):
+        path = f"/run/mount/{name}"
+        assert f"note: what was `{name}` lives on, mounted on `{path}`" in told.stderr
+        links = json.loads(says("nsenter", f"--net={path}", "ip", "-j", "link"))
+        assert [link["ifname"] for link in links] == ["lo"]
 
 
 @pytest.mark.parametrize("note", ["record", "pending", "both"])

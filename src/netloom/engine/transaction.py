@@ -256,17 +256,13 @@ class _Applied(Struct, frozen=True):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return tuple(
-            f"`{command}` (pid {pid}) still runs in what was `{name}`, nameless from now on"
-            for name, processes in self.kept.items()
-            for pid, command in processes
-        )
+        return tuple(sentence for found in self.kept.values() for sentence in found)
 
 
 def _apply(plan: Plan, options: ApplyOptions, machine: Machine) -> _Applied:
-    """Carry out a plan; a namespace that a process keeps alive loses its wires with its name.
+    """Carry out a plan; a namespace that somebody keeps alive loses its wires with its name.
 
-    The kernel takes a namespace apart when nobody is in it any more: until then its wires would go
+    The kernel takes a namespace apart when nobody holds it any more: until then its wires would go
     on carrying packets. The lab's own commands are ended before anybody is looked for.
     """
     doomed = [step.netns for step in plan if isinstance(step, NetnsDel)]

@@ -185,7 +185,7 @@ class LocalMachine:
         return name_owner.lab_with(netns, but=but)
 
     def holders(self, names: Iterable[str]) -> "Holders":
-        """Return the processes that live in namespaces of these names."""
+        """Return who keeps namespaces of these names, in a sentence for each."""
         from netloom.host.observe import holders
 
         return holders.holders(names)

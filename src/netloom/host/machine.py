@@ -86,7 +86,7 @@ class Observer(Protocol):
         """Return which other lab than `but` has or makes a namespace of this name, None if none."""
 
     def holders(self, names: Iterable[str]) -> "Holders":
-        """Return the processes that live in namespaces of these names."""
+        """Return who keeps namespaces of these names, in a sentence for each."""
 
     def uncovered(self, lab: str) -> list[str]:
         """Return why commands that run shall be started anew: files in /etc that were replaced."""

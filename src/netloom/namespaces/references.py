@@ -101,12 +101,20 @@ def residents(wanted: Collection[NetnsInode]) -> Iterator[Reference]:
 
 
 def references(
-    wanted: Collection[NetnsInode], *, threads: bool = True, fds: bool = True, sockets: bool = True
+    wanted: Collection[NetnsInode],
+    *,
+    threads: bool = True,
+    fds: bool = True,
+    sockets: bool = True,
+    own: bool = False,
 ) -> Iterator[Reference]:
-    """Yield the processes that hold any of these namespaces in the ways asked for, us left out."""
+    """Yield the processes that hold any of these namespaces in the ways asked for.
+
+    In order of their ids; us left out but where we are asked for (`own`).
+    """
     asked = {"threads": (_threads, threads), "fds": (_fds, fds), "sockets": (_sockets, sockets)}
     ways = {key: look for key, (look, flag) in asked.items() if flag}
-    for pid in _pids():
+    for pid in sorted((*_pids(), os.getpid())) if own else _pids():
         home = _at(f"/proc/{pid}/ns/net")
         found: dict[NetnsInode, dict[str, tuple[int, ...]]] = {}
         if home in wanted and home:
@@ -134,6 +142,14 @@ def mounts(wanted: Collection[NetnsInode]) -> Iterator[Mounted]:
             for line in procfs.mountinfo(pid).splitlines():
                 if b" net:[" in line and (netns := roots.get(line.split(b" ")[3])):
                     yield Mounted(_point(line), pid, command_of(pid), netns, here=pid == own)
+
+
+def mounts_here(wanted: Collection[NetnsInode]) -> Iterator[tuple[NetnsInode, str]]:
+    """Yield where namespaces are mounted in our own mount namespace."""
+    roots = {f"net:[{netns.inode}]".encode(): netns for netns in wanted}
+    for line in procfs.mountinfo().splitlines():
+        if b" net:[" in line and (netns := roots.get(line.split(b" ")[3])):
+            yield netns, _point(line)
 
 
 def command_of(pid: int) -> str:

@@ -218,7 +218,7 @@ class FakeMachine:
         return next((lab for lab in others if netns in self.marked(lab)), None)
 
     def holders(self, names: Iterable[str]) -> Holders:
-        """Return the processes that live in namespaces of these names."""
+        """Return who keeps namespaces of these names, in a sentence for each."""
         return {name: self.residents[name] for name in names if name in self.residents}
 
     def uncovered(self, lab: str) -> list[str]:  # noqa: ARG002
