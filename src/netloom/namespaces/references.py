@@ -192,6 +192,8 @@ _Found = Iterator[tuple[int, NetnsInode]]
 
 def _threads(pid: int, home: NetnsInode | None) -> _Found:
     """Yield the threads of a process that live elsewhere than it does."""
+    if pid == os.getpid():
+        return  # ours look around, and go
     tasks = _entries(f"/proc/{pid}/task")
     for task in tasks if len(tasks) > 1 else ():
         netns = _at(f"/proc/{pid}/task/{task}/ns/net")
