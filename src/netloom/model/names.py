@@ -1,6 +1,6 @@
 """Names that netloom gives: of the lab's own namespaces, bridges, and interfaces."""
 
-from zlib import crc32
+from binascii import crc32
 
 from netloom.values import IFNAMSIZ
 
