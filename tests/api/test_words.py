@@ -138,3 +138,19 @@ def test_a_process_that_was_forked_changes_nothing(argv: Callable[[str], list[st
     said, address = ran(*argv(FORKED)).stdout.splitlines()[::2]
     assert said == "a process that was forked may use the lab `lab`, and not change it"
     assert re.fullmatch(r"10\.65\..* 1", address)
+
+
+SERVED = """
+from netloom import Lab
+with Lab() as lab:
+    a, b = lab.netns("a", "b")
+    lab.wire(a, b)
+    b.popen(["python3", "-m", "http.server", "80"], ready="tcp/80", stdout=-3, stderr=-3)
+    print(bool(a.reaches(b, 80)))
+"""
+
+
+@pytest.mark.parametrize("argv", [python, plainly])
+def test_a_command_is_waited_for_by_whoever_may_not_enter(argv: Callable[[str], list[str]]) -> None:
+    """A plain user asks for listeners over a socket that a child hands out."""
+    assert ran(*argv(SERVED)).stdout == "True\n"

@@ -119,7 +119,7 @@ class _Pickler(pickle.Pickler):
         self.fds: list[int] = []
 
     def persistent_id(self, thing: object) -> tuple[object, ...] | None:
-        if isinstance(thing, socket.socket):
+        if isinstance(thing, socket.SocketType):  # those of the C half, too
             self.fds.append(thing.fileno())
             return socket.socket, len(self.fds) - 1, thing.gettimeout()
         if isinstance(thing, Portable):
