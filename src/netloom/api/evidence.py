@@ -24,6 +24,7 @@ import msgspec
 from netloom.api.lab import Lab
 from netloom.api.recording import Recording
 from netloom.errors import NetloomError, Unavailable
+from netloom.host.byhand.stamps import ask_for_good
 from netloom.host.commands.printed import Reader
 from netloom.host.commands.processes import logs
 from netloom.kernel.closing import Closing
@@ -44,6 +45,8 @@ class Recorder(Closing):
 
     def __init__(self, lab: Lab) -> None:
         """Keep the packets of a lab from when it is open."""
+        with suppress(OSError):
+            ask_for_good()
         self.lab = lab
         self._file = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed by `close`
         self._recording = Recording(lab, self._file, most=_RECORDED)

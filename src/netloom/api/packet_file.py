@@ -3,10 +3,12 @@
 import os
 import select
 import warnings
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from netloom.api.recording import RecordedLab, Recording
 from netloom.errors import KernelError, Unavailable
+from netloom.host.byhand.stamps import stamping
 from netloom.kernel.threads import Thread
 
 if TYPE_CHECKING:
@@ -27,7 +29,10 @@ class Capture(Recording):
         self._stop = os.eventfd(0)
         self.poll.register(self._stop, select.EPOLLIN)
         self._thread = Thread("netloom-capture", self._write_on)
-        self.follow()
+        with ExitStack() as stack:
+            with suppress(OSError):  # then the first packets may bear the time of their reading
+                stack.enter_context(lab.runtime.context.call(stamping))
+            self.follow()
         if not self.failure:
             self._write_along()
         if self.failure:

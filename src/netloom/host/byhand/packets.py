@@ -18,10 +18,12 @@ import select
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from struct import Struct
 from typing import BinaryIO, NamedTuple
 
 from netloom.errors import KernelError, Unavailable
+from netloom.host.byhand.stamps import SO_TIMESTAMPNS, nanoseconds, stamping
 from netloom.kernel.closing import Closing
 from netloom.kernel.netlink import Rtnetlink
 from netloom.namespaces.enter import in_thread, setns
@@ -38,8 +40,6 @@ _SOL_PACKET = 263
 _PACKET_STATISTICS = 6
 _PACKET_AUXDATA = 8
 _SO_RCVBUFFORCE = 33
-_SO_TIMESTAMPNS = 35
-_SECOND = 1_000_000_000
 _OTHER_FILES = 100
 _VLAN_AT = 12  # behind the two addresses of Ethernet
 _TP_STATUS_VLAN_VALID = 1 << 4
@@ -48,10 +48,9 @@ _ETH_P_8021Q = 0x8100
 
 _STATISTICS = Struct("=II")
 _AUXDATA = Struct("=IIIHHHH")
-_TIMESPEC = Struct("=qq")
 _TAG = Struct("!HH")
 _SOCKADDR_LL = Struct("=HHiHBB8s")
-_ANCILLARY = socket.CMSG_SPACE(_AUXDATA.size) + socket.CMSG_SPACE(_TIMESPEC.size)
+_ANCILLARY = socket.CMSG_SPACE(_AUXDATA.size) + socket.CMSG_SPACE(16)  # a timespec
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -134,7 +133,7 @@ def _prepared(link: str) -> socket.socket:
     """Return a socket that hears an interface, or all that are there and will be, for `""`."""
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     try:
-        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         sock.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
         try:
             sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
@@ -204,9 +203,8 @@ def _packet(
 ) -> pcapng.Packet:
     when, length = time.time_ns(), len(data)
     for level, kind, value in ancillary:
-        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
-            seconds, nanoseconds = _TIMESPEC.unpack_from(value)
-            when = seconds * _SECOND + nanoseconds
+        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
+            when = nanoseconds(value)
         elif level == _SOL_PACKET and kind == _PACKET_AUXDATA:
             status, length, _, _, _, tag, protocol = _AUXDATA.unpack_from(value)
             if status & _TP_STATUS_VLAN_VALID:
@@ -248,11 +246,14 @@ class Sniffer(Closing):
         """Open and bind them all; raises `Unavailable` with the interface that refuses."""
         self.listeners: list[_Listener] = []
         self.began = time.time_ns()
-        try:
-            in_thread(self._open, sources)
-        except Unavailable:
-            self.close()
-            raise
+        with ExitStack() as stack:
+            with suppress(OSError):  # then the first packets may bear the time of their reading
+                stack.enter_context(in_thread(stamping))
+            try:
+                in_thread(self._open, sources)
+            except Unavailable:
+                self.close()
+                raise
 
     def _open(self, sources: Sequence[CaptureSource]) -> None:
         make_room(len(sources))
