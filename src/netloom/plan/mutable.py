@@ -80,8 +80,9 @@ class MutableNetns:
 
         Its IPv4 addresses take along those that have one as their source (fib_sync_down_addr).
         """
-        left = {addr.ip for link in self.links.values() for addr in link.addrs}
-        lost = {addr.ip for addr in gone.addrs if family(addr.ip) == 4} - left
+        lost = {addr.ip for addr in gone.addrs if family(addr.ip) == 4}
+        if any(route.src in lost for route in self.routes):  # to look for each would be quadratic
+            lost -= {addr.ip for link in self.links.values() for addr in link.addrs}
         self.routes = {
             route
             for route in self.routes
