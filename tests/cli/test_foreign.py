@@ -1,5 +1,6 @@
 """What netloom did not make survives: names that look like ours, and things inside of ours."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -110,6 +111,39 @@ def test_a_stale_name_of_somebody_else_s_is_refused_with_the_way_out(
 
     netloom("del", "web").status(0)
     netloom("up", "-q", "shop.yaml").status(0)
+
+
+@on_a_host
+def test_a_name_of_ours_that_lost_its_namespace_is_made_again() -> None:
+    """As where /run outlives a container: the file alone is there. No verb leaves it there."""
+    write("shop.yaml", LAB)
+    for verb in (["up", "shop.yaml"], ["undo", "shop"], ["down", "shop"]):
+        with no_trace():
+            netloom("up", "-q", "shop.yaml").status(0)
+            for name in says("ip", "netns").split("\n"):
+                if name:
+                    says("umount", f"/run/netns/{name.split()[0]}")
+            assert "+ netns web" in ended("verify", "shop").stdout
+
+            assert ended(*verb).returncode == 0
+            if verb[0] == "up":
+                netloom("verify", "shop").stdout("shop  is as it was applied\n").status(0)
+                netloom("down", "-q", "shop").status(0)
+
+
+@on_a_host
+def test_what_somebody_put_in_the_place_of_our_name_survives() -> None:
+    """It is no file of ours: `up` refuses it by its place, `down` leaves it."""
+    write("shop.yaml", LAB)
+    netloom("up", "-q", "shop.yaml").status(0)
+    says("ip", "netns", "del", "web")
+    link = Path("/run/netns/web")
+    link.symlink_to("elsewhere")
+
+    assert ended("up", "shop.yaml").returncode == 2
+    netloom("down", "-q", "shop").status(0)
+
+    assert os.readlink(link) == "elsewhere"
 
 
 @on_a_host

@@ -19,7 +19,7 @@ from netloom.host.observe.scope import Scope, scope_of
 from netloom.host.store.journal import Record
 from netloom.model.lab_state import LabState
 from netloom.model.marks import ruleset_of
-from netloom.model.objects import HOST, Desired, NetnsState, is_kept
+from netloom.model.objects import HOST, Desired, NetnsState
 from netloom.plan.diff import teardown
 
 
@@ -61,23 +61,13 @@ def _is_on_host(snapshot: LabState) -> bool:
 def _scope(there: LabNotes, machine: Machine) -> Scope:
     """Return where to look; where a note is lost, or cannot be read, the marks tell."""
     if there.state not in {State.ABSENT, State.UNREADABLE}:
-        return replace(scope_of(there.fence), unpublished=_unpublished(there, machine))
+        return scope_of(there.fence)
     marked = Desired(netns={name: NetnsState() for name in machine.marked(there.lab)})
     fence = replace(there.fence, states=(*there.states, marked), by_mark=True)
     scope = scope_of(fence)
     rulesets = {**scope.rulesets, HOST: frozenset({ruleset_of(there.lab)})}
     # ufw keeps exceptions over a reboot, when nothing else is remembered of the lab.
     return replace(scope, firewall=True, rulesets=rulesets)
-
-
-def _unpublished(there: LabNotes, machine: Machine) -> frozenset[str]:
-    """Return the names that a killed `up` may have left as files; after a reboot, all."""
-    names = there.unpublished
-    for state in (there.record, there.pending):
-        if state is not None and state.boot != machine.boot:
-            netns = state.desired.netns
-            names |= {name for name, one in netns.items() if not is_kept(name, one)}
-    return names
 
 
 def _lost_routes(there: LabNotes, snapshot: LabState, machine: Machine) -> Iterator[str]:

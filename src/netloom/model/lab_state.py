@@ -54,9 +54,10 @@ class LabState(Struct, frozen=True):
     net/ipv4/devinet.c), `default_index` the highest index of its links; `firewall` the firewalls of
     the host, if somebody asked for them; `given` and `foreign` the rest; `cookies` are those of the
     namespaces (SO_NETNS_COOKIE), `identities` what the lab's things are known by from now on, under
-    the names that they are remembered by. `unnamed` are files in /run/netns that a killed `up` made
-    and never mounted a namespace on; `stray_etc` names whose files of ours in /etc outlived their
-    namespace, `stray_commands` namespaces and names of commands that did.
+    the names that they are remembered by. `unnamed` are files in /run/netns of names of the
+    lab's, with no namespace mounted on them (yet, or any more); `stray_etc` names whose files of
+    ours in /etc outlived their namespace, `stray_commands` namespaces and names of commands that
+    did.
     """
 
     netns: Mapping[str, NetnsState] = field(default_factory=dict)

@@ -11,6 +11,7 @@ Nothing here is done once for each name that would grow with the number of names
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -152,6 +153,16 @@ def _is_unlinked(path: str, *, was_mounted: bool) -> bool:
             raise
         return False
     return True
+
+
+def is_bare(name: str) -> bool:
+    """Whether a name is the empty file that it began as, with nothing mounted on it (any more)."""
+    try:
+        facts = os.lstat(path_of(name))
+    except FileNotFoundError:  # gone meanwhile
+        return False
+    is_empty = stat.S_ISREG(facts.st_mode) and facts.st_size == 0
+    return is_empty and facts.st_dev == os.stat(NETNS_DIR).st_dev
 
 
 def names() -> list[str]:

@@ -181,7 +181,7 @@ class _Observer:
         try:
             handle = open_name(name)
         except Stale:
-            if name in self.scope.unpublished:
+            if name in self.scope.unpublished and registry.is_bare(name):
                 self.unnamed.add(name)
             elif name not in self.scope.borrowed:
                 self.foreign_names.add(name)

@@ -13,15 +13,16 @@ class Scope(Struct, frozen=True):
     """Where to look, and by the `fence` how to tell there what is ours.
 
     `names`: namespaces to look at. `links`: interfaces of the namespace `host` that the lab has or
-    shall have, `routes` what tells the routes apart that it shall have there. `unpublished`:
-    namespaces that a killed `up` was about to make. `making`: namespaces that there shall be; if
-    one is missing, `fresh` are the sysctls to read in a newborn namespace, and `kinds` the kinds of
-    links to try there. `forgotten`: whether a sysctl that was asked for once is asked for no more,
-    and shall be as in a newborn namespace again. `etc` are the folders of files for /etc, by their
-    digests, that there shall be; `rulesets` the firewall rules to look for, and `listed` whether it
-    matters what is in them; `firewall` whether to look at the firewalls of others. `borrowed` are
-    namespaces that are not the lab's, in which only its links count. `trusted` are namespaces that
-    are not visited, but taken to be as they were applied.
+    shall have, `routes` what tells the routes apart that it shall have there. `unpublished`: names
+    that the lab has or was about to make, of which an empty file may be all that is there.
+    `making`: namespaces that there shall be; if one is missing, `fresh` are the sysctls to read in
+    a newborn namespace, and `kinds` the kinds of links to try there. `forgotten`: whether a sysctl
+    that was asked for once is asked for no more, and shall be as in a newborn namespace again.
+    `etc` are the folders of files for /etc, by their digests, that there shall be; `rulesets` the
+    firewall rules to look for, and `listed` whether it matters what is in them; `firewall` whether
+    to look at the firewalls of others. `borrowed` are namespaces that are not the lab's, in which
+    only its links count. `trusted` are namespaces that are not visited, but taken to be as they
+    were applied.
     """
 
     fence: Fence
@@ -76,7 +77,7 @@ def scope_of(fence: Fence, making: Desired | None = None) -> Scope:
         sysctls={name: tuple(sorted(keys)) for name, keys in sysctls.items()},
         links=frozenset(link for netns in host for link in netns.links),
         routes=frozenset(route.key for route in wanted.get(HOST, NetnsState()).routes),
-        unpublished=fence.made,
+        unpublished=fence.made.union(_members(fence.states)),
         making=frozenset(name for name, netns in wanted.items() if not is_kept(name, netns)),
         fresh=tuple(sorted(forgotten.union(*(_global_sysctls(n) for n in wanted.values())))),
         forgotten=bool(forgotten),
@@ -87,6 +88,11 @@ def scope_of(fence: Fence, making: Desired | None = None) -> Scope:
         firewall=any(netns.exceptions for netns in host),
         borrowed=frozenset(name for name, netns in spaces if netns.borrowed),
     )
+
+
+def _members(states: Iterable[Desired]) -> Iterator[str]:
+    for state in states:
+        yield from (name for name, one in state.netns.items() if not is_kept(name, one))
 
 
 def _global_sysctls(netns: NetnsState) -> set[str]:
