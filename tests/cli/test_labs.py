@@ -4,6 +4,10 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
+from netloom.engine.topology_file import default_name
+from netloom.values import name
 from tests.hosts.host import on_a_host
 from tests.hosts.netloom import ended, netloom, write
 from tests.hosts.programs import says
@@ -210,6 +214,38 @@ def test_a_lab_is_named_by_its_file_or_its_folder() -> None:
     assert [row["lab"] for row in json.loads(ended("labs", "--json").stdout)] == ["here", "stdin"]
     netloom("down", "-q").status(0)
     netloom("down", "-q", "stdin").status(0)
+
+
+NAMED = {
+    "/srv/shop.v2.yaml": "shop.v2",
+    "/srv/my lab.yaml": "my-lab",
+    "/srv/My Labs/netloom.yaml": "My-Labs",
+    "/srv/a to b:c.yaml": "a-to-b-c",
+    "/srv/-x.yaml": "x",
+    "/srv/.yaml": "yaml",
+    "/srv/ü$(id).json": "ü--id-",
+    "/srv/\udcff.yaml": "lab",
+    "/netloom.yaml": "lab",
+}
+
+
+@pytest.mark.parametrize("file", NAMED)
+def test_a_file_s_name_makes_a_name_that_a_file_could_say(file: str) -> None:
+    """Whatever the file is called: a mark with a blank in it would be another lab's."""
+    assert default_name(file) == NAMED[file] == name(NAMED[file])
+
+
+@on_a_host
+def test_a_lab_is_none_of_another_whose_name_begins_alike() -> None:
+    """Not even where nothing is remembered of that one, and marks decide."""
+    write("my lab.yaml", "networks: {lan: {subnet: 10.1.0.0/24, bridge: br1}}\nnamespaces: {a: }\n")
+    netloom("up", "-q", "my lab.yaml").status(0)
+
+    netloom("down", "my").stderr("no lab `my` (netloom labs)\n").status(2)
+
+    netloom("ls").stdout("a  my-lab\n").status(0)
+    netloom("verify", "my lab.yaml").stdout("my-lab  is as it was applied\n").status(0)
+    netloom("down", "-q", "my lab.yaml").status(0)
 
 
 @on_a_host

@@ -75,9 +75,14 @@ def absolute(file: str) -> str:
 
 
 def default_name(file: str) -> str:
-    """Return the name of the lab of a file that does not say it."""
+    """Return the name of the lab of a file that does not say it.
+
+    What no name may have is a `-` (`values.name`): marks are taken apart at a blank and a slash.
+    """
     folder, name = os.path.split(absolute(file))
-    return os.path.basename(folder) if name == DEFAULT_FILE else os.path.splitext(name)[0]
+    stem = os.path.basename(folder) if name == DEFAULT_FILE else os.path.splitext(name)[0]
+    plain = "".join(one if one.isalnum() or one in "_.-" else "-" for one in stem)
+    return plain.lstrip(".-") or "lab"
 
 
 @untouched()
