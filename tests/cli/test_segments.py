@@ -69,7 +69,7 @@ def test_what_is_no_segment_of_ours_to_change_is_refused() -> None:
             (("virbr0", "eth0"), "`eth0` of the host is no bridge"),
             ((" range: 192.168.122.200/29,", ""), "an address is never guessed"),
             (("gateway: 192.168.122.1", "stp: true"), "so `stp` is not its to say"),
-            (("virbr0", "docker:web"), "cannot ask Docker for its network `web`"),
+            (("virbr0", "docker:web"), "cannot ask Docker for its network `web` at /"),
         ):
             write("bad.yaml", LAB.replace(*change))
             refused = ended("up", "bad.yaml")

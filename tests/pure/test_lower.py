@@ -204,6 +204,28 @@ links:
     assert state.netns["r1"].routes == {Route("10.3.0.0/24", (Nexthop("r2", "10.9.0.2"),))}
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "networks: {l: {subnet: 10.0.0.0/24, range: [10.0.0.8/29, 10.1.0.0/28]}}",
+            "10.1.0.0/28 is outside 10.0.0.0/24 of network `l`",
+        ),
+        (
+            "networks: {l: {subnet: 10.0.0.0/24, gateway: host}}\nnamespaces: {a: {networks: [l]}}",
+            "`host` is not on network `l`",
+        ),
+        (
+            "pool: 10.0.0.0/30\nnetworks: [l]",
+            "no room is left in the pool for the subnet of network `l`",
+        ),
+    ],
+)
+def test_what_a_network_cannot_have_is_told_by_its_name(text: str, message: str) -> None:
+    """And nothing that was written is passed over."""
+    assert mistakes(text) == [message]
+
+
 def test_static_routing_leads_back_from_where_the_lab_is_left() -> None:
     """What plays the host knows all that is behind; the host itself has routes of its own."""
     text = """

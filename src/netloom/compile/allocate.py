@@ -48,6 +48,7 @@ def allocate(
         for segment in expanded.segments
         if segment.asked is None
     }
+    _check_ranges(expanded)
     _check_host(expanded, host)
     _check_overlaps(expanded)
     return Allocations(
@@ -86,7 +87,9 @@ def _give_subnets(
             ]
             if not segment.subnets:
                 hint = "give a `subnet:`, or a larger `pool:`"
-                expanded.error(segment.path, "no room is left in the pool for its subnet", hint)
+                what = "network" if segment.network else "link"
+                message = f"no room is left in the pool for the subnet of {what} `{segment.key}`"
+                expanded.error(segment.path, message, hint)
 
 
 def _length(segment: Segment, block: str) -> int:
@@ -247,6 +250,16 @@ def _candidates(segment: Segment, prefix: str) -> Iterator[int]:
         first, last = first + 1, last - (family(prefix) == 4)
     for start, end in spans or [(first, last)]:
         yield from range(max(start, first), min(end, last) + 1)
+
+
+def _check_ranges(expanded: Expanded) -> None:
+    """Find ranges that no subnet of their network has a part of: they would be passed over."""
+    for segment in expanded.segments:
+        for number, part in enumerate(segment.network.range if segment.network else ()):
+            if segment.subnets and not any(overlap(part, one) for one in segment.subnets):
+                where = " · ".join(segment.subnets)
+                message = f"{part} is outside {where} of network `{segment.key}`"
+                expanded.error((*segment.path, "range", number), message)
 
 
 # ── what one namespace must not see twice ─────────────────────────────────────────────────────────

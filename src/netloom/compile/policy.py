@@ -106,8 +106,10 @@ class Policy:
         """Yield the default routes that a network's gateway means: one for each other member."""
         path: Path = (*segment.path, "gateway")
         name = gateway.partition(":")[0]
-        if self.naming.known(name) and not any(p.end.netns == name for p in segment.ports):
-            self.expanded.error(path, f"`{gateway}` is not on network `{segment.key}`")
+        known = name == HOST or self.naming.known(name)
+        if known and not any(p.end.netns == name for p in segment.ports):
+            hint = f"say `{name}: {{networks: [{segment.key}]}}` under `namespaces`"
+            self.expanded.error(path, f"`{gateway}` is not on network `{segment.key}`", hint)
             return
         bearers = (p for p in segment.ports if gateway in (addr.ip for addr in p.addresses))
         owners = {name, *(port.end.netns for port in bearers)}

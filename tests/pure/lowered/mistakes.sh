@@ -4,7 +4,7 @@ mistakes.yaml:4:57: `nobody` is neither an address nor a name here
 
 mistakes.yaml:5:39: `b` is not on network `wan`
   5 |   wan: {subnet: 10.2.0.0/24, gateway: b, uplink: {mode: nat, via: [eth7, eth0]}}
-    |                                       ^
+    |                                       ^ say `b: {networks: [wan]}` under `namespaces`
 
 mistakes.yaml:5:68: the host has no interface `eth7`
   5 |   wan: {subnet: 10.2.0.0/24, gateway: b, uplink: {mode: nat, via: [eth7, eth0]}}

@@ -159,7 +159,8 @@ def _docker_bridge(network: str) -> str:
         status, body = _asked_docker(f"/networks/{network}")
         spec = msgspec.json.decode(body, type=_DockerNetwork)
     except (OSError, msgspec.DecodeError) as error:
-        reason = f"cannot ask Docker for its network `{network}`: {error}"
+        why = (isinstance(error, OSError) and error.strerror) or error
+        reason = f"cannot ask Docker for its network `{network}` at {DOCKER_SOCKET}: {why}"
         raise Unavailable(reason, "is dockerd running, and its socket ours to read?") from error
     if status != _OK:
         raise Unavailable(f"Docker has no network `{network}`", "docker network ls")
