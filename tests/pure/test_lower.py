@@ -226,6 +226,18 @@ def test_what_a_network_cannot_have_is_told_by_its_name(text: str, message: str)
     assert mistakes(text) == [message]
 
 
+def test_a_network_without_addresses_has_no_way_out() -> None:
+    """The host is its gateway, and would have no address there."""
+    around = HostFacts(outside=UplinkFacts(links={"eth0": ""}, exits=(Exit("eth0", 4),)))
+    text = "networks: {{l: {{subnet: none, uplink: nat}}}}\nnamespaces: {{host: {}, a: {}}}\n"
+    member = "{{networks: {{l: 10.0.0.{}/24}}}}"
+
+    told = "the host has no address on network `l`, so no way out"
+    assert mistakes(text.format("{}", "{networks: l}"), around) == [told]
+    state = lowered(text.format(member.format(1), member.format(2)), around).desired
+    assert addresses(state, HOST, "l") == ["10.0.0.1/24"]
+
+
 def test_static_routing_leads_back_from_where_the_lab_is_left() -> None:
     """What plays the host knows all that is behind; the host itself has routes of its own."""
     text = """

@@ -93,6 +93,9 @@ class Uplinks:
                 hint = "`uplink: {mode: nat, via: eth0}` says the way"
                 self.expanded.error(path, "the host has no default route, so no way out", hint)
             return None
+        if not port.addresses and not self.expanded.problems:
+            message = f"the host has no address on network `{segment.key}`, so no way out"
+            self.expanded.error(path, message, "give it a `subnet`")
         families = self._families(segment, out, path)
         for number, link in enumerate(out):
             self._check(link, (*path, "via", number) if uplink.via else path)
