@@ -172,6 +172,26 @@ def test_a_run_that_is_read_only_is_told_and_nothing_is_lost() -> None:
     netloom("down", "-q", "shop").status(0)
 
 
+@on_a_host
+def test_a_part_of_run_that_is_read_only_is_told_by_its_path() -> None:
+    """Root has the right to write, and there is room: neither is what is told."""
+    write("first.yaml", FIRST)
+    netloom("up", "-q", "first.yaml").status(0)
+    for path, said in (
+        ("/run/netloom", "/run/netloom is mounted read-only\nhint: mount -o remount,rw"),
+        ("/run/netloom/labs/shop", "cannot write below /run/netloom/labs/shop: Read-only file"),
+    ):
+        says("mount", "--bind", path, path)
+        says("mount", "-o", "remount,bind,ro", path)
+        told = ended("undo", "shop")
+        says("umount", path)
+
+        assert told.returncode == 2, told.shown
+        assert told.stderr.startswith(said)
+        assert "room" not in told.stderr
+    netloom("down", "-q", "shop").status(0)
+
+
 def _used_blocks() -> int:
     facts = os.statvfs("/run")
     return facts.f_blocks - facts.f_bfree

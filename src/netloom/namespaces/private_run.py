@@ -30,11 +30,13 @@ def refused(path: str, error: OSError) -> Unavailable:
 def make_run_writable() -> None:
     """Lay a /run of our own over the real one if that is needed; raises `Unavailable`."""
     inside = procfs.in_user_namespace()
-    if all(_writable(f"{_RUN}/{name}") for name in _FRESH) and not (inside and _is_machines()):
+    locked = next((place for place in map(_place, _FRESH) if not os.access(place, os.W_OK)), None)
+    if locked is None and not (inside and _is_machines()):
         return
-    if not inside and os.statvfs(_RUN).f_flag & os.ST_RDONLY:
-        reason = f"{_RUN} is mounted read-only"
-        raise Unavailable(reason, f"mount -o remount,rw {_RUN}")
+    for place in (_RUN, *([locked] if locked else [])):
+        if not inside and os.statvfs(place).f_flag & os.ST_RDONLY:
+            reason = f"{place} is mounted read-only"
+            raise Unavailable(reason, f"mount -o remount,rw {place}")
     if not inside:
         reason = f"{_RUN} is not yours to write"
         raise Unavailable(reason, REMEDY)
@@ -72,8 +74,9 @@ def _is_machines() -> bool:
         return True
 
 
-def _writable(path: str) -> bool:
-    return os.access(path if is_dir(path) else _RUN, os.W_OK)
+def _place(name: str) -> str:
+    """Return the folder that is written into for names, or for labs, as things are now."""
+    return f"{_RUN}/{name}" if is_dir(f"{_RUN}/{name}") else _RUN
 
 
 def _cover() -> None:

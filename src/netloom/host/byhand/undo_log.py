@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from netloom.errors import Unavailable
 from netloom.host.byhand.saved_link import SavedLink
-from netloom.host.store.rundir import NO_NOTE, RUN_DIR, check_own, remove
+from netloom.host.store.rundir import NO_NOTE, RUN_DIR, cannot_write, check_own, remove
 from netloom.kernel import modes
 from netloom.kernel.files import read
 from netloom.kernel.procfs import boot_id
@@ -125,8 +125,7 @@ class UndoLog:
         try:
             modes.replace(_path(number, _BEGUN), note.encode(), modes.PRIVATE)
         except OSError as error:
-            reason = f"cannot write below {LOG_DIR}: {error.strerror}"
-            raise Unavailable(reason, "a change begins on disk: make room there") from error
+            raise cannot_write(LOG_DIR, "a change", error) from error
         return number
 
     def done(self, number: int) -> None:

@@ -24,7 +24,7 @@ import msgspec
 from netloom.errors import KernelError, Unavailable
 from netloom.host import outer_client
 from netloom.host.commands.processes import MARK, RunCommand, StartNote, log_path, runs_dir
-from netloom.host.store.rundir import make_lab_dir
+from netloom.host.store.rundir import cannot_write, make_lab_dir
 from netloom.kernel import modes, procfs
 from netloom.kernel.files import is_dir
 from netloom.kernel.procfs import boot_id
@@ -79,8 +79,7 @@ def start(lab: str, commands: Sequence[tuple[RunCommand, str]]) -> None:
         boot = boot_id()
         orders = [_order(lab, command, digest, boot) for command, digest in commands]
     except OSError as error:
-        reason = f"cannot write below {runs_dir(lab)}: {error.strerror}"
-        raise Unavailable(reason, "a start begins on disk: make room there") from error
+        raise cannot_write(runs_dir(lab), "a start", error) from error
     beyond = [order for order in orders if not order["netns"]] if outer_client.is_here() else []
     here = [order for order in orders if order not in beyond]
     for those, begin in ((here, _spawn), (beyond, outer_client.spawn)):

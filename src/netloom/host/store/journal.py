@@ -35,6 +35,7 @@ from netloom.host.store.rundir import (
     LABS_DIR,
     NO_NOTE,
     RUN_DIR,
+    cannot_write,
     check_own,
     lab_dir,
     make_lab_dir,
@@ -282,8 +283,7 @@ class Journal:
                 with suppress(OSError):  # it goes with the lab
                     remove(f"{files}/{digest}")
                     remove(f"{files}/{digest}.new")
-            reason = f"cannot write below {self.dir}: {error.strerror}"
-            raise Unavailable(reason, "a change begins on disk: make room there") from error
+            raise cannot_write(self.dir, "a change", error) from error
 
     def commit(self, record: Record) -> None:
         """Put on disk what is applied now; raises `OSError` where that cannot be.

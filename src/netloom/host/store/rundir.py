@@ -50,6 +50,13 @@ def check_own(*folders: str, kind: type[Unavailable] = Unavailable) -> None:
             raise kind(reason, "see what is in it, and remove it")
 
 
+def cannot_write(folder: str, what: str, error: OSError) -> Unavailable:
+    """Return the refusal where it cannot be noted below a folder what begins."""
+    lacks = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    remedy = f"{what} begins on disk: make room there" if lacks else ""
+    return Unavailable(f"cannot write below {folder}: {error.strerror}", remedy)
+
+
 def remove(path: str) -> None:
     """Remove what stands at a path of ours, whatever it is: of a link the link, of a folder all.
 
