@@ -239,7 +239,7 @@ def test_a_network_without_addresses_has_no_way_out() -> None:
 
 
 def test_static_routing_leads_back_from_where_the_lab_is_left() -> None:
-    """What plays the host knows all that is behind; the host itself has routes of its own."""
+    """What plays the host knows all that is behind; of the host's own routes that is told."""
     text = """
 routing: static
 networks:
@@ -249,9 +249,14 @@ namespaces: {{r: {{networks: [lan, inner]}}, web: {{networks: [inner]}}}}
 """
     outside = UplinkFacts(links={"eth0": ""}, exits=(Exit("eth0", 4),), program="/usr/bin/pasta")
     for mode, netns, routes in (("user", "lab.out", ["10.0.1.0/24"]), ("nat", HOST, [])):
-        state = lowered(text.format(mode=mode), HostFacts(outside=outside)).desired
-        found = state.netns[netns].routes
+        state = lowered(text.format(mode=mode), HostFacts(outside=outside))
+        found = state.desired.netns[netns].routes
         assert [route.dst for route in found] == routes
+        told = [note for note in state.notes if "`host: {routes: 10.0.1.0/24 via r}`" in note]
+        assert len(told) == (mode == "nat")
+    text = text.replace("{{r: ", "{{host: {{routes: 10.0.0.0/16 via r}}, r: ")
+    given = lowered(text.format(mode="nat"), HostFacts(outside=outside))
+    assert not any("no route" in note for note in given.notes)
 
 
 def test_static_routing_passes_over_what_has_no_addresses() -> None:

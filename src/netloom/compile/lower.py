@@ -133,7 +133,7 @@ def lower(topology: Topology, facts: HostFacts | None = None) -> Lowered:
         places=places | lowering.builder.places,
         routes=lowering.routes,
         through=(*uplinks.through(), *lowering.builder.across()),
-        notes=(*uplinks.notes, *join_notes(expanded)),
+        notes=(*uplinks.notes, *lowering.notes, *join_notes(expanded)),
     )
 
 
@@ -185,6 +185,7 @@ class _Lowering:
         borrowed = host_ports(expanded, topology.name, facts.nics, facts.borrowed)
         self.builder = LinkBuilder(topology.name, expanded, facts.salt, borrowed)
         self.routes: dict[RouteKey, Path] = {}
+        self.notes: tuple[str, ...] = ()
 
     def desired(self) -> Desired:
         """Return everything that is desired."""
@@ -192,7 +193,7 @@ class _Lowering:
         builder.build()
         policy = Policy(self.topology, self.naming, builder.why_no_ipv6, self.uplinks.egresses)
         forwarding, routes = policy.routes()
-        self.routes = policy.places
+        self.routes, self.notes = policy.places, policy.notes
         texts: dict[str, str] = {}
         folders: dict[str, Mapping[str, File]] = {}
         ran: dict[str, Command] = {}

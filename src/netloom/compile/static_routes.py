@@ -22,13 +22,13 @@ def static_routes(
     """Return for each namespace the routes to add, in iproute2's words.
 
     `forwarding` is what the file says of each; who shall not forward is no router. `exits` are the
-    namespaces that lead out of the lab.
+    namespaces that lead out of the lab. The host is told of only if it is one of them.
     """
     ports = {name: held for name, held in naming.ports.items() if name != HOST}
     routers = {
         name for name, held in ports.items() if len(held) > 1 and forwarding.get(name) is not False
     }
-    routes: dict[str, list[str]] = {name: [] for name in ports}
+    routes: dict[str, list[str]] = {name: [] for name in (*ports, *exits)}
     leaves = _default_routes(naming, routers, routes, exits)
     for segment in naming.expanded.segments:
         if segment.subnets or any(port.addresses for port in segment.ports):
@@ -68,7 +68,7 @@ def _walk(
         for segment, own in naming.ports[router]:
             for port in segment.ports:
                 name = port.end.netns
-                if name in reached or name == HOST:
+                if name in reached or name not in routes:
                     continue
                 reached.add(name)
                 if name not in leaves:
