@@ -1,5 +1,6 @@
 """What netloom remembers, damaged: an answer each time, never a wait, never a second loss."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -206,6 +207,26 @@ def test_swapped_notes_of_the_host_lead_neither_lab_astray() -> None:
             netloom("up", f"{lab}.yaml").stdout(f"{lab}  is up; nothing to do\n").status(0)
         for lab in ("a", "b"):
             netloom("down", "-q", lab).status(0)
+
+
+@on_a_host
+def test_what_an_older_netloom_noted_of_the_host_counts() -> None:
+    """It did not say whose it is; nobody else gets the port."""
+    up("pair", PAIR.replace("]}", "], publish: 8080:80}"))
+    note = RUN / "host" / "pair"
+    older = json.loads(note.read_text())
+    del older["lab"]
+    note.write_text(json.dumps(older))
+    write(
+        "other.yaml",
+        "networks: {l: {uplink: nat}}\nnamespaces: {o: {networks: [l], publish: 8080:1}}",
+    )
+
+    told = ended("up", "other.yaml")
+
+    assert told.returncode == 2, told.shown
+    assert "port 8080 of the host is taken: the lab `pair` publishes it" in told.stderr
+    netloom("down", "-q", "pair").status(0)
 
 
 @pytest.mark.needs("strace")

@@ -53,10 +53,10 @@ Waiting = Callable[[str], None]
 class _Note(Struct, frozen=True):
     """A file: `host` is the cookie of the namespace that was the lab's `host`."""
 
-    lab: str
     boot: str
     host: int
     reserved: Reservation
+    lab: str = ""
 
 
 # ── notes ─────────────────────────────────────────────────────────────────────────────────
@@ -83,7 +83,8 @@ def _read(path: str, lab: str) -> _Note | None:
         note = msgspec.json.decode(read(path), type=_Note)
     except (FileNotFoundError, PermissionError, *NO_NOTE):
         return None
-    return note if (note.lab, note.boot) == (lab, boot_id()) else None
+    ours = note.lab in {"", lab}  # an older netloom's says not whose it is
+    return note if ours and note.boot == boot_id() else None
 
 
 class OwnNote:
@@ -114,7 +115,7 @@ class OwnNote:
         elif wanted != self.reserved():
             from netloom.namespaces.enter import cookie_here
 
-            note = msgspec.json.encode(_Note(self.lab, boot_id(), cookie_here(), wanted))
+            note = msgspec.json.encode(_Note(boot_id(), cookie_here(), wanted, self.lab))
             try:
                 modes.write(self._beside, note, modes.PUBLIC)
                 modes.make_dirs(HOST_DIR, _FOLDER_MODE)
