@@ -189,6 +189,43 @@ def test_somebody_s_interface_in_our_namespace_stops_down() -> None:
     assert differences(before, look()) == ""
 
 
+@pytest.mark.parametrize("verb", [("up", "shop.yaml"), ("undo", "shop")])
+@on_a_host
+def test_what_somebody_put_into_a_namespace_that_goes_is_not_taken_along(
+    verb: tuple[str, str],
+) -> None:
+    """Whatever verb drops it: it is told, and nothing is touched."""
+    write("shop.yaml", "namespaces: [web]\n")
+    netloom("up", "-q", "shop.yaml").status(0)
+    write("shop.yaml", "namespaces: [web, db]\n")
+    netloom("up", "-q", "shop.yaml").status(0)
+    says("ip", "-n", "db", "link", "add", "mine", "type", "bridge")
+    write("shop.yaml", "namespaces: [web]\n")
+
+    netloom(*verb).stderr(
+        "not netloom's, and would be lost with its namespace: db:mine\n"
+        "hint: move it out, or netloom down --force shop\n"
+        "nothing was touched\n"
+    ).status(2)
+    assert "mine" in says("ip", "-n", "db", "link")
+
+
+@on_a_host
+def test_a_lab_that_joined_a_network_is_not_cut_off_where_its_notes_are_lost() -> None:
+    """By its port in there, as anybody's."""
+    write("a.yaml", "networks: {lan: {subnet: 10.1.0.0/24}}\nnamespaces: {x: {networks: [lan]}}\n")
+    b = "networks: {l: {from: a/lan}}\nnamespaces: {y: {networks: {l: 10.1.0.9}}}\n"
+    netloom("up", "-q", "a.yaml").status(0)
+    netloom("up", "-q", str(write("b.yaml", b))).status(0)
+    Path("/run/netloom/labs/b/record").write_text("")
+    write("a.yaml", "namespaces: [x]\n")
+
+    told = ended("up", "a.yaml")
+
+    assert told.returncode == 2, told.shown
+    assert "would be lost with its namespace: a.switch:y.l" in told.stderr
+
+
 @on_a_host
 def test_what_was_moved_out_again_lets_down_go_on() -> None:
     """The hint is a way: nothing of anybody's is lost."""

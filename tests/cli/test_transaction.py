@@ -114,6 +114,25 @@ def test_a_namespace_that_is_mounted_elsewhere_loses_its_wires_too() -> None:
         assert [link["ifname"] for link in links] == ["lo"]
 
 
+@on_a_host
+def test_a_wire_of_the_host_whose_far_end_is_lost_is_nothing_to_go_back_to() -> None:
+    """Nor are its routes and settings: `undo` after `up` has made it again is no refusal."""
+    part = "host: {networks: [lan], routes: [10.9.0.0/24 via red]}"
+    text = f"networks: {{lan: {{uplink: nat}}}}\nnamespaces: {{red: {{networks: [lan]}}, {part}}}\n"
+    with no_trace():
+        write("pair.yaml", text)
+        netloom("up", "-q", "pair.yaml").status(0)
+        says("ip", "netns", "add", "other")
+        says("ip", "-n", "pair.switch", "link", "set", "host.lan", "netns", "other")
+        netloom("up", "-q", "pair.yaml").status(0)
+
+        told = ended("undo", "pair")
+
+        assert told.returncode == 0, told.shown
+        says("ip", "netns", "del", "other")
+        netloom("down", "-q", "pair").status(0)
+
+
 @pytest.mark.parametrize("note", ["record", "pending", "both"])
 @pytest.mark.parametrize(
     "text",

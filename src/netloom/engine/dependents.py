@@ -1,4 +1,4 @@
-"""Labs that have joined a network of another: nobody cuts them off without a word."""
+"""What others have in a lab, or on a network of it: no verb takes it along without a word."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -8,7 +8,7 @@ from netloom.engine.untouched import untouched
 from netloom.errors import Unavailable
 from netloom.host.machine import Machine
 from netloom.model.lab_state import LabState
-from netloom.model.objects import Desired, End, Link
+from netloom.model.objects import Desired, End, Link, is_kept
 from netloom.plan.steps import LinkDel, NetnsDel, Plan
 
 
@@ -34,6 +34,22 @@ def refuse_to_cut_off(
         those = ", ".join(f"`{other}`" for other in dict.fromkeys(found))
         reason = f"members of {those} are on networks of the lab `{lab}`, and would be cut off"
         raise Unavailable(reason, " or ".join(filter(None, (f"netloom down {found[0]}", remedy))))
+
+
+def refuse_foreign(lab: str, plan: Plan, snapshot: LabState) -> None:
+    """Raise `Unavailable` if a plan takes along what others put into a namespace that goes."""
+    doomed = {step.netns for step in plan if isinstance(step, NetnsDel)}
+    found = [
+        f"{name}:{link}"
+        for name in snapshot.netns
+        if name in doomed
+        for link in snapshot.foreign.links.get(name, ())
+    ]
+    if found:
+        stays = any(n not in doomed and not is_kept(n, one) for n, one in snapshot.netns.items())
+        what = "its namespace" if stays else f"the lab `{lab}`"
+        reason = f"not netloom's, and would be lost with {what}: {', '.join(found)}"
+        raise Unavailable(reason, f"move it out, or netloom down --force {lab}")
 
 
 def _is_bridge(end: End, snapshot: LabState) -> bool:

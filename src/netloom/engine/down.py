@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from netloom.engine.collisions import lost_routes
-from netloom.engine.dependents import refuse_to_cut_off
+from netloom.engine.dependents import refuse_foreign, refuse_to_cut_off
 from netloom.engine.report import Report, found_notes
 from netloom.engine.state import LabNotes, State, known
-from netloom.engine.transaction import Transition, carry_out, members
+from netloom.engine.transaction import Transition, carry_out
 from netloom.engine.untouched import untouched
-from netloom.errors import Unavailable
 from netloom.host.cancel import cancellable
 from netloom.host.local import LocalMachine
 from netloom.host.machine import Machine
@@ -44,7 +43,7 @@ def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Re
         plan = teardown(snapshot)
         if not force:
             refuse_to_cut_off(lab, plan, snapshot, machine, f"netloom down --force {lab}")
-            refuse_foreign(lab, snapshot)
+            refuse_foreign(lab, plan, snapshot)
         change = Transition(there, row, snapshot, plan, goal=Record(lab=lab, boot=machine.boot))
         routes = tuple(_lost_routes(there, snapshot, machine))
         left = bool(routes or snapshot.foreign.lost)
@@ -73,15 +72,3 @@ def _scope(there: LabNotes, machine: Machine) -> Scope:
 def _lost_routes(there: LabNotes, snapshot: LabState, machine: Machine) -> Iterator[str]:
     if snapshot.foreign.routes:
         yield from lost_routes(snapshot, machine.occupied(there.fence).routes)
-
-
-def refuse_foreign(lab: str, snapshot: LabState) -> None:
-    """Raise `Unavailable` if the lab would take along what others put into a namespace of it."""
-    found = [
-        f"{name}:{link}"
-        for name in members(snapshot)
-        for link in snapshot.foreign.links.get(name, ())
-    ]
-    if found:
-        reason = f"not netloom's, and would be lost with the lab `{lab}`: {', '.join(found)}"
-        raise Unavailable(reason, f"move it out, or netloom down --force {lab}")

@@ -30,10 +30,11 @@ from netloom.host.observe.scope import scope_of
 from netloom.host.store.journal import Journal, Pending, Record, is_empty, pending_change
 from netloom.model.identity import Identities
 from netloom.model.lab_state import LabState
-from netloom.model.objects import NOTHING, Desired, End, Link, NetnsState, is_kept
+from netloom.model.objects import NOTHING, Desired, End, Link, NetnsState
 from netloom.plan.diff import diff
 from netloom.plan.fence import Fence
 from netloom.plan.steps import LinkDel, NetnsDel, Plan, RunStop
+from netloom.plan.sysctls import link_of
 
 if TYPE_CHECKING:
     from netloom.host.observe.holders import Holders
@@ -204,14 +205,23 @@ def as_seen(snapshot: LabState, record: Record | None) -> Desired:
     """Return what there is, to go back to; it need not be what was applied.
 
     A wire whose far end is lost cannot be made again, and is left out; so is what was borrowed and
-    has been taken from its bridge.
+    has been taken from its bridge. With a link go its routes and its settings.
     """
     seen = snapshot.asked_by(record.desired) if record else snapshot.asked
-    whole = {
-        name: replace(netns, links={n: k for n, k in netns.links.items() if _is_whole(k, snapshot)})
-        for name, netns in seen.netns.items()
-    }
+    whole = {name: _whole(netns, snapshot) for name, netns in seen.netns.items()}
     return replace(seen, netns=whole)
+
+
+def _whole(netns: NetnsState, snapshot: LabState) -> NetnsState:
+    lost = {name for name, link in netns.links.items() if not _is_whole(link, snapshot)}
+    if not lost:
+        return netns
+    return replace(
+        netns,
+        links={name: link for name, link in netns.links.items() if name not in lost},
+        routes=frozenset(r for r in netns.routes if lost.isdisjoint(h.dev for h in r.nexthops)),
+        sysctls={key: value for key, value in netns.sysctls.items() if link_of(key) not in lost},
+    )
 
 
 def _is_whole(link: Link, snapshot: LabState) -> bool:
@@ -309,8 +319,3 @@ def _cuts(kept: Iterable[str], snapshot: LabState, plan: Plan) -> Iterator[LinkD
 def _peer(end: End, snapshot: LabState) -> tuple[End, ...]:
     link = snapshot.netns.get(end.netns, NetnsState()).links.get(end.link)
     return (link.peer,) if link and link.peer else ()
-
-
-def members(snapshot: LabState) -> list[str]:
-    """Return the namespaces of a snapshot that are the lab's."""
-    return [name for name, one in snapshot.netns.items() if not is_kept(name, one)]

@@ -5,8 +5,7 @@ import time
 from msgspec.structs import replace
 
 from netloom.compile.host_ports import hindrances
-from netloom.engine.dependents import refuse_to_cut_off
-from netloom.engine.down import refuse_foreign
+from netloom.engine.dependents import refuse_foreign, refuse_to_cut_off
 from netloom.engine.report import Report, found_notes
 from netloom.engine.state import Goal, LabNotes, known
 from netloom.engine.taken import refuse_taken
@@ -17,7 +16,7 @@ from netloom.host.cancel import cancellable
 from netloom.host.local import LocalMachine
 from netloom.host.machine import Machine
 from netloom.host.observe.scope import scope_of
-from netloom.host.store.journal import Journal, Record, is_empty
+from netloom.host.store.journal import Journal, Record
 from netloom.host.store.reservations import Waiting
 from netloom.model.lab_state import LabState
 from netloom.model.objects import HOST, Borrowed, Desired, NetnsState
@@ -54,9 +53,8 @@ def undo(
         desired = with_exceptions(wanted, goal.through, snapshot)
         goal = replace(goal, desired=desired, boot=machine.boot)
         steps = diff(desired, snapshot)
-        if is_empty(desired):
-            refuse_foreign(lab, snapshot)
         refuse_to_cut_off(lab, steps, snapshot, machine)
+        refuse_foreign(lab, steps, snapshot)
         change = Transition(there, row, snapshot, steps, goal=goal, undone=number)
         notes = carry_out(change, journal, machine, stop)
         notes = (*notes, *found_notes(lab, snapshot))

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from msgspec.structs import replace
 
 from netloom.compile.host_part import published, takes_part
-from netloom.engine.dependents import refuse_to_cut_off
+from netloom.engine.dependents import refuse_foreign, refuse_to_cut_off
 from netloom.engine.draft import draft
 from netloom.engine.report import Report
 from netloom.engine.state import known
@@ -96,6 +96,7 @@ def make(  # noqa: PLR0913 - the same
         notes: tuple[str, ...] = ()
         if found.plan or there.pending or there.record != record:
             refuse_to_cut_off(lab, found.plan, found.snapshot, machine)
+            refuse_foreign(lab, found.plan, found.snapshot)
             keep = bool(found.plan)
             change = Transition(there, row, found.snapshot, found.plan, goal=record, keep=keep)
             notes = carry_out(change, journal, machine, stop, progress)
