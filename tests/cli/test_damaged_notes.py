@@ -210,6 +210,33 @@ def test_swapped_notes_of_the_host_lead_neither_lab_astray() -> None:
 
 
 @on_a_host
+def test_an_earlier_state_that_cannot_be_read_is_told_with_the_way_on() -> None:
+    """Which file it is, and that the one before it can be gone back to without it."""
+    with no_trace():
+        up("pair", "namespaces: [red]\n")
+        up("pair", "namespaces: [red, blue]\n")
+        (LAB / "undo" / "000002").write_text("{")
+
+        told = ended("undo", "pair")
+
+        assert told.returncode == 2, told.shown
+        assert f"hint: rm {LAB}/undo/000002: undo goes to the state before" in told.stderr
+        (LAB / "undo" / "000002").unlink()
+        assert ended("undo", "pair").returncode == 0
+
+
+@on_a_host
+def test_what_is_no_text_among_the_labs_blocks_nobody() -> None:
+    """It is no lab's: no verb is about it."""
+    up("pair", "namespaces: [red]\n")
+    os.mkdir(os.fsencode(RUN / "labs") + b"/\xff")
+
+    netloom("labs").stdout("pair  1 namespace  pair.yaml\n").status(0)
+    assert ended("down", "--all").returncode == 0
+    assert not LAB.exists()
+
+
+@on_a_host
 def test_what_an_older_netloom_noted_of_the_host_counts() -> None:
     """It did not say whose it is; nobody else gets the port."""
     up("pair", PAIR.replace("]}", "], publish: 8080:80}"))

@@ -161,6 +161,20 @@ def test_labs_are_listed_where_the_folder_that_we_are_in_is_gone() -> None:
 
 
 @on_a_host
+def test_a_file_in_a_folder_whose_name_is_no_text_is_as_any_other() -> None:
+    """Names of files are bytes: the lab is made, and found again by its file."""
+    folder = os.fsdecode(b"d\xff")
+    Path(folder).mkdir()
+    write(f"{folder}/{folder}.yaml", "namespaces: [one]\n")
+    with no_trace():
+        netloom("up", "-q", f"{folder}/{folder}.yaml").status(0)
+        row = "d-  1 namespace  d\\xff/d\\xff.yaml\n"
+        netloom("labs").stdout(row).status(0)
+        netloom("verify", f"{folder}/{folder}.yaml").stdout("d-  is as it was applied\n").status(0)
+        netloom("down", "-q", f"{folder}/{folder}.yaml").status(0)
+
+
+@on_a_host
 def test_verify_tells_what_somebody_changed() -> None:
     """Status 3 and the steps back; `up` takes them."""
     write("rb.yaml", RED_BLUE)

@@ -54,8 +54,7 @@ if TYPE_CHECKING:
     from netloom.plan.steps import Plan
 
 VERSION = 2
-_BROKEN = {errno.EIO, errno.EINVAL}
-"""What says that a note will not be read the next time, either: a bad disk, or no file."""
+_BROKEN = {errno.EIO, errno.EINVAL}  # a bad disk, or no file: not the next time, either
 _FOLDERS = ("files", "undo", "logs", "run")
 _KEPT = 10
 """How many earlier states `undo` can go back to."""
@@ -134,11 +133,10 @@ class _Versioned(Struct):
 
 
 def labs() -> list[str]:
-    """Return the names of the labs that something is remembered of."""
-    try:
-        return sorted(os.listdir(LABS_DIR))
-    except FileNotFoundError:
-        return []
+    """Return the names of the labs that something is remembered of; what is no text is no name."""
+    with suppress(FileNotFoundError):
+        return sorted(name for name in os.listdir(LABS_DIR) if name.isprintable())
+    return []
 
 
 def files_dir(lab: str) -> str:
@@ -222,7 +220,7 @@ class Journal:
         except OSError as error:
             if error.errno not in _BROKEN:
                 raise  # out of memory, or of open files: with the next try it can be read
-            raise Unreadable(f"{path} cannot be read: {error.strerror}") from error
+            raise self._unreadable(name, str(error.strerror)) from error
         note = self.decoded(name, data, kind)
         return note if note.boot == boot_id() else replace(note, identities={})
 
@@ -252,7 +250,9 @@ class Journal:
         return note
 
     def _unreadable(self, name: str, why: str) -> Unreadable:
-        return Unreadable(f"{self.dir}/{name} cannot be read: {why}")
+        path = f"{self.dir}/{name}"
+        remedy = f"rm {path}: undo goes to the state before that one" if "/" in name else ""
+        return Unreadable(f"{path} cannot be read: {why}", remedy)
 
     def _note(self, pending: Pending) -> None:
         self._write("pending", msgspec.json.encode(pending))
