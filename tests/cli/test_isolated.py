@@ -589,7 +589,7 @@ def test_a_tunnel_that_cannot_be_is_trouble_of_our_own() -> None:
         return done.stderr
 
     with no_trace():
-        assert refused("--vpn", "no.conf") == "cannot read no.conf: No such file or directory\n"
+        assert refused("--vpn", "no.conf") == "cannot read `no.conf`: No such file or directory\n"
         assert refused("--vpn", "bad.conf").startswith("bad.conf:4:1: PostUp: not carried out here")
         assert refused("--vpn", "wg0.conf", "--uplink").startswith(
             "with --vpn its link is the only"
