@@ -101,6 +101,19 @@ def test_without_a_default_route_that_alone_is_the_mistake() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("a\udcff", r"a\xff"), ('a"b', 'a"b'), ("br*", "br*"), ("\x1b[2J", r"\x1b[2J")],
+)
+def test_an_interface_that_rules_cannot_speak_of_is_a_mistake(name: str, shown: str) -> None:
+    """The kernel takes any bytes; left out, or taken for a pattern, it would be open."""
+    with pytest.raises(TopologyError) as caught:
+        asked(UplinkFacts({**LINKS, name: None}, exits=EXITS))
+    assert [problem.message for problem in caught.value.problems] == [
+        f"rules of nft cannot speak of the host's interface `{shown}`"
+    ]
+
+
 def test_a_default_route_of_the_other_family_is_no_way_out() -> None:
     """Of IPv4 alone: where the file says the way, it needs none."""
     text = SHOP.replace(', "fd00:100::/64"', "")

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from netloom.compile.expand import Expanded, Segment
 from netloom.compile.nat import ALL_IPV6, Egress, PortForward, table
 from netloom.compile.user_uplink import hindrances, user_program
-from netloom.errors import Path
+from netloom.errors import Path, printable
 from netloom.language.suggest import did_you_mean
 from netloom.language.topology import Topology, Uplink
 from netloom.model.facts import Allocations, TakenPort, UplinkFacts
@@ -46,6 +46,10 @@ def uplink_moved(topology: Topology, closed: Collection[str], outside: UplinkFac
     return f"the host's default route leads out of {_listed(now)} by now, not {_listed(was)}"
 
 
+_UNSAID = frozenset('"*')
+"""What ends a name of an interface in a text of nft, or stands there for any."""
+
+
 class Uplinks:
     """The ways out of a lab; mistakes are noted."""
 
@@ -65,6 +69,9 @@ class Uplinks:
         ]
         self.of_host = [egress for egress in self.egresses if egress.netns == HOST]
         self.kept_closed = dict(self._closed(held.kept_closed))
+        names = {name for others in self.kept_closed.values() for name in others}
+        if names and not self._can_speak_of(names, (*self.of_host[0].segment.path, "uplink")):
+            self.kept_closed = {}
         links = {egress.link for egress in self.of_host}
         self.input_guarded = tuple(link for link in held.input_guarded if link in links)
         self.forwards = list(self._forwards())
@@ -78,6 +85,18 @@ class Uplinks:
         if self._forwards_ipv6:
             open_ = self.outside.forwards_ipv6
             yield ALL_IPV6, () if open_ else held.get(ALL_IPV6) or others
+
+    def _can_speak_of(self, names: Iterable[str], path: Path) -> bool:
+        """Whether rules can speak of interfaces of the host; a mistake is noted where not.
+
+        To leave one out would open what they keep closed.
+        """
+        for name in sorted(names):
+            if not name.isprintable() or not _UNSAID.isdisjoint(name):
+                message = f"rules of nft cannot speak of the host's interface `{printable(name)}`"
+                self.expanded.error(path, message, "give that another name (ip link set)")
+                return False
+        return True
 
     def _egress(self, segment: Segment) -> Egress | None:
         uplink = segment.network.uplink if segment.network else None
@@ -96,6 +115,8 @@ class Uplinks:
         if not port.addresses and not self.expanded.problems:
             message = f"the host has no address on network `{segment.key}`, so no way out"
             self.expanded.error(path, message, "give it a `subnet`")
+        if netns == HOST and not self._can_speak_of(out, path):
+            return None
         families = self._families(segment, out, path)
         for number, link in enumerate(out):
             self._check(link, (*path, "via", number) if uplink.via else path)
