@@ -50,7 +50,8 @@ def test_a_page_shows_what_a_shell_shows(page: Path, tmp_path: Path) -> None:
     text = page.read_text()
     found = played(text, tmp_path)
 
-    assert [*unified_diff(text.splitlines(), found.splitlines(), lineterm="")] == []
+    difference = "\n".join(unified_diff(text.splitlines(), found.splitlines(), lineterm=""))
+    assert not difference, difference
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
