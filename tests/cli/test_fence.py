@@ -1,6 +1,8 @@
 """Whose things are: a lab changes what is remembered of it, compared exactly, and nothing else."""
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -265,6 +267,29 @@ def test_a_link_that_was_changed_by_hand_stays_the_lab_s(where: str, change: str
     says("sh", "-ec", change_it)
     netloom("down", "-q", "fl").status(0)
     assert differences(before, look()) == ""
+
+
+@pytest.mark.parametrize(
+    "change", [("set", "{}", "alias"), ("set", "{}", "name"), ("property", "add", "{}", "altname")]
+)
+@on_a_host
+def test_a_link_of_ours_may_have_any_bytes_for_a_name(change: tuple[str, ...]) -> None:
+    """As the kernel takes them: a change can be made, and undone, and its plan shown."""
+    with no_trace():
+        write("pair.yaml", "links: [[red, blue]]\n")
+        netloom("up", "-q", "pair.yaml").status(0)
+        says("ip", "-n", "red", "link", "set", "blue", "down")
+        dev = [word for part in change for word in (("dev", "blue") if part == "{}" else (part,))]
+        says("ip", "-n", "red", "link", *dev, os.fsdecode(b"z\xff"))
+
+        assert ended("plan", "--json", "pair.yaml").returncode == 0
+        write("pair.yaml", "links: [[red, blue], [red, green]]\n")
+        netloom("up", "-q", "pair.yaml").status(0)
+        netloom("verify", "pair").stdout("pair  is as it was applied\n").status(0)
+        assert ended("undo", "pair").returncode == 0
+        seen = subprocess.run(["ip", "-n", "red", "link"], capture_output=True, check=True).stdout
+        assert b"z\xff" in seen
+        netloom("down", "-q", "pair").status(0)
 
 
 @on_a_host

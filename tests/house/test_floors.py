@@ -29,6 +29,7 @@ FLOORS = (
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 FLOORS_OF_HOST = (
+    {"notes"},
     {"cancel", "outer_client", "sources", "store", "sysctl", "systemd"},
     {"commands", "etc", "firewall", "limits", "wait_uplink"},
     {"apply", "observe"},

@@ -53,5 +53,13 @@ def print_plan(steps: Plan) -> None:
     """Print the steps of a plan."""
     import msgspec
 
-    text = msgspec.json.format(msgspec.json.encode({"version": 1, "steps": steps}))
+    from netloom.host.notes import encode
+
+    told = encode({"version": 1, "steps": steps})
+    try:
+        text = msgspec.json.format(told)
+    except msgspec.DecodeError:  # a name in it is no text
+        import json
+
+        text = json.dumps(json.loads(told), indent=2).encode()
     write(text.decode() + "\n")

@@ -74,14 +74,6 @@ def absolute(file: str) -> str:
     return os.path.abspath(file)
 
 
-def noted(file: str) -> str:
-    """Return the whole path of a file as a record has it: bytes that are no text are written out.
-
-    Names of files may be any bytes; what is on record is text.
-    """
-    return os.fsencode(absolute(file)).decode(errors="backslashreplace")
-
-
 def default_name(file: str) -> str:
     """Return the name of the lab of a file that does not say it.
 
@@ -102,7 +94,7 @@ def lab_name(text: str, machine: "Machine") -> str:
     """
     if "/" not in text and not text.endswith(_ENDINGS):
         return text
-    path = noted(text)
+    path = absolute(text)
     for name in machine.labs():
         with suppress(Unavailable):  # one of another user's is not meant
             record = known(machine.journal(name)).record
@@ -111,7 +103,7 @@ def lab_name(text: str, machine: "Machine") -> str:
     try:
         return load(text).topology.name
     except (TopologyError, Unavailable):
-        return default_name(text)
+        return default_name(path)
 
 
 def read_files(source: "Source") -> "Files":

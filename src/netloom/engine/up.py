@@ -10,7 +10,7 @@ from netloom.engine.dependents import refuse_foreign, refuse_to_cut_off
 from netloom.engine.draft import draft
 from netloom.engine.report import Report
 from netloom.engine.state import known
-from netloom.engine.topology_file import noted
+from netloom.engine.topology_file import absolute
 from netloom.engine.transaction import Progress, Transition, carry_out
 from netloom.engine.untouched import untouched
 from netloom.errors import FAILURES, Interrupted, NotReady, Unavailable
@@ -86,7 +86,7 @@ def make(  # noqa: PLR0913 - the same
             boot=machine.boot,
             desired=found.lowered.desired,
             held=found.lowered.held,
-            source=noted(source.file),
+            source=absolute(source.file),
             text=source.text if journal.lasts else "",
             command=command,
             through=found.lowered.through,

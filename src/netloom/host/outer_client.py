@@ -54,15 +54,14 @@ def spawn(argv: list[str], streams: Sequence[int]) -> Callable[[], int]:
 
 def uplink_facts(lab: str, ports: Collection[tuple[str, int]]) -> "UplinkFacts":
     """Return what lies around outside; raises `Unavailable` where nobody can look any more."""
-    import msgspec
-
+    from netloom.host.notes import decode
     from netloom.model.facts import UplinkFacts
 
     with _ask(marshal.dumps(("look", lab, list(ports), dict(os.environ)))) as asked:
         said = all_of(asked)
     if not said:
         raise _ended()
-    return msgspec.json.decode(said, type=UplinkFacts)
+    return decode(said, UplinkFacts)
 
 
 def _ask(request: bytes, fds: Sequence[int] = ()) -> socket.socket:

@@ -18,12 +18,12 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
-import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from netloom.errors import KernelError
 from netloom.host import sysctl
+from netloom.host.notes import decode, encode
 from netloom.host.store.rundir import NO_NOTE, RUN_DIR, check_own
 from netloom.host.store.rundir import remove as remove_any
 from netloom.kernel import modes
@@ -204,8 +204,8 @@ def _read(path: str) -> Claim | None:
 
 
 def _decoded(path: str) -> Claim:
-    return msgspec.json.decode(read(path), type=Claim)
+    return decode(read(path), Claim)
 
 
 def _write(path: str, claim: Claim) -> None:
-    modes.replace(path, msgspec.json.encode(claim), modes.PRIVATE)
+    modes.replace(path, encode(claim), modes.PRIVATE)

@@ -88,11 +88,10 @@ def _spawned(fds: list[int], argv: list[str], env: dict[str, str]) -> bytes:
 
 def _looked(run: int, lab: str, ports: list[tuple[str, int]], env: dict[str, str]) -> bytes:
     """Return what we see, from where we are."""
-    import msgspec
-
+    from netloom.host.notes import encode
     from netloom.host.observe.uplinks import uplink_facts_here
     from netloom.plan.fence import Fence
 
     os.environ.clear()
     os.environ.update(env)
-    return msgspec.json.encode(uplink_facts_here(Fence(lab), ports, f"/proc/self/fd/{run}"))
+    return encode(uplink_facts_here(Fence(lab), ports, f"/proc/self/fd/{run}"))

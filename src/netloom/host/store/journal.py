@@ -24,11 +24,11 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from netloom.errors import Unavailable
+from netloom.host.notes import decode, encode
 from netloom.host.store.lablock import LabLock
 from netloom.host.store.reservations import OwnNote, Waiting
 from netloom.host.store.rundir import (
@@ -240,7 +240,7 @@ class Journal:
     def decoded(self, name: str, data: bytes, kind: type[_Note]) -> _Note:
         """Return the note that some bytes are; raises `Unreadable` where they are none of ours."""
         try:
-            note = msgspec.json.decode(data, type=kind)
+            note = decode(data, kind)
         except NO_NOTE as error:
             raise self._unreadable(name, _written_by(data) or str(error)) from error
         if note.version != VERSION:
@@ -255,7 +255,7 @@ class Journal:
         return Unreadable(f"{path} cannot be read: {why}", remedy)
 
     def _note(self, pending: Pending) -> None:
-        self._write("pending", msgspec.json.encode(pending))
+        self._write("pending", encode(pending))
 
     def begin(self, pending: Pending, folders: Mapping[str, Mapping[str, File]]) -> None:
         """Put on disk what folders will be needed, and last what is made; raises `Unavailable`.
@@ -290,7 +290,7 @@ class Journal:
 
         With that the change is over: what is of no use any more, and stays, harms nobody.
         """
-        self._write("record", msgspec.json.encode(record))
+        self._write("record", encode(record))
         with suppress(OSError):
             remove(f"{self.dir}/pending")
         with suppress(OSError):
@@ -356,7 +356,7 @@ class Journal:
         number = (numbers[-1] if numbers else 0) + 1
         nothing = Record(lab=self.lab, boot="", command="")
         kept = replace(past or nothing, identities={})  # when it is led back to, it is made anew
-        self._write(f"undo/{number:06}", msgspec.json.encode(kept))
+        self._write(f"undo/{number:06}", encode(kept))
         for old in numbers[: -_KEPT + 1]:
             with suppress(OSError):  # it goes with the next
                 remove(f"{self.dir}/undo/{old:06}")
@@ -385,7 +385,7 @@ class Journal:
 def _written_by(data: bytes) -> str | None:
     """Return whose a note is that this netloom has no words for, None if nothing tells."""
     with suppress(*NO_NOTE):
-        version = msgspec.json.decode(data, type=_Versioned).version
+        version = decode(data, _Versioned).version
         return None if version in {0, VERSION} else _another(version)
     return None
 

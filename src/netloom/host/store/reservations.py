@@ -19,10 +19,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 
-import msgspec
 from msgspec import Struct
 
 from netloom.errors import Interrupted, Unavailable
+from netloom.host.notes import decode, encode
 from netloom.host.store.rundir import (
     LABS_DIR,
     NO_NOTE,
@@ -80,7 +80,7 @@ def others(lab: str, host: int | None, run: str = "/run") -> Iterator[tuple[str,
 def _read(path: str, lab: str) -> _Note | None:
     """Return a lab's note of this boot; what is none says nothing, and what is there is seen."""
     try:
-        note = msgspec.json.decode(read(path), type=_Note)
+        note = decode(read(path), _Note)
     except (FileNotFoundError, PermissionError, *NO_NOTE):
         return None
     ours = note.lab in {"", lab}  # an older netloom's says not whose it is
@@ -115,7 +115,7 @@ class OwnNote:
         elif wanted != self.reserved():
             from netloom.namespaces.enter import cookie_here
 
-            note = msgspec.json.encode(_Note(boot_id(), cookie_here(), wanted, self.lab))
+            note = encode(_Note(boot_id(), cookie_here(), wanted, self.lab))
             try:
                 modes.write(self._beside, note, modes.PUBLIC)
                 modes.make_dirs(HOST_DIR, _FOLDER_MODE)
