@@ -178,6 +178,7 @@ def _be_parent(argv: list[str]) -> NoReturn:
     pid = os.fork()
     if pid == 0:
         os.close(_LINE)
+        have_streams()
         become_netloom(argv)
     os.write(_LINE, b"%d" % pid)
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -186,13 +187,17 @@ def _be_parent(argv: list[str]) -> NoReturn:
     os._exit(status)
 
 
+def have_streams() -> None:
+    """Have Python read and write where the descriptors 0 to 2 lead now, as its own start does."""
+    sys.stdin, sys.stdout = open(0), open(1, "w")  # noqa: SIM115 - until this process ends
+    sys.stderr = open(2, "w", errors="backslashreplace", buffering=1)  # noqa: SIM115
+
+
 def become_netloom(argv: list[str]) -> NoReturn:
     """Run the command line, and end as Python would end."""
     from netloom.__main__ import main as netloom  # noqa: PLC0415 - imported by `_import_all`
 
     sys.argv = ["netloom", *argv]
-    sys.stdin, sys.stdout = open(0), open(1, "w")  # noqa: SIM115 - until this process ends
-    sys.stderr = open(2, "w", errors="backslashreplace", buffering=1)  # noqa: SIM115
     try:
         netloom()
     except BaseException:  # noqa: BLE001 - whatever it is, it ends here

@@ -29,7 +29,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TextIO
 
-from tests.hosts.forkserver import become_netloom
+from tests.hosts.forkserver import become_netloom, have_streams
 
 _TABLES = {
     "x86_64": """
@@ -171,6 +171,7 @@ def _become_netloom(
     """Run the command line in a fork, and end with its status; `program` chooses the calls."""
     for source, target in ((os.open(os.devnull, os.O_RDONLY), 0), (out, 1), (err, 2)):
         os.dup2(source, target)
+    have_streams()
     if program:
         # Not by write(2), which would wait for somebody who waits for this number.
         os.writev(tell, [b"%d" % _listener(program)])
