@@ -25,7 +25,7 @@ from typing import NamedTuple, TextIO
 
 from tests.abilities import missing
 from tests.hosts.internet import on_the_internet
-from tests.hosts.programs import LIBRARIES, SRC
+from tests.hosts.programs import LIBRARIES, SRC, says
 from tests.house.beyond import internet
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +37,7 @@ _NEEDS = re.compile(r"<!-- needs: ([\w -]+) -->\s*\Z")
 _FILE = re.compile(r"# ([\w.-]+\.(?:yaml|py))\b")
 _MARK = "\x1e"
 _PATIENCE = 120
+_SOCKETS = "ss -tuanpi"
 _ASIDE = "note: /run/netns is not shared with the machine"
 _VARIES = (
     (re.compile(r"= [\d./]+ ms"), "= N ms"),
@@ -233,7 +234,14 @@ def _run(folder: Path, env: dict[str, str], printed: TextIO) -> None:
             shell.wait(timeout=_PATIENCE)
         except subprocess.TimeoutExpired as error:
             printed.seek(0)
-            raise AssertionError(f"{error}; it printed\n{printed.read()[-2000:]}") from None
+            told = f"{error}; it printed\n{printed.read()[-2000:]}\n{_standstill()}"
+            raise AssertionError(told) from None
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(shell.pid, signal.SIGKILL)
+
+
+def _standstill() -> str:
+    """Return who waits for what, and what is connected where: it may not happen again."""
+    each = f"for name in $(ls /run/netns); do nsenter --net=/run/netns/$name {_SOCKETS}; done"
+    return says("sh", "-c", f"ps -eo pid,ppid,stat,wchan:20,args; {_SOCKETS}; {each}")
