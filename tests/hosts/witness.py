@@ -28,7 +28,8 @@ neighbour show proxy
 netconf show
 """
 TABLES = ("iptables-save", "ip6tables-save", "iptables-legacy-save", "ip6tables-legacy-save")
-COUNTS = ("net.netfilter.nf_conntrack_count",)
+SYSCTLS = "/proc/sys/net"
+COUNTS = (f"{SYSCTLS}/netfilter/nf_conntrack_count",)
 IN_ITS_OWN_TIME = re.compile(
     r" \w+_timer +[\d.]+| state \w+|NO-CARRIER,|,LOWER_UP|,M-DOWN| linkdown"
 )
@@ -98,7 +99,7 @@ def _rules_and_sysctls(where: str, *enter: str) -> Iterator[str]:
         for line in _says(*enter, tool):
             if not line.startswith("#"):
                 yield f"{where}: {tool}: {line.partition(' [')[0]}"
-    for line in _says(*enter, "sysctl", "-a", "--pattern", r"^net\."):
+    for line in _says(*enter, "grep", "-ras", "", SYSCTLS):  # a quarter of what `sysctl -a` takes
         if not line.startswith(COUNTS):
             yield f"{where}: sysctl: {line}"
 
