@@ -319,3 +319,20 @@ def test_what_is_borrowed_is_given_back_after_every_kill(
         netloom("up", "other.yaml")
         walk_lab(netloom, WALKS[verb], recover, every=8)
         netloom("down", "other")
+
+
+@on_a_host
+def test_a_card_stays_where_down_was_killed_as_it_forgot_the_lab() -> None:
+    """What is left then is its index in a note that says no more of it, and whose it is no more."""
+    says("sh", "-ec", CARD)
+    write(
+        "shop.yaml", "networks: {sw: }\nnamespaces: {host: {interfaces: {eth2: {network: sw}}}}\n"
+    )
+    with Warm() as netloom:
+        netloom("up", "shop.yaml")
+        at = netloom.calls("down", "shop").index("unlink /run/netloom/labs/shop/pending") + 1
+        for verb in ("down", "up"):
+            netloom("up", "shop.yaml")
+            netloom.kill(at, "down", "shop")
+            netloom(verb, "shop.yaml")
+            assert "eth2@" in says("ip", "-br", "link")

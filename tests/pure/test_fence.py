@@ -58,6 +58,7 @@ KNOWN: Identities = {
 }
 UP = Fence("lab", (STATE,), KNOWN, by_mark=False)
 KILLED = Fence("lab", (STATE,), {HOST: Identity(MINE)}, frozenset({"web"}), by_mark=False)
+FORGETTING = Fence("lab", (Desired(),), KNOWN, by_mark=False)
 LOST = Fence("lab")
 
 LAN = SeenLink(7, "lan", link_index=2)
@@ -95,6 +96,11 @@ WHOSE = {
     "a port of somebody's by now": (UP, SeenLink(3, "eth2", PORT_MAC, "", 6), None),
     "another card of its name": (UP, SeenLink(4, "eth2", PORT_MAC, ""), None),
     "a port, after a kill": (KILLED, SeenLink(3, "eth2", PORT_MAC, PORT_MARK, 5), "eth2"),
+    "a port, given back, killed while forgetting": (
+        FORGETTING,
+        SeenLink(3, "eth2", PORT_MAC, ""),
+        None,
+    ),
     "a port, killed before it was one": (KILLED, SeenLink(3, "eth2", PORT_MAC, ""), None),
 }
 BRIDGES = (SeenLink(5, "br0", "02::5", ""), SeenLink(6, "br1", "02::6", ""))

@@ -141,10 +141,14 @@ class Fence(Struct, frozen=True):
     def _is_given_back(self, name: str, link: Seen, bridges: Mapping[int, str]) -> bool:
         """Whether an interface that was a port of the lab's is one no more.
 
-        What makes it a port marks it, too, and what gives it back takes both away at once.
+        What makes it a port marks it, too, and what gives it back takes both away at once. Who was
+        killed while forgetting the lab has left nothing but indexes: those of ports say as much.
         """
         port = self.port(name, link)
-        if port is None or (self.is_marked(link) and is_port(link.alias)):
+        if port is None:
+            is_remembered = any(True for _ in self.remembered(HOST, name))
+            return not is_remembered and not self.is_marked(link)
+        if self.is_marked(link) and is_port(link.alias):
             return False
         return bridges.get(link.master) != port.master
 
