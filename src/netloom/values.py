@@ -104,10 +104,10 @@ def _packed(text: str) -> tuple[int, bytes]:
 def ip_and_length(text: str) -> tuple[str, int]:
     """Return an address and its prefix length, from `10.0.0.1/24`; raises `ValueError`."""
     address, slash, length = text.partition("/")
+    canonical = ip(address)
     if not slash:
         msg = f"`{text}` has no prefix length: write `{text}/{64 if ':' in text else 24}`"
         raise ValueError(msg)
-    canonical = ip(address)
     if not length.isdecimal() or int(length) > width(canonical):
         msg = f"`/{length}` is no prefix length of an IPv{family(canonical)} address"
         raise ValueError(msg)

@@ -171,7 +171,7 @@ def test_all_mistakes_are_told_at_once_in_their_order() -> None:
         "6:3 `internal` is a network and a namespace (one name stands for one thing)",
         "6:27 `this-is-too-long` is longer than 15 bytes, the limit for an interface name",
         "7:10 no namespace `a`: a wire to nowhere",
-        "7:15 `c` has no prefix length (write `c/24`)",
+        "7:15 `c` is no IP address",
         "7:19 this link takes 2 ends, and here is 1 (write `[A, B]`)",
         "7:20 no namespace `x`: a wire to nowhere",
         "8:19 `80` is no port (write `tcp/80`)",

@@ -242,9 +242,9 @@ slips.yaml:28:8: `/33` is no prefix length of an IPv4 address
   28 | pool: [10.0.0.0/33, none]
      |        ^^^^^^^^^^^
 
-slips.yaml:28:21: `none` has no prefix length
+slips.yaml:28:21: `none` is no IP address
   28 | pool: [10.0.0.0/33, none]
-     |                     ^^^^ write `none/24`
+     |                     ^^^^
 
 slips.yaml:29:10: `routing` cannot be `ospf`
   29 | routing: ospf
