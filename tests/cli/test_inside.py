@@ -38,6 +38,17 @@ def test_add_makes_namespaces_that_ip_knows() -> None:
 
 
 @on_a_machine
+def test_a_folder_in_the_place_of_a_name_is_told_with_what_removes_it() -> None:
+    """It is nobody's name, and no other user could unlink it."""
+    Path("/run/netns/web").mkdir(parents=True)
+
+    assert ended("del", "web") == (
+        1,
+        "cannot change /run/netns/web: Is a directory\nhint: rmdir /run/netns/web\n",
+    )
+
+
+@on_a_machine
 def test_add_touches_nothing_when_a_name_is_taken() -> None:
     """All names are looked at before the first is made; there is a way out in the hint."""
     says("ip", "netns", "add", "blue")

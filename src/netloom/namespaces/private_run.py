@@ -8,6 +8,7 @@ labs there are the real root's, and their namespaces cannot be entered from here
 It is put together out of sight, in a mount namespace of a throwaway thread, and appears at once.
 """
 
+import errno
 import os
 
 from netloom.errors import KernelError, Unavailable
@@ -24,7 +25,9 @@ _FRESH = ("netns", "netloom")
 
 def refused(path: str, error: OSError) -> Unavailable:
     """Return the refusal to raise where something below /run could not be changed."""
-    return Unavailable(f"cannot change {path}: {error.strerror}", REMEDY)
+    remedies = {errno.EPERM: REMEDY, errno.EACCES: REMEDY, errno.EISDIR: f"rmdir {path}"}
+    reason = f"cannot change {path}: {error.strerror}"
+    return Unavailable(reason, remedies.get(error.errno or 0, ""))
 
 
 def make_run_writable() -> None:
