@@ -389,6 +389,16 @@ def test_mount_points_are_read_with_their_escapes() -> None:
     assert [mount.id for mount in procfs.mounts(text, "/system")] == [43]
 
 
+def test_mount_points_are_read_without_a_codec_that_has_to_be_loaded() -> None:
+    """In the middle of a change there may be no descriptor left for its file."""
+    code = """
+import sys
+from netloom.kernel import procfs
+print(procfs.unescaped(b"/sys/a\\\\040b"), "encodings.unicode_escape" in sys.modules)
+"""
+    assert says(*python(code)) == "/sys/a b False\n"
+
+
 def test_an_unknown_directory_has_no_mounts() -> None:
     """Where /sys is not mounted at all, there is nothing to keep."""
     assert procfs.tops_below(b"1 0 0:1 / / rw - ext4 /dev/vda rw\n", "/sys") == []

@@ -72,8 +72,16 @@ def _mount(line: bytes) -> Mount:
     for word in words[6 : words.index(b"-")]:
         if word.startswith(b"shared:"):
             peers = int(word[7:])
-    point = words[4].decode("unicode_escape").encode("latin-1")  # space, tab, newline, \ are octal
-    return Mount(int(words[0]), int(words[1]), os.fsdecode(point), peers)
+    return Mount(int(words[0]), int(words[1]), unescaped(words[4]), peers)
+
+
+def unescaped(path: bytes) -> str:
+    """Return a path of mountinfo, in which space, tab, newline, `#` and a backslash are octal.
+
+    Not by a codec of Python's: that would be loaded in the middle of a change.
+    """
+    first, *rest = path.split(b"\\")
+    return os.fsdecode(first + b"".join(bytes([int(part[:3], 8)]) + part[3:] for part in rest))
 
 
 def tops_below(text: bytes, at: str) -> list[str]:

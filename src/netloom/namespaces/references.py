@@ -162,7 +162,7 @@ def command_of(pid: int) -> str:
 
 
 def _point(line: bytes) -> str:
-    return os.fsdecode(line.split(b" ")[4].decode("unicode_escape").encode("latin-1"))
+    return procfs.unescaped(line.split(b" ")[4])
 
 
 def _pids() -> list[int]:
