@@ -1,11 +1,11 @@
 """A netloom that has imported what it needs, and can be killed at any call that changes something.
 
-Started as a process of its own, it is told on standard input what to run, forks, and runs it there
-as `netloom` would. The fork asks for a listener on its own system calls (seccomp_unotify(2)): each
-that may change something waits for our word. So they are counted over all threads in the order in
-which they come, each with what it is about, and at the one that was asked for the process gets a
-real SIGKILL (or another signal), before the call has done anything. That is every state that a kill
-can leave: between two of them nothing changes.
+It is a fork of the fork server (`forkserver.py`), in the place of the test. It is told on standard
+input what to run, forks again, and runs it there as `netloom` would. The fork asks for a listener
+on its own system calls (seccomp_unotify(2)): each that may change something waits for our word. So
+they are counted over all threads in the order in which they come, each with what it is about, and
+at the one that was asked for the process gets a real SIGKILL (or another signal), before the call
+has done anything. That is every state that a kill can leave: between two of them nothing changes.
 
 `strace -e inject=…:signal=KILL` does the same for a whole program (`test_no_trace_strace.py` proves
 that nothing is missed here); it counts by thread, so by it alone some calls are never reached.

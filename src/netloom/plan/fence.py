@@ -146,8 +146,7 @@ class Fence(Struct, frozen=True):
         """
         port = self.port(name, link)
         if port is None:
-            is_remembered = any(True for _ in self.remembered(HOST, name))
-            return not is_remembered and not self.is_marked(link)
+            return next(self.remembered(HOST, name), None) is None and not self.is_marked(link)
         if self.is_marked(link) and is_port(link.alias):
             return False
         return bridges.get(link.master) != port.master

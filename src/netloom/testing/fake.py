@@ -53,8 +53,8 @@ class FakeMachine:
 
     `events` are the steps and writes that it has seen, in words. With `dies_at` a process dies
     before that event (counted from 1, from when it is set), with `refuses_at` the step that is that
-    event is refused. `residents` are processes that live in a namespace, by its name: they keep it
-    alive when its name goes.
+    event is refused. `residents` are those who keep a namespace alive when its name goes, by that
+    name, in a sentence for each.
     """
 
     boot = "fake"
