@@ -47,6 +47,11 @@ ABILITIES = {
         ("sh", "-c", "dnsmasq --version && nginx -v && curl --version"),
         "apt-get install dnsmasq-base nginx-light curl",
     ),
+    "nscd": Ability(("nscd", "--version"), "apt-get install nscd"),
+    "udhcpc": Ability(
+        ("sh", "-c", "command -v udhcpc && dnsmasq --version"),
+        "apt-get install udhcpc dnsmasq-base",
+    ),
     "tinyproxy": Ability(("tinyproxy", "-v"), "apt-get install tinyproxy-bin"),
     "pysyncobj": Ability((sys.executable, "-c", "import pysyncobj"), "pip install pysyncobj"),
     "pasta": Ability(

@@ -7,9 +7,8 @@ import signal
 import socket
 import stat
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from netloom.kernel import syscalls
 from netloom.kernel.process import process
 from tests.hosts.host import on_a_host
 from tests.hosts.internet import HOST4, HOST6, WEB4, WEB6, ask_udp, connect, on_the_internet, server
+from tests.hosts.listeners import REACH, SOCKETS, listening
 from tests.hosts.machine import mount_points, on_a_machine, wait_for
 from tests.hosts.netloom import ended, netloom, write
 from tests.hosts.plain import new_plain_user
@@ -26,48 +26,6 @@ from tests.hosts.programs import plainly, python, ran, says
 from tests.hosts.witness import no_trace
 
 MAIN = "from netloom.__main__ import main; main()"
-
-SOCKETS = (
-    "/run/nscd/socket",
-    "/run/systemd/resolve/io.systemd.Resolve",
-    "/run/avahi-daemon/socket",
-    "/run/dbus/system_bus_socket",
-)
-REACH = """
-import socket, sys
-for path in sys.argv[1:]:
-    with socket.socket(socket.AF_UNIX) as sock:
-        try:
-            sock.connect(path)
-            print(path)
-        except FileNotFoundError:
-            pass
-"""
-"""Prints those of some sockets where somebody listens."""
-
-
-@contextmanager
-def listening(*paths: str) -> Iterator[None]:
-    """Have somebody listen on sockets in the file system, who hangs up at once.
-
-    The C library of whoever looks up a user waits for an answer of nscd's.
-    """
-    with ExitStack() as stack:
-        for path in paths:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-            server = stack.enter_context(socket.socket(socket.AF_UNIX))
-            server.bind(path)
-            server.listen()
-            stack.callback(server.shutdown, socket.SHUT_RDWR)
-            Path(path).chmod(0o777)
-            threading.Thread(target=_hang_up, args=(server,), daemon=True).start()
-        yield
-
-
-def _hang_up(server: socket.socket) -> None:
-    with suppress(OSError):
-        while True:
-            server.accept()[0].close()
 
 
 @on_a_machine

@@ -291,7 +291,7 @@ def switch(name: str) -> bool:
         finally:
             os.close(fd)
         failed = "unshare failed"
-        mounts.own_mounts(name)
+        mounts.own_mounts(name, resolvers=True)
     except OSError as error:
         complain(f"{failed}: {error.strerror}")
         return False

@@ -29,6 +29,7 @@ _T = TypeVar("_T")
 
 _NET, _MNT = "/proc/thread-self/ns/net", "/proc/thread-self/ns/mnt"
 _USER = "/proc/thread-self/ns/user"
+_PROGRAMS_NET = "/proc/self/ns/net"
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC
 
 
@@ -148,17 +149,18 @@ def mounts_of(pid: int) -> NetnsContext:
 
 def netns_context(context: NetnsContext, name: str = "") -> NetnsContext:
     """Open the namespace of a name in a context (or its own), with all that is shown in it."""
-    found = context.call(_netns_context, name)
+    machines = context.net >= 0 and os.path.samestat(os.fstat(context.net), os.stat(_PROGRAMS_NET))
+    found = context.call(_netns_context, name, resolvers=machines and not name)
     if context.user >= 0:
         found.user = os.dup(context.user)
     return found
 
 
-def _netns_context(name: str) -> NetnsContext:
+def _netns_context(name: str, *, resolvers: bool) -> NetnsContext:
     if name:
         with open_name(name) as netns:
             syscalls.setns(netns.fd, syscalls.CLONE_NEWNET)
-    mounts.own_mounts(name or "netloom")
+    mounts.own_mounts(name or "netloom", resolvers=resolvers)
     if name:
         mounts.bind_etc(name)
     return own_context()

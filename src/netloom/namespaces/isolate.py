@@ -41,7 +41,7 @@ def isolate() -> None:
         _unshare()
         set_lo_up()
         mounts.own_mounts("netloom")
-        mounts.hide_resolvers("netloom")
+        mounts.hide_bus("netloom")
     except KernelError as error:
         if plain:
             raise refused(error) from error

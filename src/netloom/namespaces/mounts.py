@@ -6,8 +6,8 @@ a mount namespace with a fresh one. `ip netns exec` loses by that what was mount
 namesake in /etc, be that a symbolic link, too. A plain user cannot write /etc, so a lab's files may
 also be in /run/netloom/etc/NAME.
 
-What shall know no other network is also kept from the programs that look names up for others: a
-socket in the file system leads to whoever listens, whatever network that one is in (unix(7)).
+A command is also kept from the programs that look names up for others: a socket in the file system
+leads to whoever listens, whatever network that one is in (unix(7)).
 """
 
 import os
@@ -25,18 +25,22 @@ _SYS = "/sys"
 _RUN = "/run"
 _RESOLV_CONF = "/etc/resolv.conf"
 
-_RESOLVERS = ("/run/nscd", "/var/run/nscd", "/run/systemd/resolve", "/run/avahi-daemon")
-"""Where nscd(8), systemd-resolved(8) and avahi-daemon(8) listen for those who want a name."""
+_NSCD = ("/run/nscd", "/var/run/nscd")
+"""Where nscd(8) and its like listen for those who want a name."""
+
+_ON_THE_BUS = ("/run/systemd/resolve", "/run/avahi-daemon")
+"""Where systemd-resolved(8) and avahi-daemon(8) do so, who are on the system bus as well."""
 
 _NSSWITCH = "/etc/nsswitch.conf"
 _LABEL = "netloom"
 
 _BUS = "/run/dbus"
-"""The system bus, by which the last two are reached as well."""
 
 
-def own_mounts(label: str) -> None:
+def own_mounts(label: str, *, resolvers: bool = False) -> None:
     """Move the calling thread into a mount namespace of its own, with a /sys of its network.
+
+    Nobody outside looks names up for it any more, but with `resolvers`, as `ip netns exec` has it.
 
     Should: come after it moved to that network, and before anything else is mounted for a command.
     Mustn't: leave a mount that reaches the machine: hence slave, as `ip netns exec` does.
@@ -47,6 +51,8 @@ def own_mounts(label: str) -> None:
     syscalls.unshare(syscalls.CLONE_NEWNS)
     syscalls.propagation("/", syscalls.MS_SLAVE, recursive=True)
     _fresh_sys(label, points)
+    if not resolvers:
+        _hide_resolvers(label)
 
 
 def _fresh_sys(label: str, points: list[str]) -> None:
@@ -225,17 +231,25 @@ def _lay_text(name: str, text: str) -> str | None:
 # ── resolvers ─────────────────────────────────────────────────────────────────────────────
 
 
-def hide_resolvers(label: str) -> None:
+def _hide_resolvers(label: str) -> None:
     """Lay an empty folder over each in which a program listens that looks names up for others.
 
-    Should: come after `own_mounts`.
+    The system bus stays, for its other uses.
+
     Mustn't: take away what /etc/resolv.conf says where that leads into such a folder.
     """
-    there = [folder for folder in _RESOLVERS if is_dir(folder)]
-    if any("nscd" not in folder for folder in there) and is_dir(_BUS):
-        there.append(_BUS)
+    there = [folder for folder in (*_NSCD, *_ON_THE_BUS) if is_dir(folder)]
     for folder in dict.fromkeys(map(os.path.realpath, there)):  # /var/run is /run mostly
         _lay_nothing(label, folder)
+
+
+def hide_bus(label: str) -> None:
+    """Lay an empty folder over the system bus, where one of those is who looks names up, too.
+
+    Should: come after `own_mounts`.
+    """
+    if is_dir(_BUS) and any(map(is_dir, _ON_THE_BUS)):
+        _lay_nothing(label, _BUS)
 
 
 def without_host_names() -> None:
@@ -249,7 +263,7 @@ def without_host_names() -> None:
     with Suppress(KernelError):
         syscalls.unshare(syscalls.CLONE_NEWNS)
         syscalls.propagation("/", syscalls.MS_SLAVE, recursive=True)
-        hide_resolvers(_LABEL)
+        _hide_resolvers(_LABEL)
         switch = _text(_NSSWITCH).decode(errors="surrogateescape")
         lay_texts(_LABEL, {"hosts": "", "nsswitch.conf": _by_files_alone(switch)})
 
