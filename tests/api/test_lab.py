@@ -370,6 +370,22 @@ def test_commands_of_the_lab(lab: Lab) -> None:
     assert lab.snapshot().netns["c"].commands
 
 
+def test_what_sets_something_up_has_done_it_when_the_call_returns(lab: Lab, tmp_path: Path) -> None:
+    """`ready: exit`; no later word of the program runs it again."""
+    log = tmp_path / "log"
+    a = lab.netns("a", run={"command": f"echo set up >> {log}", "ready": "exit"})
+    assert log.read_text() == "set up\n"
+    lab.netns("b")
+    lab.wire(a, "b")
+    lab.wait_ready()
+    assert log.read_text() == "set up\n"
+
+    with pytest.raises(NotReady, match="`exit` in `c` ended with status 3\n"):
+        lab.netns("c", run={"command": "exit 3", "ready": "exit"})
+    with pytest.raises(Unavailable, match="its end is not waited for"):
+        a.popen(["true"], ready="exit")
+
+
 def test_a_command_that_fails_at_once_is_no_lab(lab: Lab) -> None:
     """Without `ready`, too: the caller hears its status and its last words."""
     with pytest.raises(NotReady, match=r"`echo` in `a` ended with status 7\n.*\n    oops$"):

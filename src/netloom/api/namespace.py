@@ -29,7 +29,7 @@ from netloom.errors import Unavailable
 from netloom.kernel.sockets import diag_socket
 from netloom.language import scalars
 from netloom.model.objects import Loopback
-from netloom.model.ready import parse_ready
+from netloom.model.ready import EXIT, parse_ready
 from netloom.values import contains, family, is_ip
 
 if TYPE_CHECKING:
@@ -312,13 +312,16 @@ class Netns:
 
         With `ready` (`tcp/80`, `udp/53`, `unix/PATH`) return only when that listens; raises
         `NotReady` when the command ends before, or the lab's `timeout` is over, and `Unavailable`
-        for `log/TEXT`.
+        for `log/TEXT` and `exit`.
         """
         words = _words(argv)
         wanted = parse_ready(ready) if ready else None
         if wanted and wanted.kind == "log":
             reason = "what a command prints is not read here, so `log/…` cannot be waited for"
             raise Unavailable(reason, "ready=`tcp/PORT`, or run it by `run:` of the namespace")
+        if wanted and wanted.kind == EXIT:
+            reason = "`popen` returns while the command runs, so its end is not waited for"
+            raise Unavailable(reason, "run(argv, check=True) waits for it")
         process = self.lab.start(self.name, words, text=text, **keys)
         if wanted:
             with ExitStack() as stack:

@@ -14,7 +14,7 @@ from netloom.engine.topology_file import load, load_stdin
 from netloom.engine.untouched import untouched
 from netloom.engine.up import TIMEOUT, up
 from netloom.language.parse import Source
-from netloom.model.objects import HOST, Desired, NetnsState, is_kept
+from netloom.model.objects import HOST, Desired, NetnsState, command_key, is_kept
 from netloom.plan.steps import NetnsAdd
 from netloom.render.counted import counted
 from netloom.render.text import plan_text, shown_steps, touches_host
@@ -86,8 +86,8 @@ def _host_things(desired: Desired) -> Iterator[str]:
     owners = Counter(exception.owner for exception in host.exceptions)
     for owner, number in sorted(owners.items()):
         yield f"{counted(number, 'exception')} in {owner}"
-    for digest in host.commands.values():
-        yield os.path.basename(desired.commands[digest].argv[0])
+    for name in host.commands:
+        yield os.path.basename(desired.commands[command_key(HOST, name)].argv[0])
 
 
 def _host_thing(desired: Desired, name: str) -> str:

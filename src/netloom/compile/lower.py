@@ -43,6 +43,7 @@ from netloom.model.objects import (
     NetnsState,
     Route,
     RouteKey,
+    command_key,
 )
 from netloom.values import blake2b, family
 
@@ -202,9 +203,8 @@ class _Lowering:
         if (out := out_of(self.topology.name)) in builder.links:
             netns[out] = self.out(out, routes.get(out, frozenset()), texts)
         if command := self.uplinks.user_command():
-            digest = command_digest(command)
-            ran[digest] = command
-            netns[HOST] = replace(netns[HOST], commands={out: digest})
+            ran[command_key(HOST, out)] = command
+            netns[HOST] = replace(netns[HOST], commands={out: command_digest(command)})
         if builder.switch in builder.links:
             links = {"lo": builder.lo(builder.switch), **builder.links[builder.switch]}
             netns[builder.switch] = NetnsState(links=links, sysctls=self.possible(SWITCH_SYSCTLS))
@@ -228,11 +228,11 @@ class _Lowering:
                 sysctls=self.sysctls(member.spec.sysctls, forward=forwarding.get(name, False)),
                 etc=digest,
                 rulesets=self.rulesets(member.spec, texts),
-                commands=self.commands(member, ran),
+                commands=self.commands(name, member, ran),
             )
         return Desired(netns=netns, folders=folders, texts=texts, commands=ran)
 
-    def commands(self, member: Member, ran: dict[str, Command]) -> dict[str, str]:
+    def commands(self, netns: str, member: Member, ran: dict[str, Command]) -> dict[str, str]:
         """Return the commands of a namespace by their digests; the commands are collected."""
         found = {}
         for number in twice(member.spec.run):
@@ -240,7 +240,7 @@ class _Lowering:
             self.expanded.error(path, f"a second command `{member.spec.run[number].name}`")
         for name, command in commands(member.spec.run, self.folder).items():
             found[name] = command_digest(command)
-            ran[found[name]] = command
+            ran[command_key(netns, name)] = command
         return found
 
     def rulesets(self, spec: NamespaceSpec, texts: dict[str, str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from netloom.host.store.journal import Journal, labs
 from netloom.kernel.files import exists
 from netloom.kernel.procfs import boot_id
-from netloom.model.objects import HOST
+from netloom.model.objects import HOST, command_key
 
 if TYPE_CHECKING:
     from netloom.host.apply.options import Applied, ApplyOptions
@@ -195,5 +195,5 @@ def _commands(desired: "Desired") -> "Iterator[RunCommand]":
     from netloom.host.commands import processes
 
     for netns, one in desired.netns.items():
-        for name, digest in one.commands.items():
-            yield processes.run_command(netns, name, desired.commands[digest])
+        for name in one.commands:
+            yield processes.run_command(netns, name, desired.commands[command_key(netns, name)])

@@ -85,13 +85,17 @@ UPLINK = Mapped(
 
 RUN = Mapped(
     noun="run",
-    says="A command that lives as long as the lab.",
+    says="A command: it lives as long as the lab, or does its work and ends with 0.",
     make=RunSpec,
     text="command",
     needs="command",
     keys=keyed(
         Key("command", Many(item=LINES, least=1), "text for `sh -c`, or a list of arguments"),
-        Key("ready", READY, "what shows that it is ready: `tcp/80`, `unix/PATH`, `log/TEXT`"),
+        Key(
+            "ready",
+            READY,
+            "what shows that it is ready: `tcp/80`, `unix/PATH`, `log/TEXT`; `exit`: ends with 0",
+        ),
         Key("name", LAB, "its name in the logs; the program's unless said otherwise"),
         Key("env", Named(key=TEXT, value=LINES, bare=False), "what is added to its environment"),
         Key("user", TEXT, "the user it runs as"),
@@ -201,7 +205,7 @@ _NAMESPACE_KEYS = (
         "files that stand below /etc in it: `motd: hello`, `nginx: {file: conf.d}`",
     ),
     Key("publish", Many(item=PUBLISH), "ports of the host that lead inwards: `8080:80`"),
-    Key("run", Many(item=RUN), "commands that live as long as the lab"),
+    Key("run", Many(item=RUN), "commands: servers, and what sets something up"),
 )
 
 NAMESPACE = Mapped(

@@ -137,9 +137,9 @@ PUBLISH = Word(
 
 READY = Word(
     name="READY",
-    says="what a command is ready by: `tcp/80`, `udp/53`, `unix/PATH`, `log/TEXT`",
+    says="what a command is ready by: `tcp/80`, `udp/53`, `unix/PATH`, `log/TEXT`, `exit`",
     read=ready.parse_ready,
-    pattern=r"^((tcp|udp)[/:][0-9]{1,5}|unix/[/@].+|log/(.|\n)+)$",
+    pattern=r"^((tcp|udp)[/:][0-9]{1,5}|unix/[/@].+|log/(.|\n)+|exit)$",
 )
 
 SEGMENT = Word(

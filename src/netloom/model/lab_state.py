@@ -57,7 +57,7 @@ class LabState(Struct, frozen=True):
     the names that they are remembered by. `unnamed` are files in /run/netns of names of the
     lab's, with no namespace mounted on them (yet, or any more); `stray_etc` names whose files of
     ours in /etc outlived their namespace, `stray_commands` namespaces and names of commands that
-    did.
+    did; `done` those of commands that have ended, with 0.
     """
 
     netns: Mapping[str, NetnsState] = field(default_factory=dict)
@@ -71,6 +71,7 @@ class LabState(Struct, frozen=True):
     unnamed: frozenset[str] = frozenset()
     stray_etc: frozenset[str] = frozenset()
     stray_commands: frozenset[tuple[str, str]] = frozenset()
+    done: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def asked(self) -> Desired:
@@ -124,5 +125,5 @@ def _known(netns: NetnsState, desired: Desired, name: str) -> NetnsState:
         netns,
         sysctls={key: value for key, value in netns.sysctls.items() if key in wanted.sysctls},
         rulesets=rulesets,
-        commands={key: d for key, d in netns.commands.items() if d in desired.commands},
+        commands={n: d for n, d in netns.commands.items() if wanted.commands.get(n) == d},
     )

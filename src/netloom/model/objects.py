@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from netloom.model.firewall import FirewallException
+from netloom.model.ready import EXIT
 from netloom.values import Family, family, network_of
 
 HOST = "host"
@@ -251,7 +252,7 @@ class Rule(Struct, frozen=True):
 
 
 class Command(Struct, frozen=True):
-    """A command that lives as long as the lab, in one of its namespaces.
+    """A command of the lab, in one of its namespaces: it runs as long as that, or does its work.
 
     `env` is added to the environment; `user` empty is who runs netloom; `cwd` an absolute folder;
     `ready` what it is ready by (`ready.py`), empty if nobody asks.
@@ -262,6 +263,16 @@ class Command(Struct, frozen=True):
     env: Mapping[str, str] = field(default_factory=dict)
     user: str = ""
     cwd: str = "/"
+
+    @property
+    def may_end(self) -> bool:
+        """Whether it has done its work when it ends with 0, and nothing is missing then."""
+        return self.ready in {"", EXIT}
+
+
+def command_key(netns: str, name: str) -> str:
+    """Return what a command is called in a whole lab, as `after:` has it."""
+    return f"{netns}/{name}"
 
 
 class File(Struct, frozen=True, omit_defaults=True):
@@ -289,7 +300,7 @@ class NetnsState(Struct, frozen=True):
     digest of how the kernel lists them; `Desired.texts` has the text by the same digest.
     `claims` are sysctls that the namespace `host` shares with others, `exceptions` what is
     opened in firewalls there that are somebody else's. `commands` are those that
-    live in it, by their names, each by its digest (`Desired.commands` has it).
+    live in it or have done their work, by their names, each by the digest of what was started.
     `borrowed`: it is not the lab's, as `host` is not: it is neither made nor deleted, and of its
     links only those count that bear the lab's mark.
     """
@@ -311,7 +322,7 @@ class Desired(Struct, frozen=True):
 
     `netns` always holds `host`, empty if the lab has no part there. `folders` maps a
     digest to files, each by its path below /etc, `texts` to the text of firewall rules;
-    what many have alike is kept once.
+    what many have alike is kept once. `commands` are all of them, by `NS/NAME`.
     """
 
     netns: Mapping[str, NetnsState] = field(default_factory=dict)

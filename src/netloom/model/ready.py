@@ -3,11 +3,14 @@
 tcp/80  udp/53      something listens on that port in the command's namespace
 unix/PATH           something listens on that socket; `@NAME` is an abstract one (unix(7))
 log/TEXT            the command has printed TEXT
+exit                it has ended with status 0: it sets something up
 """
 
 from typing import Literal, NamedTuple, cast
 
-Kind = Literal["tcp", "udp", "unix", "log"]
+Kind = Literal["tcp", "udp", "unix", "log", "exit"]
+
+EXIT: Literal["exit"] = "exit"
 
 PORT_MAX = 65535
 
@@ -21,17 +24,19 @@ class Ready(NamedTuple):
 
     def __str__(self) -> str:
         """Return it as it is written."""
-        return f"{self.kind}/{self.text or self.port}"
+        return EXIT if self.kind == EXIT else f"{self.kind}/{self.text or self.port}"
 
 
 def parse_ready(text: str) -> Ready:
-    """Return what `text` (`tcp/80`, `unix/PATH`, `log/TEXT`) waits for, or raise `ValueError`."""
+    """Return what `text` (`tcp/80`, `log/TEXT`, `exit`) waits for, or raise `ValueError`."""
+    if text == EXIT:
+        return Ready(EXIT)
     kind, slash, rest = text.partition("/")
     port, colon, number = text.partition(":")
     if colon and port in {"tcp", "udp"}:  # `tcp:80` is read too
         kind, slash, rest = port, "/", number
     if not slash or kind not in {"tcp", "udp", "unix", "log"}:
-        msg = f"`{text}` cannot be waited for: write `tcp/80`, `unix/PATH` or `log/TEXT`"
+        msg = f"`{text}` cannot be waited for: write `tcp/80`, `unix/PATH`, `log/TEXT` or `exit`"
         raise ValueError(msg)
     if kind in {"unix", "log"}:
         return _text(text, cast("Kind", kind), rest)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from netloom.model.firewall import FirewallException, FirewallState
 from netloom.model.lab_state import LabState
-from netloom.model.objects import HOST, Desired, NetnsState
+from netloom.model.objects import HOST, Desired, NetnsState, command_key
 from netloom.plan import steps
 from netloom.plan.exception_commands import opening
 from netloom.plan.firewall_exceptions import place
@@ -65,8 +65,13 @@ def stop(desired: Desired, snapshot: LabState) -> Iterator[Step]:
     for netns, have in snapshot.netns.items():
         want = desired.netns.get(netns)
         for name, digest in have.commands.items():
-            if want is None or want.commands.get(name) != digest:
+            same = want is not None and want.commands.get(name) == digest
+            if not same or ((netns, name) in snapshot.done and not _may_end(desired, netns, name)):
                 yield steps.RunStop(netns, name)
+
+
+def _may_end(desired: Desired, netns: str, name: str) -> bool:
+    return desired.commands[command_key(netns, name)].may_end
 
 
 def start(desired: Desired, left: LabState) -> Iterator[Step]:
@@ -75,4 +80,5 @@ def start(desired: Desired, left: LabState) -> Iterator[Step]:
         have = left.netns.get(netns)
         for name, digest in want.commands.items():
             if have is None or name not in have.commands:
-                yield steps.RunStart(netns, name, digest, desired.commands[digest])
+                command = desired.commands[command_key(netns, name)]
+                yield steps.RunStart(netns, name, digest, command)

@@ -70,6 +70,7 @@ class _Simulator:
         self.unnamed = set(snapshot.unnamed)
         self.stray_etc = set(snapshot.stray_etc)
         self.stray_commands = set(snapshot.stray_commands)
+        self.done = set(snapshot.done)
 
     def frozen(self) -> LabState:
         return replace(
@@ -81,6 +82,7 @@ class _Simulator:
             unnamed=frozenset(self.unnamed),
             stray_etc=frozenset(self.stray_etc),
             stray_commands=frozenset(self.stray_commands),
+            done=frozenset(self.done),
         )
 
     def inside(self, name: str, step: steps.Step) -> MutableNetns:
@@ -228,6 +230,7 @@ class _Simulator:
         netns.commands[step.name] = step.digest
 
     def run_stop(self, step: steps.RunStop) -> None:
+        self.done.discard((step.netns, step.name))
         if (step.netns, step.name) in self.stray_commands:
             self.stray_commands.discard((step.netns, step.name))
         elif self.inside(step.netns, step).commands.pop(step.name, None) is None:

@@ -22,12 +22,13 @@ from netloom.language.parse import Source, parse
 from netloom.model.facts import Exit, HostSubnet, Joined, Nic, Occupied, TakenPort, UplinkFacts
 from netloom.model.firewall import FirewallState
 from netloom.model.lab_state import Foreign, LabState
-from netloom.model.objects import HOST, Desired, NetnsState, is_kept
+from netloom.model.objects import HOST, Desired, NetnsState, command_key, is_kept
+from netloom.model.ready import EXIT
 from netloom.model.reservation import Reservation, RouteKey
 from netloom.plan.fence import Fence
 from netloom.plan.mutable import Illegal
 from netloom.plan.simulate import after
-from netloom.plan.steps import NetnsDel, Plan, Step
+from netloom.plan.steps import NetnsDel, Plan, RunStop, Step
 from netloom.plan.sysctls import default_of, link_of
 from netloom.render.text import line
 from netloom.testing.store import FakeDisk, FakeJournal
@@ -81,6 +82,7 @@ class FakeMachine:
         self._segments = dict(segments or {})
         self._disk = FakeDisk(self._event)
         self._netns: dict[str, dict[str, NetnsState]] = {}
+        self._done: dict[str, set[tuple[str, str]]] = {}
 
     # ── for tests ─────────────────────────────────────────────────────────────────────────────
 
@@ -108,6 +110,15 @@ class FakeMachine:
         Of their sysctls those that are not as in a newborn namespace.
         """
         return self._netns.get(lab, {})
+
+    def end(self, netns: str, name: str, status: int = 0, *, lab: str = "lab") -> None:
+        """Have a command end by itself, with a status."""
+        if status == 0:
+            self._done.setdefault(lab, set()).add((netns, name))
+        else:
+            there = self._netns[lab]
+            commands = {**there[netns].commands, name: ""}
+            there[netns] = replace(there[netns], commands=commands)
 
     def forget_events(self) -> None:
         """Count from 1 again, and neither die nor refuse."""
@@ -200,6 +211,7 @@ class FakeMachine:
             defaults=dict.fromkeys(scope.fresh, "0") | _NEWBORN,
             foreign=foreign,
             firewall=FirewallState() if scope.firewall else None,
+            done=frozenset(self._done.get(scope.lab, ())),
         )
 
     def _host_links(self, lab: str) -> list[str]:
@@ -250,6 +262,8 @@ class FakeMachine:
 
     def _carry_out(self, step: Step, options: ApplyOptions) -> None:
         before = self._netns.get(options.lab, {})
+        if isinstance(step, RunStop):
+            self._done.get(options.lab, set()).discard((step.netns, step.name))
         if isinstance(step, NetnsDel) and step.netns in self.residents:
             self.kept.append(before[step.netns])
         whole = {name: _within(one, (*_NEWBORN, *one.sysctls)) for name, one in before.items()}
@@ -278,9 +292,17 @@ class FakeMachine:
         """Nothing is begun before its time here."""
 
     def wait_ready(
-        self, lab: str, desired: Desired, timeout: float, stop: Cancel | None = None
+        self,
+        lab: str,
+        desired: Desired,
+        timeout: float,  # noqa: ARG002
+        stop: Cancel | None = None,  # noqa: ARG002
     ) -> None:
-        """Everything is ready at once."""
+        """Everything is ready at once: what is to end has ended."""
+        for netns, one in desired.netns.items():
+            for name in one.commands:
+                if desired.commands[command_key(netns, name)].ready == EXIT:
+                    self.end(netns, name, lab=lab)
 
     # ── remembering ───────────────────────────────────────────────────────────────────────────
 

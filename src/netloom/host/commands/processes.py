@@ -4,7 +4,7 @@
     run/MARK/supervisor     the supervisor: number, start, and where in the log this start begins
     run/MARK/command    the command: number, start, the inode of its namespace
     run/MARK/ended      how the command itself ended
-    run/MARK/over       nothing of it is left: the supervisor's last word
+    run/MARK/over       nothing of it is left: how the last of it ended, the supervisor's last word
     logs/NS:NAME.log    what it printed
 
 All of it below the lab's folder. MARK is drawn anew for each start, so nobody who was started for
@@ -25,7 +25,7 @@ from msgspec import Struct
 from netloom.host.commands.printed import Reader
 from netloom.host.store.rundir import NO_NOTE, lab_dir
 from netloom.kernel import process
-from netloom.kernel.files import exists, read
+from netloom.kernel.files import read
 from netloom.kernel.procfs import boot_id
 from netloom.model import objects
 from netloom.namespaces import mounts
@@ -90,7 +90,7 @@ class ProcessNote(Struct, frozen=True):
 
 
 class EndNote(Struct, frozen=True):
-    """How the command itself ended: its status, or minus the signal."""
+    """How a process ended: its status, or minus the signal."""
 
     status: int
 
@@ -103,7 +103,7 @@ class Start(Struct, frozen=True):
     supervisor: ProcessNote | None = None
     command: ProcessNote | None = None
     ended: EndNote | None = None
-    over: bool = False
+    over: EndNote | None = None
 
     @property
     def key(self) -> Key:
@@ -117,11 +117,12 @@ class Start(Struct, frozen=True):
 
 
 class CommandState(Struct, frozen=True):
-    """What became of a command: all but `running` is a difference to what was applied.
+    """What became of a command.
 
     `pid` is the command's own; one that went into the background by ending with 0 is still
-    `running` while anything of it lives. `lost` is one whose supervisor was killed, or that was
-    told to end. `status` is as in `subprocess`: minus the signal that ended it.
+    `running` while anything of it lives, and ends as the last of that does. `lost` is one whose
+    supervisor was killed, or that was told to end. `status` is as in `subprocess`: minus the
+    signal that ended it.
     """
 
     digest: str
@@ -129,6 +130,11 @@ class CommandState(Struct, frozen=True):
     pid: int = 0
     status: int | None = None
     since: float = 0.0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it has ended with 0, and nothing of it is left."""
+        return self.state == "ended" and self.status == 0
 
 
 GOING = ".gone"
@@ -163,7 +169,7 @@ def runs(lab: str) -> list[Start]:
     return found
 
 
-_NOTES = {"supervisor": ProcessNote, "command": ProcessNote, "ended": EndNote}
+_NOTES = {"supervisor": ProcessNote, "command": ProcessNote, "ended": EndNote, "over": EndNote}
 _DECODE = {name: msgspec.json.Decoder(kind) for name, kind in _NOTES.items()}
 _DECODE_ASKED = msgspec.json.Decoder(StartNote)
 
@@ -176,7 +182,7 @@ def read_run(folder: str) -> Start:
     for name, decoder in _DECODE.items():
         note = _read(f"{folder}/{name}")
         found[name] = decoder.decode(note) if note else None
-    return Start(folder, asked, **found, over=exists(f"{folder}/over"))
+    return Start(folder, asked, **found)
 
 
 def _read(path: str) -> bytes:
@@ -212,12 +218,12 @@ def uncovered(netns: str, run: CommandState) -> list[str]:
 
 
 def _running(run: Start, boot: str) -> CommandState:
-    status = run.ended.status if run.ended else None
+    status = run.ended.status or (run.over.status if run.over else 0) if run.ended else None
     if run.folder.endswith(GOING):
         state: State = "lost"
     elif alive(run.supervisor, boot, run.asked):
         state = "ended" if status else "running"
-    elif run.ended and (run.over or status):
+    elif run.ended and (run.over or status) and run.asked.boot == boot:
         state = "ended"
     else:
         state = "lost" if run.supervisor else "not started"

@@ -147,7 +147,9 @@ def _watch(log: Log, order: "Order", main: int) -> None:
     poll = select.poll()
     poll.register(ended, select.POLLIN)
     poll.register(log.output, select.POLLIN)
-    while _reap(log, order, main):
+    last = 0
+    while (status := _reap(log, order, main, last)) is not None:
+        last = status
         for fd, _ in poll.poll():
             if fd == ended:
                 os.read(ended, _PIECE)
@@ -155,26 +157,30 @@ def _watch(log: Log, order: "Order", main: int) -> None:
                 poll.unregister(fd)
 
 
-def _reap(log: Log, order: "Order", main: int) -> bool:
-    """Reap who has ended, and note how the command itself did; False once nobody is left."""
+def _reap(log: Log, order: "Order", main: int, status: int) -> int | None:
+    """Reap who has ended, and note how the command itself did, and at the end the last of it.
+
+    Return how who ended last did, `status` if nobody has; None once nobody is left.
+    """
     while True:
         try:
             pid, code = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
             log.copy()
-            _last(order, "over", "{}")
-            return False
+            _last(order, "over", status)
+            return None
         if pid == 0:
-            return True
+            return status
+        status = os.waitstatus_to_exitcode(code)
         if pid == main:
             log.copy()  # its last words stand in the log before its end is noted
-            _last(order, "ended", f'{{"status":{os.waitstatus_to_exitcode(code)}}}')
+            _last(order, "ended", status)
 
 
-def _last(order: "Order", name: str, text: str) -> None:
+def _last(order: "Order", name: str, status: int) -> None:
     """Write a note about an end; without room for it, whoever is left must still be kept."""
     with suppress(*FAILURES):
-        _write(order, name, text)
+        _write(order, name, f'{{"status":{status}}}')
 
 
 def _start(order: "Order", output: int, told: int) -> "NoReturn":

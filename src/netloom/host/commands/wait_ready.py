@@ -29,7 +29,7 @@ from netloom.kernel.sockets import (
     unix_listeners,
 )
 from netloom.model.objects import HOST
-from netloom.model.ready import Ready, parse_ready
+from netloom.model.ready import EXIT, Ready, parse_ready
 from netloom.namespaces.enter import enter
 from netloom.namespaces.handle import open_name
 
@@ -108,7 +108,7 @@ class _Watch:
     @property
     def asks(self) -> bool:
         """Whether it has to be asked for, since no event tells it."""
-        return self.wanted is not None and self.wanted.kind != "log"
+        return self.wanted is not None and self.wanted.kind not in {"log", EXIT}
 
     def _is_young(self) -> bool:
         noted = self.run and (self.run.command or self.run.supervisor)
@@ -129,7 +129,9 @@ class _Watch:
         ended = self._ended(
             self.run, boot
         )  # before the look: what was ready before it ended was ready
-        if self.wanted is None:
+        if self.wanted is None or self.wanted.kind == EXIT:
+            if self.wanted and self.run.ended:  # whatever it left in the background
+                ended = _over(self.run.ended.status)
             over = ended == _over(0)
             self.reason = None if over else ended
             return over
@@ -291,6 +293,8 @@ def _why_not_ready(lab: str, watch: _Watch) -> str:
 def _still(watch: _Watch) -> str:
     """Return what one that runs does in place of what it was to do."""
     wanted = watch.wanted
+    if wanted and wanted.kind == EXIT:
+        return "is running, and has not ended"
     if wanted is None or wanted.kind == "log":
         return f"is running, but has not printed `{wanted.text if wanted else ''}`"
     instead = ", ".join(sorted(set(_instead(watch)))) or "nothing"

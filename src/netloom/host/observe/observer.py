@@ -65,6 +65,7 @@ class _Observer:
         self.trusted: set[str] = set()
         self.stray: set[str] = set()
         self.stray_commands: set[tuple[str, str]] = set()
+        self.done: set[tuple[str, str]] = set()
         self.defaults: dict[str, str] = {}
         self.default_index = 0
         self.firewall: FirewallState | None = None
@@ -253,7 +254,7 @@ class _Observer:
     def look_at_commands(self) -> None:
         """Take what became of the lab's commands.
 
-        One that does not run, or does not see its own /etc any more, is as no other.
+        One that failed, or does not see its own /etc any more, is as no other.
         """
         if not has_runs(self.scope.lab):
             return
@@ -263,8 +264,10 @@ class _Observer:
         for (netns, name), run in processes.running(self.scope.lab).items():
             if netns in self.netns:
                 good = run.state == "running" and not processes.uncovered(netns, run)
-                digest = run.digest if good else ""
+                digest = run.digest if good or run.is_done else ""
                 found.setdefault(netns, {})[name] = digest
+                if run.is_done:
+                    self.done.add((netns, name))
             else:
                 self.stray_commands.add((netns, name))
         for netns, commands in found.items():
@@ -293,6 +296,7 @@ class _Observer:
             unnamed=frozenset(self.unnamed),
             stray_etc=frozenset(self.stray),
             stray_commands=frozenset(self.stray_commands),
+            done=frozenset(self.done),
         )
 
 

@@ -53,7 +53,7 @@ from netloom.model.reservation import HostPort, Reservation, reserved_by
 if TYPE_CHECKING:
     from netloom.plan.steps import Plan
 
-VERSION = 2
+VERSION = 3
 _BROKEN = {errno.EIO, errno.EINVAL}  # a bad disk, or no file: not the next time, either
 _FOLDERS = ("files", "undo", "logs", "run")
 _KEPT = 10
