@@ -228,7 +228,10 @@ class Rule(Struct, frozen=True):
     """A routing policy rule (ip-rule(8)); a lower `priority` is looked at first.
 
     Empty text and 0 mean "any". `action` is `lookup` (with `table`), `blackhole`, `unreachable` or
-    `prohibit`. Ports and uids are inclusive ranges; `suppress_prefixlength` is -1 for none.
+    `prohibit`; of those that no lab asks for also `nop`, `goto` (with the priority that it goes on
+    at), and `lookup` with `l3mdev`: the table of the VRF that a packet's interface is in. Ports and
+    uids are inclusive ranges; `suppress_prefixlength` and `suppress_ifgroup` are -1 for none.
+    `further`: whether it selects by something that has no field here (a tunnel's id, DSCP).
     """
 
     family: Family
@@ -249,6 +252,10 @@ class Rule(Struct, frozen=True):
     invert: bool = False
     suppress_prefixlength: int = -1
     protocol: int = 3
+    goto: int = 0
+    suppress_ifgroup: int = -1
+    l3mdev: bool = False
+    further: bool = False
 
 
 class Command(Struct, frozen=True):

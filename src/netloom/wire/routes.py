@@ -158,11 +158,13 @@ def read_routes(
     payloads: Iterable[bytes],
     names: Mapping[int, str],
     protocols: frozenset[int] | None = ASKED_FOR,
+    *,
+    local: bool = False,
 ) -> list[Route]:
     """Return the routes that somebody asked for, from answers; raises `Malformed`.
 
     `names` tells the name of a link by its index. The kernel's own routes, cached ones, and the
-    table `local` are left out; `protocols` None means all but those of `local`.
+    table `local` are left out; `protocols` None means all but those of `local`, and `local` these.
     """
     found: list[Route] = []
     for data in payloads:
@@ -171,7 +173,7 @@ def read_routes(
             raise Malformed(msg)
         if (protocols is None or data[5] in protocols) and data[0] in _DEFAULT:
             route = _read(data, names)
-            if route is not None:
+            if route is not None and (local or route.table != RT_TABLE_LOCAL):
                 found.append(route)
     return found
 
@@ -180,7 +182,7 @@ def _read(data: bytes, names: Mapping[int, str]) -> Route | None:
     family, dst_len, _, tos, table, protocol, scope, kind, flags = _RTMSG.unpack_from(data)
     at = offsets(data, 12, len(data))
     table = number(data, at, RTA_TABLE, table)
-    if table == RT_TABLE_LOCAL or flags & RTM_F_CLONED:
+    if flags & RTM_F_CLONED:
         return None
     dst = address(data, at, RTA_DST, family) or _DEFAULT[family]
     metrics = within(data, at, RTA_METRICS)

@@ -23,19 +23,27 @@ from netloom.wire.constants import (
     AF_INET6,
     FIB_RULE_INVERT,
     FR_ACT_TO_TBL,
+    FRA_DPORT_MASK,
     FRA_DPORT_RANGE,
+    FRA_DSCP,
     FRA_DST,
+    FRA_FLOWLABEL,
     FRA_FWMARK,
     FRA_FWMASK,
+    FRA_GOTO,
     FRA_IIFNAME,
     FRA_IP_PROTO,
+    FRA_L3MDEV,
     FRA_OIFNAME,
     FRA_PRIORITY,
     FRA_PROTOCOL,
+    FRA_SPORT_MASK,
     FRA_SPORT_RANGE,
     FRA_SRC,
+    FRA_SUPPRESS_IFGROUP,
     FRA_SUPPRESS_PREFIXLEN,
     FRA_TABLE,
+    FRA_TUN_ID,
     FRA_UID_RANGE,
     NLM_F_CREATE,
     NLM_F_DUMP,
@@ -62,7 +70,9 @@ _ACTIONS = {
 }
 _ACTION_NAMES = {number: name for name, number in _ACTIONS.items()}
 _BASE = {(0, 255), (32766, 254), (32767, 253)}
-_NO_PREFIX = 0xFFFF_FFFF
+_NONE = 0xFFFF_FFFF
+_FURTHER = frozenset({FRA_TUN_ID, FRA_DSCP, FRA_FLOWLABEL})
+_WHOLE_PORT = b"\xff\xff"  # what the kernel says of a single port (Linux 6.15)
 
 
 def rule_add(rule: Rule) -> Message:
@@ -92,6 +102,12 @@ def _body(rule: Rule) -> bytes:
         parts.append(u32(FRA_TABLE, rule.table))
     if rule.suppress_prefixlength >= 0:
         parts.append(u32(FRA_SUPPRESS_PREFIXLEN, rule.suppress_prefixlength))
+    if rule.suppress_ifgroup >= 0:
+        parts.append(u32(FRA_SUPPRESS_IFGROUP, rule.suppress_ifgroup))
+    if rule.goto:
+        parts.append(u32(FRA_GOTO, rule.goto))
+    if rule.l3mdev:
+        parts.append(u8(FRA_L3MDEV, 1))
     table = rule.table if rule.table < 256 else 0
     flags = FIB_RULE_INVERT if rule.invert else 0
     action = _ACTIONS[rule.action]
@@ -126,8 +142,11 @@ def _selectors(parts: list[bytes], rule: Rule) -> None:
         parts.append(raw(FRA_UID_RANGE, _UIDS.pack(*rule.uidrange)))
 
 
-def read_rules(payloads: Iterable[bytes]) -> list[Rule]:
-    """Return the rules in answers, but for a newborn namespace's; raises `Malformed`."""
+def read_rules(payloads: Iterable[bytes], *, base: bool = False) -> list[Rule]:
+    """Return the rules in answers, those of a newborn namespace only if `base`.
+
+    Raises `Malformed`.
+    """
     found: list[Rule] = []
     for data in payloads:
         if len(data) < 12:
@@ -136,7 +155,7 @@ def read_rules(payloads: Iterable[bytes]) -> list[Rule]:
         # The same dump tells of multicast rules, as families 128 and 129 (RTNL_FAMILY_IPMR, IP6MR).
         if data[0] in _FAMILIES:
             at = offsets(data, 12, len(data))
-            if not _is_base(data, at):
+            if base or not _is_base(data, at):
                 found.append(_read(data, at))
     return found
 
@@ -150,7 +169,6 @@ def _is_base(data: bytes, at: dict[int, int]) -> bool:
 
 def _read(data: bytes, at: dict[int, int]) -> Rule:
     family, dst_len, src_len, tos, table, action, flags = _FIB_RULE_HDR.unpack_from(data)
-    suppressed = number(data, at, FRA_SUPPRESS_PREFIXLEN, _NO_PREFIX)
     return Rule(
         family=6 if family == AF_INET6 else 4,
         priority=number(data, at, FRA_PRIORITY),
@@ -168,9 +186,22 @@ def _read(data: bytes, at: dict[int, int]) -> Rule:
         dport=_range(data, at, FRA_DPORT_RANGE, _PORTS) or (0, 0),
         uidrange=_range(data, at, FRA_UID_RANGE, _UIDS),
         invert=flags & FIB_RULE_INVERT != 0,
-        suppress_prefixlength=-1 if suppressed == _NO_PREFIX else suppressed,
+        suppress_prefixlength=_or_none(number(data, at, FRA_SUPPRESS_PREFIXLEN, _NONE)),
         protocol=byte(data, at, FRA_PROTOCOL),
+        goto=number(data, at, FRA_GOTO),
+        suppress_ifgroup=_or_none(number(data, at, FRA_SUPPRESS_IFGROUP, _NONE)),
+        l3mdev=byte(data, at, FRA_L3MDEV) != 0,
+        further=_selects_further(data, at),
     )
+
+
+def _selects_further(data: bytes, at: dict[int, int]) -> bool:
+    masks = (content(data, at, kind) for kind in (FRA_SPORT_MASK, FRA_DPORT_MASK) if kind in at)
+    return not _FURTHER.isdisjoint(at) or any(mask != _WHOLE_PORT for mask in masks)
+
+
+def _or_none(value: int) -> int:
+    return -1 if value == _NONE else value
 
 
 def _network(data: bytes, at: dict[int, int], kind: int, prefix: tuple[int, int]) -> str:

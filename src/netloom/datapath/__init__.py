@@ -1,0 +1,1 @@
+"""What the kernel does with a packet, from what it was told: pure, and proved against it."""
