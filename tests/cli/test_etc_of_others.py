@@ -122,14 +122,21 @@ def test_root_of_a_user_namespace_of_roots_leaves_the_machines_etc_alone() -> No
 @pytest.mark.parametrize("make", [Path.touch, os.mkfifo, lambda path: path.symlink_to(path.name)])
 @on_a_host
 def test_what_is_no_folder_is_somebody_elses_too(make: Callable[[Path], None]) -> None:
-    """It stays, and is no difference: `up` twice does nothing."""
+    """It stays, and is nothing that `up` could mend: twice does nothing, and all verbs tell it."""
     write("v.yaml", LAB)
     path = Path("/etc/netns/aa")
     path.parent.mkdir()
     make(path)
+    told = (
+        "/etc/netns/aa is somebody else's, so `aa` does not see the lab's; rm /etc/netns/aa, and "
+        "`netloom up` again\n"
+    )
     with no_trace():
         netloom("up", "-q", "v.yaml").status(0)
-        netloom("verify", "v").stdout("v  is as it was applied\n").status(0)
+        netloom("up", "v.yaml").stdout("v  is up; nothing to do\n").stderr(f"note: {told}").status(
+            0
+        )
+        netloom("verify", "v").stderr(told).status(3)
         netloom("down", "-q", "v").status(0)
 
 
@@ -142,3 +149,72 @@ def test_a_link_to_nowhere_in_the_place_of_etc_netns_is_told() -> None:
         told = ended("up", "v.yaml")
         assert told.returncode == 1, told.shown
         assert "all that was done before it has been undone" in told.stderr
+
+
+WEB = """\
+name: v
+networks: {lan: {subnet: 10.20.0.0/24}}
+namespaces: {web: {networks: [lan], dns: 203.0.113.53}, db: {networks: [lan]}}
+"""
+HIDDEN = (
+    "/etc/netns/web/resolv.conf is somebody else's, so `web` does not see the lab's; "
+    "rm /etc/netns/web/resolv.conf, and `netloom up` again\n"
+)
+
+
+@on_a_host
+def test_a_file_of_somebodys_that_wins_over_the_labs_is_told() -> None:
+    """By `plan` and `up`, and `verify` says no; when it is gone, `up` has the lab's own seen.
+
+    All three said that the lab is as its file says.
+    """
+    write("v.yaml", WEB)
+    theirs = etc_file("web", "resolv.conf", "nameserver 9.9.9.9\n")
+    with no_trace():
+        assert ended("plan", "v.yaml").stderr.endswith(f"note: {HIDDEN}")
+        assert ended("up", "v.yaml").stderr == f"note: {HIDDEN}"
+        netloom("verify", "v").stderr(HIDDEN).status(3)
+        netloom("up", "v.yaml").stdout("v  is up; nothing to do\n").stderr(
+            f"note: {HIDDEN}"
+        ).status(0)
+        assert ended("exec", "web", "getent", "hosts", "db").stdout.split()[1:] == ["db"]
+
+        theirs.unlink()
+
+        assert ended("verify", "v").returncode == 3
+        netloom("up", "-q", "v.yaml").status(0)
+        netloom("verify", "v").stdout("v  is as it was applied\n").status(0)
+        netloom("exec", "web", "cat", "/etc/resolv.conf").stdout(
+            "nameserver 203.0.113.53\n"
+        ).status(0)
+        theirs.unlink()
+        theirs.write_text("nameserver 9.9.9.9\n")
+        netloom("down", "v").stdout("v  down: 2 namespaces, 1 network, 2 wires\n").stderr(
+            "note: /etc/netns/web/resolv.conf stays: it is not the lab's\n"
+        ).status(0)
+
+
+@on_a_host
+def test_what_a_script_of_plan_left_is_told_by_up_and_down() -> None:
+    """The tutorial's first `exec red ping blue` failed by it, and down said all is as it was.
+
+    The script says how to remove it.
+    """
+    write("v.yaml", LAB)
+    script = ended("plan", "--as", "ip", "v.yaml").stdout
+    says("sh", "-ec", script)
+    paths = [f"/etc/netns/{name}/hosts" for name in ("aa", "bb")]
+
+    told = ended("up", "v.yaml").stderr.splitlines()
+    assert [line.split()[1] for line in told] == paths
+    assert ended("verify", "v").returncode == 3
+    netloom("down", "v").stdout("v  down: 2 namespaces, 1 wire\n").stderr(
+        f"note: {', '.join(paths)} stay: they are not the lab's\n"
+    ).status(0)
+
+    says("sh", "-ec", "\n".join(line.removeprefix("# ") for line in script.splitlines()[-2:]))
+    assert not Path("/etc/netns").exists()
+    with no_trace():
+        netloom("up", "v.yaml")
+        netloom("verify", "v").stdout("v  is as it was applied\n").status(0)
+        netloom("down", "-q", "v").status(0)

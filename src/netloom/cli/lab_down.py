@@ -73,7 +73,7 @@ def verify_command(lab: str, *, as_json: bool) -> None:
         name = lab_meant(lab)
         found = None if is_down(name) else verify(name)
         elsewhere = moved(name) if found else None
-        shared = shared_with(name) if found else []
+        shared = [*found.hidden, *shared_with(name)] if found else []
         bare = LocalMachine().uncovered(name) if found and found.plan else ()
     if found is None:
         message = f"{name} is not up"

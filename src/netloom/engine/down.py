@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from netloom.engine.collisions import lost_routes
 from netloom.engine.dependents import refuse_foreign, refuse_to_cut_off
-from netloom.engine.report import Report, found_notes
+from netloom.engine.report import Report, found_notes, staying_files
 from netloom.engine.state import LabNotes, State, known
 from netloom.engine.transaction import Transition, carry_out
 from netloom.engine.untouched import untouched
@@ -46,8 +46,9 @@ def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Re
             refuse_foreign(lab, plan, snapshot)
         change = Transition(there, row, snapshot, plan, goal=Record(lab=lab, boot=machine.boot))
         routes = tuple(_lost_routes(there, snapshot, machine))
-        left = bool(routes or snapshot.foreign.lost)
-        notes = (*found_notes(lab, snapshot), *routes)
+        files = tuple(staying_files(snapshot))
+        left = bool(routes or files or snapshot.foreign.lost)
+        notes = (*found_notes(lab, snapshot), *routes, *files)
         notes = (*carry_out(change, journal, machine, stop), *notes)
         return Report(lab, plan, snapshot.asked, time.monotonic() - begun, notes, left)
 

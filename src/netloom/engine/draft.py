@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from netloom.compile.host_part import published
 from netloom.compile.lower import BASELINE, FORWARDING, HostFacts, Lowered, lower
 from netloom.engine.collisions import names_of_others, routes_of_others
-from netloom.engine.report import found_notes
+from netloom.engine.report import found_notes, hidden_files
 from netloom.engine.state import LabNotes, known
 from netloom.engine.topology_file import absolute, read_files
 from netloom.engine.untouched import untouched
@@ -81,7 +81,8 @@ def draft(source: Source, there: LabNotes, machine: Machine) -> Draft:
         raise source.error(problems)
     steps = diff(lowered.desired, snapshot)
     notes = (*lowered.notes, *machine.notes(lowered.desired)) if steps else ()
-    notes = (*notes, *found_notes(there.lab, snapshot))
+    hidden = hidden_files(lowered.desired, snapshot)
+    notes = (*notes, *hidden, *found_notes(there.lab, snapshot))
     return Draft(source, lowered, snapshot, steps, notes)
 
 

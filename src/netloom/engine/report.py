@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from netloom.model.lab_state import LabState
-from netloom.model.objects import Desired
+from netloom.model.objects import Desired, etc_entries
 from netloom.plan.steps import Plan
+from netloom.render.counted import counted
 
 
 class Report(Struct, frozen=True):
@@ -24,10 +25,50 @@ class Report(Struct, frozen=True):
 
 
 class Verified(Struct, frozen=True):
-    """What `up` would do so that all is as it was applied; nothing, if it is."""
+    """What `up` would do so that all is as it was applied; nothing, if it is.
+
+    `hidden` tells what of the lab is not seen, and no `up` can mend.
+    """
 
     plan: Plan
     notes: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+
+
+_SHOWN = 3
+
+
+def hidden_files(desired: Desired, snapshot: LabState) -> Iterator[str]:
+    """Yield which files for /etc a lab's namespaces do not see, since others have some there."""
+    every = {name: _in_place(name, snapshot, desired) for name in sorted(snapshot.foreign.files)}
+    found = [(name, paths) for name, paths in every.items() if paths]
+    for name, paths in found[:_SHOWN]:
+        which = " and ".join(paths)
+        what = "are" if len(paths) > 1 else "is"
+        yield (
+            f"{which} {what} somebody else's, so `{name}` does not see the lab's; "
+            f"rm {' '.join(paths)}, and `netloom up` again"
+        )
+    more = len(found) - _SHOWN
+    if more > 0:
+        yield f"and so it is with {counted(more, 'more namespace')}"
+
+
+def _in_place(name: str, snapshot: LabState, desired: Desired) -> list[str]:
+    """Return the paths of others in the place of files that a namespace has from its lab."""
+    netns = desired.netns.get(name)
+    entries = etc_entries(desired.folders.get(netns.etc, ())) if netns else frozenset[str]()
+    paths = snapshot.foreign.files[name]
+    return [path for path in paths if entries and path.rpartition("/")[2] in {name, *entries}]
+
+
+def staying_files(snapshot: LabState) -> Iterator[str]:
+    """Yield the files of others that stay in /etc/netns when a lab goes."""
+    paths = [path for found in snapshot.foreign.files.values() for path in found]
+    if paths:
+        more = f", and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+        what = "stay: they are" if len(paths) > 1 else "stays: it is"
+        yield f"{', '.join(paths[:_SHOWN])}{more} {what} not the lab's"
 
 
 def found_notes(lab: str, snapshot: LabState) -> Iterator[str]:

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from netloom.compile.host_ports import hindrances
 from netloom.engine.dependents import refuse_foreign, refuse_to_cut_off
-from netloom.engine.report import Report, found_notes
+from netloom.engine.report import Report, found_notes, hidden_files
 from netloom.engine.state import Goal, LabNotes, known
 from netloom.engine.taken import refuse_taken
 from netloom.engine.transaction import Transition, carry_out
@@ -57,7 +57,7 @@ def undo(
         refuse_foreign(lab, steps, snapshot)
         change = Transition(there, row, snapshot, steps, goal=goal, undone=number)
         notes = carry_out(change, journal, machine, stop)
-        notes = (*notes, *found_notes(lab, snapshot))
+        notes = (*notes, *hidden_files(desired, snapshot), *found_notes(lab, snapshot))
         return Report(lab, steps, desired, time.monotonic() - begun, notes)
 
 

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from netloom.engine.report import Verified, found_notes
+from netloom.engine.report import Verified, found_notes, hidden_files
 from netloom.engine.state import State, known
 from netloom.engine.taken import shared_ports
 from netloom.engine.untouched import untouched
@@ -36,7 +36,8 @@ def verify(lab: str, machine: Machine | None = None) -> Verified | None:
     scope = replace(scope, firewall=scope.firewall or bool(record.through))
     snapshot = machine.observe(scope)
     plan = diff(with_exceptions(record.desired, record.through, snapshot), snapshot)
-    return Verified(plan, tuple(found_notes(lab, snapshot)))
+    hidden = tuple(hidden_files(record.desired, snapshot))
+    return Verified(plan, tuple(found_notes(lab, snapshot)), hidden)
 
 
 def observed(lab: str, machine: Machine) -> LabState:

@@ -14,8 +14,9 @@ new inode 0.4 ms.
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from typing import NamedTuple
 
 from netloom.errors import KernelError
 from netloom.host.store.journal import files_dir
@@ -44,13 +45,44 @@ def names() -> frozenset[str]:
     return frozenset(found)
 
 
-def etc_of(lab: str, netns: str) -> str | None:
-    """Return the digest of the folder that a namespace has from a lab, None if it has none."""
+class Place(NamedTuple):
+    """What stands where a namespace's files for /etc are.
+
+    `digest` is that of the folder that it has from a lab, None if it has none. In a folder of
+    somebody else's, `entries` are the links of ours; None where no such folder is. `others` are the
+    paths of what is somebody else's.
+    """
+
+    digest: str | None = None
+    entries: frozenset[str] | None = None
+    others: tuple[str, ...] = ()
+
+    def lacks(self, wanted: Iterable[str]) -> bool:
+        """Whether any of these entries is missing, and nothing of others stands in its place."""
+        if self.entries is None:
+            return not (self.digest or self.others)
+        taken = {path.rpartition("/")[2] for path in self.others}
+        return not taken.union(self.entries).issuperset(wanted)
+
+
+def place_of(lab: str, netns: str) -> Place:
+    """Return what stands where the files of a namespace are, of a lab and of others."""
+    found = Place()
     for folder in etc_dirs():
-        for path in _places(f"{folder}/{netns}"):
-            if digest := _digest_at(path, lab):
-                return digest
-    return None
+        here = _look_at(lab, f"{folder}/{netns}")
+        found = Place(here.digest, here.entries or found.entries, (*found.others, *here.others))
+        if here.digest:
+            break
+    return found
+
+
+def _look_at(lab: str, place: str) -> Place:
+    paths = _places(place)
+    digests = {path: _digest_at(path, lab) for path in paths}
+    ours = {path: digest for path, digest in digests.items() if digest}
+    others = tuple(p for p in paths if p not in ours and lexists(p) and not _is_dead(p))
+    entries = None if paths == [place] else frozenset(p.rpartition("/")[2] for p in ours)
+    return Place(next(iter(ours.values()), None), entries, others)
 
 
 def _places(path: str) -> list[str]:
@@ -60,21 +92,9 @@ def _places(path: str) -> list[str]:
     return [f"{path}/{entry}" for entry in sorted(os.listdir(path))]
 
 
-def is_taken(netns: str) -> bool:
-    """Whether something stands where a namespace's hosts file would, whoever put it there.
-
-    In the place of its folder anything that is none, but what a reboot left of ours.
-    """
-    places = [f"{folder}/{netns}" for folder in etc_dirs()]
-    return any(
-        lexists(f"{place}/hosts") or (lexists(place) and not is_dir(place) and not _is_dead(place))
-        for place in places
-    )
-
-
 def linked(lab: str) -> frozenset[str]:
     """Return the names of all namespaces that have files from a lab, or had before a reboot."""
-    return frozenset(name for name in names() if etc_of(lab, name))
+    return frozenset(name for name in names() if place_of(lab, name).digest)
 
 
 def _digest_at(path: str, lab: str) -> str | None:

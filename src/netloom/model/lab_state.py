@@ -33,6 +33,7 @@ class Foreign(Struct, frozen=True):
     /run/netns that are not ours; `stale` those among them that are no namespaces at all. `routes`
     are those of `host` in the place of one that is wanted, and, where nothing is remembered of the
     lab, those that some lab made. `groups` are those that their interfaces are in (IFLA_GROUP);
+    `files` the paths of what stands in /etc/netns for namespaces of the lab's, by their names;
     `forged` tells in words what bears the lab's mark, and is not its own. `lost` are settings that
     labs shared, and of which nobody knows any more what they were before.
     """
@@ -42,6 +43,7 @@ class Foreign(Struct, frozen=True):
     stale: frozenset[str] = frozenset()
     routes: frozenset[Route] = frozenset()
     groups: frozenset[int] = frozenset()
+    files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     forged: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
 

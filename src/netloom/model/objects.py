@@ -7,7 +7,7 @@ is equality of what they mean, and `plan/diff.py` needs no wildcard.
 Rule 3: everything is immutable text, numbers and tuples: an object is its own JSON.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import ClassVar, Literal, NamedTuple, TypeGuard, get_args
 
 from msgspec import Struct, field
@@ -296,6 +296,11 @@ class File(Struct, frozen=True, omit_defaults=True):
     def is_for_all(self) -> bool:
         """Whether every user may read it."""
         return bool(self.mode & 0o004)
+
+
+def etc_entries(paths: Iterable[str]) -> frozenset[str]:
+    """Return the entries of /etc that the paths of a folder's files are in."""
+    return frozenset(path.partition("/")[0] for path in paths)
 
 
 class NetnsState(Struct, frozen=True):

@@ -24,6 +24,7 @@ from netloom.model.objects import (
     Other,
     Route,
     Veth,
+    etc_entries,
 )
 from netloom.plan import steps
 from netloom.plan.exception_commands import closing, opening
@@ -46,6 +47,7 @@ def script(plan: Plan, folders: Mapping[str, Mapping[str, File]]) -> str:
             lines += _etc(step, folders.get(step.digest, {}))
         else:
             lines += commands(step)
+    lines += _outliving(plan, folders)
     return "\n".join(lines) + "\n"
 
 
@@ -62,6 +64,20 @@ def _etc(step: steps.EtcSet, files: Mapping[str, File]) -> Iterator[str]:
         if file != File(file.text):
             yield f"install {_facts_of(file)} /dev/null {place}"
         yield _filled(place, file.text)
+
+
+def _outliving(plan: Plan, folders: Mapping[str, Mapping[str, File]]) -> Iterator[str]:
+    """Yield how to remove what is not gone with its namespace."""
+    places: list[str] = []
+    for step in plan:
+        if isinstance(step, steps.EtcSet):
+            entries = sorted(etc_entries(folders.get(step.digest, {})))
+            places += [shlex.quote(f"/etc/netns/{step.netns}/{entry}") for entry in entries]
+    if places:
+        dirs = dict.fromkeys(place.rpartition("/")[0] for place in places)
+        yield "# What is in /etc outlives its namespace. When that is gone:"
+        yield f"# rm -rf {' '.join(places)}"
+        yield f"# rmdir --ignore-fail-on-non-empty {' '.join([*dirs, '/etc/netns'])}"
 
 
 def _facts_of(file: File) -> str:

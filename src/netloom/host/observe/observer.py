@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from netloom.errors import FAILURES, KernelError
 from netloom.host import etc, sysctl
+from netloom.host.etc import Place, place_of
 from netloom.host.firewall import shared_sysctls
 from netloom.host.observe import defaults
 from netloom.host.observe.cannot_look import cannot_look
@@ -60,6 +61,7 @@ class _Observer:
         self.lost: list[str] = []
         self.foreign_routes: frozenset[Route] = frozenset()
         self.foreign_names: set[str] = set()
+        self.foreign_files: dict[str, tuple[str, ...]] = {}
         self.stale: set[str] = set()
         self.unnamed: set[str] = set()
         self.trusted: set[str] = set()
@@ -91,7 +93,7 @@ class _Observer:
                 self.trust(name)
             elif name in there:
                 self.visit(name)
-            if name not in self.netns and name in in_etc and etc.etc_of(self.scope.lab, name):
+            if name not in self.netns and name in in_etc and self.place(name).digest:
                 self.stray.add(name)
         self.look_at_commands()
         unseen = not defaults.is_made(self.scope.kinds - self.kinds())
@@ -241,10 +243,18 @@ class _Observer:
 
     def etc(self, name: str) -> str:
         """Return the files of a namespace in /etc; somebody else's stand in the place of ours."""
-        if found := etc.etc_of(self.scope.lab, name):
-            return found
-        wanted = self.scope.etc.get(name, "")
-        return wanted if wanted and etc.is_taken(name) else ""
+        wanted, found = self.scope.etc.get(name, ""), self.place(name)
+        if found.digest and found.digest != wanted:
+            return found.digest
+        entries = self.scope.etc_entries(wanted) if found.entries is not None else ()
+        return "" if found.lacks(entries) else wanted
+
+    def place(self, name: str) -> Place:
+        """Return what stands in the place of a namespace's files in /etc, and note others'."""
+        found = place_of(self.scope.lab, name)
+        if found.others:
+            self.foreign_files[name] = found.others
+        return found
 
     def kinds(self) -> set[Word]:
         """Return the kinds of links that there are, so that the kernel has them."""
@@ -288,6 +298,7 @@ class _Observer:
                 stale=frozenset(self.stale),
                 routes=self.foreign_routes,
                 groups=frozenset(links.groups),
+                files=self.foreign_files,
                 forged=(*links.forged, *self.forged),
                 lost=tuple(self.lost),
             ),

@@ -4,7 +4,16 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct, field
 
-from netloom.model.objects import HOST, Desired, NetnsState, RouteKey, Word, is_kept
+from netloom.model.objects import (
+    HOST,
+    Desired,
+    File,
+    NetnsState,
+    RouteKey,
+    Word,
+    etc_entries,
+    is_kept,
+)
 from netloom.plan.fence import Fence
 from netloom.plan.sysctls import default_of, link_of
 
@@ -18,11 +27,11 @@ class Scope(Struct, frozen=True):
     `making`: namespaces that there shall be; if one is missing, `fresh` are the sysctls to read in
     a newborn namespace, and `kinds` the kinds of links to try there. `forgotten`: whether a sysctl
     that was asked for once is asked for no more, and shall be as in a newborn namespace again.
-    `etc` are the folders of files for /etc, by their digests, that there shall be; `rulesets` the
-    firewall rules to look for, and `listed` whether it matters what is in them; `firewall` whether
-    to look at the firewalls of others. `borrowed` are namespaces that are not the lab's, in which
-    only its links count. `trusted` are namespaces that are not visited, but taken to be as they
-    were applied.
+    `etc` are the folders of files for /etc, by their digests, that there shall be, and `folders`
+    what is in them; `rulesets` the firewall rules to look for, and `listed` whether it matters what
+    is in them; `firewall` whether to look at the firewalls of others. `borrowed` are namespaces
+    that are not the lab's, in which only its links count. `trusted` are namespaces that are not
+    visited, but taken to be as they were applied.
     """
 
     fence: Fence
@@ -36,6 +45,7 @@ class Scope(Struct, frozen=True):
     forgotten: bool = False
     kinds: frozenset[Word] = frozenset()
     etc: Mapping[str, str] = field(default_factory=dict)
+    folders: Mapping[str, Mapping[str, File]] = field(default_factory=dict)
     rulesets: Mapping[str, frozenset[str]] = field(default_factory=dict)
     listed: bool = True
     firewall: bool = False
@@ -46,6 +56,10 @@ class Scope(Struct, frozen=True):
     def lab(self) -> str:
         """The name of the lab."""
         return self.fence.lab
+
+    def etc_entries(self, digest: str) -> frozenset[str]:
+        """Return the entries of /etc that a folder of files is for."""
+        return etc_entries(self.folders.get(digest, ()))
 
     @property
     def in_host(self) -> bool:
@@ -83,6 +97,7 @@ def scope_of(fence: Fence, making: Desired | None = None) -> Scope:
         forgotten=bool(forgotten),
         kinds=frozenset(_kinds(wanted.values())),
         etc={name: netns.etc for name, netns in wanted.items() if netns.etc},
+        folders=making.folders if making else {},
         rulesets={name: frozenset(found) for name, found in rulesets.items()},
         listed=making is not None,
         firewall=any(netns.exceptions for netns in host),
