@@ -19,7 +19,7 @@ import pytest
 import netloom
 from netloom import Lab, NotReady, TopologyError, Unavailable
 from tests.hosts.machine import a_machine, within
-from tests.hosts.programs import LIBRARIES, SRC, pids
+from tests.hosts.programs import LIBRARIES, SRC, pids, python
 
 pytestmark = pytest.mark.needs("userns", "veth", "bridge")
 
@@ -679,6 +679,58 @@ def test_a_persistent_lab_is_one_of_netloom_up(tmp_path: Path) -> None:
     done = within(a_machine, lambda: run(argv)) if os.geteuid() == 0 else run(argv)
     assert done.returncode == 0, done.stderr
     assert os.listdir(tmp_path) == []
+
+
+ANOTHERS = """
+import os, subprocess, sys
+from pathlib import Path
+import netloom
+from netloom import Lab, Unavailable
+
+def cli(*words):
+    code = f"import sys; sys.path[:0] = {sys.path}; from netloom.__main__ import main; main()"
+    return subprocess.check_output([sys.executable, "-c", code, *words], text=True)
+
+for name in "one", "two":
+    Path(name).mkdir()
+    Path(name, "shop.yaml").write_text(f"namespaces: [{name}]\\n")
+cli("up", "-q", "one/shop.yaml")
+with Lab("two/shop.yaml") as own:  # in a place of its own it is in nobody's way
+    assert "two" in own
+for lab in Lab("two/shop.yaml", persistent=True), Lab(name="shop", persistent=True):
+    try:
+        with lab:
+            lab.netns("x")
+    except Unavailable as error:
+        assert "the lab `shop` is up from " in str(error), error
+    else:
+        raise AssertionError(lab)
+assert cli("ls") == "one  shop\\n"
+with Lab(persistent=True) as first:
+    first.netns("a")
+    first.netns("b")
+    try:
+        with Lab(persistent=True) as second:
+            second.netns("c")
+    except Unavailable as error:
+        assert error.remedy == "a name of its own: Lab(name='lab-2')", error
+    assert cli("ls") == "a    lab\\nb    lab\\none  shop\\n"
+with Lab("one/shop.yaml", persistent=True):
+    pass
+assert cli("ls") == ""
+"""
+
+
+def test_a_persistent_lab_takes_nobody_s_place(tmp_path: Path) -> None:
+    """Neither in making it nor at its end; a lab that no other sees meets none."""
+    (tmp_path / "run").mkdir()
+    argv = python(ANOTHERS)
+    env = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path / "run")}
+    run = functools.partial(
+        subprocess.run, capture_output=True, text=True, check=False, env=env, cwd=tmp_path
+    )
+    done = within(a_machine, lambda: run(argv)) if os.geteuid() == 0 else run(argv)
+    assert done.returncode == 0, done.stderr
 
 
 # ── parting and checking ──────────────────────────────────────────────────────────────────────────

@@ -51,6 +51,8 @@ _VARIES = (
     (re.compile(r"^ *\d+(?=  \S+ +(lives|thread|fd|socket) )"), "N"),
     (re.compile(r"/proc/\d+|(attach \S+) \d+"), "\\1 N"),
     (re.compile(r"(process N \([\w-]+\)), .*"), "\\1"),
+    (re.compile(r"(?<= up from )/\S+(?=/a/)"), "HERE"),
+    (re.compile(r"\bsince \d\d:\d\d$"), "since HH:MM"),
     (re.compile(r"\b(after|in) [\d.]+ ?s\b"), "\\1 N s"),
     (re.compile(r"\[\d\d/\w{3}/\d{4} [\d:]{8}\]"), "[DATE]"),
     (re.compile(r"/files/[0-9a-f]+"), "/files/N"),

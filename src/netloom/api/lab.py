@@ -78,8 +78,10 @@ class Lab(LabBuilder, Closing):
         spec = topology or Topology()
         self.name = name or spec.name or "lab"
         self.topology = replace(spec, name=self.name)
+        self._has_name = bool(name or spec.name)
         if self._source and name in {None, spec.name}:
-            self._source = self._source.named(self.name)
+            if not spec.name:
+                self._source = self._source.called(self.name)
         elif topology or name:  # which nobody has read yet
             self._source = None
             parse(unparse(self.topology), file=self._file)
@@ -177,7 +179,7 @@ class Lab(LabBuilder, Closing):
         for one in self.recordings:
             one.take()
         try:
-            source = source or SyntheticSource(topology, file=self._file)
+            source = source or SyntheticSource(topology, file=self._file, has_name=self._has_name)
             with deferred_signals() as stop:
                 if any(spec.run for spec in (topology.namespaces or {}).values()):
                     runtime.spawns()
@@ -187,7 +189,7 @@ class Lab(LabBuilder, Closing):
                     for name in gone:
                         runtime.context_of(name)  # held, so that whoever lives there can be found
                 with runtime.expecting(self._unborn(expanded)):
-                    report = runtime.context.call(make, source, runtime.machine, stop)
+                    report = runtime.changing(make, source, runtime.machine, stop)
                 self._adopt(topology, expanded, report.desired)
                 runtime.clear(gone)
             if report.desired.commands:

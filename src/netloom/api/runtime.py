@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 from netloom.api.processes.reap import end_all_in, end_residents
 from netloom.api.processes.side_process import start_outer_agent, start_watchdog
 from netloom.engine.down import down
-from netloom.errors import Unavailable
+from netloom.errors import NetloomError, TopologyError, Unavailable
 from netloom.host.cancel import deferred_signals
 from netloom.host.local import LocalMachine
 from netloom.host.rootless.entry import Session
@@ -56,6 +56,7 @@ class Runtime(Closing):
         self._outer_agent: subprocess.Popen[bytes] | None = None
         self._program = os.getpid()
         self._spawned = mmap(-1, 1)  # which a process that is forked shares with us
+        self._is_ours = False
 
     def context_of(self, name: str) -> NetnsContext:
         """Return a namespace with what is seen in it, opened when it is first asked for."""
@@ -99,6 +100,22 @@ class Runtime(Closing):
         finally:
             machine.empty = False  # it is a copy that was told, if that was in a child
             machine.dismiss()
+
+    def changing(self, make: Callable[..., _T], *args: object) -> _T:
+        """Return what `make` returns, which changes the lab.
+
+        A lab that stands where others see it becomes ours by the first change that is not refused
+        before it begins: until then one of its name is somebody else's.
+        """
+        try:
+            done = self.context.call(make, *args, replacing=self._is_ours)
+        except (TopologyError, Unavailable):
+            raise
+        except NetloomError:
+            self._is_ours = True
+            raise
+        self._is_ours = True
+        return done
 
     def check_whose(self) -> None:
         """Raise `Unavailable` in a process that was forked: no other would know of its change."""
@@ -176,7 +193,8 @@ class Runtime(Closing):
             if self.persistent:
                 for child in children:
                     child.kill()
-                self.context.call(down, self.lab)
+                if self._is_ours:
+                    self.context.call(down, self.lab)
             elif self._spawned[0]:  # here, or by a process that was forked
                 with suppress(RuntimeError):  # at a program's very end no thread begins: it does it
                     self.context.call(end_residents, self.lab)

@@ -136,7 +136,7 @@ def _open(text: str) -> "Target":
 
 def _every(lab: str, stack: ExitStack) -> "list[CaptureSource]":
     """Return all interfaces of a lab, those on the host too, or of all names."""
-    from netloom.engine.topology_file import lab_name
+    from netloom.engine.origin import lab_name
     from netloom.host.byhand.packets import CaptureSource, links_of
     from netloom.host.local import LocalMachine
     from netloom.model.names import switch_of
@@ -144,7 +144,7 @@ def _every(lab: str, stack: ExitStack) -> "list[CaptureSource]":
     from netloom.model.owner import lab_of
     from netloom.namespaces import registry
 
-    lab = lab_name(lab, LocalMachine()) if lab else ""
+    lab = (lab_name(lab, LocalMachine()) or lab) if lab else ""
     found = []
     for row in rows(registry.names()):
         if row.stale or (lab and row.lab != lab) or (row.lab and row.name == switch_of(row.lab)):

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from netloom.cli.grammar import Argument, Verb, verb
 from netloom.cli.output import REFUSED, Stop, answer, refusals, tell
-from netloom.engine.topology_file import DEFAULT_FILE, lab_name, load
+from netloom.engine.origin import called
+from netloom.engine.topology_file import DEFAULT_FILE, load
+from netloom.errors import Unavailable, printable, quoted
 from netloom.host import systemd
 from netloom.host.cancel import deferred_signals
-from netloom.host.local import LocalMachine
 from netloom.language.suggest import did_you_mean
 
 
@@ -28,10 +29,11 @@ def enable_command(file: str) -> None:
     with refusals():
         source = load(file)
         systemd.check_may_write()  # the check of its rules would ask for other rights
+        path = os.path.normpath(Path(file).absolute())
+        _refuse_namesake(source.topology.name, path)
         plan(source)
-        path = str(Path(file).absolute())
         with deferred_signals(deadly=True):
-            told = systemd.enable(os.path.normpath(path), _own_words())
+            told = systemd.enable(path, _own_words())
     name = source.topology.name
     if not told.changed:
         answer(f"{name}  starts at boot already")
@@ -41,6 +43,15 @@ def enable_command(file: str) -> None:
         tell(f"note: {told.note}: the link in {systemd.WANTS} is made by hand")
         return
     answer(f"now   systemctl start {shlex.quote(systemd.unit_of(path))}")
+
+
+def _refuse_namesake(name: str, path: str) -> None:
+    """Raise `Unavailable` where another file starts at boot whose lab is called alike."""
+    others = [other for other in _by_lab().get(name, []) if other != path]
+    if others:
+        reason = f"the lab `{name}` of {printable(others[0])} starts at boot"
+        other = f"netloom disable {quoted(others[0])}"
+        raise Unavailable(reason, f"another `name:` in this one has both; {other} ends that")
 
 
 def _own_words() -> list[str]:
@@ -89,7 +100,7 @@ def _by_lab() -> dict[str, list[str]]:
     """Return the files that start at boot by the name of the lab that each makes."""
     found: dict[str, list[str]] = {}
     for path in systemd.enabled():
-        found.setdefault(lab_name(path, LocalMachine()), []).append(path)
+        found.setdefault(called(path), []).append(path)
     return found
 
 

@@ -5,8 +5,8 @@ from netloom.cli.grammar import Option, Verb, verb
 from netloom.cli.lab_names import JSON, LAB, QUIET, is_down, lab_meant, print_plan
 from netloom.cli.output import NO, Stop, answer, from_here, refusals, tell
 from netloom.engine.dependents import dependents_first
-from netloom.engine.remembered import labs
 from netloom.engine.report import Report
+from netloom.engine.state import known
 from netloom.engine.topology_file import DEFAULT_FILE
 from netloom.engine.untouched import untouched
 from netloom.host.local import LocalMachine
@@ -58,9 +58,10 @@ def _tell_down(name: str, report: Report | None) -> None:
 
 def _up_command(lab: str) -> str:
     """Return the command that makes a lab again."""
-    source = next((row.source for row in labs() if row.lab == lab), "")
-    place = from_here(source)
-    return f"netloom up {place}".removesuffix(f" {DEFAULT_FILE}").rstrip()
+    record = known(LocalMachine().journal(lab)).record
+    if record is None:
+        return "netloom up"
+    return record.up_command(from_here(record.source)).removesuffix(f" {DEFAULT_FILE}")
 
 
 @verb("verify", LAB, JSON)

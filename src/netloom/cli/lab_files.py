@@ -3,7 +3,8 @@
 from netloom.cli.grammar import Verb, verb
 from netloom.cli.lab_names import FILE
 from netloom.cli.output import REFUSED, TRIED, Stop, answer, write
-from netloom.engine.topology_file import DEFAULT_FILE, default_name
+from netloom.engine.topology_file import DEFAULT_FILE, default_name, like_a_name, stem_of
+from netloom.errors import Unavailable, printable, quoted
 from netloom.host.cancel import deferred_signals
 
 
@@ -20,7 +21,7 @@ def schema_command() -> None:
 _STARTER = """\
 # {name}: two namespaces and the wire between them.
 # Make it so: `netloom up`. See what that would do: `netloom plan`. Leave no trace: `netloom down`.
-links:
+{said}links:
   - [red:eth0 10.10.0.1/24, blue:eth0 10.10.0.2/24]
 
 # A network of three on a switch would be:
@@ -31,19 +32,30 @@ links:
 """
 
 
+def _starter(file: str) -> str:
+    """Return the text of a new file, which says a name where the file's own is none."""
+    try:
+        name, said = default_name(file), ""
+    except Unavailable:
+        name = like_a_name(stem_of(file))
+        said = f"name: {name}\n"
+    return _STARTER.format(name=name, said=said)
+
+
 @verb("init", FILE)
 def init_command(file: str) -> None:
     """Write a commented starter file."""
     try:
         with deferred_signals(deadly=True), open(file, "x", encoding="utf-8") as out:
-            out.write(_STARTER.format(name=default_name(file)))
+            out.write(_starter(file))
     except FileExistsError:
-        message = f"`{file}` exists; nothing was touched"
+        message = f"`{printable(file)}` exists; nothing was touched"
         raise Stop(message, REFUSED) from None
     except OSError as error:
-        message = f"cannot write `{file}`: {error.strerror}"
+        message = f"cannot write `{printable(file)}`: {error.strerror}"
         raise Stop(message, TRIED) from error
-    answer(f"wrote {file}; `netloom up{'' if file == DEFAULT_FILE else ' ' + file}` makes it so")
+    up = "netloom up" if file == DEFAULT_FILE else f"netloom up {quoted(file)}"
+    answer(f"wrote {printable(file)}; `{up}` makes it so")
 
 
 COMMANDS: tuple[Verb, ...] = (init_command, schema_command)

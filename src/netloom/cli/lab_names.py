@@ -1,11 +1,12 @@
 """What the verbs of labs share: how FILE and LAB are read, and a plan as JSON."""
 
-import os
 from collections.abc import Sequence
 
 from netloom.cli.grammar import Argument, Option
 from netloom.cli.output import REFUSED, Stop, write
-from netloom.engine.topology_file import DEFAULT_FILE, lab_name
+from netloom.engine.origin import lab_name
+from netloom.engine.topology_file import DEFAULT_FILE
+from netloom.errors import printable
 from netloom.host.local import LocalMachine
 from netloom.namespaces.userns_session import is_needed
 from netloom.plan.steps import Plan
@@ -27,21 +28,24 @@ def lab_meant(text: str) -> str:
     """Return the lab that LAB means; raises `Stop` for a name or a file that nobody knows."""
     machine = LocalMachine()
     name = lab_name(text or f"./{DEFAULT_FILE}", machine)
-    remembered = machine.labs()
-    if name in remembered or machine.marked(name):
-        return name
-    if name == text:
-        from netloom.language.suggest import did_you_mean
-
-        hint = did_you_mean(name, remembered)
-        reason = f"no lab `{name}`" + (f": {hint}" if hint else "")
-        message = f"{reason} (netloom labs)"
-        raise Stop(message, REFUSED)
-    if not os.path.exists(text or DEFAULT_FILE):
-        what = f"no file `{text}`" if text else f"no {DEFAULT_FILE} here"
+    if name is None:
+        what = f"no file `{printable(text)}`" if text else f"no {DEFAULT_FILE} here"
         message = f"{what}, and no lab that was made from one (netloom labs)"
         raise Stop(message, REFUSED)
+    if name == text:
+        remembered = machine.labs()
+        if name not in remembered and not machine.marked(name):
+            raise Stop(_unknown(name, remembered), REFUSED)
     return name
+
+
+def _unknown(name: str, remembered: list[str]) -> str:
+    from netloom.language.suggest import did_you_mean
+
+    if name == "-":
+        return "a text has no path: say the lab that was made from it by its name (netloom labs)"
+    hint = did_you_mean(name, remembered)
+    return f"no lab `{printable(name)}`" + (f": {hint}" if hint else "") + " (netloom labs)"
 
 
 def is_down(name: str) -> bool:

@@ -13,20 +13,37 @@ from netloom.engine.report import Report
 from netloom.engine.topology_file import load, load_stdin
 from netloom.engine.untouched import untouched
 from netloom.engine.up import TIMEOUT, up
+from netloom.errors import printable
 from netloom.language.parse import Source
+from netloom.model.names import out_of, switch_of
 from netloom.model.objects import HOST, Desired, NetnsState, command_key, is_kept
-from netloom.plan.steps import NetnsAdd
+from netloom.plan.steps import NetnsAdd, NetnsDel
 from netloom.render.counted import counted
 from netloom.render.text import plan_text, shown_steps, touches_host
 
+_SHOWN = 5
+"""How many namespaces that went are told by their names."""
 
-def _load(file: str) -> Source:
-    return load_stdin() if file == "-" else load(file)
+
+def _load(file: str, name: str) -> Source:
+    return load_stdin(name) if file == "-" else load(file, name)
+
+
+def _lab_name(text: str) -> str:
+    from netloom.language.scalars import free_name
+
+    return free_name(text)
+
+
+_NAME = Option("--name", value="NAME", read=_lab_name, says="Call the lab so, whatever FILE says.")
+_REPLACE = Option("--replace", says="Also if a lab of that name is up from another file.")
 
 
 @verb(
     "up",
     FILE,
+    _NAME,
+    _REPLACE,
     Option("-v", "--verbose", says="Tell every change."),
     QUIET,
     Option(
@@ -37,13 +54,20 @@ def _load(file: str) -> Source:
         says=f"How long commands may take to become ready; {TIMEOUT:g} unless said.",
     ),
 )
-def up_command(file: str, *, verbose: bool, quiet: bool, timeout: float) -> None:
+def up_command(  # noqa: PLR0913 - its options
+    file: str, *, name: str, replace: bool, verbose: bool, quiet: bool, timeout: float
+) -> None:
     """Make it so; twice does nothing."""
     with refusals(), untouched():
-        source = _load(file)
+        source = _load(file, name)
         with progress("up") as shown:
-            waiting = None if quiet else tell
-            report = up(source, progress=shown, timeout=timeout, waiting=waiting)
+            report = up(
+                source,
+                progress=shown,
+                timeout=timeout,
+                waiting=None if quiet else tell,
+                replacing=replace,
+            )
     if quiet:
         return
     if verbose and report.plan:
@@ -59,12 +83,11 @@ def _summary(report: Report) -> list[str]:
     desired = report.desired
     added = {step.netns for step in report.plan if isinstance(step, NetnsAdd)}
     took = f"{report.seconds * 1000:.0f} ms"
-    lines = []
     if added and added == {name for name, one in desired.netns.items() if not is_kept(name, one)}:
-        lines.append(f"{report.lab}  up in {took}: {contents(report.lab, desired)}")
+        done = f"up in {took}: {contents(report.lab, desired)}"
     else:
-        number = len(shown_steps(report.plan))
-        lines.append(f"{report.lab}  {counted(number, 'change')} in {took}")
+        done = f"{counted(len(shown_steps(report.plan)), 'change')} in {took}"
+    lines = [f"{report.lab}  {done}{_gone(report)}"]
     width = max(len(report.lab), 4)
     things = list(_host_things(desired))
     if things and any(touches_host(step) for step in report.plan):
@@ -72,6 +95,16 @@ def _summary(report: Report) -> list[str]:
     if attempt := _attempt(report.lab, desired):
         lines.append(f"{'try':{width}}  {attempt}")
     return lines
+
+
+def _gone(report: Report) -> str:
+    """Return which namespaces went with a change; empty if none did."""
+    own = {switch_of(report.lab), out_of(report.lab)}
+    made = {step.netns for step in report.plan if isinstance(step, NetnsAdd)}
+    names = [step.netns for step in report.plan if isinstance(step, NetnsDel)]
+    gone = [printable(name) for name in names if name not in own | made]
+    shown = gone if len(gone) <= _SHOWN else [*gone[: _SHOWN - 1], f"{len(gone) - _SHOWN + 1} more"]
+    return f"; gone: {', '.join(shown)}" if gone else ""
 
 
 def _host_things(desired: Desired) -> Iterator[str]:
@@ -113,13 +146,15 @@ def _attempt(lab: str, desired: Desired) -> str | None:
 @verb(
     "plan",
     FILE,
+    _NAME,
+    _REPLACE,
     Option("--as", key="form", value="ip", choices=["ip"], says="Print a script of ip and sysctl."),
     JSON,
 )
-def plan_command(file: str, *, form: str, as_json: bool) -> None:
+def plan_command(file: str, *, name: str, replace: bool, form: str, as_json: bool) -> None:
     """Show what `up` would change."""
     with refusals(), untouched():
-        found = plan(_load(file))
+        found = plan(_load(file, name), replacing=replace)
     if form == "ip":
         from netloom.render.script import script
 

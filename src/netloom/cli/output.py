@@ -73,11 +73,12 @@ def write(text: str) -> None:
 
 
 def from_here(path: str) -> str:
-    """Return a path as it is shortest from here; whole where the folder that we are in is gone."""
+    """Return a path as it is called from here; whole where it does not lie below."""
     try:
-        return os.path.relpath(path) if path else ""
-    except FileNotFoundError:
+        below = os.path.relpath(path) if path else ""
+    except FileNotFoundError:  # the folder that we are in
         return path
+    return path if below.startswith("../") else below
 
 
 def _harmless(text: str) -> str:

@@ -1,12 +1,11 @@
 """`undo`: back to before the last change of a lab, or the last move by hand."""
 
-import os
-
 from netloom.cli.grammar import Option, UsageError, Verb, verb
 from netloom.cli.lab_names import LAB, lab_meant
 from netloom.cli.output import REFUSED, Stop, answer, refusals, tell
 from netloom.cli.wires import begun, list_moves, undo_last
-from netloom.engine.topology_file import DEFAULT_FILE, lab_name
+from netloom.engine.origin import lab_name
+from netloom.engine.topology_file import DEFAULT_FILE
 from netloom.engine.untouched import untouched
 from netloom.host.local import LocalMachine
 from netloom.render.counted import counted
@@ -49,10 +48,7 @@ def undo_command(lab: str, *, moves: bool, listed: bool) -> None:
 
 def _is_of_a_move() -> bool:
     """Whether `undo` without a word means a move: no lab is here, or one was interrupted."""
-    machine = LocalMachine()
-    name = lab_name(f"./{DEFAULT_FILE}", machine)
-    is_here = os.path.exists(DEFAULT_FILE) or name in machine.labs()
-    return not is_here or begun()
+    return lab_name(f"./{DEFAULT_FILE}", LocalMachine()) is None or begun()
 
 
 def _undo_move(*, listed: bool) -> None:

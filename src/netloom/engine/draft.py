@@ -9,9 +9,10 @@ from msgspec.structs import replace
 from netloom.compile.host_part import published
 from netloom.compile.lower import BASELINE, FORWARDING, HostFacts, Lowered, lower
 from netloom.engine.collisions import names_of_others, routes_of_others
+from netloom.engine.origin import free_names, is_anothers, refused
 from netloom.engine.report import found_notes, hidden_files
 from netloom.engine.state import LabNotes, known
-from netloom.engine.topology_file import absolute, read_files
+from netloom.engine.topology_file import absolute, origin_of, read_files
 from netloom.engine.untouched import untouched
 from netloom.errors import Problem, TopologyError, Unavailable
 from netloom.host.local import LocalMachine
@@ -42,15 +43,36 @@ class Draft(Struct, frozen=True):
 
 
 @untouched()
-def plan(source: Source, machine: Machine | None = None) -> Draft:
-    """Return what `up` would change, and change nothing."""
+def plan(source: Source, machine: Machine | None = None, *, replacing: bool = False) -> Draft:
+    """Return what `up` would change, and change nothing.
+
+    `replacing`: also where the lab is another file's.
+    """
     machine = machine or LocalMachine()
     there = known(machine.journal(source.topology.name))
     there.row("up")  # raises where `up` would be refused
     try:
+        if not replacing:
+            check_whose(source, there, machine)
         return draft(source, there, machine)
     finally:
         machine.dismiss()
+
+
+def check_whose(source: Source, there: LabNotes, machine: Machine) -> None:
+    """Raise `Unavailable` where the lab is up, and another file's: with what would have both."""
+    record = there.record
+    if record is None or machine.is_own:
+        return
+    if not is_anothers(record, origin_of(source.file), machine, source):
+        return
+    labs = machine.labs()
+    beside = next(name for name in free_names(there.lab) if name not in labs)
+    try:
+        draft(source.named(beside), LabNotes(beside), machine)
+    except (TopologyError, Unavailable):
+        raise refused(record, source, None) from None
+    raise refused(record, source, beside)
 
 
 def draft(source: Source, there: LabNotes, machine: Machine) -> Draft:

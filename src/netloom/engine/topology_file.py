@@ -4,31 +4,32 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from netloom.engine.state import known
-from netloom.engine.untouched import untouched
 from netloom.errors import Path as ProblemPath
-from netloom.errors import Problem, TopologyError, Unavailable, printable
+from netloom.errors import Problem, Unavailable, printable, quoted
 from netloom.host.sources import Sources
 from netloom.kernel import inputs
+from netloom.values import RESERVED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from netloom.compile.etc_files import Files
-    from netloom.host.machine import Machine
     from netloom.language.parse import Source
     from netloom.language.topology import TextSpec
 
 
 DEFAULT_FILE = "netloom.yaml"
-_ENDINGS = (".yaml", ".yml", ".json")
+ENDINGS = (".yaml", ".yml", ".json")
+STDIN = "<stdin>"
+"""What a text is called that was read from standard input."""
 
 
-def load(path: "str | Path") -> "Source":
+def load(path: "str | Path", name: str = "") -> "Source":
     """Read a topology file; raises `TopologyError` with every mistake, `Unavailable` if unreadable.
 
-    A lab without `name:` bears the file's stem, and that of `netloom.yaml` its folder's name.
+    A lab is called `name`; without that, and without `name:`, as the file's stem, and that of
+    `netloom.yaml` as its folder. `Unavailable` is raised, too, where that can be nobody's name.
     """
     from netloom.language.parse import parse
 
@@ -40,7 +41,10 @@ def load(path: "str | Path") -> "Source":
         raise Unavailable(f"`{path}` is a folder", "name a topology file") from None
     except OSError as error:
         raise Unavailable(f"cannot read `{path}`: {error.strerror}") from error
-    return parse(data, file=str(path), name=default_name(str(path)))
+    source = parse(data, file=str(path))
+    if name:
+        return source.named(name)
+    return source if source.topology.name else source.called(default_name(str(path)))
 
 
 def _instead(path: str) -> str:
@@ -52,21 +56,27 @@ def _instead(path: str) -> str:
     folder, name = os.path.split(path)
     files: dict[str, str] = {}
     with suppress(OSError):
-        there = (each for each in os.listdir(folder or ".") if each.endswith(_ENDINGS))
+        there = (each for each in os.listdir(folder or ".") if each.endswith(ENDINGS))
         files = {os.path.splitext(each)[0]: each for each in there}
     found = closest(os.path.splitext(name)[0], files)
     return f"did you mean `{printable(os.path.join(folder, files[found]))}`?" if found else ""
 
 
-def load_stdin() -> "Source":
-    """Read a topology from standard input; raises `TopologyError`, `Unavailable` if unreadable."""
+def load_stdin(name: str = "") -> "Source":
+    """Read a topology from standard input; raises `TopologyError`, `Unavailable` if unreadable.
+
+    A lab is called `name`; without that, and without `name:`, it is called `stdin`.
+    """
     from netloom.language.parse import parse
 
     try:
         data = inputs.read_stdin()
     except OSError as error:
         raise Unavailable(f"cannot read standard input: {error.strerror}") from error
-    return parse(data, file="<stdin>", name="stdin")
+    source = parse(data, file=STDIN)
+    if name:
+        return source.named(name)
+    return source if source.topology.name else source.called("stdin")
 
 
 def absolute(file: str) -> str:
@@ -74,36 +84,42 @@ def absolute(file: str) -> str:
     return os.path.abspath(file)
 
 
+def origin_of(file: str) -> str:
+    """Return what is remembered of where a text came from: a whole path, or what stands for none.
+
+    That is how Python calls what is no file: `<stdin>`, `<lab>` (a program's).
+    """
+    return file if file.startswith("<") and file.endswith(">") else absolute(file)
+
+
 def default_name(file: str) -> str:
-    """Return the name of the lab of a file that does not say it.
+    """Return the name of the lab of a file that does not say it; raises `Unavailable`."""
+    from netloom.language.scalars import free_name
 
-    What no name may have is a `-` (`values.name`): marks are taken apart at a blank and a slash.
-    """
-    folder, name = os.path.split(absolute(file))
-    stem = os.path.basename(folder) if name == DEFAULT_FILE else os.path.splitext(name)[0]
-    plain = "".join(one if one.isalnum() or one in "_.-" else "-" for one in stem)
-    return plain.lstrip(".-") or "lab"
-
-
-@untouched()
-def lab_name(text: str, machine: "Machine") -> str:
-    """Return the lab that LAB means: a name, or a FILE (with `/`, `.yaml`, `.yml`, `.json`).
-
-    A file means the lab that was made from it, even if it says another name by now, or has
-    mistakes.
-    """
-    if "/" not in text and not text.endswith(_ENDINGS):
-        return text
-    path = absolute(text)
-    for name in machine.labs():
-        with suppress(Unavailable):  # one of another user's is not meant
-            record = known(machine.journal(name)).record
-            if record is not None and record.source == path:
-                return name
+    stem = stem_of(file)
     try:
-        return load(text).topology.name
-    except (TopologyError, Unavailable):
-        return default_name(path)
+        return free_name(stem)
+    except ValueError as error:
+        what = "its folder" if os.path.basename(file) == DEFAULT_FILE else "its file"
+        reason = f"a lab is called as {what}, and {printable(str(error))}"
+        better = like_a_name(stem)
+        other = f"netloom up --name {better} {quoted(file)}"
+        raise Unavailable(
+            reason, f"`name: {better}` in the file says another, or {other}"
+        ) from None
+
+
+def stem_of(file: str) -> str:
+    """Return how a file is called, and of `netloom.yaml` its folder; it need not be a name."""
+    folder, name = os.path.split(absolute(file))
+    return os.path.basename(folder) if name == DEFAULT_FILE else os.path.splitext(name)[0]
+
+
+def like_a_name(text: str) -> str:
+    """Return the name of a lab that is as alike to a text as may be."""
+    plain = "".join(one if one.isalnum() or one in "_.-" else "-" for one in text)
+    found = plain.strip(".-") or "lab"
+    return f"{found}-lab" if found in RESERVED else found
 
 
 def read_files(source: "Source") -> "Files":

@@ -7,10 +7,10 @@ from msgspec.structs import replace
 
 from netloom.compile.host_part import published, takes_part
 from netloom.engine.dependents import refuse_foreign, refuse_to_cut_off
-from netloom.engine.draft import draft
+from netloom.engine.draft import check_whose, draft
 from netloom.engine.report import Report
 from netloom.engine.state import known
-from netloom.engine.topology_file import absolute
+from netloom.engine.topology_file import origin_of
 from netloom.engine.transaction import Progress, Transition, carry_out
 from netloom.engine.untouched import untouched
 from netloom.errors import FAILURES, Interrupted, NotReady, Unavailable
@@ -34,10 +34,12 @@ def up(  # noqa: PLR0913 - what a caller may say and be told
     command: str = "up",
     timeout: float = TIMEOUT,
     waiting: Waiting | None = None,
+    replacing: bool = False,
 ) -> Report:
     """Make a lab as its topology says, and wait until it is ready; twice does nothing.
 
-    `waiting` is told if another lab is waited for that looks for what is free on the host.
+    `waiting` is told if another lab is waited for that looks for what is free on the host;
+    `replacing`: also in the place of a lab of that name that is another file's.
     Raises `TopologyError` or `Unavailable` before anything is touched, `Refused` or `Interrupted`
     after all that had been done was undone; and `NotReady` after `timeout` seconds, or
     `Interrupted` before that: then the lab stays as it is.
@@ -45,7 +47,9 @@ def up(  # noqa: PLR0913 - what a caller may say and be told
     machine = machine or LocalMachine()
     machine.check_lasting()
     with cancellable() as stop:
-        report = make(source, machine, stop, progress, command=command, waiting=waiting)
+        report = make(
+            source, machine, stop, progress, command=command, waiting=waiting, replacing=replacing
+        )
         lab, desired = report.lab, report.desired
         begun = time.monotonic()
         try:
@@ -69,6 +73,7 @@ def make(  # noqa: PLR0913 - the same
     *,
     command: str = "up",
     waiting: Waiting | None = None,
+    replacing: bool = False,
 ) -> Report:
     """Make a lab as its topology says, and wait for no command; `up` tells what is raised."""
     begun = time.monotonic()
@@ -78,6 +83,8 @@ def make(  # noqa: PLR0913 - the same
         there = known(journal)
         row = there.row("up")
         assert row is not None
+        if not replacing:
+            check_whose(source, there, machine)
         if takes_part(source.topology):
             journal.lock_host(lambda: stop.cancelled, waiting)
         found = draft(source, there, machine)
@@ -86,7 +93,9 @@ def make(  # noqa: PLR0913 - the same
             boot=machine.boot,
             desired=found.lowered.desired,
             held=found.lowered.held,
-            source=absolute(source.file),
+            source=origin_of(source.file),
+            since=there.record.since if there.record else time.time(),
+            renamed=source.is_renamed,
             text=source.text if journal.lasts else "",
             command=command,
             through=found.lowered.through,

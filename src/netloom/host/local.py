@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from netloom.host.store.journal import Journal, labs
-from netloom.kernel.files import exists
+from netloom.kernel.files import exists, file_id
 from netloom.kernel.procfs import boot_id
 from netloom.model.objects import HOST, command_key
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from netloom.host.cancel import Cancel
     from netloom.host.commands.processes import RunCommand
     from netloom.host.firewall.rulesets import DryRuns, RulesetText
+    from netloom.host.machine import FileId
     from netloom.host.observe.holders import Holders
     from netloom.host.observe.scope import Scope
     from netloom.kernel.libnftables import Library
@@ -66,6 +67,10 @@ class LocalMachine:
         from netloom.namespaces import registry
 
         registry.check_lasting()
+
+    def file_at(self, path: str) -> "FileId | None":
+        """Return what tells a file from all others, None where a path leads to none (any more)."""
+        return file_id(path)
 
     def occupied(self, fence: "Fence") -> "Occupied":
         """Return what the namespace `host` has that is not the lab's, or is to be another's."""

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from netloom.host.store.journal import Journal
 
 
+FileId = tuple[int, int]
+"""What tells a file from all others while it is there: its device and its inode."""
+
+
 class Facts(Protocol):
     """What a machine is, and what lies around the namespace `host`; to ask changes nothing."""
 
@@ -43,6 +47,9 @@ class Facts(Protocol):
 
     def check_lasting(self) -> None:
         """Raise `Unavailable` where what is made would be gone with this process."""
+
+    def file_at(self, path: str) -> FileId | None:
+        """Return what tells a file from all others, None where a path leads to none (any more)."""
 
     def occupied(self, fence: Fence) -> Occupied:
         """Return what the namespace `host` has that is not the lab's, or is to be another's."""

@@ -72,6 +72,22 @@ def lexists(path: str) -> bool:
     return _mode(path, follow=False) != 0
 
 
+def file_id(path: str) -> tuple[int, int] | None:
+    """Return device and inode of what a path leads to, None for nothing; raises `OSError`.
+
+    What may not be looked at is there: it is no file that others are.
+    """
+    try:
+        facts = os.stat(path)
+    except OSError as error:
+        if error.errno == EACCES:
+            return (0, 0)
+        if error.errno in _ABSENT:
+            return None
+        raise
+    return facts.st_dev, facts.st_ino
+
+
 def _mode(path: str, *, follow: bool = True) -> int:
     """Return type and mode of what stands at a path, 0 for nothing."""
     try:

@@ -6,6 +6,7 @@ pages are all driven by it; what it marks `later` is known to all, and refused b
 
 from netloom.language.scalar_types import (
     ADDRESS,
+    COMMAND,
     COUNT,
     END,
     ETC_PATH,
@@ -96,7 +97,7 @@ RUN = Mapped(
             READY,
             "what shows that it is ready: `tcp/80`, `unix/PATH`, `log/TEXT`; `exit`: ends with 0",
         ),
-        Key("name", LAB, "its name in the logs; the program's unless said otherwise"),
+        Key("name", COMMAND, "its name in the logs; the program's unless said otherwise"),
         Key("env", Named(key=TEXT, value=LINES, bare=False), "what is added to its environment"),
         Key("user", TEXT, "the user it runs as"),
         Key("cwd", TEXT, "the folder it runs in; the topology file's unless said otherwise"),

@@ -21,6 +21,12 @@ from netloom.language.undeclared import Places, namespaces, unknown_names
 class Source:
     """A topology, and where in its text each value stands."""
 
+    has_name = True
+    """Whether somebody has said the lab's name, who so means that lab and no other."""
+
+    is_renamed = False
+    """Whether that was said besides the text."""
+
     def __init__(self, topology: Topology, lines: Lines, places: Places) -> None:
         """Keep the topology, its text, and the places of its values."""
         self.topology = topology
@@ -29,8 +35,17 @@ class Source:
         self._places = places
 
     def named(self, name: str) -> "Source":
-        """Return the same text as that of a lab of this name, which must be one."""
-        return Source(structs.replace(self.topology, name=name), self._lines, self._places)
+        """Return the same text as that of a lab which somebody calls so: it must be a name."""
+        source = self.called(name)
+        source.has_name = source.is_renamed = True
+        return source
+
+    def called(self, name: str) -> "Source":
+        """Return the same text as that of a lab which is called so, since nobody has said how."""
+        topology = structs.replace(self.topology, name=name)
+        source = Source(topology, self._lines, self._places)
+        source.has_name = False
+        return source
 
     @property
     def text(self) -> str:

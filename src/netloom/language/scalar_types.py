@@ -23,7 +23,15 @@ def _but(*allowed: str) -> tuple[str, ...]:
     return tuple(word for word in _RESERVED if word not in allowed)
 
 
-LAB = Word(name="NAME", says="the name of a lab", read=values.name, pattern=f"^{_NAME}$")
+LAB = Word(
+    name="NAME",
+    says="the name of a lab",
+    read=scalars.free_name,
+    pattern=f"^{_NAME}$",
+    but=_RESERVED,
+)
+
+COMMAND = Word(name="NAME", says="the name of a command", read=values.name, pattern=f"^{_NAME}$")
 
 NETWORK_NAME = Word(
     name="NAME",

@@ -15,9 +15,10 @@ class SyntheticSource(Source):
     Should: be given what could be parsed; each word of it was read by the same rules.
     """
 
-    def __init__(self, topology: Topology, *, file: str) -> None:
+    def __init__(self, topology: Topology, *, file: str, has_name: bool) -> None:
         """Keep the topology; `file` is what it is called in complaints."""
         super().__init__(topology, Lines("", file), {})
+        self.has_name = has_name
 
     @cached_property
     def _read(self) -> Source:

@@ -16,6 +16,7 @@ from netloom.errors import KernelError, Refused, Unavailable
 from netloom.host.apply.options import Applied, ApplyOptions
 from netloom.host.cancel import Cancel
 from netloom.host.firewall.rulesets import DryRun, Ruleset, RulesetText
+from netloom.host.machine import FileId
 from netloom.host.observe.holders import Holders
 from netloom.host.observe.scope import Scope
 from netloom.language.parse import Source, parse
@@ -55,7 +56,7 @@ class FakeMachine:
     `events` are the steps and writes that it has seen, in words. With `dies_at` a process dies
     before that event (counted from 1, from when it is set), with `refuses_at` the step that is that
     event is refused. `residents` are those who keep a namespace alive when its name goes, by that
-    name, in a sentence for each.
+    name, in a sentence for each. `files` has a number for each path that leads to a file.
     """
 
     boot = "fake"
@@ -77,6 +78,7 @@ class FakeMachine:
         self.refuses_at = 0
         self.residents: Holders = {}
         self.kept: list[NetnsState] = []
+        self.files: dict[str, int] = {}
         self._outside = outside
         self._nics = dict(nics or {})
         self._segments = dict(segments or {})
@@ -129,6 +131,10 @@ class FakeMachine:
 
     def check_lasting(self) -> None:
         """All lasts as long as the machine."""
+
+    def file_at(self, path: str) -> FileId | None:
+        """Return what tells a file from all others, None where no file was given."""
+        return (1, self.files[path]) if path in self.files else None
 
     def occupied(self, fence: Fence) -> Occupied:
         """Return what was given, and what other labs have of the host or are about to have."""

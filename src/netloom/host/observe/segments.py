@@ -132,7 +132,7 @@ def _of_lab(lab: str, network: str) -> Joined:
     mtu = _mtu_of(bridge, where)
     if not mtu:
         reason = f"`{network}` of the lab `{lab}` is not there now"
-        raise Unavailable(reason, f"netloom up {record.source} makes it again")
+        raise Unavailable(reason, f"{record.up_command()} makes it again")
     subnets = spec.subnets if spec.subnets is not None else record.held.subnets.get(network, ())
     return Joined(bridge, subnets, mtu, where)
 

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netloom.errors import Unavailable
+from netloom.errors import Unavailable, quoted
 from netloom.host.notes import decode, encode
 from netloom.host.store.lablock import LabLock
 from netloom.host.store.reservations import OwnNote, Waiting
@@ -63,6 +63,8 @@ _KEPT = 10
 class Record(Struct, frozen=True):
     """What was applied last. `source` is the file it came from, `text` what stood there.
 
+    A text without a file came from what Python calls so (`<stdin>`). `since` is when the lab was
+    made (time.time()), `renamed` whether its name is neither the text's nor the file's.
     `through` is what the firewalls of others must let pass, `ports` those of the host that lead in,
     `identities` what it is all known by.
     """
@@ -78,6 +80,15 @@ class Record(Struct, frozen=True):
     through: tuple[BridgeNeed | ForwardNeed, ...] = ()
     ports: frozenset[HostPort] = frozenset()
     identities: Identities = {}
+    since: float = 0.0
+    renamed: bool = False
+
+    def up_command(self, path: str = "") -> str:
+        """Return the command that makes the lab again; `path` is how its file is called there."""
+        name = f" --name {self.lab}" if self.renamed else ""
+        if self.source.startswith("/"):
+            return f"netloom up{name} {quoted(path or self.source)}"
+        return f"netloom up{name} -" if self.source == "<stdin>" else "the program that made it"
 
 
 class Unreadable(Unavailable):
