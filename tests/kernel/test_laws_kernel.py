@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from netloom.engine import front as engine
 from netloom.engine.state import known
+from netloom.engine.transaction import is_empty
 from netloom.host.apply.options import ApplyOptions
-from netloom.host.store.journal import Journal, Record, is_empty, pending_change
+from netloom.host.store.journal import Journal, Record, pending_change
 from netloom.model.lab_state import LabState
 from netloom.model.objects import Desired
 from netloom.plan.diff import diff

@@ -11,6 +11,7 @@ from netloom.engine.topology_file import DEFAULT_FILE
 from netloom.engine.untouched import untouched
 from netloom.host.local import LocalMachine
 from netloom.host.store.lablock import tidy
+from netloom.host.store.remake import up_command
 
 
 @verb(
@@ -61,7 +62,7 @@ def _up_command(lab: str) -> str:
     record = known(LocalMachine().journal(lab)).record
     if record is None:
         return "netloom up"
-    return record.up_command(from_here(record.source)).removesuffix(f" {DEFAULT_FILE}")
+    return up_command(record, from_here(record.source)).removesuffix(f" {DEFAULT_FILE}")
 
 
 @verb("verify", LAB, JSON)

@@ -27,7 +27,7 @@ from netloom.host.cancel import Cancel
 from netloom.host.firewall import connections
 from netloom.host.machine import Machine
 from netloom.host.observe.scope import scope_of
-from netloom.host.store.journal import Journal, Pending, Record, is_empty, pending_change
+from netloom.host.store.journal import Journal, Pending, Record, pending_change
 from netloom.model.identity import Identities
 from netloom.model.lab_state import LabState
 from netloom.model.objects import NOTHING, Desired, End, Link, NetnsState
@@ -146,6 +146,11 @@ def _commit(change: Transition, journal: Journal, made: Identities) -> list[Refu
         with suppress(OSError):  # it stays in the list: to go there again is no change
             journal.pop(change.undone)
     return []
+
+
+def is_empty(desired: Desired) -> bool:
+    """Whether nothing at all is desired."""
+    return all(netns == NetnsState(borrowed=netns.borrowed) for netns in desired.netns.values())
 
 
 # ── leading back ──────────────────────────────────────────────────────────────────────────

@@ -8,6 +8,7 @@ from msgspec import Struct, field
 
 from netloom.errors import KernelError, Unavailable
 from netloom.host.store.journal import Journal, labs
+from netloom.host.store.remake import up_command
 from netloom.kernel.netlink import Rtnetlink
 from netloom.kernel.procfs import boot_id
 from netloom.language.parse import parse
@@ -132,7 +133,7 @@ def _of_lab(lab: str, network: str) -> Joined:
     mtu = _mtu_of(bridge, where)
     if not mtu:
         reason = f"`{network}` of the lab `{lab}` is not there now"
-        raise Unavailable(reason, f"{record.up_command()} makes it again")
+        raise Unavailable(reason, f"{up_command(record)} makes it again")
     subnets = spec.subnets if spec.subnets is not None else record.held.subnets.get(network, ())
     return Joined(bridge, subnets, mtu, where)
 

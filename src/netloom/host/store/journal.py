@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netloom.errors import Unavailable, quoted
+from netloom.errors import Unavailable
 from netloom.host.notes import decode, encode
 from netloom.host.store.lablock import LabLock
 from netloom.host.store.reservations import OwnNote, Waiting
@@ -47,7 +47,7 @@ from netloom.kernel.procfs import boot_id
 from netloom.model.facts import Allocations
 from netloom.model.firewall import BridgeNeed, ForwardNeed
 from netloom.model.identity import Identities
-from netloom.model.objects import NOTHING, Desired, File, NetnsState
+from netloom.model.objects import NOTHING, Desired, File
 from netloom.model.reservation import HostPort, Reservation, reserved_by
 
 if TYPE_CHECKING:
@@ -82,13 +82,6 @@ class Record(Struct, frozen=True):
     identities: Identities = {}
     since: float = 0.0
     renamed: bool = False
-
-    def up_command(self, path: str = "") -> str:
-        """Return the command that makes the lab again; `path` is how its file is called there."""
-        name = f" --name {self.lab}" if self.renamed else ""
-        if self.source.startswith("/"):
-            return f"netloom up{name} {quoted(path or self.source)}"
-        return f"netloom up{name} -" if self.source == "<stdin>" else "the program that made it"
 
 
 class Unreadable(Unavailable):
@@ -404,8 +397,3 @@ def _written_by(data: bytes) -> str | None:
 def _another(version: int) -> str:
     age = "a newer" if version > VERSION else "an older"
     return f"{age} netloom wrote it (version {version})"
-
-
-def is_empty(desired: Desired) -> bool:
-    """Whether nothing at all is desired."""
-    return all(netns == NetnsState(borrowed=netns.borrowed) for netns in desired.netns.values())
