@@ -110,6 +110,7 @@ class Lab(LabBuilder, Closing):
                 self._runtime = Runtime(self.name, persistent=self.persistent)
                 self._partitions = Partitions()
                 if self.persistent:
+                    self._runtime.context.call(self._runtime.machine.check_place)
                     self._runtime.context.call(self._runtime.machine.check_lasting)
             if self.topology != Topology(name=self.name):
                 self.make(self.topology)

@@ -30,6 +30,7 @@ def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Re
     all that could not be removed.
     """
     machine = machine or LocalMachine()
+    machine.check_place()
     begun = time.monotonic()
     with cancellable() as stop, machine.journal(lab) as journal:
         there = known(journal)

@@ -49,6 +49,7 @@ def plan(source: Source, machine: Machine | None = None, *, replacing: bool = Fa
     `replacing`: also where the lab is another file's.
     """
     machine = machine or LocalMachine()
+    machine.check_place()
     there = known(machine.journal(source.topology.name))
     there.row("up")  # raises where `up` would be refused
     try:

@@ -36,6 +36,7 @@ def undo(
     been done was undone.
     """
     machine = machine or LocalMachine()
+    machine.check_place()
     begun = time.monotonic()
     with cancellable() as stop, machine.journal(lab) as journal:
         there = known(journal)

@@ -45,6 +45,7 @@ def up(  # noqa: PLR0913 - what a caller may say and be told
     `Interrupted` before that: then the lab stays as it is.
     """
     machine = machine or LocalMachine()
+    machine.check_place()
     machine.check_lasting()
     with cancellable() as stop:
         report = make(

@@ -24,6 +24,7 @@ def verify(lab: str, machine: Machine | None = None) -> Verified | None:
     remembered of it cannot be read.
     """
     machine = machine or LocalMachine()
+    machine.check_place()
     there = known(machine.journal(lab))
     there.row("up")  # raises where nothing can be told
     if there.state is State.BEGUN:

@@ -62,6 +62,12 @@ class LocalMachine:
         """Whether nobody but this program comes into the namespaces that are made here."""
         return False
 
+    def check_place(self) -> None:
+        """Raise `Unavailable` inside a namespace of a lab, where the `host` of none is."""
+        from netloom.namespaces.ownership import check_outside
+
+        check_outside()
+
     def check_lasting(self) -> None:
         """Raise `Unavailable` where what is made would be gone with this process."""
         from netloom.namespaces import registry

@@ -45,6 +45,9 @@ class Facts(Protocol):
     def is_own(self) -> bool:
         """Whether nobody but this program comes into the namespaces that are made here."""
 
+    def check_place(self) -> None:
+        """Raise `Unavailable` inside a namespace of a lab, where the `host` of none is."""
+
     def check_lasting(self) -> None:
         """Raise `Unavailable` where what is made would be gone with this process."""
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from netloom.errors import KernelError
+from netloom.errors import KernelError, Unavailable, printable
 from netloom.kernel.netlink import Rtnetlink
 from netloom.model.owner import lab_of
 from netloom.namespaces import handle, registry
@@ -65,15 +65,15 @@ def named() -> dict[NetnsInode, list[str]]:
 def owner(netns: handle.Handle) -> Owner:
     """Return whose a namespace is."""
     wanted = identity(netns.fd)
-    with handle.open_self() as own:
-        if identity(own.fd) == wanted:
-            return Owner("host")
     try:
         lab = enter(netns, lab_here)
     except KernelError:  # not ours to enter
         lab = None
     if lab:
         return Owner("lab", lab=lab)
+    with handle.open_self() as own:
+        if identity(own.fd) == wanted:
+            return Owner("host")
     return _eldest(residents({wanted})) or _eldest(references({wanted})) or Owner("nobody")
 
 
@@ -87,8 +87,24 @@ def _eldest(found: Iterable[Reference]) -> Owner | None:
 
 def lab_here() -> str | None:
     """Return the lab whose mark the namespace of the calling thread bears, None for nobody's."""
+    return lab_of(_mark_here())
+
+
+def _mark_here() -> str:
     with Rtnetlink() as route:
-        return lab_of(read_alias(route.ask(get_alias("lo"))))
+        return read_alias(route.ask(get_alias("lo")))
+
+
+def check_outside() -> None:
+    """Raise `Unavailable` where the calling thread is inside a namespace of a lab.
+
+    As a `host` that would be taken for what the lab has there, and for anybody's.
+    """
+    mark = _mark_here()
+    if lab := lab_of(mark):
+        name = printable(mark.partition("/")[2])
+        reason = f"this is inside `{name}` of the lab `{printable(lab)}`, not where labs are made"
+        raise Unavailable(reason, "leave it first: `exit`, or run netloom outside")
 
 
 def group_of(text: str) -> str | None:

@@ -129,6 +129,9 @@ class FakeMachine:
 
     # ── facts ─────────────────────────────────────────────────────────────────────────────────
 
+    def check_place(self) -> None:
+        """All verbs come from the host."""
+
     def check_lasting(self) -> None:
         """All lasts as long as the machine."""
 
