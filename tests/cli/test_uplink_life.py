@@ -223,7 +223,7 @@ def test_a_default_route_that_moves_is_noticed_and_followed() -> None:
         assert ask("web", WEB4, timeout=0.2) == ""
 
         said = netloom("verify", "shop", status=3)["stderr"]
-        assert "the host's default route leads out of `eth1` by now, not `eth0`" in said
+        assert "the host's routes lead out of `eth1` by now, not `eth0`" in said
         shown = netloom("plan", "shop.yaml")["stdout"]
         assert "+ sysctl host net.ipv4.conf.eth1.forwarding=1" in shown.replace("~", "+")
         netloom("up", "shop.yaml")

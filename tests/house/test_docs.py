@@ -8,17 +8,22 @@ import pytest
 
 from netloom.cli.verbs import VERBS, command
 from netloom.compile.lower import HostFacts, lower
+from netloom.datapath.fib import BASE_RULES
 from netloom.language.parse import parse
-from netloom.model.facts import Exit, Joined, Nic, UplinkFacts
+from netloom.model.facts import Joined, Nic, UplinkFacts
 from tests.house.reference import PAGE, RECORDS, play_anew, rewritten
 from tests.house.transcripts import PAGES, ROOT, alike, blocks, commands, played
+from tests.pure.outside import default
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 WRONG_ON_PURPOSE = {"wrong.yaml", "mistakes.yaml"}
 
 AROUND = HostFacts(
     outside=UplinkFacts(
-        links={"eth0": None, "virbr0": None}, exits=(Exit("eth0", 4),), program="/usr/bin/pasta"
+        links={"eth0": None, "virbr0": None},
+        routes=(default("eth0"),),
+        rules=BASE_RULES,
+        program="/usr/bin/pasta",
     ),
     joined={
         "virbr0": Joined("virbr0", ("192.168.122.0/24",)),

@@ -3,6 +3,7 @@
 import pytest
 
 from netloom.datapath.fib import BASE, Fib, FlowKey
+from netloom.datapath.ways_out import Candidates, ways_out
 from netloom.model.objects import Nexthop, Route, Rule
 
 LAB = FlowKey("203.0.113.80", src="10.64.0.2", iif="lan")
@@ -85,3 +86,66 @@ def test_a_rule_may_go_on_at_another() -> None:
 
     assert ways(Fib([DEFAULT], [*BASE[4], *rules])) == ["eth0"]
     assert ways(Fib([DEFAULT], [*BASE[4], *rules[:2]])) == []
+
+
+# ── ways out ──────────────────────────────────────────────────────────────────────────────
+
+CARDS = Candidates(("eth0", "eth1", "tun0", "virbr0"), tunnels=("tun0",), bridges=("virbr0",))
+
+
+def out(*routes: Route, rules: tuple[Rule, ...] = (), src: str = "") -> dict[str, bool]:
+    """Return the ways out of a host with these routes."""
+    return ways_out(Fib([NEAR, *routes], [*BASE[4], *rules]), 4, CARDS, src, "lan")
+
+
+def test_every_way_that_a_packet_may_take_is_one() -> None:
+    """Where a route is hidden by others in part, what is left of it counts; and all hops do."""
+    half = Route("128.0.0.0/1", (VPN,))
+    assert out(DEFAULT) == {"eth0": True}
+    assert out(DEFAULT, half) == {"eth0": True, "tun0": True}
+    assert out(Route("0.0.0.0/0", (ETH0, Nexthop("eth1", "198.51.100.1")))) == {
+        "eth0": True,
+        "eth1": True,
+    }
+    assert out(DEFAULT, Route("10.0.0.0/8", (VPN,)), Route("10.0.0.0/9", (ETH0,))) == {
+        "eth0": True,
+        "tun0": False,
+    }
+
+
+def test_what_no_packet_takes_is_no_way_out() -> None:
+    """A worse metric, a table that no rule leads to, or only for others; what is hidden wholly."""
+    second = Nexthop("eth1", "198.51.100.1")
+    assert out(DEFAULT, Route("0.0.0.0/0", (second,), metric=9)) == {"eth0": True}
+    mine = Route("0.0.0.0/0", (second,), table=7)
+    assert out(DEFAULT, mine) == {"eth0": True}
+    by_source = (Rule(4, 7, table=7, src="10.64.0.0/24"),)
+    assert out(DEFAULT, mine, rules=by_source, src="10.65.0.1") == {"eth0": True}
+    assert out(DEFAULT, mine, rules=by_source, src="10.64.0.1") == {"eth0": True, "eth1": True}
+    hidden = [Route(dst, (ETH0,)) for dst in ("10.0.0.0/9", "10.128.0.0/9")]
+    assert out(DEFAULT, Route("10.0.0.0/8", (VPN,)), *hidden) == {"eth0": True}
+
+
+def test_a_rule_about_a_destination_is_followed() -> None:
+    """From where it begins to where it ends."""
+    rule = Rule(4, 7, table=7, dst="203.0.113.0/24")
+    assert out(DEFAULT, Route("0.0.0.0/0", (VPN,), table=7), rules=(rule,)) == {
+        "eth0": True,
+        "tun0": True,
+    }
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        Route("198.51.100.0/24", (Nexthop("eth1"),), protocol=2),
+        Route("198.51.100.0/24", (Nexthop("eth1"),)),
+        Route("10.8.0.9/32", (VPN,)),
+        Route("172.30.0.0/16", (Nexthop("virbr0", "192.168.122.9"),)),
+        Route("10.1.0.0/16", (Nexthop("lan", "10.64.0.9"),)),
+        Route("10.0.0.0/8", type="blackhole"),
+    ],
+)
+def test_neighbours_and_guests_are_no_way_out(route: Route) -> None:
+    """A subnet of an interface, a single peer, who is behind a bridge's guest or a lab's router."""
+    assert out(DEFAULT, route) == {"eth0": True}

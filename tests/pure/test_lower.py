@@ -1,15 +1,18 @@
 """What lowering makes of a file, and what it refuses: mistakes that the kernel would notice."""
 
 import pytest
+from msgspec.structs import replace
 
 from netloom.compile.etc_files import folder_digest
 from netloom.compile.link_builder import SHARD
 from netloom.compile.lower import HostFacts, Lowered, lower
+from netloom.datapath.fib import BASE_RULES
 from netloom.errors import TopologyError
 from netloom.language.parse import parse
-from netloom.model.facts import Exit, HostSubnet, Nic, Occupied, UplinkFacts
+from netloom.model.facts import HostSubnet, Nic, Occupied, UplinkFacts
 from netloom.model.names import short_name
 from netloom.model.objects import HOST, Addr, Bridge, Desired, File, Nexthop, Route
+from tests.pure.outside import default
 
 
 def lowered(text: str, around: HostFacts | None = None) -> Lowered:
@@ -226,9 +229,14 @@ def test_what_a_network_cannot_have_is_told_by_its_name(text: str, message: str)
     assert mistakes(text) == [message]
 
 
+OUTSIDE = UplinkFacts(
+    {"eth0": ""}, routes=(default("eth0"),), rules=BASE_RULES, program="/usr/bin/pasta"
+)
+
+
 def test_a_network_without_addresses_has_no_way_out() -> None:
     """The host is its gateway, and would have no address there."""
-    around = HostFacts(outside=UplinkFacts(links={"eth0": ""}, exits=(Exit("eth0", 4),)))
+    around = HostFacts(outside=replace(OUTSIDE, program=None))
     text = "networks: {{l: {{subnet: none, uplink: nat}}}}\nnamespaces: {{host: {}, a: {}}}\n"
     member = "{{networks: {{l: 10.0.0.{}/24}}}}"
 
@@ -247,15 +255,14 @@ networks:
   inner: {{subnet: 10.0.1.0/24}}
 namespaces: {{r: {{networks: [lan, inner]}}, web: {{networks: [inner]}}}}
 """
-    outside = UplinkFacts(links={"eth0": ""}, exits=(Exit("eth0", 4),), program="/usr/bin/pasta")
     for mode, netns, routes in (("user", "lab.out", ["10.0.1.0/24"]), ("nat", HOST, [])):
-        state = lowered(text.format(mode=mode), HostFacts(outside=outside))
+        state = lowered(text.format(mode=mode), HostFacts(outside=OUTSIDE))
         found = state.desired.netns[netns].routes
         assert [route.dst for route in found] == routes
         told = [note for note in state.notes if "`host: {routes: 10.0.1.0/24 via r}`" in note]
         assert len(told) == (mode == "nat")
     text = text.replace("{{r: ", "{{host: {{routes: 10.0.0.0/16 via r}}, r: ")
-    given = lowered(text.format(mode="nat"), HostFacts(outside=outside))
+    given = lowered(text.format(mode="nat"), HostFacts(outside=OUTSIDE))
     assert not any("no route" in note for note in given.notes)
 
 

@@ -13,15 +13,17 @@ import pytest
 from msgspec.structs import replace
 
 from netloom.compile.lower import HostFacts, lower
+from netloom.datapath.fib import BASE_RULES
 from netloom.errors import TopologyError
 from netloom.language.parse import Source, parse
-from netloom.model.facts import Exit, HostSubnet, Joined, Nic, Occupied, TakenPort, UplinkFacts
+from netloom.model.facts import HostSubnet, Joined, Nic, Occupied, TakenPort, UplinkFacts
 from netloom.model.lab_state import Foreign, LabState
 from netloom.model.objects import NOTHING, NetnsState
 from netloom.plan.diff import diff
 from netloom.plan.simulate import after
 from netloom.render.script import script
 from netloom.render.text import line
+from tests.pure.outside import default
 from tests.pure.worlds import bare
 
 HERE = Path(__file__).parent / "lowered"
@@ -38,7 +40,8 @@ AROUND = HostFacts(
         of_labs=frozenset({"shop"}),
         bridges=frozenset({"docker0", "virbr0", "br-nat"}),
         resolvers="nameserver 192.0.2.53\n",
-        exits=(Exit("eth0", 4), Exit("eth0", 6)),
+        routes=(default("eth0"), default("eth0", 6)),
+        rules=BASE_RULES,
         forwards=frozenset({"docker0"}),
         learners=frozenset({"eth0", "wlan0.7"}),
         taken=(TakenPort("tcp", "127.0.0.1", 22, "sshd"),),

@@ -1,13 +1,16 @@
 """What a way out asks of the host, without a host."""
 
 import pytest
+from msgspec.structs import replace
 
+from netloom.compile.exits import uplink_moved
 from netloom.compile.lower import HostFacts, lower
-from netloom.compile.uplink import uplink_moved
+from netloom.datapath.fib import BASE_RULES
 from netloom.errors import TopologyError
 from netloom.language.parse import parse
-from netloom.model.facts import Allocations, Exit, Nic, UplinkFacts
-from netloom.model.objects import HOST, NetnsState
+from netloom.model.facts import Allocations, Nic, UplinkFacts
+from netloom.model.objects import HOST, NetnsState, Nexthop, Route
+from tests.pure.outside import default
 
 SHOP = """\
 name: shop
@@ -15,9 +18,9 @@ networks:
   lan: {subnets: [10.100.0.0/24, "fd00:100::/64"], uplink: nat}
 namespaces: {web: {networks: [lan], publish: "8080:80"}}
 """
-EXITS = (Exit("eth0", 4), Exit("eth0", 6))
+EXITS = (default("eth0"), default("eth0", 6))
 LINKS = dict.fromkeys(("lo", "eth0", "docker0", "floor"))
-HOME = UplinkFacts(links=LINKS, of_labs=frozenset({"floor"}), exits=EXITS)
+HOME = UplinkFacts(LINKS, of_labs=frozenset({"floor"}), routes=EXITS, rules=BASE_RULES)
 """A host with a card, Docker's bridge, and another lab's network."""
 
 
@@ -49,7 +52,7 @@ def test_what_did_not_forward_stays_closed() -> None:
 
 def test_what_forwards_for_docker_is_not_closed() -> None:
     """A host with Docker forwards IPv4 and no IPv6: only that stays closed."""
-    _, rules = asked(UplinkFacts(LINKS, exits=EXITS, forwards=frozenset({"eth0", "docker0"})))
+    _, rules = asked(replace(HOME, forwards=frozenset({"eth0", "docker0"})))
     assert [line.split()[2] for line in closed(rules)] == ["ipv6"]
 
 
@@ -57,21 +60,21 @@ def test_what_is_closed_is_remembered() -> None:
     """Interfaces that come later are somebody's wish: the rules do not change under a lab."""
     topology = parse(SHOP).topology
     first = lower(topology, HostFacts(outside=HOME))
-    later = UplinkFacts({**LINKS, "docker1": None}, of_labs=HOME.of_labs, exits=EXITS)
+    later = replace(HOME, links={**LINKS, "docker1": None})
     again = lower(topology, HostFacts(outside=later, held=first.held))
     assert again.desired == first.desired
 
 
 def test_ipv6_is_left_alone_where_no_default_route_leads_out() -> None:
     """No claim, no default route, no rule for packets from elsewhere."""
-    host, rules = asked(UplinkFacts(LINKS, exits=EXITS[:1], learners=frozenset({"eth0"})))
+    host, rules = asked(replace(HOME, routes=EXITS[:1], learners=frozenset({"eth0"})))
     assert host.claims == {"net.ipv4.conf.eth0.forwarding": "1"}
     assert "ip6 to [fd00:100::2]:80" not in rules.partition("chain publish-here")[0]
 
 
 def test_who_learns_from_advertisements_goes_on_learning() -> None:
     """A host that forwards ignores them, unless it is told otherwise before."""
-    host, _ = asked(UplinkFacts(LINKS, exits=EXITS, learners=frozenset({"eth0", "wlan0.7"})))
+    host, _ = asked(replace(HOME, learners=frozenset({"eth0", "wlan0.7"})))
     assert host.claims == {
         "net.ipv4.conf.eth0.forwarding": "1",
         "net.ipv6.conf.all.forwarding": "1",
@@ -108,7 +111,7 @@ def test_without_a_default_route_that_alone_is_the_mistake() -> None:
 def test_an_interface_that_rules_cannot_speak_of_is_a_mistake(name: str, shown: str) -> None:
     """The kernel takes any bytes; left out, or taken for a pattern, it would be open."""
     with pytest.raises(TopologyError) as caught:
-        asked(UplinkFacts({**LINKS, name: None}, exits=EXITS))
+        asked(replace(HOME, links={**LINKS, name: None}))
     assert [problem.message for problem in caught.value.problems] == [
         f"rules of nft cannot speak of the host's interface `{shown}`"
     ]
@@ -117,7 +120,7 @@ def test_an_interface_that_rules_cannot_speak_of_is_a_mistake(name: str, shown: 
 def test_a_default_route_of_the_other_family_is_no_way_out() -> None:
     """Of IPv4 alone: where the file says the way, it needs none."""
     text = SHOP.replace(', "fd00:100::/64"', "")
-    there = UplinkFacts(LINKS, exits=(Exit("eth0", 6),))
+    there = replace(HOME, routes=EXITS[1:])
     with pytest.raises(TopologyError, match="the host has no IPv4 default route, so no way out"):
         asked(there, text)
     asked(there, text.replace("uplink: nat", "uplink: {mode: nat, via: eth0}"))
@@ -137,19 +140,22 @@ def test_what_crosses_the_bridge_of_a_borrowed_port_is_not_tracked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("exits", "uplink", "said"),
+    ("routes", "uplink", "said"),
     [
         (EXITS, "nat", None),
-        ((Exit("eth1", 4),), "nat", "leads out of `eth1` by now, not `eth0`"),
+        ((default("docker0"),), "nat", "lead out of `docker0` by now, not `eth0`"),
+        ((*EXITS, Route("0.0.0.0/1", (Nexthop("tun0"),))), "nat", "`eth0` and `tun0` by now"),
         ((), "nat", "no default route any more; it led out of `eth0`"),
-        ((Exit("eth1", 4),), "{mode: nat, via: eth0}", None),
+        ((default("docker0"),), "{mode: nat, via: eth0}", None),
     ],
 )
 def test_a_default_route_that_moved_is_told(
-    exits: tuple[Exit, ...], uplink: str, said: str | None
+    routes: tuple[Route, ...], uplink: str, said: str | None
 ) -> None:
     """Unless the file says the way itself."""
     topology = parse(SHOP.replace("nat", uplink)).topology
-    before = lower(topology, HostFacts(outside=HOME)).held.kept_closed
-    told = uplink_moved(topology, before, UplinkFacts(LINKS, exits=exits))
+    before = lower(topology, HostFacts(outside=HOME))
+    links = before.desired.netns[HOST].links
+    now = replace(HOME, links={**LINKS, "tun0": None}, routes=routes)
+    told = uplink_moved(before.held.exits, links, now)
     assert told == said or (told and said and said in told)

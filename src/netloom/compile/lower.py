@@ -121,6 +121,7 @@ def lower(topology: Topology, facts: HostFacts | None = None) -> Lowered:
     held = replace(
         held,
         names=names.given,
+        exits=uplinks.followed,
         kept_closed=uplinks.kept_closed,
         input_guarded=uplinks.input_guarded,
     )

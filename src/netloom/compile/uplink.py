@@ -11,9 +11,13 @@ told before to go on listening (`accept_ra` 2).
 Everything else that a host may have in the way is not known here, but where the machine is.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 
-from netloom.compile.expand import Expanded, Segment
+from msgspec.structs import replace
+
+from netloom.compile.exits import Exits, listed
+from netloom.compile.expand import Expanded, Port, Segment
 from netloom.compile.nat import ALL_IPV6, Egress, PortForward, table
 from netloom.compile.user_uplink import hindrances, user_program
 from netloom.errors import Path, printable
@@ -27,23 +31,8 @@ from netloom.values import Family, family
 
 _ALL_FORWARD = "net.ipv6.conf.all.forwarding"
 
-
-def uplink_moved(topology: Topology, closed: Collection[str], outside: UplinkFacts) -> str | None:
-    """Return what is to say if the host's default route leads elsewhere by now, else None.
-
-    `closed` are the ways out that a lab that is up remembers.
-    """
-    uplinks = [network.uplink for network in topology.networks.values() if network.uplink]
-    if all(uplink.via or uplink.mode == "user" for uplink in uplinks):
-        return None
-    named = {link for uplink in uplinks for link in uplink.via}
-    was = set(closed) - {ALL_IPV6} - named
-    now = {exit_.link for exit_ in outside.exits} - named
-    if was == now:
-        return None
-    if not now:
-        return f"the host has no default route any more; it led out of {_listed(was)}"
-    return f"the host's default route leads out of {_listed(now)} by now, not {_listed(was)}"
+Ways = Mapping[Family, Mapping[str, bool]]
+"""By family the interfaces that lead out, and of each whether a default route does."""
 
 
 _UNSAID = frozenset('"*')
@@ -51,7 +40,11 @@ _UNSAID = frozenset('"*')
 
 
 class Uplinks:
-    """The ways out of a lab; mistakes are noted."""
+    """The ways out of a lab; mistakes are noted.
+
+    `followed` are those that the host's routes say, by the interface of the host that packets of
+    a network come in by.
+    """
 
     def __init__(
         self,
@@ -64,6 +57,8 @@ class Uplinks:
         self.topology = topology
         self.expanded = expanded
         self.outside = outside
+        self.exits = Exits(outside)
+        self.followed: dict[str, tuple[str, ...]] = {}
         self.egresses = [
             egress for segment in expanded.segments if (egress := self._egress(segment))
         ]
@@ -105,10 +100,10 @@ class Uplinks:
         path: Path = (*segment.path, "uplink")
         netns = out_of(self.topology.name) if uplink.mode == "user" else HOST
         port = next((port for port in segment.ports if port.end.netns == netns), None)
-        exits = self.outside.exits
-        out = uplink.via or tuple(dict.fromkeys(exit_.link for exit_ in exits))
-        if port is None or not out:
-            if not out:
+        ways = self._ways(port) if port else {}
+        out = uplink.via or self.exits.usable(ways.values())
+        if port is None or not (out or any(any(w.values()) for w in self._of_host.values())):
+            if port:
                 hint = "`uplink: {mode: nat, via: eth0}` says the way"
                 self.expanded.error(path, "the host has no default route, so no way out", hint)
             return None
@@ -117,30 +112,51 @@ class Uplinks:
             self.expanded.error(path, message, "give it a `subnet`")
         if netns == HOST and not self._can_speak_of(out, path):
             return None
-        families = self._families(segment, out, path)
+        families = self._families(segment, ways, path)
         for number, link in enumerate(out):
             self._check(link, (*path, "via", number) if uplink.via else path)
-        if uplink.mode == "routed" and self.outside.is_apart:
+        if netns != HOST:
+            return self._by_program(Egress(segment, port.end.link, (TAP,), families, netns=netns))
+        if not uplink.via:
+            self.followed[port.end.link] = out
+        return self._by_host(Egress(segment, port.end.link, out, families), uplink)
+
+    def _by_host(self, egress: Egress, uplink: Uplink) -> Egress | None:
+        if uplink.mode != "routed":
+            return replace(egress, branch=self._branch(egress.segment))
+        if self.outside.is_apart:
+            path = (*egress.segment.path, "uplink")
             message = "nothing is routed over the machine from here: the host is not the machine's"
             self.expanded.error(path, message, "`uplink: user`, or `nat`, which is the same here")
             return None
-        if netns != HOST:
-            for message, hint in hindrances(self.outside.program, self.outside.no_tun):
-                self.expanded.error(path, message, hint)
-            return Egress(segment, port.end.link, (TAP,), families, netns=netns)
-        routed = uplink.mode == "routed"
-        branch = self._branch(segment)
-        return Egress(segment, port.end.link, out, families, routed=routed, branch=branch)
+        return replace(egress, routed=True, branch=self._branch(egress.segment))
 
-    def _families(self, segment: Segment, out: tuple[str, ...], path: Path) -> frozenset[Family]:
+    def _by_program(self, egress: Egress) -> Egress:
+        for message, hint in hindrances(self.outside.program, self.outside.no_tun):
+            self.expanded.error((*egress.segment.path, "uplink"), message, hint)
+        return egress
+
+    @cached_property
+    def _of_host(self) -> Ways:
+        return self.exits.of_host()
+
+    def _ways(self, port: Port) -> Ways:
+        """Return where packets of a network leave, by family; those of a program are the host's."""
+        if port.end.netns == HOST:
+            return self.exits.of_network(port.end.link, port.addresses)
+        wanted = {addr.family for addr in port.addresses}
+        return {v: ways for v, ways in self._of_host.items() if v in wanted and any(ways.values())}
+
+    def _families(self, segment: Segment, ways: Ways, path: Path) -> frozenset[Family]:
         """Return the families that lead out; where the file says the way, IPv4 needs no route."""
-        families = {exit_.family for exit_ in self.outside.exits if exit_.link in out}
-        via = segment.network and segment.network.uplink and segment.network.uplink.via
-        families |= {4} if via else set[Family]()
+        via = _via(segment)
         wanted = _wanted(segment)
-        if wanted and not families & wanted:
+        families = {v for v, found in ways.items() if not via or not found.keys().isdisjoint(via)}
+        if via and 4 in wanted:
+            families.add(4)
+        if wanted and not families:
             named = " and ".join(f"IPv{version}" for version in sorted(wanted))
-            where = f" out of {_listed(out)}" if via else ""
+            where = f" out of {listed(via)}" if via else ""
             hint = "`uplink: {mode: nat, via: eth0}` says the way" if 4 in wanted else ""
             message = f"the host has no {named} default route{where}, so no way out"
             self.expanded.error(path, message, hint)
@@ -164,13 +180,13 @@ class Uplinks:
     @property
     def notes(self) -> Iterator[str]:
         """Yield what is as the file says, and may surprise."""
-        led = {exit_.link for exit_ in self.outside.exits}
+        led = {link for ways in self._of_host.values() for link, default in ways.items() if default}
         for egress in self.egresses:
             if led and egress.netns == HOST and not led & set(egress.out):
                 name = egress.segment.key
                 yield (
-                    f"the host's default route leads out of {_listed(led)}, and `{name}` may leave "
-                    f"by {_listed(egress.out)} alone: it reaches what the host reaches there"
+                    f"the host's default route leads out of {listed(led)}, and `{name}` may leave "
+                    f"by {listed(egress.out)} alone: it reaches what the host reaches there"
                 )
             for version in sorted(_wanted(egress.segment) - egress.families):
                 yield (
@@ -179,7 +195,7 @@ class Uplinks:
                 )
         if unanswered := sorted(self._unanswered()):
             yield (
-                f"the host has no resolver that {_listed(unanswered[:3])} could ask; "
+                f"the host has no resolver that {listed(unanswered[:3])} could ask; "
                 f"`dns: 9.9.9.9` in the network names one"
             )
 
@@ -344,9 +360,10 @@ def _wanted(segment: Segment) -> frozenset[Family]:
     return frozenset(family(subnet) for subnet in segment.subnets)
 
 
+def _via(segment: Segment) -> tuple[str, ...]:
+    uplink = segment.network.uplink if segment.network else None
+    return uplink.via if uplink else ()
+
+
 def _uplink(egress: Egress) -> Uplink | None:
     return egress.segment.network.uplink if egress.segment.network else None
-
-
-def _listed(names: Iterable[str]) -> str:
-    return " and ".join(f"`{name}`" for name in sorted(names))

@@ -28,6 +28,9 @@ BASE: Mapping[Family, tuple[Rule, ...]] = {
 }
 """The rules that a namespace is born with."""
 
+BASE_RULES = (*BASE[4], *BASE[6])
+"""Those of both families."""
+
 _ERRORS = frozenset({"blackhole", "unreachable", "prohibit", "throw"})
 _LEGACY_TOS = 0x1C  # INET_DSCP_LEGACY_TOS_MASK: the bits that IPv4 compares
 _NOT_GLOBAL = ("fe80::/10", "ff00::/8", "::1/128")  # rt6_need_strict
@@ -87,13 +90,23 @@ class Fib:
         self._groups = groups or {}
         in_order = sorted(rules, key=lambda rule: rule.priority)
         self._rules = {each: [rule for rule in in_order if rule.family == each] for each in BASE}
+        self._routes: dict[Family, list[Route]] = {4: [], 6: []}
         by_table: dict[tuple[Family, int], list[Route]] = {}
         for route in routes:
+            self._routes[route.family].append(route)
             by_table.setdefault((route.family, route.table), []).append(route)
         if _shape(self._rules[4]) == _shape(BASE[4]):
             # Until somebody adds a rule, `local` and `main` are one trie (fib_trie_unmerge).
             by_table.setdefault((4, MAIN_TABLE), []).extend(by_table.pop((4, LOCAL_TABLE), ()))
         self._tables = {key: _Table(found) for key, found in by_table.items()}
+
+    def routes(self, version: Family) -> list[Route]:
+        """Return all routes of a family."""
+        return self._routes[version]
+
+    def rules(self, version: Family) -> list[Rule]:
+        """Return all rules of a family, in order."""
+        return self._rules[version]
 
     def lookup(self, packet: FlowKey) -> FibResult:
         """Return what becomes of a packet (fib_rules_lookup)."""

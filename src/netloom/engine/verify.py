@@ -11,7 +11,7 @@ from netloom.host.local import LocalMachine
 from netloom.host.machine import Machine
 from netloom.host.observe.scope import scope_of
 from netloom.model.lab_state import LabState
-from netloom.model.objects import NOTHING
+from netloom.model.objects import HOST, NOTHING
 from netloom.plan.diff import diff
 from netloom.plan.firewall_exceptions import with_exceptions
 
@@ -54,13 +54,12 @@ def moved(lab: str, machine: Machine | None = None) -> str | None:
     machine = machine or LocalMachine()
     there = known(machine.journal(lab))
     record = there.record
-    if record is None or not record.held.kept_closed:
+    if record is None or not record.held.exits:
         return None
-    from netloom.compile.uplink import uplink_moved
-    from netloom.language.parse import parse
+    from netloom.compile.exits import uplink_moved
 
-    topology = parse(record.text, file=record.source, name=lab).topology
-    return uplink_moved(topology, record.held.kept_closed, machine.uplink_facts(there.fence))
+    links = record.desired.netns[HOST].links
+    return uplink_moved(record.held.exits, links, machine.uplink_facts(there.fence))
 
 
 @untouched()

@@ -79,7 +79,7 @@ UPLINK = Mapped(
         Key(
             "via",
             Many(item=IF_NAME),
-            "the interfaces of the host that lead out; absent: those of its default routes",
+            "the interfaces of the host that lead out; absent: where its routes and rules lead",
         ),
     ),
 )

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
-from netloom.model.objects import HOST
+from netloom.model.objects import HOST, Route, Rule
 from netloom.model.reservation import Published, RouteKey
-from netloom.values import Family, family
+from netloom.values import family
 
 ANY = frozenset({"", "::"})
 """Addresses that stand for all of a host's."""
@@ -17,15 +17,18 @@ class Allocations(Struct, frozen=True):
 
     `baseline` are the inherited sysctls that had to be set, since a new namespace begins otherwise.
     `names` are the texts from which interfaces of the host have derived names, by the network or
-    namespace that each leads to; `kept_closed` is what an exit must not newly forward to, by the
-    exit. `input_guarded` are interfaces of the host that its own firewall would let in anything by.
-    `secret` is drawn at the beginning, in hexadecimal digits: what only the lab knows.
+    namespace that each leads to; `exits` are the ways out that the host's routes said, by the
+    interface of the host that packets come in by; `kept_closed` is what an exit must not newly
+    forward to, by the exit. `input_guarded` are interfaces of the host that its own firewall would
+    let in anything by. `secret` is drawn at the beginning, in hexadecimal digits: what only the lab
+    knows.
     """
 
     subnets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     baseline: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+    exits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     kept_closed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     input_guarded: tuple[str, ...] = ()
     secret: str = ""
@@ -86,13 +89,6 @@ class Occupied(Struct, frozen=True):
     routes: Mapping[RouteKey, str] = field(default_factory=dict)
 
 
-class Exit(Struct, frozen=True):
-    """An interface of the host that a default route leads out of, in one family."""
-
-    link: str
-    family: Family
-
-
 class TakenPort(Struct, frozen=True):
     """A port of the host that is taken; `owner` says by whom, empty if that is not known."""
 
@@ -116,20 +112,24 @@ class UplinkFacts(Struct, frozen=True):
     """What lies around the namespace `host`.
 
     `links` are its interfaces, each with what keeps packets from it (`is down`), if anything;
-    `of_labs` those of other labs, `bridges` those that are bridges. `exits` are the ways out by
-    default routes. `forwards` are interfaces that forward IPv4 without any lab, `forwards_ipv6`
-    whether all do IPv6, `learners` those that have learned from router advertisements. `resolvers`
-    is a resolv.conf with the resolvers behind the machine's own, `taken` ports that are in use,
-    `program` the path of one for user-mode networking, `no_tun` why that could make no tap,
-    `subnets` those beside the exits. `is_apart`: the namespace `host` is none of all that, and
-    nobody may change anything of it.
+    `of_labs` those of other labs, `bridges` those that are bridges, `tunnels` those that have one
+    far end, `groups` what group each is in (IFLA_GROUP). `routes` and `rules` are all that the host
+    has, those of its birth and of the table `local` included. `forwards` are interfaces that
+    forward IPv4 without any lab, `forwards_ipv6` whether all do IPv6, `learners` those that have
+    learned from router advertisements. `resolvers` is a resolv.conf with the resolvers behind the
+    machine's own, `taken` ports that are in use, `program` the path of one for user-mode
+    networking, `no_tun` why that could make no tap, `subnets` those beside the ways out.
+    `is_apart`: the namespace `host` is none of all that, and nobody may change anything of it.
     """
 
     links: Mapping[str, str | None] = field(default_factory=dict)
     of_labs: frozenset[str] = frozenset()
     bridges: frozenset[str] = frozenset()
     resolvers: str | None = None
-    exits: tuple[Exit, ...] = ()
+    tunnels: frozenset[str] = frozenset()
+    groups: Mapping[str, int] = field(default_factory=dict)
+    routes: tuple[Route, ...] = ()
+    rules: tuple[Rule, ...] = ()
     forwards: frozenset[str] = frozenset()
     forwards_ipv6: bool = False
     learners: frozenset[str] = frozenset()

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from msgspec.structs import replace
 
 from netloom.compile.lower import BASELINE
+from netloom.datapath.fib import BASE_RULES
 from netloom.engine import front as engine
 from netloom.engine.report import Report
 from netloom.errors import KernelError, Refused, Unavailable
@@ -20,10 +21,10 @@ from netloom.host.machine import FileId
 from netloom.host.observe.holders import Holders
 from netloom.host.observe.scope import Scope
 from netloom.language.parse import Source, parse
-from netloom.model.facts import Exit, HostSubnet, Joined, Nic, Occupied, TakenPort, UplinkFacts
+from netloom.model.facts import HostSubnet, Joined, Nic, Occupied, TakenPort, UplinkFacts
 from netloom.model.firewall import FirewallState
 from netloom.model.lab_state import Foreign, LabState
-from netloom.model.objects import HOST, Desired, NetnsState, command_key, is_kept
+from netloom.model.objects import HOST, Desired, NetnsState, Nexthop, Route, command_key, is_kept
 from netloom.model.ready import EXIT
 from netloom.model.reservation import Reservation, RouteKey
 from netloom.plan.fence import Fence
@@ -43,7 +44,11 @@ _NEWBORN = BASELINE | {
     )
     for which in ("all", "default")
 }
-_OUTSIDE = UplinkFacts(links={"eth0": ""}, exits=(Exit("eth0", 4), Exit("eth0", 6)))
+_OUTSIDE = UplinkFacts(
+    links={"eth0": ""},
+    routes=tuple(Route(dst, (Nexthop("eth0"),)) for dst in ("0.0.0.0/0", "::/0")),
+    rules=BASE_RULES,
+)
 
 
 class Died(BaseException):

@@ -53,6 +53,8 @@ AF_INET6 = 10
 
 # linux/if.h
 IFF_UP = 0x1
+IFF_POINTOPOINT = 0x10
+IFF_NOARP = 0x80
 IFF_LOWER_UP = 0x10000
 
 # linux/if_link.h

@@ -22,6 +22,8 @@ from netloom.wire.constants import (
     AF_INET6,
     DEVCONF_ADDR_GEN_MODE,
     IFF_LOWER_UP,
+    IFF_NOARP,
+    IFF_POINTOPOINT,
     IFF_UP,
     IFLA_ADDRESS,
     IFLA_AF_SPEC,
@@ -55,7 +57,8 @@ class SeenLink(msgspec.Struct, frozen=True, gc=False):
     kernel tells of the kind, but for the far end of a veth, which is `UNKNOWN`: of that it tells,
     as of any link that this one hangs on, the index `link_index` (IFLA_LINK) in the namespace with
     the id `link_netnsid` (IFLA_LINK_NETNSID), or in the link's own where that is None. `ipv6_ll` is
-    whether setting it up gives it an IPv6 link-local address.
+    whether setting it up gives it an IPv6 link-local address, `asks_neighbours` whether there may
+    be several at its other end (neither IFF_POINTOPOINT nor IFF_NOARP).
     """
 
     index: int
@@ -73,6 +76,7 @@ class SeenLink(msgspec.Struct, frozen=True, gc=False):
     link_netnsid: int | None
     info: Kind
     group: int
+    asks_neighbours: bool
 
 
 def read_links(payloads: Iterable[bytes]) -> list[SeenLink]:
@@ -109,6 +113,7 @@ def _read(data: bytes) -> SeenLink:
         None if nsid == -1 else nsid,
         read_info(kind, data, info),
         number(data, at, IFLA_GROUP),
+        not flags & (IFF_POINTOPOINT | IFF_NOARP),
     )
 
 

@@ -28,7 +28,6 @@ comment "netloom:dns"
 		iifname "docker0" oifname "docker0" accept
 		iifname "virbr0" oifname "virbr0" accept
 		meta nfproto ipv4 iifname "eth0" oifname { "docker0", "eth0", "virbr0", "wlan0.7" } drop
-		meta nfproto ipv6 iifname { "docker0", "eth0", "virbr0", "wlan0.7" } oifname { "docker0", "eth0", "virbr0", "wlan0.7" } drop
 	}
 	chain clamp {
 		type filter hook forward priority mangle; policy accept;
@@ -103,9 +102,6 @@ mkdir -p $(dirname /etc/netns/other/resolv.conf); rm -f /etc/netns/other/resolv.
 cat >/etc/netns/other/resolv.conf <<'END-OF-FILE'
 nameserver 192.0.2.53
 END-OF-FILE
-sysctl -qw net.ipv6.conf.eth0.accept_ra=2
-sysctl -qw net.ipv6.conf.wlan0/7.accept_ra=2
 sysctl -qw net.ipv4.conf.eth0.forwarding=1
-sysctl -qw net.ipv6.conf.all.forwarding=1
 
 # passes: ForwardNeed(lab='dns', link='lan', uplink='eth0', subnets=('10.20.0.0/24',), published=(), services=(Service(proto='udp', number=53), Service(proto='tcp', number=53)))

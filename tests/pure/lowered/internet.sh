@@ -28,7 +28,6 @@ comment "netloom:internet"
 		iifname "docker0" oifname "docker0" accept
 		iifname "virbr0" oifname "virbr0" accept
 		meta nfproto ipv4 iifname "eth0" oifname { "docker0", "eth0", "virbr0", "wlan0.7" } drop
-		meta nfproto ipv6 iifname { "docker0", "eth0", "virbr0", "wlan0.7" } oifname { "docker0", "eth0", "virbr0", "wlan0.7" } drop
 	}
 	chain clamp {
 		type filter hook forward priority mangle; policy accept;
@@ -98,9 +97,6 @@ mkdir -p $(dirname /etc/netns/blue/resolv.conf); rm -f /etc/netns/blue/resolv.co
 cat >/etc/netns/blue/resolv.conf <<'END-OF-FILE'
 nameserver 192.0.2.53
 END-OF-FILE
-sysctl -qw net.ipv6.conf.eth0.accept_ra=2
-sysctl -qw net.ipv6.conf.wlan0/7.accept_ra=2
 sysctl -qw net.ipv4.conf.eth0.forwarding=1
-sysctl -qw net.ipv6.conf.all.forwarding=1
 
 # passes: ForwardNeed(lab='internet', link='lan', uplink='eth0', subnets=('10.10.0.0/24',), published=(), services=(Service(proto='udp', number=53), Service(proto='tcp', number=53)))

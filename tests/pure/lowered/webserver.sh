@@ -25,7 +25,6 @@ comment "netloom:webserver"
 		iifname "docker0" oifname "docker0" accept
 		iifname "virbr0" oifname "virbr0" accept
 		meta nfproto ipv4 iifname "eth0" oifname { "docker0", "eth0", "virbr0", "wlan0.7" } drop
-		meta nfproto ipv6 iifname { "docker0", "eth0", "virbr0", "wlan0.7" } oifname { "docker0", "eth0", "virbr0", "wlan0.7" } drop
 	}
 	chain clamp {
 		type filter hook forward priority mangle; policy accept;
@@ -37,7 +36,7 @@ comment "netloom:webserver"
 		iifname "internal" oifname "eth0" masquerade
 		meta nfproto ipv4 iifname "internal" oifname "internal" ct status dnat masquerade
 		ip saddr 127.0.0.0/8 oifname "internal" masquerade
-		meta nfproto ipv6 iifname "internal" oifname "internal" ct status dnat masquerade
+		meta nfproto ipv6 oifname "internal" ct status dnat masquerade
 	}
 	chain localnet {
 		type filter hook prerouting priority raw; policy accept;
@@ -88,10 +87,7 @@ mkdir -p $(dirname /etc/netns/webserver/resolv.conf); rm -f /etc/netns/webserver
 cat >/etc/netns/webserver/resolv.conf <<'END-OF-FILE'
 nameserver 192.0.2.53
 END-OF-FILE
-sysctl -qw net.ipv6.conf.eth0.accept_ra=2
-sysctl -qw net.ipv6.conf.wlan0/7.accept_ra=2
 sysctl -qw net.ipv4.conf.eth0.forwarding=1
-sysctl -qw net.ipv6.conf.all.forwarding=1
 (cd /srv && exec ip netns exec webserver sh -c 'python3 -m http.server 80') </dev/null &
 
 # passes: ForwardNeed(lab='webserver', link='internal', uplink='eth0', subnets=('10.100.0.0/24',), published=(DnatTarget(ip='10.100.0.2', proto='tcp', port=80),), services=(Service(proto='udp', number=53), Service(proto='tcp', number=53)))

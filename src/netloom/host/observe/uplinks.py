@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
+from netloom.compile.exits import Exits
 from netloom.errors import KernelError
 from netloom.host import outer_client, sysctl
 from netloom.host.commands.stop import members
@@ -15,22 +16,24 @@ from netloom.host.store import reservations
 from netloom.kernel.files import exists
 from netloom.kernel.netlink import Rtnetlink
 from netloom.kernel.sockets import diag_socket, listeners
-from netloom.model.facts import Exit, HostSubnet, TakenPort, UplinkFacts
-from netloom.model.objects import HOST, MAIN_TABLE, Route
+from netloom.model.facts import HostSubnet, TakenPort, UplinkFacts
+from netloom.model.objects import HOST, Route
 from netloom.model.owner import lab_of
 from netloom.model.reservation import Reservation
 from netloom.namespaces.references import command_of
 from netloom.plan.fence import Fence
-from netloom.values import Family, family
+from netloom.values import family
 from netloom.wire.rtnetlink import (
     SeenAddr,
     SeenLink,
     dump_addrs,
     dump_links,
     dump_routes,
+    dump_rules,
     read_addrs,
     read_links,
     read_routes,
+    read_rules,
 )
 
 _RTPROT_RA = 9  # linux/rtnetlink.h
@@ -46,13 +49,12 @@ _RESOLV_CONFS = (
 _TUN = "/dev/net/tun"
 _PROGRAMS = ("pasta", "slirp4netns")
 
-_DEFAULTS: dict[str, Family] = {"0.0.0.0/0": 4, "::/0": 6}
 _IP_FORWARD = "net.ipv4.ip_forward"
 _ALL_IPV6 = "net.ipv6.conf.all.forwarding"
 
 
 def uplink_facts(fence: Fence, ports: Collection[tuple[str, int]] = ()) -> UplinkFacts:
-    """Return the interfaces of the host that are not the lab's, and its default routes.
+    """Return the interfaces of the host that are not the lab's, and its routes and rules.
 
     `ports` are protocols and ports of the host of which it shall be known whether they are taken.
     Where the host has a machine around it, these are the machine's.
@@ -74,8 +76,8 @@ def uplink_facts_here(
         noted = list(reservations.others("" if machine else lab, rt.cookie, machine or "/run"))
         links = read_links(rt.dump(dump_links()))
         names = {link.index: link.name for link in links}
-        routes = read_routes(rt.dump(dump_routes()), names, protocols=None)
-        exits = tuple(_exits(routes))
+        routes = read_routes(rt.dump(dump_routes()), names, protocols=None, local=True)
+        rules = read_rules(rt.dump(dump_rules()), base=True)
         addrs = read_addrs(rt.dump(dump_addrs()))
         ours = fence.links(HOST, rt.cookie, links)
     others = [link for link in links if link.index not in ours]
@@ -85,20 +87,23 @@ def uplink_facts_here(
     free = [link.name for link in others if link.name not in of_labs]
     held = claims()
     forwarding = _Forwarding(held)
-    return UplinkFacts(
+    facts = UplinkFacts(
         links={link.name: _trouble(link) for link in others},
         resolvers=resolvers(),
         of_labs=frozenset(of_labs),
         bridges=frozenset(link.name for link in others if link.kind == "bridge"),
-        exits=exits,
+        tunnels=frozenset(link.name for link in others if not link.asks_neighbours),
+        groups={link.name: link.group for link in others if link.group},
+        routes=tuple(routes),
+        rules=tuple(rules),
         forwards=frozenset(name for name in free if forwarding.of(name)),
         forwards_ipv6=forwarding.of_ipv6(),
         learners=frozenset(_learners(free, routes, addrs, names, held)),
         taken=(*_published(lab, ports, noted, machine), *_listening(lab, ports)),
         program=next((path for name in _PROGRAMS if (path := _found(name))), None),
         no_tun=_no_tun(),
-        subnets=tuple(_beside(exits, addrs, names)),
     )
+    return replace(facts, subnets=tuple(_beside(facts, addrs, names)))
 
 
 def _found(program: str) -> str | None:
@@ -148,21 +153,11 @@ def _is_here(server: str) -> bool:
 # ── routes and forwarding ─────────────────────────────────────────────────────────────────
 
 
-def _exits(routes: Iterable[Route]) -> Iterable[Exit]:
-    """Yield the ways out by the best default route of each family."""
-    defaults = [r for r in routes if r.dst in _DEFAULTS and r.table == MAIN_TABLE and r.nexthops]
-    for dst, version in _DEFAULTS.items():
-        mine = [route for route in defaults if route.dst == dst and route.type == "unicast"]
-        least = min((route.metric for route in mine), default=0)
-        best = (hop.dev for route in mine if route.metric == least for hop in route.nexthops)
-        yield from (Exit(link, version) for link in dict.fromkeys(best))
-
-
 def _beside(
-    exits: Iterable[Exit], addrs: Iterable[SeenAddr], names: dict[int, str]
+    facts: UplinkFacts, addrs: Iterable[SeenAddr], names: dict[int, str]
 ) -> Iterator[HostSubnet]:
     """Yield the subnets on the interfaces that lead out."""
-    out = {exit_.link for exit_ in exits}
+    out = {link for ways in Exits(facts).of_host().values() for link in ways}
     for addr, link in ((seen.addr, names.get(seen.index, "")) for seen in addrs):
         if link in out and not addr.ip.startswith("fe80:"):
             yield HostSubnet(addr.subnet, link, leads_out=True)
