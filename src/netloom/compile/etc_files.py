@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from operator import itemgetter
 
+from msgspec.structs import replace
+
 from netloom.compile.addressing import Naming
 from netloom.compile.expand import Expanded, Member, Segment
 from netloom.compile.hosts_file import HostsFiles
@@ -21,6 +23,7 @@ from netloom.values import Family, blake2b, contains, ip
 Files = Mapping[str, File | Mapping[str, File]]
 """What the files are that a topology names; of a folder, all in it by their paths, `/` first."""
 
+_RESOLV_CONF = "resolv.conf"
 _FAMILIES: tuple[Family, Family] = (4, 6)
 
 
@@ -45,12 +48,16 @@ class EtcFolders:
     def folder(self, name: str, member: Member) -> dict[str, File]:
         """Return the files of a namespace by their paths below /etc."""
         found = {"hosts": File(self.hosts.text(name, member.spec.hosts))}
-        resolvers = self._resolvers(name, member)
+        said, resolvers = self._resolvers(name, member)
         if resolvers is not None:
-            found["resolv.conf"] = File(resolvers)
+            found[_RESOLV_CONF] = File(resolvers)
         for path, spec in member.spec.etc.items():
             for below, file in contents(spec, self.files):
                 found[f"{path}{below}"] = file
+        if self._is_written(name):
+            file = found.get(_RESOLV_CONF, File())
+            text = file.text if said or _RESOLV_CONF in member.spec.etc else ""
+            found[_RESOLV_CONF] = replace(file, own=_own(name, text))
         return found
 
     def digest(self, folder: Mapping[str, File], secret: str) -> str:
@@ -60,15 +67,24 @@ class EtcFolders:
             self._digests[key] = folder_digest(folder, secret)
         return self._digests[key]
 
-    def _resolvers(self, name: str, member: Member) -> str | None:
-        """Return the text of resolv.conf, None where the machine's own shall be seen."""
+    def _is_written(self, name: str) -> bool:
+        """Whether a program of a namespace may write its resolv.conf: one that asks for an address.
+
+        So where an interface has none, or others are on its segment.
+        """
+        return any(
+            not port.addresses or segment.joined or segment.host_ports
+            for segment, port in self.naming.ports.get(name, ())
+        )
+
+    def _resolvers(self, name: str, member: Member) -> tuple[bool, str | None]:
+        """Return whether the file says it, and the text of resolv.conf, None for the machine's."""
         dns, path = self._dns(name, member)
-        if dns is not None:
+        if dns:
             servers = [self._address(name, text, (*path, n)) for n, text in enumerate(dns)]
-            return "".join(f"nameserver {server}\n" for server in servers) if dns else None
-        if name in self.outward and self.uplinks.outside.resolvers:
-            return self.uplinks.outside.resolvers
-        return None
+            return True, "".join(f"nameserver {server}\n" for server in servers)
+        outside = self.uplinks.outside.resolvers
+        return False, outside if dns is None and name in self.outward and outside else None
 
     def _dns(self, name: str, member: Member) -> tuple[tuple[str, ...] | None, Path]:
         """Return what the file says of its resolvers: its own, else those of its networks."""
@@ -139,6 +155,11 @@ def contents(spec: TextSpec, files: Files) -> Iterator[tuple[str, File]]:
         yield from found.items()
 
 
+def _own(name: str, said: str) -> str:
+    """Return by what a file is known that programs of a namespace may write."""
+    return blake2b(f"{name} {said}".encode(), digest_size=12).hexdigest()
+
+
 def folder_digest(folder: Mapping[str, File], secret: str) -> str:
     """Return by what a folder is known: to all, since links in /etc lead there by that name.
 
@@ -147,6 +168,7 @@ def folder_digest(folder: Mapping[str, File], secret: str) -> str:
     key = b"" if all(file.is_for_all for file in folder.values()) else bytes.fromhex(secret)
     hashed = blake2b(digest_size=12, key=key)
     for path, file in sorted(folder.items(), key=itemgetter(0)):
-        facts = f"{len(path)} {len(file.text)} {file.mode} {file.owner} {path}{file.text}"
+        text = file.own or file.text
+        facts = f"{len(path)} {len(text)} {file.mode} {file.owner} {path}{text}"
         hashed.update(facts.encode(errors="surrogateescape"))
     return hashed.hexdigest()

@@ -285,17 +285,25 @@ def command_key(netns: str, name: str) -> str:
 class File(Struct, frozen=True, omit_defaults=True):
     """A file for a namespace's /etc; `owner` are a user and a group, 0 for who runs netloom.
 
-    A folder has no text; its path ends with a `/`.
+    A folder has no text; its path ends with a `/`. `own` is by what a file is known that programs
+    of one namespace may write: nobody shares it, and what they wrote stays as long as that is the
+    same. It begins with the text, without one as the machine's.
     """
 
     text: str = ""
     mode: int = 0o644
     owner: tuple[int, int] = (0, 0)
+    own: str = ""
 
     @property
     def is_for_all(self) -> bool:
         """Whether every user may read it."""
         return bool(self.mode & 0o004)
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether it begins as the machine's."""
+        return bool(self.own and not self.text)
 
 
 def etc_entries(paths: Iterable[str]) -> frozenset[str]:

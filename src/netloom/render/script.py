@@ -61,7 +61,10 @@ def _etc(step: steps.EtcSet, files: Mapping[str, File]) -> Iterator[str]:
             yield f"install -d {_facts_of(file)} {place}"
             continue
         yield f"mkdir -p $(dirname {place}); rm -f {place}"
-        if file != File(file.text):
+        if file.is_copy:
+            yield f"cp {shlex.quote(f'/etc/{path}')} {place}"
+            continue
+        if file != File(file.text, own=file.own):
             yield f"install {_facts_of(file)} /dev/null {place}"
         yield _filled(place, file.text)
 

@@ -18,4 +18,7 @@ cat >/etc/netns/blue/hosts <<'END-OF-FILE'
 127.0.1.1	house
 10.1.1.1	blue
 END-OF-FILE
+# What is in /etc outlives its namespace. When that is gone:
+# rm -rf /etc/netns/blue/hosts
+# rmdir --ignore-fail-on-non-empty /etc/netns/blue /etc/netns
 

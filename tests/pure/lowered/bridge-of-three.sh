@@ -83,4 +83,7 @@ cat >/etc/netns/ns3/hosts <<'END-OF-FILE'
 10.0.0.4	ns3
 10.0.0.1	host
 END-OF-FILE
+# What is in /etc outlives its namespace. When that is gone:
+# rm -rf /etc/netns/ns1/hosts /etc/netns/ns2/hosts /etc/netns/ns3/hosts
+# rmdir --ignore-fail-on-non-empty /etc/netns/ns1 /etc/netns/ns2 /etc/netns/ns3 /etc/netns
 

@@ -20,4 +20,7 @@ cat >/etc/netns/coke/hosts <<'END-OF-FILE'
 10.1.1.2	coke
 10.1.1.1	host
 END-OF-FILE
+# What is in /etc outlives its namespace. When that is gone:
+# rm -rf /etc/netns/coke/hosts
+# rmdir --ignore-fail-on-non-empty /etc/netns/coke /etc/netns
 

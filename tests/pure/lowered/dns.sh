@@ -103,5 +103,8 @@ cat >/etc/netns/other/resolv.conf <<'END-OF-FILE'
 nameserver 192.0.2.53
 END-OF-FILE
 sysctl -qw net.ipv4.conf.eth0.forwarding=1
+# What is in /etc outlives its namespace. When that is gone:
+# rm -rf /etc/netns/samplens/hosts /etc/netns/samplens/motd /etc/netns/samplens/resolv.conf /etc/netns/other/hosts /etc/netns/other/resolv.conf
+# rmdir --ignore-fail-on-non-empty /etc/netns/samplens /etc/netns/other /etc/netns
 
 # passes: ForwardNeed(lab='dns', link='lan', uplink='eth0', subnets=('10.20.0.0/24',), published=(), services=(Service(proto='udp', number=53), Service(proto='tcp', number=53)))

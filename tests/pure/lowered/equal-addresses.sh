@@ -74,4 +74,7 @@ cat >/etc/netns/right2/hosts <<'END-OF-FILE'
 10.0.0.1	right1
 10.0.0.2	right2
 END-OF-FILE
+# What is in /etc outlives its namespace. When that is gone:
+# rm -rf /etc/netns/left1/hosts /etc/netns/left2/hosts /etc/netns/right1/hosts /etc/netns/right2/hosts
+# rmdir --ignore-fail-on-non-empty /etc/netns/left1 /etc/netns/left2 /etc/netns/right1 /etc/netns/right2 /etc/netns
 

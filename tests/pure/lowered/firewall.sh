@@ -90,4 +90,7 @@ cat >/etc/netns/isolated/hosts <<'END-OF-FILE'
 10.30.0.2	web
 10.30.0.3	isolated
 END-OF-FILE
+# What is in /etc outlives its namespace. When that is gone:
+# rm -rf /etc/netns/client/hosts /etc/netns/web/hosts /etc/netns/isolated/hosts
+# rmdir --ignore-fail-on-non-empty /etc/netns/client /etc/netns/web /etc/netns/isolated /etc/netns
 

@@ -98,5 +98,8 @@ cat >/etc/netns/blue/resolv.conf <<'END-OF-FILE'
 nameserver 192.0.2.53
 END-OF-FILE
 sysctl -qw net.ipv4.conf.eth0.forwarding=1
+# What is in /etc outlives its namespace. When that is gone:
+# rm -rf /etc/netns/red/hosts /etc/netns/red/resolv.conf /etc/netns/blue/hosts /etc/netns/blue/resolv.conf
+# rmdir --ignore-fail-on-non-empty /etc/netns/red /etc/netns/blue /etc/netns
 
 # passes: ForwardNeed(lab='internet', link='lan', uplink='eth0', subnets=('10.10.0.0/24',), published=(), services=(Service(proto='udp', number=53), Service(proto='tcp', number=53)))

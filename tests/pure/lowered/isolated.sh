@@ -20,4 +20,7 @@ cat >/etc/netns/isolated/hosts <<'END-OF-FILE'
 10.0.0.2	isolated
 10.0.0.1	host
 END-OF-FILE
+# What is in /etc outlives its namespace. When that is gone:
+# rm -rf /etc/netns/isolated/hosts
+# rmdir --ignore-fail-on-non-empty /etc/netns/isolated /etc/netns
 

@@ -132,6 +132,9 @@ END-OF-FILE
 (cd /srv && exec ip netns exec a sh -c 'exec sleep 1') </dev/null &
 (cd /tmp && exec ip netns exec a setpriv --reuid=daemon --init-groups env 'A=b c' B= sh -c 'echo hi') </dev/null &
 (cd /srv && exec ip netns exec a sh -c 'exec nc -l 80') </dev/null &
+# What is in /etc outlives its namespace. When that is gone:
+# rm -rf /etc/netns/a/hosts /etc/netns/a/motd /etc/netns/a/nginx /etc/netns/a/resolv.conf /etc/netns/b/hosts
+# rmdir --ignore-fail-on-non-empty /etc/netns/a /etc/netns/b /etc/netns
 
 # passes: BridgeNeed(lab='people', bridge='people.sw', addresses=())
 # passes: BridgeNeed(lab='people', bridge='virbr0', addresses=('192.168.122.128',))

@@ -151,6 +151,8 @@ fd00:9::1	r
 2620:fe::fe	internet
 192.0.2.7	vm
 END-OF-FILE
+mkdir -p $(dirname /etc/netns/r/resolv.conf); rm -f /etc/netns/r/resolv.conf
+cp /etc/resolv.conf /etc/netns/r/resolv.conf
 ip -n a1 link set dev lan alias 'netloom:policy to policy.switch:a1.lan'
 ip -n a1 addr add fe80::f9:9fff:fea4:54a1/64 dev lan nodad
 ip -n a1 link set dev lan up
@@ -191,6 +193,8 @@ fd00:1::fe	r
 2620:fe::fe	internet
 192.0.2.7	vm
 END-OF-FILE
+mkdir -p $(dirname /etc/netns/a1/resolv.conf); rm -f /etc/netns/a1/resolv.conf
+cp /etc/resolv.conf /etc/netns/a1/resolv.conf
 ip -n a2 link set dev lan alias 'netloom:policy to policy.switch:a2.lan'
 ip -n a2 addr add fe80::51:40ff:fedf:fba/64 dev lan nodad
 ip -n a2 link set dev lan up
@@ -223,6 +227,8 @@ fd00:1::fe	r
 2620:fe::fe	internet
 192.0.2.7	vm
 END-OF-FILE
+mkdir -p $(dirname /etc/netns/a2/resolv.conf); rm -f /etc/netns/a2/resolv.conf
+cp /etc/resolv.conf /etc/netns/a2/resolv.conf
 ip -n alone link set dev a1 alias 'netloom:policy to a1:alone'
 ip -n alone link set dev a1 up
 ip -n alone link set dev a2 alias 'netloom:policy to a2:alone'
@@ -255,6 +261,8 @@ fd00:ff::1	r
 2620:fe::fe	internet
 192.0.2.7	vm
 END-OF-FILE
+mkdir -p $(dirname /etc/netns/alone/resolv.conf); rm -f /etc/netns/alone/resolv.conf
+cp /etc/resolv.conf /etc/netns/alone/resolv.conf
 ip -n it.is link set dev thin alias 'netloom:policy to policy.switch:it.is.thin'
 ip -n it.is link set dev thin up
 ip -n it.is link set dev w alias 'netloom:policy to r:w'
@@ -284,4 +292,9 @@ fd00:9::1	r
 2620:fe::fe	internet
 192.0.2.7	vm
 END-OF-FILE
+mkdir -p $(dirname /etc/netns/it.is/resolv.conf); rm -f /etc/netns/it.is/resolv.conf
+cp /etc/resolv.conf /etc/netns/it.is/resolv.conf
+# What is in /etc outlives its namespace. When that is gone:
+# rm -rf /etc/netns/r/hosts /etc/netns/r/resolv.conf /etc/netns/a1/hosts /etc/netns/a1/resolv.conf /etc/netns/a2/hosts /etc/netns/a2/resolv.conf /etc/netns/alone/hosts /etc/netns/alone/resolv.conf /etc/netns/it.is/hosts /etc/netns/it.is/resolv.conf
+# rmdir --ignore-fail-on-non-empty /etc/netns/r /etc/netns/a1 /etc/netns/a2 /etc/netns/alone /etc/netns/it.is /etc/netns
 

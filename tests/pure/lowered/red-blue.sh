@@ -33,4 +33,7 @@ cat >/etc/netns/blue/hosts <<'END-OF-FILE'
 10.10.0.1	red
 10.10.0.2	blue
 END-OF-FILE
+# What is in /etc outlives its namespace. When that is gone:
+# rm -rf /etc/netns/red/hosts /etc/netns/blue/hosts
+# rmdir --ignore-fail-on-non-empty /etc/netns/red /etc/netns/blue /etc/netns
 

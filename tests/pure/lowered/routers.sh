@@ -174,4 +174,7 @@ fd6e:6574:6c6f::a	r3
 10.1.0.2	h1
 10.3.0.2	h3
 END-OF-FILE
+# What is in /etc outlives its namespace. When that is gone:
+# rm -rf /etc/netns/r1/hosts /etc/netns/r2/hosts /etc/netns/r3/hosts /etc/netns/h1/hosts /etc/netns/h3/hosts
+# rmdir --ignore-fail-on-non-empty /etc/netns/r1 /etc/netns/r2 /etc/netns/r3 /etc/netns/h1 /etc/netns/h3 /etc/netns
 

@@ -29,6 +29,8 @@ cat >/etc/netns/web/hosts <<'END-OF-FILE'
 192.168.122.200	web
 192.168.122.77	db
 END-OF-FILE
+mkdir -p $(dirname /etc/netns/web/resolv.conf); rm -f /etc/netns/web/resolv.conf
+cp /etc/resolv.conf /etc/netns/web/resolv.conf
 ip -n db link set dev lan alias 'netloom:virbr0 to host:db.lan' addrgenmode none
 ip -n db link set dev lan up
 ip -n db addr add 192.168.122.77/24 dev lan
@@ -42,5 +44,10 @@ cat >/etc/netns/db/hosts <<'END-OF-FILE'
 192.168.122.200	web
 192.168.122.77	db
 END-OF-FILE
+mkdir -p $(dirname /etc/netns/db/resolv.conf); rm -f /etc/netns/db/resolv.conf
+cp /etc/resolv.conf /etc/netns/db/resolv.conf
+# What is in /etc outlives its namespace. When that is gone:
+# rm -rf /etc/netns/web/hosts /etc/netns/web/resolv.conf /etc/netns/db/hosts /etc/netns/db/resolv.conf
+# rmdir --ignore-fail-on-non-empty /etc/netns/web /etc/netns/db /etc/netns
 
 # passes: BridgeNeed(lab='virbr0', bridge='virbr0', addresses=('192.168.122.200', '192.168.122.77'))

@@ -390,6 +390,9 @@ sysctl -qw net.ipv4.conf.eth0.forwarding=1
 sysctl -qw net.ipv4.conf.wlan0/7.forwarding=1
 sysctl -qw net.ipv6.conf.all.forwarding=1
 (cd / && exec /usr/bin/pasta --runas 0 --config-net --foreground --no-map-gw --netns /run/netns/ways.out --ns-ifname uplink -T none -U none --interface eth0 -t 9000 -u 9001) </dev/null &
+# What is in /etc outlives its namespace. When that is gone:
+# rm -rf /etc/netns/web/hosts /etc/netns/web/resolv.conf /etc/netns/db/hosts /etc/netns/db/resolv.conf /etc/netns/gate/hosts /etc/netns/gate/resolv.conf /etc/netns/app/hosts /etc/netns/app/resolv.conf
+# rmdir --ignore-fail-on-non-empty /etc/netns/web /etc/netns/db /etc/netns/gate /etc/netns/app /etc/netns
 
 # note: the host's default route leads out of `eth0`, and `eth1` may leave by `wlan0.7` alone: it reaches what the host reaches there
 # passes: ForwardNeed(lab='ways', link='br-nat', uplink='eth0', subnets=('10.100.0.0/24', 'fd00:100::/64'), published=(DnatTarget(ip='10.100.0.80', proto='tcp', port=80), DnatTarget(ip='fd00:100::80', proto='tcp', port=80), DnatTarget(ip='10.100.0.80', proto='tcp', port=443), DnatTarget(ip='10.100.0.80', proto='udp', port=5353), DnatTarget(ip='fd00:100::80', proto='udp', port=5353), DnatTarget(ip='fd00:100::80', proto='tcp', port=81)), services=(Service(proto='udp', number=53), Service(proto='tcp', number=53)))

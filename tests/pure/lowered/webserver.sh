@@ -89,5 +89,8 @@ nameserver 192.0.2.53
 END-OF-FILE
 sysctl -qw net.ipv4.conf.eth0.forwarding=1
 (cd /srv && exec ip netns exec webserver sh -c 'python3 -m http.server 80') </dev/null &
+# What is in /etc outlives its namespace. When that is gone:
+# rm -rf /etc/netns/webserver/hosts /etc/netns/webserver/resolv.conf
+# rmdir --ignore-fail-on-non-empty /etc/netns/webserver /etc/netns
 
 # passes: ForwardNeed(lab='webserver', link='internal', uplink='eth0', subnets=('10.100.0.0/24',), published=(DnatTarget(ip='10.100.0.2', proto='tcp', port=80),), services=(Service(proto='udp', number=53), Service(proto='tcp', number=53)))

@@ -159,7 +159,6 @@ def _files(desired: Desired, subnets: Iterable[str]) -> dict[str, str]:
         addrs = (addr.ip for link in netns.links.values() for addr in link.addrs)
         if netns.etc and any(contains(prefix, ip) for ip in addrs for prefix in prefixes):
             files = desired.folders.get(netns.etc, {})
-            return {
-                name: files[name].text for name in _SEEN if name in files and files[name].is_for_all
-            }
+            seen = {name: files[name] for name in _SEEN if name in files}
+            return {n: f.text for n, f in seen.items() if f.is_for_all and not f.is_copy}
     return {}

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Self
 
+from netloom.host.store import etc_folders
 from netloom.host.store.journal import Journal, Pending, Record
 from netloom.host.store.reservations import Waiting
 from netloom.host.store.rundir import remove
@@ -48,7 +49,7 @@ class MemoryJournal(Journal):
     def commit(self, record: Record) -> None:
         """Remember what is applied now; the change is over."""
         self._applied, self._begun = record, None
-        self._drop_folders(record.desired)
+        etc_folders.drop_unused(self.dir, record.desired)
 
     def abort(self, record: Record | None) -> None:
         """Note that the change has been undone."""
@@ -57,7 +58,7 @@ class MemoryJournal(Journal):
     def forget(self) -> None:
         """Remember nothing any more."""
         self._applied = self._begun = None
-        for folder in ("files", "logs", "run"):
+        for folder in ("files", "own", "logs", "run"):
             remove(f"{self.dir}/{folder}")
 
     def push(self, past: Record | None) -> int:  # noqa: ARG002 - the shape of a journal

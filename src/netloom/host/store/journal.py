@@ -29,6 +29,7 @@ from msgspec.structs import replace
 
 from netloom.errors import Unavailable
 from netloom.host.notes import decode, encode
+from netloom.host.store import etc_folders
 from netloom.host.store.lablock import LabLock
 from netloom.host.store.reservations import OwnNote, Waiting
 from netloom.host.store.rundir import (
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
 
 VERSION = 3
 _BROKEN = {errno.EIO, errno.EINVAL}  # a bad disk, or no file: not the next time, either
-_FOLDERS = ("files", "undo", "logs", "run")
+_FOLDERS = ("files", "own", "undo", "logs", "run")
 _KEPT = 10
 """How many earlier states `undo` can go back to."""
 
@@ -274,7 +275,7 @@ class Journal:
             if new:
                 make_lab_dir(self.lab, "files")
             for digest in new:
-                self._write_folder(f"files/{digest}", folders[digest])
+                etc_folders.write(self.dir, digest, folders[digest])
             states = [*pending.earlier, pending.desired]
             self.host.reserve(held | reserved_by(states, pending.ports))
             self._note(pending)
@@ -287,6 +288,8 @@ class Journal:
                 with suppress(OSError):  # it goes with the lab
                     remove(f"{files}/{digest}")
                     remove(f"{files}/{digest}.new")
+            with suppress(OSError):
+                etc_folders.drop_own(self.dir)
             raise cannot_write(self.dir, "a change", error) from error
 
     def commit(self, record: Record) -> None:
@@ -298,7 +301,7 @@ class Journal:
         with suppress(OSError):
             remove(f"{self.dir}/pending")
         with suppress(OSError):
-            self._drop_folders(record.desired)
+            etc_folders.drop_unused(self.dir, record.desired)
         with suppress(OSError):
             self.host.reserve(reserved_by([record.desired], record.ports))
 
@@ -311,7 +314,7 @@ class Journal:
             self.forget()
         else:
             with suppress(OSError):  # what the change had brought along makes room
-                self._drop_folders(record.desired)
+                etc_folders.drop_unused(self.dir, record.desired)
             self.commit(record)
             # If that could not be: with it, this record is not the last.
             remove(f"{self.dir}/pending")
@@ -326,27 +329,6 @@ class Journal:
         self.host.reserve(Reservation())
         for name in ("record", "pending", "pending.new", "record.new", "host.new", *_FOLDERS):
             remove(f"{self.dir}/{name}")
-
-    def _drop_folders(self, desired: Desired) -> None:
-        used = {netns.etc for netns in desired.netns.values()}
-        with suppress(FileNotFoundError):
-            for digest in os.listdir(f"{self.dir}/files"):
-                if digest not in used:
-                    remove(f"{self.dir}/files/{digest}")
-
-    def _write_folder(self, name: str, files: Mapping[str, File]) -> None:
-        beside = f"{self.dir}/{name}.new"
-        remove(beside)
-        for path, file in files.items():
-            modes.make_dirs(os.path.dirname(f"{beside}/{path}"), modes.PUBLIC_DIR)
-            if not path.endswith("/"):
-                data = file.text.encode(errors="surrogateescape")
-                modes.write(f"{beside}/{path}", data, file.mode)
-        for path, file in files.items():
-            if file != File(file.text):
-                os.chown(f"{beside}/{path}", *file.owner)
-                os.chmod(f"{beside}/{path}", file.mode)
-        os.rename(beside, f"{self.dir}/{name}")
 
     def _write(self, name: str, data: bytes) -> None:
         modes.replace(f"{self.dir}/{name}", data, modes.PRIVATE)
