@@ -386,6 +386,21 @@ def test_what_sets_something_up_has_done_it_when_the_call_returns(lab: Lab, tmp_
         a.popen(["true"], ready="exit")
 
 
+def test_commands_start_in_their_order(lab: Lab, tmp_path: Path) -> None:
+    """`after` a namespace that is there already; what was not started yet `wait_ready` starts."""
+    log, go = tmp_path / "log", tmp_path / "go"
+    lab.netns("db", run={"name": "pg", "command": f"echo pg >> {log}", "ready": "exit"})
+    web = {"name": "web", "command": f"echo web >> {log}", "ready": "exit", "after": ["db", "late"]}
+    late = {"name": "late", "command": f"until [ -e {go} ]; do sleep 0.01; done", "ready": "exit"}
+    lab.timeout = 0.1
+    with pytest.raises(NotReady, match="`web` in `web` was not started: it comes after `web/late`"):
+        lab.netns("web", run=[web, late])
+    assert log.read_text() == "pg\n"
+    go.touch()
+    lab.wait_ready(30)
+    assert log.read_text() == "pg\nweb\n"
+
+
 def test_a_command_that_fails_at_once_is_no_lab(lab: Lab) -> None:
     """Without `ready`, too: the caller hears its status and its last words."""
     with pytest.raises(NotReady, match=r"`echo` in `a` ended with status 7\n.*\n    oops$"):

@@ -1,7 +1,13 @@
 """What a command of a lab is to the model: what runs, what has done its work, what is missing."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from netloom.errors import TopologyError
+from netloom.language.parse import parse
+from netloom.language.unparse import unparse
+from netloom.model.start_order import Circle, start_order
 from netloom.render.text import plan_text
 from netloom.testing import FakeMachine
 
@@ -86,3 +92,101 @@ def test_down_and_undo_know_of_it() -> None:
 
     machine.down()
     assert machine.netns() == {}
+
+
+# ── order ─────────────────────────────────────────────────────────────────────────────────────────
+
+NAMES = st.sampled_from("abcdef")
+
+
+@given(st.dictionaries(NAMES, st.lists(NAMES, max_size=3)))
+def test_an_order_has_each_behind_those_before_it_or_there_is_a_circle(
+    after: dict[str, list[str]],
+) -> None:
+    """All are in it, once; and a circle is one: each comes after the next."""
+    try:
+        order = start_order(after)
+    except Circle as circle:
+        keys = circle.keys
+        assert all(b in after[a] for a, b in zip(keys, (*keys[1:], keys[0]), strict=True))
+        return
+    assert len(order) == len(set(order)) >= len(after)
+    assert all(order.index(b) < order.index(a) for a in after for b in after[a])
+
+
+@given(st.lists(NAMES, unique=True, min_size=1))
+def test_what_has_an_order_has_one(names: list[str]) -> None:
+    """However long the way is on which one comes after the other."""
+    after = {name: names[: names.index(name)] for name in reversed(names)}
+
+    assert start_order(after) == names
+
+
+def test_a_very_long_order_is_one_too() -> None:
+    """No recursion of Python's ends it."""
+    number = 5000
+    after = {str(n): [str(n + 1)] for n in range(number)}
+
+    assert start_order(after) == [str(n) for n in range(number, -1, -1)]
+
+
+ORDERED = """
+namespaces:
+  n:
+    count: 2
+    run: [{name: serve, command: s, after: set}, {name: set, command: x, ready: exit}]
+  set: {run: {name: all, command: a, after: [n/serve, n]}}
+"""
+
+
+def test_a_name_is_a_command_first_then_a_namespace_then_a_count() -> None:
+    """Each of a `count` comes after its own, and others after all of them."""
+    machine = FakeMachine()
+    commands = machine.up(ORDERED).desired.commands
+
+    assert commands["n1/serve"].after == ("n1/set",)
+    assert commands["n2/serve"].after == ("n2/set",)
+    assert commands["set/all"].after == ("n1/serve", "n2/serve", "n1/set", "n2/set")
+    assert machine.verify() == ()
+
+
+def test_it_is_written_as_it_was_read() -> None:
+    """One name alone, or a list of them."""
+    topology = parse(ORDERED).topology
+
+    assert parse(unparse(topology)).topology == topology
+
+
+def test_a_change_of_the_order_starts_nothing_anew() -> None:
+    """Nor does what a command is ready by."""
+    machine = a_lab()
+
+    assert machine.up(LAB.replace("command: serve", "command: serve, after: setup")).plan == ()
+    assert machine.verify() == ()
+
+
+# ── what others would write ───────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("run", "place", "hint"),
+    [
+        (
+            "[python3, -m, http.server, 80]",
+            (1, 35),
+            "write `run: {command: [python3, -m, http.server, 80]}`",
+        ),
+        ('[curl, -H, "a: b"]', (1, 32), 'write `run: {command: [curl, -H, "a: b"]}`'),
+        ("-x", (1, 25), "the program comes first"),
+        ("{command: [-x, y]}", (1, 25), "the program comes first"),
+    ],
+)
+def test_an_option_is_no_command(run: str, place: tuple[int, int], hint: str) -> None:
+    """Docker's list is one command; here each of its words would be one."""
+    with pytest.raises(TopologyError) as caught:
+        FakeMachine().up(f"namespaces: {{web: {{run: {run}}}}}")
+
+    (problem,) = caught.value.problems
+    assert problem.mark is not None
+    assert (problem.mark.line, problem.mark.column) == place
+    assert (problem.hint, "is no command" in problem.message) == (hint, True)

@@ -9,10 +9,11 @@ from netloom.cli.grammar import Option, Verb, seconds, verb
 from netloom.cli.lab_names import FILE, JSON, QUIET, print_plan
 from netloom.cli.output import answer, progress, refusals, tell, write
 from netloom.engine.draft import plan
+from netloom.engine.ready import TIMEOUT
 from netloom.engine.report import Report
 from netloom.engine.topology_file import load, load_stdin
 from netloom.engine.untouched import untouched
-from netloom.engine.up import TIMEOUT, up
+from netloom.engine.up import up
 from netloom.errors import printable
 from netloom.language.parse import Source
 from netloom.model.names import out_of, switch_of

@@ -24,7 +24,8 @@ from netloom.compile.host_ports import host_ports, join_notes
 from netloom.compile.ifnames import HostNames
 from netloom.compile.link_builder import LinkBuilder
 from netloom.compile.policy import Policy
-from netloom.compile.run_commands import command_digest, commands, twice
+from netloom.compile.run_commands import command_digest, commands, option, twice
+from netloom.compile.run_order import in_order
 from netloom.compile.settings import contradictions, settings
 from netloom.compile.uplink import Uplinks
 from netloom.compile.user_uplink import all_by_user
@@ -231,6 +232,7 @@ class _Lowering:
                 rulesets=self.rulesets(member.spec, texts),
                 commands=self.commands(name, member, ran),
             )
+        ran = in_order(self.expanded, ran)
         return Desired(netns=netns, folders=folders, texts=texts, commands=ran)
 
     def commands(self, netns: str, member: Member, ran: dict[str, Command]) -> dict[str, str]:
@@ -239,6 +241,10 @@ class _Lowering:
         for number in twice(member.spec.run):
             path = (*member.path, "run", number, "name")
             self.expanded.error(path, f"a second command `{member.spec.run[number].name}`")
+        if found_option := option(member.spec.run):
+            number, hint = found_option
+            message = f"`{member.spec.run[number].command[0]}` is no command, but an option of one"
+            self.expanded.error((*member.path, "run", number), message, hint)
         for name, command in commands(member.spec.run, self.folder).items():
             found[name] = command_digest(command)
             ran[command_key(netns, name)] = command

@@ -3,10 +3,13 @@
 import re
 from collections.abc import Iterator
 
+from msgspec import json
+
 from netloom.language.topology import RunSpec
 from netloom.model.objects import Command
 from netloom.values import blake2b
 
+_PLAIN = r"-{0,2}[\w/][\w./@=+-]*"
 _PROGRAM = r"(?:\S*/)?(\w[\w.-]*)"
 _BEFORE = frozenset({"exec", "env", "nohup", "setsid"})
 _NAMELESS = "run"
@@ -37,6 +40,25 @@ def twice(runs: tuple[RunSpec, ...]) -> Iterator[int]:
     return (n for n, name in enumerate(names) if name and name in names[:n])
 
 
+def option(runs: tuple[RunSpec, ...]) -> tuple[int, str] | None:
+    """Return the number of the first command that is an option of the one before it, and a hint.
+
+    `run: [python3, -m, http.server]` is how others write one command with its arguments.
+    """
+    number = next((n for n, run in enumerate(runs) if run.command[0].startswith("-")), None)
+    if number is None:
+        return None
+    if number == 0 or any(len(run.command) > 1 for run in runs):
+        return number, "the program comes first"
+    words = ", ".join(_quoted(run.command[0]) for run in runs)
+    return number, f"write `run: {{command: [{words}]}}`"
+
+
+def _quoted(word: str) -> str:
+    """Return an argument as it may stand in a list of YAML."""
+    return word if re.fullmatch(_PLAIN, word) else json.encode(word).decode()
+
+
 def _program(text: str) -> str:
     """Return the name of the program that a text runs first."""
     for word in text.split():
@@ -49,6 +71,6 @@ def _program(text: str) -> str:
 
 
 def command_digest(command: Command) -> str:
-    """Return by what a command is known: all but what it is ready by."""
+    """Return by what a command is known: all but what it is ready by, and when it starts."""
     whole = (command.argv, sorted(command.env.items()), command.user, command.cwd)
     return blake2b(repr(whole).encode(), digest_size=12).hexdigest()

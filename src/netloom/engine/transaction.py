@@ -102,6 +102,7 @@ def _options(change: Transition, stop: Cancel, progress: Progress | None) -> App
         lab=change.known.lab,
         snapshot=change.snapshot,
         stopped=lambda: stop.cancelled,
+        ordered=True,
         inside=connections.left(change.known.states, change.goal.desired),
     )
     if progress is None:

@@ -6,13 +6,14 @@ from msgspec.structs import replace
 
 from netloom.compile.host_ports import hindrances
 from netloom.engine.dependents import refuse_foreign, refuse_to_cut_off
+from netloom.engine.ready import TIMEOUT, until_ready
 from netloom.engine.report import Report, found_notes, hidden_files
 from netloom.engine.state import Goal, LabNotes, known
 from netloom.engine.taken import refuse_taken
 from netloom.engine.transaction import Transition, carry_out
 from netloom.engine.untouched import untouched
 from netloom.errors import Unavailable
-from netloom.host.cancel import cancellable
+from netloom.host.cancel import Cancel, cancellable
 from netloom.host.local import LocalMachine
 from netloom.host.machine import Machine
 from netloom.host.observe.scope import scope_of
@@ -27,18 +28,29 @@ from netloom.plan.firewall_exceptions import with_exceptions
 
 @untouched()
 def undo(
-    lab: str, machine: Machine | None = None, *, waiting: Waiting | None = None
+    lab: str,
+    machine: Machine | None = None,
+    *,
+    timeout: float = TIMEOUT,
+    waiting: Waiting | None = None,
 ) -> Report | None:
     """Lead a lab back to before netloom's last change to it; None if there is none.
 
     `waiting` is told if another lab is waited for that looks for what is free on the host. Raises
     `Unavailable` before anything is touched, `Refused` or `Interrupted` after all that had
-    been done was undone.
+    been done was undone; and as `up` does what its commands meet.
     """
     machine = machine or LocalMachine()
     machine.check_place()
+    with cancellable() as stop:
+        report = _led_back(lab, machine, stop, waiting)
+        return report and until_ready(report, machine, timeout, stop)
+
+
+def _led_back(lab: str, machine: Machine, stop: Cancel, waiting: Waiting | None) -> Report | None:
+    """Lead a lab back, and wait for no command."""
     begun = time.monotonic()
-    with cancellable() as stop, machine.journal(lab) as journal:
+    with machine.journal(lab) as journal:
         there = known(journal)
         row = there.row("undo")
         number, goal = _goal(row.goal, there, journal) if row else (0, None)

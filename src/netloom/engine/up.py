@@ -3,26 +3,21 @@
 import time
 from contextlib import ExitStack
 
-from msgspec.structs import replace
-
 from netloom.compile.host_part import published, takes_part
 from netloom.engine.dependents import refuse_foreign, refuse_to_cut_off
 from netloom.engine.draft import check_whose, draft
+from netloom.engine.ready import TIMEOUT, until_ready
 from netloom.engine.report import Report
 from netloom.engine.state import known
 from netloom.engine.topology_file import origin_of
 from netloom.engine.transaction import Progress, Transition, carry_out
 from netloom.engine.untouched import untouched
-from netloom.errors import FAILURES, Interrupted, NotReady, Unavailable
 from netloom.host.cancel import Cancel, cancellable
 from netloom.host.local import LocalMachine
 from netloom.host.machine import Machine
 from netloom.host.store.journal import Record
 from netloom.host.store.reservations import Waiting
 from netloom.language.parse import Source
-
-TIMEOUT = 30.0
-"""Seconds that commands may take to become ready."""
 
 
 @untouched()
@@ -51,18 +46,7 @@ def up(  # noqa: PLR0913 - what a caller may say and be told
         report = make(
             source, machine, stop, progress, command=command, waiting=waiting, replacing=replacing
         )
-        lab, desired = report.lab, report.desired
-        begun = time.monotonic()
-        try:
-            machine.wait_ready(lab, desired, timeout, stop)
-        except Interrupted:
-            left = f"`{lab}` stays up, with commands that are not ready yet"
-            where = next((name for name, one in desired.netns.items() if one.commands), "NS")
-            raise Interrupted(f"interrupted; {left} (netloom logs {where})") from None
-        except (Unavailable, *FAILURES) as error:  # the change is over: nothing is led back
-            waited = time.monotonic() - begun
-            raise NotReady(f"it cannot be waited for: {error}", waited) from error
-    return replace(report, seconds=report.seconds + time.monotonic() - begun)
+        return until_ready(report, machine, timeout, stop)
 
 
 @untouched()

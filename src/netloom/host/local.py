@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from netloom.errors import Unavailable
 from netloom.host.store.journal import Journal, labs
 from netloom.kernel.files import exists, file_id
 from netloom.kernel.procfs import boot_id
@@ -136,20 +137,48 @@ class LocalMachine:
     def wait_ready(
         self, lab: str, desired: "Desired", timeout: float, stop: "Cancel | None" = None
     ) -> None:
-        """Return when all commands are ready.
+        """Return when all commands are ready, and start those that come after others meanwhile.
 
-        Raises `NotReady` after `timeout` seconds, `Interrupted` when asked to `stop`.
+        Raises `NotReady` after `timeout` seconds, `Interrupted` when asked to `stop`, `Unavailable`
+        where the lab is another by the time at which one of them is to start.
         """
         from netloom.model.names import out_of
 
         if desired.commands:
             from netloom.host.commands import wait_ready
 
-            wait_ready.wait_ready(lab, list(_commands(desired)), timeout, stop)
+            def start(due: "list[RunCommand]") -> bool:
+                return self._start(lab, desired, due)
+
+            wait_ready.wait_ready(lab, list(_commands(desired)), timeout, stop, start)
         if out_of(lab) in desired.netns:
             from netloom.host import wait_uplink
 
             wait_uplink.wait_way_out(out_of(lab), timeout, stop)
+
+    def _start(self, lab: str, desired: "Desired", due: "list[RunCommand]") -> bool:
+        """Start commands that are not started yet; false where another netloom has the lab."""
+        from netloom.host.commands import launch, processes
+        from netloom.host.store.lablock import Busy
+
+        try:
+            with self.journal(lab) as journal:
+                record = journal.record()
+                if record is None or record.desired != desired:
+                    raise Unavailable(f"the lab `{lab}` was changed meanwhile")
+                begun = {run.key for run in processes.runs(lab)}
+                digests = {name: one.commands for name, one in desired.netns.items()}
+                launch.start(
+                    lab,
+                    [
+                        (one, digests[one.netns][one.name])
+                        for one in due
+                        if (one.netns, one.name) not in begun
+                    ],
+                )
+        except Busy:
+            return False
+        return True
 
     def observe(self, scope: "Scope") -> "LabState":
         """Return what is there within a scope."""

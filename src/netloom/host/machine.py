@@ -114,7 +114,7 @@ class Applier(Protocol):
     def wait_ready(
         self, lab: str, desired: Desired, timeout: float, stop: "Cancel | None" = None
     ) -> None:
-        """Return when all commands are ready.
+        """Return when all commands are ready, and start those that come after others meanwhile.
 
         Raises `NotReady` after `timeout` seconds, `Interrupted` when asked to `stop`.
         """

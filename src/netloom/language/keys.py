@@ -95,7 +95,12 @@ RUN = Mapped(
         Key(
             "ready",
             READY,
-            "what shows that it is ready: `tcp/80`, `unix/PATH`, `log/TEXT`; `exit`: ends with 0",
+            "what shows that it is ready: `tcp/80`, `unix/PATH`, `log/TEXT`, or its end: `exit`",
+        ),
+        Key(
+            "after",
+            Many(item=COMMAND),
+            "what must be ready before it starts: a command, `NS/NAME`, or all of a namespace",
         ),
         Key("name", COMMAND, "its name in the logs; the program's unless said otherwise"),
         Key("env", Named(key=TEXT, value=LINES, bare=False), "what is added to its environment"),

@@ -150,6 +150,13 @@ READY = Word(
     pattern=r"^((tcp|udp)[/:][0-9]{1,5}|unix/[/@].+|log/(.|\n)+|exit)$",
 )
 
+COMMAND = Word(
+    name="[NS/]NAME",
+    says="a command, or a namespace, which means all its commands: `migrate`, `db/migrate`, `db`",
+    read=scalars.command,
+    pattern=rf"^({_NAME}/)?{_NAME}$",
+)
+
 SEGMENT = Word(
     name="SEGMENT",
     says="a bridge of the host, or a network of Docker's or another lab's: `virbr0`, "

@@ -252,6 +252,12 @@ def etc_path(text: str) -> str:
     return "/".join(parts)
 
 
+def command(text: str) -> str:
+    """Return the name of a command, `NS/NAME`, or a namespace; raises `ValueError`."""
+    first, slash, rest = text.partition("/")
+    return f"{free_name(first)}/{name(rest)}" if slash else name(text)
+
+
 def segment(text: str) -> str:
     """Return a segment: a bridge, `docker:NETWORK` or `LAB/NETWORK`; raises `ValueError`."""
     lab, slash, network = text.partition("/")

@@ -65,10 +65,11 @@ class TextSpec(Struct, frozen=True, kw_only=True):
 
 
 class RunSpec(Struct, frozen=True, kw_only=True):
-    """A command that lives as long as the lab: one text for `sh -c`, or several arguments."""
+    """A command of a namespace: one text for `sh -c`, or several arguments."""
 
     command: tuple[str, ...]
     ready: Ready | None = None
+    after: tuple[str, ...] = ()
     name: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
     user: str = ""

@@ -262,11 +262,13 @@ class Command(Struct, frozen=True):
     """A command of the lab, in one of its namespaces: it runs as long as that, or does its work.
 
     `env` is added to the environment; `user` empty is who runs netloom; `cwd` an absolute folder;
-    `ready` what it is ready by (`ready.py`), empty if nobody asks.
+    `ready` what it is ready by (`ready.py`), empty if nobody asks; `after` the commands that must
+    be ready before it starts, each as `NS/NAME`.
     """
 
     argv: tuple[str, ...]
     ready: str = ""
+    after: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     user: str = ""
     cwd: str = "/"

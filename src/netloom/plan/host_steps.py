@@ -13,6 +13,7 @@ from netloom.model.objects import HOST, Desired, NetnsState, command_key
 from netloom.plan import steps
 from netloom.plan.exception_commands import opening
 from netloom.plan.firewall_exceptions import place
+from netloom.plan.order import run_order
 from netloom.plan.steps import Step
 
 
@@ -75,10 +76,12 @@ def _may_end(desired: Desired, netns: str, name: str) -> bool:
 
 
 def start(desired: Desired, left: LabState) -> Iterator[Step]:
-    """Start the commands that shall run: when all else is there."""
+    """Start the commands that shall run: when all else is there, each after those it follows."""
+    missing: dict[str, steps.RunStart] = {}
     for netns, want in desired.netns.items():
         have = left.netns.get(netns)
         for name, digest in want.commands.items():
             if have is None or name not in have.commands:
-                command = desired.commands[command_key(netns, name)]
-                yield steps.RunStart(netns, name, digest, command)
+                key = command_key(netns, name)
+                missing[key] = steps.RunStart(netns, name, digest, desired.commands[key])
+    yield from run_order(missing)

@@ -255,15 +255,14 @@ def stop_together(stops: tuple[steps.RunStop, ...], executor: Executor) -> None:
 
 
 def start_together(starts: tuple[steps.RunStart, ...], executor: Executor) -> None:
-    """Start commands, all at once."""
+    """Start commands, all at once, but those for which somebody else's readiness is waited."""
     from netloom.host.commands import launch, processes
 
     executor.turn_to(HOST)
     setns(executor.pool[HOST].handle)
-    lab = executor.options.lab
-    launch.start(
-        lab, [(processes.run_command(s.netns, s.name, s.command), s.digest) for s in starts]
-    )
+    lab, ordered = executor.options.lab, executor.options.ordered
+    now = [step for step in starts if not (ordered and step.command.after)]
+    launch.start(lab, [(processes.run_command(s.netns, s.name, s.command), s.digest) for s in now])
 
 
 def delete_together(doomed: tuple[steps.LinkDel, ...], executor: Executor) -> None:

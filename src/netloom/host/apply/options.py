@@ -20,8 +20,9 @@ class ApplyOptions(Struct, frozen=True):
     `go_on`: after a refusal, go on and report all (teardown); else stop at the first. `progress` is
     told how many steps are done; `stopped` says whether to stop early. `inside` are prefixes that
     the lab leaves: whatever the plan says, the host forgets their connections at the end.
-    `preallocator` has as many namespaces as the plan makes, and is closed at its end; so is
-    `library`, one of nftables, if the plan needs it.
+    `ordered`: commands that come after others are left to who waits for those (`wait_ready`); else
+    all start at once. `preallocator` has as many namespaces as the plan makes, and is closed at its
+    end; so is `library`, one of nftables, if the plan needs it.
     """
 
     lab: str
@@ -30,6 +31,7 @@ class ApplyOptions(Struct, frozen=True):
     progress: Callable[[int], None] = lambda done: None  # noqa: ARG005 - the shape of a progress call
     stopped: Callable[[], bool] = lambda: False
     inside: frozenset[str] = frozenset()
+    ordered: bool = False
     preallocator: "Preallocator | None" = None
     library: "Library | None" = None
 

@@ -44,16 +44,23 @@ _TAIL = 64 * 1024
 class RunCommand(Struct, frozen=True):
     """What shall run in a namespace: `argv`, with `env` added, as `user` (or who netloom is).
 
-    `ready` is what it is ready by (`model/ready.py`), empty if that is not asked for.
+    `ready` is what it is ready by (`model/ready.py`), empty if that is not asked for; `after` are
+    the commands that must be ready before it starts.
     """
 
     netns: str
     name: str
     argv: tuple[str, ...]
     ready: str = ""
+    after: tuple[str, ...] = ()
     env: Mapping[str, str] = {}
     user: str = ""
     cwd: str = "/"
+
+    @property
+    def key(self) -> str:
+        """What it is called in its lab: `NS/NAME`."""
+        return objects.command_key(self.netns, self.name)
 
 
 def run_command(netns: str, name: str, command: objects.Command) -> RunCommand:
@@ -63,6 +70,7 @@ def run_command(netns: str, name: str, command: objects.Command) -> RunCommand:
         name,
         command.argv,
         ready=command.ready,
+        after=command.after,
         env=command.env,
         user=command.user,
         cwd=command.cwd,

@@ -1,4 +1,8 @@
-"""Waiting until commands are ready, with a deadline and a reason.
+"""Waiting until commands are ready, with a deadline and a reason; and starting who waits for that.
+
+A command that comes after others (`after:`) is started here, as soon as all of those are ready. So
+who is waited for by nobody (Ctrl-C, a deadline, one that failed) was not started, and is missing:
+`verify` tells it, and the next `up` goes on with it.
 
 What a command prints is an event (inotify), and so is its end: the note of its supervisor, or the
 supervisor's own end (pidfd). That something listens is none: the kernel tells nobody of a new
@@ -9,7 +13,7 @@ time; that is no sleep, for any event wakes it.
 import os
 import select
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Self
 
@@ -28,7 +32,7 @@ from netloom.kernel.sockets import (
     sockets_of,
     unix_listeners,
 )
-from netloom.model.objects import HOST
+from netloom.model.objects import HOST, command_key
 from netloom.model.ready import EXIT, Ready, parse_ready
 from netloom.namespaces.enter import enter
 from netloom.namespaces.handle import open_name
@@ -51,25 +55,39 @@ only the birth is noted, and before the program come the mounts."""
 _SHOWN = 10
 """Lines of a log that are shown."""
 
+Starter = Callable[[list[RunCommand]], bool]
+"""Starts commands; false where somebody else is changing the lab just now, and it has to wait."""
+
 _KINDS = ("tcp", "udp")
 _SIGNALLED = "was ended by signal {}"
 
 
+def _nobody(commands: list[RunCommand]) -> bool:
+    """Start nobody."""
+    return not commands
+
+
 def wait_ready(
-    lab: str, commands: Sequence[RunCommand], timeout: float, stop: "Cancel | None" = None
+    lab: str,
+    commands: Sequence[RunCommand],
+    timeout: float,
+    stop: "Cancel | None" = None,
+    start: Starter = _nobody,
 ) -> None:
     """Return when all are ready; raise `NotReady` for the first that ends before, or for all late.
 
     `timeout` is in seconds. A command without `ready` is ready when it has run for `SETTLING`, or
-    has ended with 0; one that fails while others are waited for is told, too. Raises `Interrupted`
-    as soon as it is asked to `stop`.
+    has ended with 0; one that fails while others are waited for is told, too. Those that come after
+    others, and were not started yet, `start` starts. Raises `Interrupted` as soon as it is asked to
+    `stop`.
 
     Should: come after `launch.start`.
     Mustn't: end anything: who looks for the reason finds everything as it is.
     """
     began = time.monotonic()
-    with _Vigil(lab, commands, stop) as vigil:
+    with _Vigil(lab, commands, stop, start) as vigil:
         reasons = [_why_not_ready(lab, watch) for watch in vigil.until(began + timeout)]
+        reasons += [_why_not_started(command, vigil.ready) for command in vigil.later]
     if reasons:
         raise NotReady("\n".join(reasons), round(time.monotonic() - began, 2))
 
@@ -117,6 +135,10 @@ class _Watch:
     def is_settling(self, now: float) -> bool:
         """Whether it has yet to become ready, or, without `ready`, to have run long enough."""
         return self.wanted is not None or now < self.settled
+
+    def lets_others_start(self, now: float) -> bool:
+        """Whether one that is not ready for good, since it may yet fail, has begun all the same."""
+        return self.wanted is None and not self.reason and now >= self.settled
 
     def is_ready(self, boot: str) -> bool:
         """Whether it is ready for good; else `reason` is told if it never will be.
@@ -180,14 +202,21 @@ class _Watch:
 
 
 class _Vigil:
-    """All that is watched, and what wakes it."""
+    """All that is watched, and what wakes it; `later` are those to be started, `ready` who is."""
 
-    def __init__(self, lab: str, commands: Sequence[RunCommand], stop: "Cancel | None") -> None:
+    def __init__(
+        self, lab: str, commands: Sequence[RunCommand], stop: "Cancel | None", start: Starter
+    ) -> None:
+        self.lab = lab
         self.stop = stop
-        started = {run.key: run for run in sorted(runs(lab), key=lambda run: run.asked.since)}
+        self.start = start
         self.boot = boot_id()
+        found = _started(lab)
+        self.later = [one for one in commands if one.after and one.key not in found]
+        self.late = False
+        self.ready: set[str] = set()
         self.watches = [
-            _Watch(command, started.get((command.netns, command.name)), lab) for command in commands
+            _Watch(one, found.get(one.key), lab) for one in commands if one not in self.later
         ]
         self.poll = select.poll()
         self.woken: dict[int, _Watch] = {}
@@ -234,12 +263,33 @@ class _Vigil:
             for watch in [each for each in waiting if each.again <= now]:
                 if watch.is_ready(self.boot):
                     waiting.remove(watch)
+                    self.ready.add(watch.command.key)
                 elif watch.reason:
                     return [watch]
+                elif watch.lets_others_start(now):
+                    self.ready.add(watch.command.key)
                 watch.again = watch.next_look(now, deadline)
-            if now >= deadline or not any(each.is_settling(now) for each in waiting):
+            if begun := self._start_later():
+                waiting += begun
+                continue
+            settling = self.later or any(each.is_settling(now) for each in waiting)
+            if now >= deadline or not settling:
                 return [each for each in waiting if each.wanted]
-            self._sleep_until(min(each.again for each in waiting), now)
+            again = [each.again for each in waiting]
+            self._sleep_until(min([*again, now + LONGEST] if self.late else again), now)
+
+    def _start_later(self) -> list[_Watch]:
+        """Start those whose time has come; return them, to be watched."""
+        due = [one for one in self.later if self.ready.issuperset(one.after)]
+        self.late = bool(due) and not self.start(due)
+        if not due or self.late:
+            return []
+        self.later = [one for one in self.later if one not in due]
+        found = _started(self.lab)
+        begun = [_Watch(one, found.get(one.key), self.lab) for one in due]
+        for watch in begun:
+            self._prepare(watch)
+        return begun
 
     def _sleep_until(self, when: float, now: float) -> None:
         for fd, _ in self.poll.poll(max(0.0, when - now) * 1000):
@@ -251,6 +301,12 @@ class _Vigil:
                 for number, watch in self.events.items():
                     if told is None or number in told:
                         watch.again = 0.0
+
+
+def _started(lab: str) -> dict[str, Start]:
+    """Return the last start of each command, by `NS/NAME`."""
+    found = sorted(runs(lab), key=lambda run: run.asked.since)
+    return {command_key(*run.key): run for run in found}
 
 
 def _diag(netns: str) -> Rtnetlink:
@@ -288,6 +344,13 @@ def _why_not_ready(lab: str, watch: _Watch) -> str:
     else:
         lines.append("  it has printed nothing")
     return "\n".join(lines)
+
+
+def _why_not_started(command: RunCommand, ready: Collection[str]) -> str:
+    """Return why a command was not started that comes after others."""
+    missing = ", ".join(f"`{key}`" for key in command.after if key not in ready)
+    why = f"it comes after {missing}" if missing else "another netloom is changing the lab"
+    return f"`{command.name}` in `{command.netns}` was not started: {why}"
 
 
 def _still(watch: _Watch) -> str:

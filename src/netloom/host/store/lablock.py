@@ -12,6 +12,10 @@ from netloom.host.store.reservations import HOST_DIR
 from netloom.host.store.rundir import LABS_DIR, RUN_DIR, lab_dir, make_lab_dir, remove_empty
 
 
+class Busy(Unavailable):
+    """Another netloom is changing the lab."""
+
+
 class LabLock:
     """The lock of one lab."""
 
@@ -30,7 +34,7 @@ class LabLock:
             except BlockingIOError:
                 os.close(self._folder)
                 reason = f"another netloom is changing the lab `{self.lab}`"
-                raise Unavailable(reason, "try again when it has finished") from None
+                raise Busy(reason, "try again when it has finished") from None
             except (Unavailable, OSError):
                 self.let_go()
                 raise
