@@ -5,8 +5,10 @@ import json
 import pytest
 
 from tests.hosts.host import on_a_host
-from tests.hosts.netloom import command, netloom, write
-from tests.hosts.programs import ran
+from tests.hosts.machine import on_a_machine
+from tests.hosts.netloom import command, ended, netloom, write
+from tests.hosts.plain import new_plain_user
+from tests.hosts.programs import ran, says
 from tests.hosts.witness import no_trace
 
 SHOP = "networks: {lan: {subnet: 10.20.0.0/24}}\nnamespaces: {web: {networks: [lan]}}\n"
@@ -50,3 +52,36 @@ def test_inside_a_lab_netloom_says_where_it_is(way: str) -> None:
         assert [row["state"] for row in labs] == ["up"]
     netloom("verify", "shop").stdout("shop  is as it was applied\n").status(0)
     netloom("down", "-q", "shop").status(0)
+
+
+# ── host ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@on_a_machine
+def test_host_is_the_outer_namespace_of_a_plain_user_s_labs() -> None:
+    """There `ip netns` shows their names, and what is named there stays; without a lab is none."""
+    says("ip", "netns", "add", "roots")
+    with new_plain_user(shop=SHOP) as user:
+        none = "you have no lab here, so there is no `host` of your own\n"
+        for words in (("exec", "host", "ip", "netns", "list"), ("shell", "host")):
+            done = user(*words)
+            assert (done.returncode, done.stderr.startswith(none)) == (125, True), done
+
+        user.says("up", "-q", "shop.yaml")
+        assert user.says("exec", "host", "ip", "netns", "list") == "web\nshop.switch\n"
+        assert user.says("exec", "host", "--", "ip", "-br", "link").startswith("lo ")
+        assert "10.20.0.1" in user.says("exec", "host", "ip", "-n", "web", "-4", "-br", "a")
+        user.says("exec", "host", "ip", "netns", "add", "mine")
+        assert user.says("ls") == "mine\nshop.switch  shop\nweb          shop\n"
+        assert user.says("shell", "host", SHELL="/bin/true") == ""
+        user.says("del", "mine")
+        user.says("down", "-q", "shop")
+
+
+@on_a_host
+def test_host_is_the_machine_itself_for_root() -> None:
+    """With its network and its mounts; a namespace of that name comes first."""
+    assert ended("exec", "host", "ip", "-br", "link").stdout == says("ip", "-br", "link")
+    says("ip", "netns", "add", "host")
+    assert ended("exec", "host", "ip", "-br", "link").stdout.startswith("lo ")
+    assert "eth0" not in ended("exec", "host", "ip", "-br", "link").stdout

@@ -11,7 +11,9 @@ from netloom.cli.grammar import Argument, Option, Verb, verb
 from netloom.cli.named import namespaces, reason
 from netloom.cli.output import Stop, tell
 from netloom.errors import NetloomError
-from netloom.namespaces.run import TROUBLE, NotStarted, exec_in
+from netloom.kernel.files import lexists
+from netloom.namespaces.handle import path_of
+from netloom.namespaces.run import HOST, TROUBLE, NotStarted, exec_at
 
 _NS = Argument("ns", complete=namespaces)
 _CMD = Argument("cmd", "[CMD]...", many=True, default="")
@@ -35,18 +37,29 @@ def _command(words: tuple[str, ...], usage: str) -> tuple[str, ...]:
     return argv
 
 
+def _check_host(ns: str) -> None:
+    """Raise `Stop` for a plain user who has no lab: the machine's network is not the user's own."""
+    from netloom.namespaces.userns_session import is_needed
+
+    if ns == HOST and is_needed() and not lexists(path_of(ns)):
+        message = "you have no lab here, so there is no `host` of your own"
+        raise Stop(f"{message}\nhint: netloom up FILE makes it, with its first lab", TROUBLE)
+
+
 @verb("exec", _NS, _CMD, passes_on=True, mistake=TROUBLE)
 def exec_command(ns: str, cmd: tuple[str, ...]) -> None:
-    """Run a command in namespace NS, and end with its status."""
+    """Run a command in namespace NS, or in `host`, and end with its status."""
     argv = _command(cmd, f"netloom exec {ns} COMMAND, or netloom shell {ns}")
-    _become(lambda: exec_in(ns, argv, tell=tell))
+    _check_host(ns)
+    _become(lambda: exec_at(ns, argv, tell=tell))
 
 
 @verb("shell", _NS, mistake=TROUBLE)
 def shell_command(ns: str) -> None:
-    """Open a shell in namespace NS; its prompt shows where it is."""
+    """Open a shell in namespace NS, or in `host`; its prompt shows where it is."""
     from netloom.namespaces.shell import shell_in
 
+    _check_host(ns)
     _become(lambda: shell_in(ns, tell=tell))
 
 

@@ -7,7 +7,7 @@ Mustn't: print anything but what `ip netns exec` would; reasons and hints are th
 import sys
 
 from netloom.errors import Unavailable
-from netloom.namespaces.run import NotStarted, exec_in
+from netloom.namespaces.run import HOST, NotStarted, exec_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def run_shortly(argv: "Sequence[str]") -> None:
 def exec_shortly(name: str, words: "Sequence[str]") -> None:
     """Become a command in a namespace; return only if the long way shall say why not."""
     argv = words[1:] if words[0] == "--" else words
-    if not argv or argv[0].startswith("-"):
+    if not argv or argv[0].startswith("-") or name == HOST:
         return
     try:
         exec_in(name, argv, tell=lambda line: print(line, file=sys.stderr))  # noqa: T201

@@ -9,6 +9,7 @@ import os
 
 from netloom.errors import KernelError, Unavailable
 from netloom.kernel import procfs, syscalls
+from netloom.kernel.files import lexists
 from netloom.namespaces import handle, mounts
 
 TYPE_CHECKING = False
@@ -31,6 +32,26 @@ class NotStarted(Unavailable):
         missing = error.errno in {errno.ENOENT, errno.ENOTDIR}
         self.status = _NOT_FOUND if missing else _NOT_EXECUTABLE
         super().__init__(f"cannot run `{error.asked}`: {error.strerror}")
+
+
+HOST = "host"
+
+
+def exec_at(
+    name: str,
+    argv: "Sequence[str]",
+    *,
+    tell: "Callable[[str], None]",
+    env: "dict[str, str] | None" = None,
+) -> "NoReturn":
+    """Become `argv` in a namespace of a name, or in `host`, if that is nobody's name.
+
+    That is where netloom runs: for a plain user the outer namespace of the user's own labs, with
+    the mounts in which names stand, so that those which are made there last.
+    """
+    if name != HOST or lexists(handle.path_of(name)):
+        exec_in(name, argv, tell=tell, env=env)
+    become(argv, env or {})
 
 
 def exec_in(

@@ -38,7 +38,7 @@ def shell_in(name: str, *, tell: "Callable[[str], None]") -> "NoReturn":
         argv += ["--rcfile", _start_file(), "-i"]
     else:
         env["PS1"] = f"{_PROMPT}{'#' if os.geteuid() == 0 else '$'} "
-    run.exec_in(name, argv, tell=tell, env=env)
+    run.exec_at(name, argv, tell=tell, env=env)
 
 
 def _start_file() -> str:
