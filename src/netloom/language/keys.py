@@ -6,6 +6,7 @@ pages are all driven by it; what it marks `later` is known to all, and refused b
 
 from netloom.language.scalar_types import (
     ADDRESS,
+    AFTER,
     COMMAND,
     COUNT,
     END,
@@ -99,7 +100,7 @@ RUN = Mapped(
         ),
         Key(
             "after",
-            Many(item=COMMAND),
+            Many(item=AFTER),
             "what must be ready before it starts: a command, `NS/NAME`, or all of a namespace",
         ),
         Key("name", COMMAND, "its name in the logs; the program's unless said otherwise"),

@@ -150,10 +150,10 @@ READY = Word(
     pattern=r"^((tcp|udp)[/:][0-9]{1,5}|unix/[/@].+|log/(.|\n)+|exit)$",
 )
 
-COMMAND = Word(
+AFTER = Word(
     name="[NS/]NAME",
     says="a command, or a namespace, which means all its commands: `migrate`, `db/migrate`, `db`",
-    read=scalars.command,
+    read=scalars.after,
     pattern=rf"^({_NAME}/)?{_NAME}$",
 )
 

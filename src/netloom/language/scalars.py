@@ -252,7 +252,7 @@ def etc_path(text: str) -> str:
     return "/".join(parts)
 
 
-def command(text: str) -> str:
+def after(text: str) -> str:
     """Return the name of a command, `NS/NAME`, or a namespace; raises `ValueError`."""
     first, slash, rest = text.partition("/")
     return f"{free_name(first)}/{name(rest)}" if slash else name(text)
