@@ -121,6 +121,18 @@ def test_a_daemon_that_is_killed_in_the_background_is_missing() -> None:
         netloom("down", "-q", "lab").status(0)
 
 
+@on_a_host
+def test_one_that_starts_again_when_it_fails_is_ready_at_last() -> None:
+    """`restart: on-failure`; it is no drift meanwhile, and its log says how often."""
+    lab("echo it >> ran; test $(wc -l < ran) -ge 3", ready="exit", restart="on-failure")
+    with no_trace():
+        netloom("up", "-q", "lab.yaml").status(0)
+        assert times() == 3
+        assert ended("logs", "a").stdout.count("starts again in") == 2
+        netloom("verify", "lab").stdout(AS_IT_WAS).status(0)
+        netloom("down", "-q", "lab").status(0)
+
+
 @on_a_machine
 def test_a_plain_user_has_the_same() -> None:
     """In a lab without root, as in one of root's."""

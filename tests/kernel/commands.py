@@ -45,10 +45,13 @@ def command(
     env: Mapping[str, str] | None = None,
     user: str = "",
     cwd: str = "/",
+    restart: int = 0,
 ) -> RunCommand:
     """Return a command: one word is a text for `sh`."""
     words = argv if len(argv) > 1 else ("sh", "-c", *argv)
-    return RunCommand(netns, name, words, ready=ready, env=env or {}, user=user, cwd=cwd)
+    return RunCommand(
+        netns, name, words, ready=ready, env=env or {}, user=user, cwd=cwd, restart=restart
+    )
 
 
 def begin(*commands: RunCommand, wait: bool = True) -> None:

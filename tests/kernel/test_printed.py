@@ -35,7 +35,9 @@ def a_log(path: Path) -> Iterator[tuple[int, Log]]:
     output, theirs = os.pipe()
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
-        yield theirs, Log(output, file)
+        log = Log(file)
+        log.listen(output)
+        yield theirs, log
     finally:
         for fd in (output, theirs, file):
             os.close(fd)

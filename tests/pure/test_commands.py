@@ -190,3 +190,27 @@ def test_an_option_is_no_command(run: str, place: tuple[int, int], hint: str) ->
     assert problem.mark is not None
     assert (problem.mark.line, problem.mark.column) == place
     assert (problem.hint, "is no command" in problem.message) == (hint, True)
+
+
+@pytest.mark.parametrize(("text", "times"), [("no", 0), ("on-failure", -1), ("on-failure:3", 3)])
+def test_what_starts_again_is_said_as_compose_says_it(text: str, times: int) -> None:
+    """Another word is another command, which is started anew."""
+    file = f"namespaces: {{a: {{run: {{name: x, command: y, restart: {text}}}}}}}"
+    topology = parse(file).topology
+
+    assert parse(unparse(topology)).topology == topology
+    machine = a_lab(file)
+    assert machine.up(file).desired.commands["a/x"].restart == times
+    assert len(machine.up(file.replace(text, "on-failure:7")).plan) == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["always", "unless-stopped", "on-failure:0", "on-failure:x", "yes"]
+)
+def test_what_starts_nothing_again_is_a_mistake(text: str) -> None:
+    """With the word that does."""
+    with pytest.raises(TopologyError) as caught:
+        parse(f"namespaces: {{a: {{run: {{command: y, restart: {text}}}}}}}")
+
+    (problem,) = caught.value.problems
+    assert problem.hint.startswith("write `on-failure")

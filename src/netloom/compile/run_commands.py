@@ -27,6 +27,7 @@ def commands(runs: tuple[RunSpec, ...], folder: str) -> dict[str, Command]:
             env=run.env,
             user=run.user,
             cwd=cwd or "/",
+            restart=run.restart,
         )
         wanted = run.name or _program(run.command[0])
         names = (wanted, *(f"{wanted}{number}" for number in range(2, len(runs) + 2)))
@@ -72,5 +73,6 @@ def _program(text: str) -> str:
 
 def command_digest(command: Command) -> str:
     """Return by what a command is known: all but what it is ready by, and when it starts."""
-    whole = (command.argv, sorted(command.env.items()), command.user, command.cwd)
+    env = sorted(command.env.items())
+    whole = (command.argv, env, command.user, command.cwd, command.restart)
     return blake2b(repr(whole).encode(), digest_size=12).hexdigest()

@@ -150,6 +150,15 @@ READY = Word(
     pattern=r"^((tcp|udp)[/:][0-9]{1,5}|unix/[/@].+|log/(.|\n)+|exit)$",
 )
 
+RESTART = Word(
+    name="RESTART",
+    says="`on-failure`, or `on-failure:3`: three times at the most; `no`",
+    read=scalars.restart,
+    write=scalars.restart_text,  # type: ignore[arg-type]  # writes what `read` gave
+    pattern=r"^(no|on-failure(:[1-9][0-9]{0,8})?)$",
+    typed=("boolean",),
+)
+
 AFTER = Word(
     name="[NS/]NAME",
     says="a command, or a namespace, which means all its commands: `migrate`, `db/migrate`, `db`",

@@ -252,6 +252,25 @@ def etc_path(text: str) -> str:
     return "/".join(parts)
 
 
+def restart(text: str) -> int:
+    """Return how often a command is started again, -1 for without end; raises `ValueError`."""
+    if text in {"no", "on-failure"}:
+        return -1 if text == "on-failure" else 0
+    policy, _, number = text.partition(":")
+    if policy != "on-failure":
+        msg = f"`{text}` starts nothing again, what ends with 0 is done: write `on-failure`"
+        raise ValueError(msg)
+    if not re.fullmatch(_NUMBER, number) or not int(number):
+        msg = f"`{number}` is no number of times: write `on-failure:3`"
+        raise ValueError(msg)
+    return int(number)
+
+
+def restart_text(times: int) -> str:
+    """Return how that is written."""
+    return "no" if not times else "on-failure" if times < 0 else f"on-failure:{times}"
+
+
 def after(text: str) -> str:
     """Return the name of a command, `NS/NAME`, or a namespace; raises `ValueError`."""
     first, slash, rest = text.partition("/")

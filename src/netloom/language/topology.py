@@ -70,6 +70,7 @@ class RunSpec(Struct, frozen=True, kw_only=True):
     command: tuple[str, ...]
     ready: Ready | None = None
     after: tuple[str, ...] = ()
+    restart: int = 0
     name: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
     user: str = ""

@@ -263,7 +263,8 @@ class Command(Struct, frozen=True):
 
     `env` is added to the environment; `user` empty is who runs netloom; `cwd` an absolute folder;
     `ready` what it is ready by (`ready.py`), empty if nobody asks; `after` the commands that must
-    be ready before it starts, each as `NS/NAME`.
+    be ready before it starts, each as `NS/NAME`; `restart` is how often it is started again when it
+    has failed, -1 for without end.
     """
 
     argv: tuple[str, ...]
@@ -272,6 +273,7 @@ class Command(Struct, frozen=True):
     env: Mapping[str, str] = field(default_factory=dict)
     user: str = ""
     cwd: str = "/"
+    restart: int = 0
 
     @property
     def may_end(self) -> bool:

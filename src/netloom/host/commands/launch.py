@@ -119,6 +119,7 @@ def _order(lab: str, command: RunCommand, digest: str, boot: str) -> "Order":
         "bare": bool(command.user),
         "user": user,
         "cwd": command.cwd,
+        "restart": command.restart,
     }
 
 

@@ -32,34 +32,53 @@ class Log:
     it.
     """
 
-    def __init__(self, output: int, file: int) -> None:
-        """Copy from one descriptor to another, which is open for appending."""
-        self.output = output
+    def __init__(self, file: int) -> None:
+        """Copy to a descriptor that is open for appending."""
+        self.output = -1
         self.file = file
-        self._size = os.lseek(file, 0, os.SEEK_END)
+        self.size = os.lseek(file, 0, os.SEEK_END)
         self._most = KEPT + KEPT // 4
+
+    def listen(self, output: int) -> None:
+        """Copy from a pipe."""
+        self.output = output
         os.set_blocking(output, False)
+
+    def close(self) -> None:
+        """Copy from nobody any more."""
+        if self.output >= 0:
+            os.close(self.output)
+            self.output = -1
+
+    def say(self, line: str) -> None:
+        """Write a line of our own."""
+        self._write(f"{line}\n".encode())
 
     def copy(self) -> bool:
         """Copy what a pipe holds at the most; False once nobody is left who could print."""
+        if self.output < 0:
+            return False
         with suppress(BlockingIOError):
             for _ in range(_AT_ONCE):
                 data = os.read(self.output, _PIECE)
                 if not data:
                     return False
-                with suppress(OSError):  # no room: better no line than no command
-                    self._size += os.write(self.file, data)
-                if self._size > self._most:
-                    self._give_back()
+                self._write(data)
         return True
+
+    def _write(self, data: bytes) -> None:
+        with suppress(OSError):  # no room: better no line than no command
+            self.size += os.write(self.file, data)
+        if self.size > self._most:
+            self._give_back()
 
     def _give_back(self) -> None:
         try:
-            syscalls.punch_hole(self.file, (self._size - KEPT) // _PAGE * _PAGE)
+            syscalls.punch_hole(self.file, (self.size - KEPT) // _PAGE * _PAGE)
         except KernelError:  # EOPNOTSUPP
             os.ftruncate(self.file, 0)
-            self._size = 0
-        self._most = self._size + KEPT // 4
+            self.size = 0
+        self._most = self.size + KEPT // 4
 
 
 class Reader:

@@ -45,7 +45,8 @@ class RunCommand(Struct, frozen=True):
     """What shall run in a namespace: `argv`, with `env` added, as `user` (or who netloom is).
 
     `ready` is what it is ready by (`model/ready.py`), empty if that is not asked for; `after` are
-    the commands that must be ready before it starts.
+    the commands that must be ready before it starts; `restart` says how often it is started again
+    at the most when it has failed, -1 for without end.
     """
 
     netns: str
@@ -56,6 +57,7 @@ class RunCommand(Struct, frozen=True):
     env: Mapping[str, str] = {}
     user: str = ""
     cwd: str = "/"
+    restart: int = 0
 
     @property
     def key(self) -> str:
@@ -74,6 +76,7 @@ def run_command(netns: str, name: str, command: objects.Command) -> RunCommand:
         env=command.env,
         user=command.user,
         cwd=command.cwd,
+        restart=command.restart,
     )
 
 

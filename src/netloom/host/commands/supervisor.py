@@ -14,7 +14,8 @@ away, the note cannot be written, and whoever wanted to write it ends at once. S
 ever alive without standing in a note, or about to find out that nobody wants it any more.
 
 Should: import little (a start is 20 ms, once for all commands of a lab).
-Mustn't: end anybody; that is done from outside (`stop.py`), in one look for all commands.
+Mustn't: end anybody but what is left of a command that it starts again; all else is done from
+outside (`stop.py`), in one look for all commands.
 """
 
 import marshal
@@ -22,16 +23,17 @@ import os
 import select
 import signal
 import sys
+import time
 from contextlib import suppress
 
 from netloom.errors import FAILURES, KernelError, NetloomError, failure
 from netloom.host.commands.printed import Log
 from netloom.kernel import modes, process, procfs, syscalls
+from netloom.kernel.files import exists
 from netloom.namespaces import handle, mounts, run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import FrameType
     from typing import NoReturn, TypedDict
 
@@ -40,7 +42,8 @@ if TYPE_CHECKING:
 
         `netns` is empty for a command that stays where netloom is; `bare`: it has nothing of our
         environment, but `env` alone; `user` is its number, its group's and those of all its groups,
-        None to stay who we are.
+        None to stay who we are; `restart` how often it is started again at the most when it has
+        failed, -1 for without end.
         """
 
         folder: str
@@ -51,10 +54,22 @@ if TYPE_CHECKING:
         bare: bool
         user: tuple[int, int, list[int]] | None
         cwd: str
+        restart: int
 
 
 SUPERVISOR = "netloom-run"
 """What `ps` shows, 15 bytes at most (prctl(2))."""
+
+_PAUSE = 0.1
+_LONGEST_PAUSE = 60.0
+_AT_LEAST = 0.02
+_WELL = 10.0
+"""Seconds until one that failed starts again, twice as long each time, to so many; from the first
+again where it had run for so long: as Docker has it."""
+
+_IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+_OURS = (*_IGNORED, signal.SIGTERM, signal.SIGCHLD, signal.SIGCONT)
+"""Signals that a supervisor treats in its own way, and its command as whoever started netloom."""
 
 _LAST_FD = 1 << 20
 _PIECE = 1 << 16
@@ -92,89 +107,144 @@ def _fork_each() -> None:
 def _keep(order: "Order", nothing: int) -> "NoReturn":
     """Start a command, and live as long as anything of it does."""
     try:
-        output, log, main = _begin(order, nothing)
+        supervisor = _Supervisor(order)
+        begun = supervisor.start()
     except FAILURES as error:
         _complain(error)
-    _watch(Log(output, log), order, main)
+    if begun:  # whoever waits for that may go on
+        for fd in (1, 2):
+            os.dup2(nothing, fd)
+    supervisor.watch()
     os._exit(0)
 
 
-def _begin(order: "Order", nothing: int) -> tuple[int, int, int]:
-    """Start a command; return what it prints into, its log, and its number."""
-    os.setsid()
-    os.chdir("/")
-    process.become_subreaper(SUPERVISOR)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-    log = os.open(order["log"], flags, modes.PRIVATE)
-    _note(order, "supervisor", "log", os.lseek(log, 0, os.SEEK_END))
-    output, theirs = os.pipe()
-    if order["user"]:
-        os.fchown(theirs, *order["user"][:2])  # who is not root must be able to open /dev/stderr
-    begun, told = os.pipe()
-    main = os.fork()
-    if main == 0:
-        _start(order, theirs, told)
-    signal.signal(signal.SIGTERM, _passing_on(main))
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
-        signal.signal(number, signal.SIG_IGN)
-    os.close(theirs)
-    os.close(told)
-    if not os.read(begun, 1):  # it has become the command: whoever waits for that may go on
-        for fd in (1, 2):
-            os.dup2(nothing, fd)
-    os.close(begun)
-    return output, log, main
+class _Supervisor:
+    """What a supervisor knows: its command, how the last process ended, when to start it again."""
 
+    def __init__(self, order: "Order") -> None:
+        """Become one, with a log, and write down who it is."""
+        self.order = order
+        self.main = 0
+        self.status = 0
+        self.tries = order["restart"]
+        self.pause = _PAUSE
+        self.began = 0.0
+        self.again: float | None = None
+        os.setsid()
+        os.chdir("/")
+        process.become_subreaper(SUPERVISOR)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        self.log = Log(os.open(order["log"], flags, modes.PRIVATE))
+        _note(order, "supervisor", "log", self.log.size)
+        self.theirs = {number: signal.getsignal(number) for number in _OURS}
 
-def _passing_on(main: int) -> "Callable[[int, FrameType | None], None]":
-    """Return what a supervisor does when somebody asks it to end: it asks its command."""
+    def start(self) -> bool:
+        """Start the command; return whether it has become that."""
+        output, theirs = os.pipe()
+        if self.order["user"]:
+            os.fchown(theirs, *self.order["user"][:2])  # not root, it shall open /dev/stderr
+        begun, told = os.pipe()
+        self.main = os.fork()
+        if self.main == 0:
+            for number, handler in self.theirs.items():
+                signal.signal(number, handler)
+            _start(self.order, theirs, told)
+        signal.signal(signal.SIGTERM, self._pass_on)
+        for number in _IGNORED:
+            signal.signal(number, signal.SIG_IGN)
+        os.close(theirs)
+        os.close(told)
+        became = not os.read(begun, 1)
+        os.close(begun)
+        self.log.listen(output)
+        self.began = time.monotonic()
+        return became
 
-    def pass_on(number: int, frame: "FrameType | None") -> None:  # noqa: ARG001 - a handler's shape
-        child = process.process(main)
+    def _pass_on(self, number: int, frame: "FrameType | None") -> None:  # noqa: ARG002 - a handler's
+        """Ask the command to end, as somebody asks its supervisor; for good."""
+        self.tries = 0
+        child = process.process(self.main)
         if child and child.parent == os.getpid():  # not reaped: the number is still its own
-            process.send(main, child.start, number)
+            process.send(self.main, child.start, number)
 
-    return pass_on
+    def watch(self) -> None:
+        """Copy what is printed and reap who ends, until no descendant is left."""
+        ended, ending = os.pipe()
+        os.set_blocking(ended, False)
+        os.set_blocking(ending, False)
+        signal.set_wakeup_fd(ending, warn_on_full_buffer=False)
+        for number in (signal.SIGCHLD, signal.SIGCONT):  # the second wakes one that is to end
+            signal.signal(number, lambda number, frame: None)  # noqa: ARG005 - a handler's shape
+        while self.reap():
+            poll = select.poll()  # of another pipe after each start
+            for fd in {ended, self.log.output} - {-1}:
+                poll.register(fd, select.POLLIN)
+            for fd, _ in poll.poll(self.time_left()):
+                if fd == ended:
+                    os.read(ended, _PIECE)
+                elif not self.log.copy():
+                    self.log.close()
 
+    def reap(self) -> bool:
+        """Reap who has ended, and note how; false once nobody is left, and nobody is to come."""
+        while True:
+            try:
+                pid, code = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                self.log.copy()
+                if self._starts_again():
+                    return True
+                _last(self.order, "over", self.status)
+                return False
+            if pid == 0:
+                if self.again is not None:
+                    self._end_rest()
+                return True
+            self.status = os.waitstatus_to_exitcode(code)
+            if pid == self.main:
+                self.log.copy()  # its last words stand in the log before its end is noted
+                self._ended()
 
-def _watch(log: Log, order: "Order", main: int) -> None:
-    """Copy what is printed and reap who ends, until no descendant is left."""
-    ended, ending = os.pipe()
-    os.set_blocking(ended, False)
-    os.set_blocking(ending, False)
-    signal.set_wakeup_fd(ending, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda number, frame: None)  # noqa: ARG005 - a handler's shape
-    poll = select.poll()
-    poll.register(ended, select.POLLIN)
-    poll.register(log.output, select.POLLIN)
-    last = 0
-    while (status := _reap(log, order, main, last)) is not None:
-        last = status
-        for fd, _ in poll.poll():
-            if fd == ended:
-                os.read(ended, _PIECE)
-            elif not log.copy():
-                poll.unregister(fd)
+    def _ended(self) -> None:
+        """Note how the command has ended, or that it is started again."""
+        if self.status and self.tries and self._is_wanted():
+            self.tries -= 1
+            if time.monotonic() - self.began >= _WELL:
+                self.pause = _PAUSE
+            how = f"signal {-self.status}" if self.status < 0 else f"status {self.status}"
+            self.log.say(f"netloom: ended by {how}; starts again in {self.pause:g} s")
+            self.again = time.monotonic() + self.pause
+            self.pause = min(2 * self.pause, _LONGEST_PAUSE)
+        else:
+            _last(self.order, "ended", self.status)
 
+    def time_left(self) -> float | None:
+        """Return the milliseconds until the command may start again, None if it does not."""
+        return None if self.again is None else max(_AT_LEAST, self.again - time.monotonic()) * 1000
 
-def _reap(log: Log, order: "Order", main: int, status: int) -> int | None:
-    """Reap who has ended, and note how the command itself did, and at the end the last of it.
+    def _starts_again(self) -> bool:
+        """Start the command again when it is time; whether it has been, or will be."""
+        if self.again is None or not self._is_wanted():
+            return False
+        if time.monotonic() >= self.again:
+            self.log.close()
+            self.again += _AT_LEAST
+            with suppress(OSError):  # no process, no file left: at the next try there may be
+                self.start()
+                self.again = None
+        return True
 
-    Return how who ended last did, `status` if nobody has; None once nobody is left.
-    """
-    while True:
-        try:
-            pid, code = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            log.copy()
-            _last(order, "over", status)
-            return None
-        if pid == 0:
-            return status
-        status = os.waitstatus_to_exitcode(code)
-        if pid == main:
-            log.copy()  # its last words stand in the log before its end is noted
-            _last(order, "ended", status)
+    def _is_wanted(self) -> bool:
+        """Whether nobody has moved the folder of this start away, or it cannot be said."""
+        with suppress(OSError):
+            return exists(self.order["folder"])
+        return True
+
+    def _end_rest(self) -> None:
+        """End what a command has left that starts again, as a container's end with its first."""
+        for pid in process.descendants(table := process.processes(), {os.getpid()}):
+            if pid in table:
+                process.send(pid, table[pid].start, signal.SIGKILL)
 
 
 def _last(order: "Order", name: str, status: int) -> None:
