@@ -152,6 +152,7 @@ def test_a_port_that_another_lab_publishes_is_taken() -> None:
         netloom("up", "shop.yaml")
         netloom("up", "other.yaml")
         netloom("down", "shop.yaml")
+        netloom("down", "other.yaml")
         netloom("up", "office.yaml")
 
 
@@ -180,3 +181,21 @@ def test_ports_that_lead_nowhere_are_refused(file: str, message: str) -> None:
     assert message in said
     assert said.startswith(("shop.yaml:5:", "shop.yaml:6:"))
     assert said.endswith("nothing was touched\n")
+
+
+@on_the_internet()
+def test_a_range_is_published_and_up_says_what_answers_by_ipv4_alone() -> None:
+    """Each port leads to one; a network without IPv6 has nothing that could answer by it."""
+    text = SHOP.replace('"8080:80", "8053:80/udp"', '"8000-8002:80-82/TCP", "8053:80/udp"')
+    write("shop.yaml", text)
+    with Warm() as netloom, no_trace():
+        said = netloom("up", "shop.yaml")["stdout"]
+        assert " · publishes 8000-8002:80-82, 8053:80/udp\n" in said
+        with server("web", 82):
+            assert ask("beyond", HOST4, 8002) == NEAR4
+            assert ask("host", HOST6, 8002)
+        netloom("down", "shop.yaml")
+        write("shop.yaml", text.replace(', "fd00:100::/64"', ""))
+        said = netloom("up", "shop.yaml")["stdout"]
+        assert " · publishes 8000-8002:80-82, 8053:80/udp by IPv4 alone\n" in said
+        netloom("down", "shop.yaml")

@@ -176,3 +176,21 @@ def test_slirp4netns_does_where_pasta_is_missing() -> None:
         assert done.returncode == 0, done
         assert ask(plain.netns("db"), WEB4) == HOST4
         plain.says("down", "-q", "shop")
+
+
+@on_the_internet()
+def test_a_port_that_is_not_for_plain_users_is_a_mistake_in_its_line() -> None:
+    """The program outside ended as it could not open it, and the lab stayed up without."""
+    with plain_on_the_internet() as plain, no_trace():
+        Path("plain/shop.yaml").write_text(SHOP.replace("8080:80", "80:80"))
+        for verb in ("plan", "up"):
+            told = plain(verb, "shop.yaml")
+            assert told.returncode == 2
+            assert told.stderr.startswith(
+                "shop.yaml:3:47: port 80 of the host is not for plain users to open\n"
+            )
+            assert "sysctl net.ipv4.ip_unprivileged_port_start=80" in told.stderr
+        says("sysctl", "-qw", "net.ipv4.ip_unprivileged_port_start=80")
+        plain.says("up", "-q", "shop.yaml")
+        plain.says("down", "-q", "shop")
+        says("sysctl", "-qw", "net.ipv4.ip_unprivileged_port_start=1024")

@@ -112,7 +112,7 @@ def run_command(
     try:
         asked = RunOptions(
             uplink=uplink or bool(several["publish"]),
-            publish=tuple(map(publish, several["publish"])),
+            publish=tuple(port for text in several["publish"] for port in publish(text).each()),
             network=network,
             vpn=vpn,
             dns=tuple(map(ip, several["dns"])),

@@ -90,7 +90,7 @@ def _summary(report: Report) -> list[str]:
         done = f"{counted(len(shown_steps(report.plan)), 'change')} in {took}"
     lines = [f"{report.lab}  {done}{_gone(report)}"]
     width = max(len(report.lab), 4)
-    things = list(_host_things(desired))
+    things = [*_host_things(desired), *report.published]
     if things and any(touches_host(step) for step in report.plan):
         lines.append(f"{'host':{width}}  + {' · '.join(things)}")
     if attempt := _attempt(report.lab, desired):

@@ -28,7 +28,8 @@ def published(topology: Topology) -> frozenset[HostPort]:
     return frozenset(
         HostPort(port.protocol, port.address, port.port)
         for spec in members
-        for port in spec.publish
+        for said in spec.publish
+        for port in said.each()
     )
 
 

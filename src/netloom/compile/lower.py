@@ -23,6 +23,7 @@ from netloom.compile.host_part import others_links
 from netloom.compile.host_ports import host_ports, join_notes
 from netloom.compile.ifnames import HostNames
 from netloom.compile.link_builder import LinkBuilder
+from netloom.compile.nat import in_words
 from netloom.compile.policy import Policy
 from netloom.compile.run_commands import command_digest, commands, option, twice
 from netloom.compile.run_order import in_order
@@ -89,7 +90,8 @@ class HostFacts(Struct, frozen=True):
 class Lowered(Struct, frozen=True):
     """What is desired, and what to remember: derived addresses, and where things were said.
 
-    `places` are those of namespaces and interfaces, `routes` those of routes of `host`.
+    `places` are those of namespaces and interfaces, `routes` those of routes of `host`; `published`
+    tells ports of the host in words.
     """
 
     desired: Desired
@@ -98,6 +100,7 @@ class Lowered(Struct, frozen=True):
     routes: Mapping[RouteKey, Path] = field(default_factory=dict)
     through: tuple[BridgeNeed | ForwardNeed, ...] = ()
     notes: tuple[str, ...] = ()
+    published: tuple[str, ...] = ()
 
 
 def lower(topology: Topology, facts: HostFacts | None = None) -> Lowered:
@@ -137,6 +140,7 @@ def lower(topology: Topology, facts: HostFacts | None = None) -> Lowered:
         routes=lowering.routes,
         through=(*uplinks.through(), *lowering.builder.across()),
         notes=(*uplinks.notes, *lowering.notes, *join_notes(expanded)),
+        published=tuple(in_words(uplinks.forwards)),
     )
 
 

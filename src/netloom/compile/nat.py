@@ -11,9 +11,11 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from netloom.compile.expand import Port, Segment
 from netloom.errors import Path
+from netloom.language.publish import publish_text
 from netloom.language.topology import Publish
 from netloom.model.names import TAP
 from netloom.model.objects import HOST
@@ -95,6 +97,21 @@ class PortForward(Struct, frozen=True):
                 continue
             told.add(version)
             yield addr.ip
+
+
+def in_words(forwards: Iterable[PortForward]) -> Iterator[str]:
+    """Yield what is published, and that it answers by one family alone where it could by both."""
+    ranges: dict[Path, list[PortForward]] = {}
+    for one in forwards:
+        ranges.setdefault(one.path, []).append(one)
+    found: dict[str, list[str]] = {}
+    for run in ranges.values():
+        families = {family(address) for address in run[0].targets()}
+        alone = len(families) == 1 and not run[0].port.address
+        said = publish_text(replace(run[0].port, number=len(run)))
+        found.setdefault(f" by IPv{families.pop()} alone" if alone else "", []).append(said)
+    for how, texts in found.items():
+        yield f"publishes {', '.join(texts)}{how}"
 
 
 def table(

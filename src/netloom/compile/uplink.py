@@ -193,7 +193,7 @@ class Uplinks:
                     f"the host has no IPv{version} default route, so nobody leaves "
                     f"`{egress.segment.key}` by IPv{version}"
                 )
-        if unanswered := sorted(self._unanswered()):
+        if unanswered := sorted(set(self._unanswered())):
             yield (
                 f"the host has no resolver that {listed(unanswered[:3])} could ask; "
                 f"`dns: 9.9.9.9` in the network names one"
@@ -299,26 +299,28 @@ class Uplinks:
 
     def _forwards(self) -> Iterator[PortForward]:
         for name, member in self.expanded.members.items():
-            for number, port in enumerate(member.spec.publish):
-                for egress in self.egresses:
-                    place = next((p for p in egress.segment.ports if p.end.netns == name), None)
-                    if place is not None:
-                        yield PortForward(port, egress, place, (*member.path, "publish", number))
-                        break
+            for egress in self.egresses if member.spec.publish else ():
+                place = next((p for p in egress.segment.ports if p.end.netns == name), None)
+                if place is not None:
+                    for number, said in enumerate(member.spec.publish):
+                        path = (*member.path, "publish", number)
+                        yield from (PortForward(one, egress, place, path) for one in said.each())
+                    break
 
     def check_published(self) -> None:
         """Find ports that are taken, published twice, or from where nothing leads in."""
-        earlier: list[TakenPort] = []
+        taken: dict[int, list[TakenPort]] = {}
+        for other in self.outside.taken:
+            taken.setdefault(other.port, []).append(other)
         for one in self.forwards:
             port = one.port
-            for other in (*earlier, *self.outside.taken):
+            for other in taken.get(port.port, ()):
                 if other.clashes(port):
                     message = f"port {port.port} of the host is taken: {other.owner}"
                     self.expanded.error(one.path, message, "publish another port")
                     break
-            if one.egress.netns != HOST and (self.outside.program or "").endswith("slirp4netns"):
-                message = "slirp4netns leads out, and opens no ports of the host"
-                self.expanded.error(one.path, message, "apt-get install passt")
+            if one.egress.netns != HOST:
+                self._check_program(one)
             if port.address == "::1":
                 message = "nothing leads from ::1 into another namespace: IPv6 has no such route"
                 self.expanded.error(one.path, message, f"`127.0.0.1:{port.port}:{port.to}`")
@@ -326,7 +328,8 @@ class Uplinks:
                 which = f"IPv{family(port.address)} address" if port.address else "address"
                 self.expanded.error(one.path, f"`{one.netns}` has no {which} there to lead to")
             owner = f"`{one.netns}` publishes it"
-            earlier.append(TakenPort(port.protocol, port.address, port.port, owner))
+            known = TakenPort(port.protocol, port.address, port.port, owner)
+            taken.setdefault(port.port, []).insert(0, known)
         self._check_told_apart()
         reached = {one.netns for one in self.forwards}
         for name, member in self.expanded.members.items():
@@ -334,6 +337,17 @@ class Uplinks:
                 message = f"`{name}` is on no network with an uplink, so no port leads there"
                 hint = "give one of its networks `uplink: nat`"
                 self.expanded.error((*member.path, "publish"), message, hint)
+
+    def _check_program(self, one: PortForward) -> None:
+        """Note where the program that leads out cannot open a port of the host."""
+        port = one.port.port
+        if (self.outside.program or "").endswith("slirp4netns"):
+            message = "slirp4netns leads out, and opens no ports of the host"
+            self.expanded.error(one.path, message, "apt-get install passt")
+        elif port < self.outside.first_port:
+            message = f"port {port} of the host is not for plain users to open"
+            hint = f"have root run `sysctl net.ipv4.ip_unprivileged_port_start={port}`"
+            self.expanded.error(one.path, message, f"{hint}, or publish another port")
 
     def _check_told_apart(self) -> None:
         """Find a port that is published at two addresses of the host, by a program: it has one."""

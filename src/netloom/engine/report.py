@@ -14,6 +14,7 @@ class Report(Struct, frozen=True):
     """What a verb did. `seconds` is how long it took, `notes` what the user should know besides.
 
     `left`: the host is not as it was before the lab, and a note says of what nobody knows it.
+    `published` tells ports of the host that lead inwards.
     """
 
     lab: str
@@ -22,6 +23,7 @@ class Report(Struct, frozen=True):
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
     left: bool = False
+    published: tuple[str, ...] = ()
 
 
 class Verified(Struct, frozen=True):

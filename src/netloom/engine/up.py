@@ -95,4 +95,7 @@ def make(  # noqa: PLR0913 - the same
             change = Transition(there, row, found.snapshot, found.plan, goal=record, keep=keep)
             notes = carry_out(change, journal, machine, stop, progress)
     seconds = time.monotonic() - begun
-    return Report(lab, found.plan, record.desired, seconds, (*found.notes, *notes))
+    notes = (*found.notes, *notes)
+    return Report(
+        lab, found.plan, record.desired, seconds, notes, published=found.lowered.published
+    )

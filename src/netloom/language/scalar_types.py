@@ -137,10 +137,12 @@ RULE = Word(
 
 PUBLISH = Word(
     name="[IP:]PORT:PORT[/udp]",
-    says="a port of the host, and the port in the namespace: `8080:80`, `127.0.0.1:53:53/udp`",
+    says="a port of the host, and the port in the namespace: `8080:80`, `127.0.0.1:53:53/udp`; or "
+    "as many: `8000-8010:8000-8010`",
     read=publish.publish,
     write=publish.publish_text,  # type: ignore[arg-type]  # writes what `read` gave
-    pattern=r"^([0-9.]+:|\[[0-9A-Fa-f:.]+\]:)?[0-9]{1,5}:[0-9]{1,5}(/(tcp|udp))?$",
+    pattern=r"^([0-9.]+:|\[[0-9A-Fa-f:.]+\]:)?[0-9]{1,5}(-[0-9]{1,5})?:[0-9]{1,5}(-[0-9]{1,5})?"
+    r"(/([Tt][Cc][Pp]|[Uu][Dd][Pp]))?$",
 )
 
 READY = Word(

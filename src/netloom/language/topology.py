@@ -8,10 +8,11 @@ up yet and nothing is derived: that is `lower.py`.
 `None` means "derive it", an empty tuple "none, on purpose".
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from netloom.model.ready import Ready
 
@@ -49,12 +50,21 @@ class Uplink(Struct, frozen=True, kw_only=True):
 
 
 class Publish(Struct, frozen=True, kw_only=True):
-    """A port of the host that leads inwards; `address` empty: any of the host's."""
+    """A port of the host that leads inwards, or a `number` of them, each to the next.
+
+    `address` empty: any of the host's.
+    """
 
     address: str = ""
     port: int
     to: int
     protocol: Literal["tcp", "udp"] = "tcp"
+    number: int = 1
+
+    def each(self) -> Iterator["Publish"]:
+        """Yield the ports one by one."""
+        for n in range(self.number):
+            yield replace(self, port=self.port + n, to=self.to + n, number=1)
 
 
 class TextSpec(Struct, frozen=True, kw_only=True):

@@ -119,7 +119,8 @@ class UplinkFacts(Struct, frozen=True):
     learned from router advertisements. `resolvers` is a resolv.conf with the resolvers behind the
     machine's own, `taken` ports that are in use, `program` the path of one for user-mode
     networking, `no_tun` why that could make no tap, `subnets` those beside the ways out.
-    `is_apart`: the namespace `host` is none of all that, and nobody may change anything of it.
+    `first_port` is the lowest that a program like us may open, `is_apart`: the namespace `host` is
+    none of all that, and nobody may change anything of it.
     """
 
     links: Mapping[str, str | None] = field(default_factory=dict)
@@ -137,4 +138,5 @@ class UplinkFacts(Struct, frozen=True):
     program: str | None = None
     no_tun: str | None = None
     subnets: tuple[HostSubnet, ...] = ()
+    first_port: int = 0
     is_apart: bool = False

@@ -114,7 +114,7 @@ slips.yaml:15:30: `70000` is no port number: 1 to 65535
   15 |   c: {publish: ["80", "0:1", "1:70000", "::1:1:1"], run: {}, dns: 1.2.3, etc: {../passwd: x}}
      |                              ^^^^^^^^^
 
-slips.yaml:15:41: `::1:1:1` is no pair of ports, such as `8080:80` or `127.0.0.1:53:53/udp`
+slips.yaml:15:41: `::1:1:1` is no pair of ports, such as `8080:80` or `127.0.0.1:53:53/udp`; an IPv6 address stands in brackets: `[::1]:8080:80`
   15 |   c: {publish: ["80", "0:1", "1:70000", "::1:1:1"], run: {}, dns: 1.2.3, etc: {../passwd: x}}
      |                                         ^^^^^^^^^
 

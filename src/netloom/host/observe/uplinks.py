@@ -51,6 +51,7 @@ _PROGRAMS = ("pasta", "slirp4netns")
 
 _IP_FORWARD = "net.ipv4.ip_forward"
 _ALL_IPV6 = "net.ipv6.conf.all.forwarding"
+_FIRST_PORT = "net.ipv4.ip_unprivileged_port_start"
 
 
 def uplink_facts(fence: Fence, ports: Collection[tuple[str, int]] = ()) -> UplinkFacts:
@@ -102,6 +103,7 @@ def uplink_facts_here(
         taken=(*_published(lab, ports, noted, machine), *_listening(lab, ports)),
         program=next((path for name in _PROGRAMS if (path := _found(name))), None),
         no_tun=_no_tun(),
+        first_port=_first_port(ports),
     )
     return replace(facts, subnets=tuple(_beside(facts, addrs, names)))
 
@@ -211,6 +213,21 @@ def _learners(
 
 
 _Ports = Collection[tuple[str, int]]
+
+
+def _first_port(ports: _Ports) -> int:
+    """Return the lowest port that we may open, 0 where that is for nobody to refuse (ip(7))."""
+    from socket import AF_INET, SOCK_STREAM, socket
+
+    start = int(sysctl.read((_FIRST_PORT,)).get(_FIRST_PORT, "0"))
+    low = [port for _, port in ports if port < start]
+    with socket(AF_INET, SOCK_STREAM) as sock:
+        try:
+            for port in low[:1]:
+                sock.bind(("127.0.0.1", port))
+        except OSError as error:
+            return start if error.errno == errno.EACCES else 0
+    return 0
 
 
 def _published(
