@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netloom.compile.addressing import Naming
-from netloom.compile.allocate import allocate
+from netloom.compile.allocate import HostPrefixes, allocate
 from netloom.compile.expand import expand
 from netloom.compile.lower import lower
 from netloom.compile.route_words import parse_routes, parse_rule
@@ -29,7 +29,7 @@ links: [[a 10.9.0.1/24, b 10.9.0.2/24]]
 def naming_of(topology: Topology) -> Naming:
     """Return a lab with its addresses."""
     expanded = expand(topology)
-    allocate(expanded, POOL, Allocations(), ())
+    allocate(expanded, POOL, Allocations(), HostPrefixes())
     return Naming(expanded)
 
 

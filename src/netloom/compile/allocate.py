@@ -2,7 +2,8 @@
 
 Derived ones go in file order, so a reader can predict them; and what is applied keeps its address
 (`Allocations`), so that adding a line does not renumber a running lab. A network gets an IPv4
-prefix that its members fit in, at least a /24, and an IPv6 /64; a wire a /30 and a /126.
+prefix that its members fit in, at least a /24, and an IPv6 /64; a wire a /30 and a /126. They keep
+clear of what the file gives, of what the host is in, and of what it has routes to.
 """
 
 from bisect import bisect_right
@@ -10,10 +11,13 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from operator import itemgetter
 
+from msgspec import Struct
+
 from netloom.compile.expand import Expanded, GivenAddr, Port, Segment
 from netloom.model.facts import Allocations, HostSubnet
 from netloom.model.objects import HOST, Addr
 from netloom.values import (
+    Family,
     bounds,
     contains,
     family,
@@ -29,8 +33,19 @@ _ROOM = 1.25
 """A derived prefix is made for this many times the members there are, so that some can be added."""
 
 
+class HostPrefixes(Struct, frozen=True):
+    """What the host sees of prefixes: its own subnets, and what it has routes to elsewhere.
+
+    `ipv6`: whether an interface that is made on the host can have an address of IPv6.
+    """
+
+    subnets: tuple[HostSubnet, ...] = ()
+    routed: frozenset[str] = frozenset()
+    ipv6: bool = True
+
+
 def allocate(
-    expanded: Expanded, pool: tuple[str, ...], held: Allocations, host: tuple[HostSubnet, ...]
+    expanded: Expanded, pool: tuple[str, ...], held: Allocations, host: HostPrefixes
 ) -> Allocations:
     """Fill in the subnets and addresses of a topology; return what of them is derived."""
     _give_subnets(expanded, pool, held, host)
@@ -49,7 +64,7 @@ def allocate(
         if segment.asked is None
     }
     _check_ranges(expanded)
-    _check_host(expanded, host)
+    _check_host(expanded, host.subnets)
     _check_overlaps(expanded)
     return Allocations(
         subnets=derived_subnets, addresses=addresses, baseline=held.baseline, secret=held.secret
@@ -67,24 +82,28 @@ def _bare(segment: Segment) -> bool:
 
 
 def _give_subnets(
-    expanded: Expanded, pool: tuple[str, ...], held: Allocations, host: tuple[HostSubnet, ...]
+    expanded: Expanded, pool: tuple[str, ...], held: Allocations, host: HostPrefixes
 ) -> None:
     given = [prefix for segment in expanded.segments for prefix in segment.asked or ()]
     kept = [prefix for prefixes in held.subnets.values() for prefix in prefixes]
-    blocked = _Blocked((*given, *kept, *(subnet.prefix for subnet in host)))
-    cursors = {prefix: bounds(prefix)[0] for prefix in pool}
+    taken = (*given, *kept, *(subnet.prefix for subnet in host.subnets))
+    room = _Room(pool, taken, host.routed)
     for segment in expanded.segments:
         if segment.asked is not None:
             segment.subnets = list(segment.asked)
         elif not _bare(segment):
+            of_host = any(port.end.netns == HOST for port in segment.ports)
+            versions: tuple[Family, ...] = (4, 6) if host.ipv6 or not of_host else (4,)
             old = held.subnets.get(segment.key, ())
-            beside = _Blocked(other.prefix for other in _beside(segment, host))
-            if old and all(_fits(segment, prefix) and beside.is_free(prefix) for prefix in old):
+            beside = _Blocked(other.prefix for other in _beside(segment, host.subnets))
+            if old and all(
+                family(prefix) in versions and _fits(segment, prefix) and beside.is_free(prefix)
+                for prefix in old
+            ):
                 segment.subnets = list(old)
                 continue
-            segment.subnets = [
-                prefix for block in pool if (prefix := _cut(segment, block, cursors, blocked))
-            ]
+            found = (room.cut(segment, version) for version in versions)
+            segment.subnets = [prefix for prefix in found if prefix]
             if not segment.subnets:
                 hint = "give a `subnet:`, or a larger `pool:`"
                 what = "network" if segment.network else "link"
@@ -107,21 +126,39 @@ def _fits(segment: Segment, prefix: str) -> bool:
     return last - first - 2 >= len(segment.ports) or segment.network is None
 
 
-def _cut(segment: Segment, block: str, cursors: dict[str, int], blocked: "_Blocked") -> str | None:
-    """Return the next free prefix of a block of the pool, None if there is none."""
-    first, last = bounds(block)
-    length = _length(segment, block)
-    size = 1 << (width(block) - length)
-    start = max(cursors[block], first)
-    while True:
-        start = -(-start // size) * size
-        if start + size - 1 > last:
-            return None
-        jump = blocked.end_of(family(block), start, start + size - 1)
-        if jump is None:
-            cursors[block] = start + size
-            return f"{from_int(start, block)}/{length}"
-        start = jump + 1
+class _Room:
+    """Where derived prefixes are cut from: clear of what is taken, and of what is routed.
+
+    Where nothing else is left, what is only routed is taken, too: it is no neighbour of the lab's.
+    """
+
+    def __init__(self, pool: tuple[str, ...], taken: Iterable[str], routed: Iterable[str]) -> None:
+        self.pool = pool
+        self.cursors = {prefix: bounds(prefix)[0] for prefix in pool}
+        self.blocked = (_Blocked((*taken, *routed)), _Blocked(taken))
+
+    def cut(self, segment: Segment, version: Family) -> str | None:
+        """Return the next free prefix of a family, None if there is none."""
+        for blocked in self.blocked:
+            for block in self.pool:
+                if family(block) == version and (found := self._cut(segment, block, blocked)):
+                    return found
+        return None
+
+    def _cut(self, segment: Segment, block: str, blocked: "_Blocked") -> str | None:
+        first, last = bounds(block)
+        length = _length(segment, block)
+        size = 1 << (width(block) - length)
+        start = max(self.cursors[block], first)
+        while True:
+            start = -(-start // size) * size
+            if start + size - 1 > last:
+                return None
+            jump = blocked.end_of(family(block), start, start + size - 1)
+            if jump is None:
+                self.cursors[block] = start + size
+                return f"{from_int(start, block)}/{length}"
+            start = jump + 1
 
 
 class _Blocked:

@@ -27,6 +27,8 @@ MAX_MEMBERS = SHARD * 24
 _IPV6_MIN_MTU = 1280
 _LO_MTU = 65536
 
+_NO_IPV6 = "net.ipv6.conf.default.disable_ipv6"
+
 
 class LinkBuilder:
     """Makes links of ports; mistakes are noted in what was expanded.
@@ -36,13 +38,21 @@ class LinkBuilder:
     """
 
     def __init__(
-        self, lab: str, expanded: Expanded, salt: str, borrowed: Mapping[str, Borrowed]
+        self,
+        lab: str,
+        expanded: Expanded,
+        salt: str,
+        borrowed: Mapping[str, Borrowed],
+        *,
+        host_ipv6: bool = True,
     ) -> None:
         """Begin with no links; `salt` goes into the MAC addresses.
 
-        `borrowed` are the interfaces of the host that become ports, as they were found.
+        `borrowed` are the interfaces of the host that become ports, as they were found;
+        `host_ipv6` tells whether one that is made there has IPv6.
         """
         self.borrowed = borrowed
+        self.host_ipv6 = host_ipv6
         self.lab = lab
         self.expanded = expanded
         self.salt = salt
@@ -84,7 +94,8 @@ class LinkBuilder:
         mtu = port.mtu or mtu
         off = self.why_no_ipv6(port.end, mtu)
         if off and any(addr.family == 6 for addr in port.addresses):
-            self.expanded.error(port.path, f"`{port.end}` has an IPv6 address, {off}")
+            message = f"`{port.end}` has an IPv6 address, {off}"
+            self.expanded.error(port.path, message, "an IPv4 `subnet:` alone asks for none")
         self.places[str(port.end)] = port.path
         return Link(
             kind=Veth(far),
@@ -103,6 +114,8 @@ class LinkBuilder:
         mtu = mtu or (made.mtu if made else _LO_MTU)
         if mtu < _IPV6_MIN_MTU:
             return f"which needs an MTU of {_IPV6_MIN_MTU} bytes"
+        if end.netns == HOST and not self.host_ipv6:
+            return f"which the host's own `{_NO_IPV6}` forbids"
         member = self.expanded.members.get(end.netns)
         key = ipv6_off(member.spec.sysctls, end.link) if member else None
         return f"which the setting `{key}` forbids" if key else None

@@ -16,7 +16,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from netloom.compile.addressing import Naming, check_expects
-from netloom.compile.allocate import allocate
+from netloom.compile.allocate import HostPrefixes, allocate
 from netloom.compile.etc_files import EtcFolders, Files, contents
 from netloom.compile.expand import Expanded, Member, expand
 from netloom.compile.host_part import others_links
@@ -30,6 +30,7 @@ from netloom.compile.run_order import in_order
 from netloom.compile.settings import contradictions, settings
 from netloom.compile.uplink import Uplinks
 from netloom.compile.user_uplink import all_by_user
+from netloom.datapath.ways_out import routed_prefixes
 from netloom.errors import Path, Problem, TopologyError
 from netloom.language.topology import NamespaceSpec, Topology
 from netloom.model.facts import Allocations, Joined, Nic, Occupied, UplinkFacts
@@ -111,8 +112,7 @@ def lower(topology: Topology, facts: HostFacts | None = None) -> Lowered:
     names = HostNames(topology, facts.held.names, facts.host.links)
     expanded = expand(topology, names, facts.joined)
     pool = tuple(block for block in topology.pool if facts.ipv6 or family(block) == 4)
-    host = (*facts.host.subnets, *facts.outside.subnets)
-    held = allocate(expanded, pool, facts.held, host)
+    held = allocate(expanded, pool, facts.held, _prefixes(facts))
     naming = Naming(expanded)
     _check_names(expanded, topology, naming)
     uplinks = Uplinks(topology, expanded, facts.outside, facts.held)
@@ -141,6 +141,17 @@ def lower(topology: Topology, facts: HostFacts | None = None) -> Lowered:
         through=(*uplinks.through(), *lowering.builder.across()),
         notes=(*uplinks.notes, *lowering.notes, *join_notes(expanded)),
         published=tuple(in_words(uplinks.forwards)),
+    )
+
+
+def _prefixes(facts: HostFacts) -> HostPrefixes:
+    """Return what the host sees of prefixes, and the machine around it."""
+    outside = facts.outside
+    routed = routed_prefixes(outside.routes, outside.links)
+    return HostPrefixes(
+        (*facts.host.subnets, *outside.subnets),
+        frozenset((*facts.host.routed, *routed)),
+        facts.host.ipv6,
     )
 
 
@@ -190,7 +201,9 @@ class _Lowering:
         self.secret = facts.held.secret
         self.ipv6 = facts.ipv6
         borrowed = host_ports(expanded, topology.name, facts.nics, facts.borrowed)
-        self.builder = LinkBuilder(topology.name, expanded, facts.salt, borrowed)
+        self.builder = LinkBuilder(
+            topology.name, expanded, facts.salt, borrowed, host_ipv6=facts.host.ipv6
+        )
         self.routes: dict[RouteKey, Path] = {}
         self.notes: tuple[str, ...] = ()
 

@@ -8,7 +8,7 @@ take it, and neighbours there, the resolver say, are reached as ever.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from msgspec import Struct
 
@@ -62,6 +62,18 @@ def ways_out(
                 if answer.route and candidates.has(answer.route, hop):
                     found[hop.dev] = found.get(hop.dev, False) or _is_default(answer.route)
     return dict(sorted(found.items(), key=lambda each: not each[1]))
+
+
+def routed_prefixes(routes: Iterable[Route], links: Collection[str]) -> Iterator[str]:
+    """Yield what routes lead elsewhere, or nowhere, but for default routes.
+
+    `links` are the interfaces whose routes count; of a route that leads nowhere that is no matter.
+    """
+    for route in routes:
+        if route.protocol == RTPROT_KERNEL or _is_default(route):
+            continue
+        if all(hop.dev in links for hop in route.nexthops):
+            yield route.dst
 
 
 def _of_main(fib: Fib, version: Family, candidates: Candidates) -> Iterator[str]:

@@ -154,7 +154,10 @@ class Flow(Struct, frozen=True, kw_only=True):
 INTERNET = ("1.1.1.1", "2606:4700:4700::1111")
 """What `internet` stands for unless `hosts:` says otherwise."""
 
-POOL = ("10.64.0.0/10", "fd6e:6574:6c6f::/48")
+POOL = (
+    *("10.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"),
+    "fd6e:6574:6c6f::/48",
+)
 """Where derived subnets are cut from unless `pool:` says otherwise; the ULA spells `netlo`."""
 
 

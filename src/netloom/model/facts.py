@@ -81,12 +81,15 @@ class Occupied(Struct, frozen=True):
     """What others have in the namespace `host`: what is seen there, and what labs have reserved.
 
     `links` are names of interfaces, each with the lab that has it, None for none that is known;
-    `routes` what tells routes apart, with the labs that have these.
+    `routes` what tells routes apart, with the labs that have these. `routed` are prefixes that the
+    host has routes to; `ipv6`: whether an interface that is made there has IPv6.
     """
 
     subnets: tuple[HostSubnet, ...] = ()
     links: Mapping[str, str | None] = field(default_factory=dict)
     routes: Mapping[RouteKey, str] = field(default_factory=dict)
+    routed: tuple[str, ...] = ()
+    ipv6: bool = True
 
 
 class TakenPort(Struct, frozen=True):

@@ -88,7 +88,7 @@ mistakes.yaml:19:32: `nobody` is neither an address nor a name here that has one
 
 mistakes.yaml:20:18: `d:thin` has an IPv6 address, which needs an MTU of 1280 bytes
   20 |   d: {networks: {thin: }, publish: "9:9", routes: 10.0.0.0/8 dev thin}
-     |                  ^^^^
+     |                  ^^^^ an IPv4 `subnet:` alone asks for none
 
 mistakes.yaml:20:36: `d` is on no network with an uplink, so no port leads there
   20 |   d: {networks: {thin: }, publish: "9:9", routes: 10.0.0.0/8 dev thin}

@@ -8,7 +8,7 @@ Rule: looking changes nothing. (To learn how a new namespace begins, one is made
 is gone when its thread is.)
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -120,6 +120,7 @@ class _Observer:
             dumps = Dumps(rt, self.protocols())
         links = self.links.take(HOST, dumps, marked=False)
         known = sysctl.read((NO_IPV6, *self.scope.sysctls.get(HOST, ())))
+        links = _as_ipv6_has_it(links, known)
         self.lost = shared_sysctls.lost()
         self.netns[HOST] = NetnsState(
             exceptions=self.exceptions(links) if self.scope.firewall else frozenset(),
@@ -219,10 +220,8 @@ class _Observer:
             values = _forwarding(rt, keys)
         links = self.links.take(name, dumps, marked=True)
         values |= sysctl.read(key for key in keys if key not in values)
-        if values.get(NO_IPV6) == "1":
-            links = {n: _without_ll(link) for n, link in links.items()}
         self.netns[name] = NetnsState(
-            links=links,
+            links=_as_ipv6_has_it(links, values),
             routes=frozenset(r for r in dumps.routes if not self.by_tap(name, r)),
             rules=frozenset(dumps.rules),
             sysctls=values,
@@ -233,8 +232,7 @@ class _Observer:
     def take_borrowed(self, name: str, dumps: Dumps) -> None:
         """Take what is ours in a namespace that is not."""
         links, sysctls = self.links.take(name, dumps, marked=False), sysctl.read((NO_IPV6,))
-        if sysctls.get(NO_IPV6) == "1":
-            links = {n: _without_ll(link) for n, link in links.items()}
+        links = _as_ipv6_has_it(links, sysctls)
         self.netns[name] = NetnsState(links=links, sysctls=sysctls, borrowed=True)
 
     def by_tap(self, netns: str, route: Route) -> bool:
@@ -311,9 +309,11 @@ class _Observer:
         )
 
 
-def _without_ll(link: Link) -> Link:
-    """Return a link where IPv6 is off: its mode says what it would do, not what it does."""
-    return replace(link, ipv6_ll=False) if link.ipv6_ll else link
+def _as_ipv6_has_it(links: dict[str, Link], sysctls: Mapping[str, str]) -> dict[str, Link]:
+    """Return links as they are: where IPv6 is off their mode says what it would do."""
+    if sysctls.get(NO_IPV6) != "1":
+        return links
+    return {name: replace(link, ipv6_ll=False) for name, link in links.items()}
 
 
 def _forwarding(rt: Rtnetlink, keys: Iterable[str]) -> dict[str, str]:
