@@ -311,7 +311,7 @@ def test_of_roots_labs_a_plain_user_sees_the_names() -> None:
         assert plain.says("labs") == "s  another user's\n"
         asked = plain("verify", "s")
         assert (asked.returncode, asked.stdout) == (2, "")
-        assert asked.stderr.startswith("may not see what netloom remembers: `/run/netloom` is ")
+        assert asked.stderr.startswith("the lab `s` is root's\nhint: sudo ")
         assert "hint: sudo" in asked.stderr
         assert plain("logs", "sa").stderr == "no command of a lab runs in `sa`\n"
     netloom("down", "-q", "s").status(0)

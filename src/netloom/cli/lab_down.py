@@ -2,7 +2,7 @@
 
 from netloom.cli.contents import contents
 from netloom.cli.grammar import Option, Verb, verb
-from netloom.cli.lab_names import JSON, LAB, QUIET, is_down, lab_meant, print_plan
+from netloom.cli.lab_names import JSON, LAB, QUIET, is_down, lab_meant, not_up, print_plan
 from netloom.cli.output import NO, Stop, answer, from_here, refusals, tell
 from netloom.engine.dependents import dependents_first
 from netloom.engine.report import Report
@@ -27,14 +27,14 @@ def down_command(lab: str, *, every: bool, force: bool, quiet: bool) -> None:
 
     with refusals(), untouched():
         try:
-            names = dependents_first(LocalMachine()) if every else [lab_meant(lab)]
+            names = _every() if every else [lab_meant(lab)]
         finally:  # where there is no lab, too, a kill between two mkdirs may have left the first
             tidy()
     troubles = []
     for name in names:
         try:
             with refusals(), untouched():
-                report = None if is_down(name) else take_down(name, force=force)
+                report = None if is_down() else take_down(name, force=force)
         except Stop as stop:
             if not every:
                 raise
@@ -47,9 +47,13 @@ def down_command(lab: str, *, every: bool, force: bool, quiet: bool) -> None:
         raise Stop(message, max(stop.status for stop in troubles))
 
 
+def _every() -> list[str]:
+    return [] if is_down() else dependents_first(LocalMachine())
+
+
 def _tell_down(name: str, report: Report | None) -> None:
     if report is None:
-        answer(f"{name} is not up")
+        answer(not_up(name))
         return
     whole = "" if report.left else "; the host is as it was"
     answer(f"{name}  down: {contents(name, report.desired)}{whole}")
@@ -73,13 +77,12 @@ def verify_command(lab: str, *, as_json: bool) -> None:
 
     with refusals(), untouched():
         name = lab_meant(lab)
-        found = None if is_down(name) else verify(name)
+        found = None if is_down() else verify(name)
         elsewhere = moved(name) if found else None
         shared = [*found.hidden, *shared_with(name)] if found else []
         bare = LocalMachine().uncovered(name) if found and found.plan else ()
     if found is None:
-        message = f"{name} is not up"
-        raise Stop(message, NO)
+        raise Stop(not_up(name), NO)
     steps = found.plan
     if as_json:
         print_plan(steps)

@@ -8,6 +8,7 @@ from netloom.engine.origin import lab_name
 from netloom.engine.topology_file import DEFAULT_FILE
 from netloom.errors import printable
 from netloom.host.local import LocalMachine
+from netloom.host.store.elsewhere import owner_of_lab, refused, whose
 from netloom.namespaces.userns_session import is_needed
 from netloom.plan.steps import Plan
 
@@ -18,7 +19,7 @@ JSON = Option("--json", key="as_json", says="Print JSON.")
 
 def _labs(before: Sequence[str], incomplete: str) -> list[str]:  # noqa: ARG001 - a completion
     """Return the labs that a word may become."""
-    return [name for name in LocalMachine().labs() if name.startswith(incomplete)]
+    return [name for name in own_labs() if name.startswith(incomplete)]
 
 
 LAB = Argument("lab", "[LAB]", default="", complete=_labs)
@@ -33,10 +34,23 @@ def lab_meant(text: str) -> str:
         message = f"{what}, and no lab that was made from one (netloom labs)"
         raise Stop(message, REFUSED)
     if name == text:
-        remembered = machine.labs()
-        if name not in remembered and not machine.marked(name):
+        remembered = own_labs()
+        if name not in remembered and (is_needed() or not machine.marked(name)):
+            if user := owner_of_lab(name):
+                raise refused(name, user)
             raise Stop(_unknown(name, remembered), REFUSED)
     return name
+
+
+def own_labs() -> list[str]:
+    """Return the labs that are ours: those on the machine are none of a plain user's."""
+    return [] if is_needed() else LocalMachine().labs()
+
+
+def not_up(name: str) -> str:
+    """Return that a lab of ours is not up, and who else has one of its name."""
+    user = owner_of_lab(name)
+    return f"{name} is not up" + (f" (one of that name is {whose(user)})" if user else "")
 
 
 def _unknown(name: str, remembered: list[str]) -> str:
@@ -48,9 +62,9 @@ def _unknown(name: str, remembered: list[str]) -> str:
     return f"no lab `{printable(name)}`" + (f": {hint}" if hint else "") + " (netloom labs)"
 
 
-def is_down(name: str) -> bool:
+def is_down() -> bool:
     """Whether nothing need be looked for: a plain user without namespaces has made no lab."""
-    return is_needed() and name not in LocalMachine().labs()
+    return is_needed()
 
 
 def print_plan(steps: Plan) -> None:

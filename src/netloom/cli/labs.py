@@ -3,8 +3,9 @@
 from netloom.cli.grammar import Option, Verb, verb
 from netloom.cli.output import answer, from_here, refusals, write
 from netloom.engine.origin import is_path, said_origin
-from netloom.engine.remembered import ANOTHERS, labs
+from netloom.engine.remembered import ANOTHERS, Running, labs
 from netloom.engine.untouched import untouched
+from netloom.host.store.elsewhere import machines_labs
 from netloom.render.counted import counted
 
 
@@ -12,7 +13,7 @@ from netloom.render.counted import counted
 def labs_command(*, as_json: bool) -> None:
     """List the labs that are up."""
     with refusals(), untouched():
-        rows = labs()
+        rows = [*labs(), *(Running(lab, ANOTHERS, "", 0) for lab in machines_labs())]
     if as_json:
         import json
 

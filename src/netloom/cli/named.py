@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from netloom.cli.output import Stop
-from netloom.errors import KernelError, NetloomError, Unavailable
+from netloom.cli.output import Stop, words_of
+from netloom.errors import KernelError, NetloomError, Unavailable, printable
 from netloom.namespaces.handle import NoSuchNetns, Stale, open_name, path_of
 
 
@@ -16,14 +16,18 @@ def namespaces(before: Sequence[str], incomplete: str) -> list[str]:  # noqa: AR
 
 
 def reason(error: NetloomError) -> str:
-    """Return what went wrong, with the name that was perhaps meant."""
+    """Return what went wrong, with the name that was perhaps meant, or whose it is."""
+    from netloom.host.store.elsewhere import owner_of_netns, whose
     from netloom.language.suggest import did_you_mean
     from netloom.namespaces import registry
 
     if not isinstance(error, NoSuchNetns) or isinstance(error, Stale):
-        return str(error)
+        return words_of(error)
+    if user := owner_of_netns(error.name):
+        theirs = f"{error.reason} here: `{printable(error.name)}` is {whose(user)}"
+        return words_of(Unavailable(theirs, f"run it as {user}"))
     meant = did_you_mean(error.name, registry.names())
-    return f"{error.reason}: {meant}" if meant else str(error)
+    return f"{error.reason}: {meant}" if meant else words_of(error)
 
 
 def or_stop(call: Callable[[], object], status: int) -> None:

@@ -14,6 +14,7 @@ from netloom.errors import (
     TopologyError,
     Unavailable,
     printable,
+    quoted,
 )
 
 TYPE_CHECKING = False
@@ -34,8 +35,8 @@ NO = 3
 INTERRUPTED = 130
 """Exit status: a signal asked to stop; a shell gives it to what one has ended, too."""
 
-_AS_ROOT = "run it as root"
-"""How a remedy begins that a plain user is shown as a whole command."""
+_RUN_AS = "run it as "
+"""How a remedy begins that is shown as a whole command of sudo(8): a user follows."""
 
 _PATIENCE = 0.2
 """Seconds before progress is shown."""
@@ -120,27 +121,48 @@ def _with_notes(error: NetloomError) -> str:
 
 
 def _remedy(error: Unavailable) -> str:
-    """Return the hint; where root is missing, the whole command: sudo knows no venv."""
-    remedy = error.remedy
-    if os.geteuid() and remedy.startswith(_AS_ROOT):
-        remedy = _with_sudo() + remedy.removeprefix(_AS_ROOT)
+    """Return the hint of a refusal, and what else is to say of it."""
+    remedy = remedy_of(error)
     hint = f"\nhint: {remedy}" if remedy else ""
     return hint + _own_host(error.reason)
 
 
-def _with_sudo() -> str:
-    import shlex
+def words_of(error: NetloomError) -> str:
+    """Return what is said of an error, its hint too."""
+    remedy = remedy_of(error) if isinstance(error, Unavailable) else ""
+    return (
+        f"{error.reason}\nhint: {remedy}"
+        if isinstance(error, Unavailable) and remedy
+        else str(error)
+    )
 
+
+def remedy_of(error: Unavailable) -> str:
+    """Return what to do; where it is to be another user, the whole command: sudo knows no venv."""
+    from netloom.namespaces.userns_session import is_plain_user
+
+    if not error.remedy.startswith(_RUN_AS):
+        return error.remedy
+    words = error.remedy.removeprefix(_RUN_AS)
+    user = words.split(",")[0].split()[0]
+    if user == "root" and not is_plain_user():
+        return error.remedy
+    return _with_sudo(user) + words.removeprefix(user)
+
+
+def _with_sudo(user: str = "root") -> str:
     script = os.path.abspath(sys.argv[0])
     own = [sys.executable, "-m", "netloom"] if script.endswith("__main__.py") else [script]
-    return f"sudo {shlex.join([*own, *sys.argv[1:]])}"
+    words = ["sudo", *([] if user == "root" else ["-u", user]), *own, *sys.argv[1:]]
+    return " ".join(map(quoted, words))
 
 
 def _own_host(said: str) -> str:
     """Return what to add where a plain user asks for what only the machine's host has."""
     from netloom.namespaces import userns_session
 
-    if "the host" not in said or not userns_session.is_held():
+    asked = "the host" in said or "`host`" in said
+    if not asked or not userns_session.is_held():
         return ""
     return f"\nwithout root the host is one of your own, with `lo` alone: {_with_sudo()}"
 

@@ -13,7 +13,7 @@ from types import FrameType
 from netloom.errors import Unavailable
 from netloom.host.cancel import SIGNALS, deferred_signals
 from netloom.host.rootless.entry import Session
-from netloom.namespaces.userns_session import is_needed
+from netloom.namespaces.userns_session import is_needed, keep_machines_run
 
 
 def enter(*, start: bool) -> Callable[[], None] | None:
@@ -24,6 +24,7 @@ def enter(*, start: bool) -> Callable[[], None] | None:
     if not is_needed():
         return None
     try:
+        keep_machines_run()
         holder = Session()
         _tidy_on_signals(holder)
         with deferred_signals(deadly=True):

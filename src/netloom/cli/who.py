@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from netloom.cli.grammar import Argument, Option, Verb, verb
 from netloom.cli.named import namespaces, reason
 from netloom.cli.output import NO, REFUSED, Stop, answer, tell, write
-from netloom.errors import NetloomError, printable
+from netloom.errors import KernelError, NetloomError, Unavailable, printable
 from netloom.namespaces.handle import NETNS_DIR, Handle, open_name, open_path, open_pid
 
 if TYPE_CHECKING:
@@ -82,6 +82,8 @@ def _words(whose: "Owner") -> str:
         case "process" | "holder":
             within = f", {whose.group}" if whose.group else ""
             return (whose.how or f"process {whose.pid} ({whose.command})") + within
+        case "hidden":
+            return "root's, who alone may look inside"
         case _:
             return "nobody but its name holds it"
 
@@ -100,12 +102,17 @@ def _facts(whose: "Owner") -> dict[str, object]:
 )
 def pids_command(ns: str, threads: bool, fds: bool, sockets: bool, as_json: bool) -> None:
     """Print the ids of the processes in a namespace; with options, all that hold it, in words."""
+    from netloom.namespaces.enter import enter
     from netloom.namespaces.references import identity, references
 
     try:
         with open_name(ns) as netns:
+            enter(netns, _nothing)  # else it is nobody's to see who is in there
             wanted = identity(netns.fd)
             found = list(references({wanted}, threads=threads, fds=fds, sockets=sockets))
+    except KernelError as error:
+        refused = Unavailable(f"may not look into `{printable(ns)}`: {error}", "run it as root")
+        raise Stop(reason(refused), REFUSED) from error
     except NetloomError as error:
         raise Stop(reason(error), REFUSED) from error
     asked = [
@@ -118,6 +125,10 @@ def pids_command(ns: str, threads: bool, fds: bool, sockets: bool, as_json: bool
         return
     for holder in found:
         answer(_line(holder) if asked else str(holder.pid))
+
+
+def _nothing() -> None:
+    """Do nothing, where one may be."""
 
 
 def _row(holder: "Reference", asked: list[str]) -> dict[str, object]:

@@ -33,7 +33,8 @@ class Owner(NamedTuple):
     """Whose a namespace is.
 
     `kind` is `lab`, `host` (the one that netloom runs in), `process` (one that lives there),
-    `holder` (one that lives elsewhere, and `how` it holds it), or `nobody`. `group` is the
+    `holder` (one that lives elsewhere, and `how` it holds it), `hidden` (one may not look), or
+    `nobody`. `group` is the
     container or the unit that a process belongs to, None if it is in none.
     """
 
@@ -65,15 +66,18 @@ def named() -> dict[NetnsInode, list[str]]:
 def owner(netns: handle.Handle) -> Owner:
     """Return whose a namespace is."""
     wanted = identity(netns.fd)
+    may_enter = True
     try:
-        lab = enter(netns, lab_here)
+        if lab := enter(netns, lab_here):
+            return Owner("lab", lab=lab)
     except KernelError:  # not ours to enter
-        lab = None
-    if lab:
-        return Owner("lab", lab=lab)
+        may_enter = False
     with handle.open_self() as own:
         if identity(own.fd) == wanted:
             return Owner("host")
+    if not may_enter:  # nor are others' processes ours to look at
+        found = _eldest(residents({wanted})) or _eldest(references({wanted}))
+        return found or Owner("hidden")
     return _eldest(residents({wanted})) or _eldest(references({wanted})) or Owner("nobody")
 
 

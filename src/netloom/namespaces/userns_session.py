@@ -11,6 +11,9 @@ from netloom.kernel import modes
 MARK = "/run/.netloom-holder"
 """Stands in a holder's own /run, with the inode of its mount namespace: names made there last."""
 
+HOLDER = "netloom-holder"
+"""What `ps` shows of who holds a plain user's namespaces."""
+
 _CAP_SYS_ADMIN = 1 << 21
 
 
@@ -21,6 +24,30 @@ def is_needed() -> bool:
     with open("/proc/self/status", encoding="utf-8", errors="replace") as file:
         caps = next((line for line in file if line.startswith("CapEff:")), "CapEff: 0")
     return not int(caps.split()[1], 16) & _CAP_SYS_ADMIN
+
+
+_machines_run: list[int] = []
+"""The machine's /run, open, in a process that has moved into namespaces of a plain user's own."""
+
+
+def keep_machines_run() -> None:
+    """Keep the /run that we see open, to know what is in it: names, and no more.
+
+    Should: be called before another is laid over it, or other mounts are entered.
+    """
+    _machines_run.append(os.open("/run", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+
+
+def machines_run() -> str | None:
+    """Return where the machine's /run is, for a plain user; None where our own is the machine's."""
+    if is_needed():
+        return "/run"
+    return f"/proc/self/fd/{_machines_run[0]}" if _machines_run else None
+
+
+def is_plain_user() -> bool:
+    """Whether a plain user asks, be it inside of the user's own namespaces, who is root there."""
+    return os.geteuid() != 0 or bool(_machines_run) or is_held()
 
 
 def is_used() -> bool:

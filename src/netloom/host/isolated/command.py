@@ -19,7 +19,7 @@ from netloom.language.topology import Publish
 from netloom.namespaces import mounts
 from netloom.namespaces.isolate import isolate
 from netloom.namespaces.run import become
-from netloom.namespaces.userns_session import is_needed
+from netloom.namespaces.userns_session import is_needed, keep_machines_run
 from netloom.wire.wgquick import Tunnel
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def _among_labs() -> Iterator[None]:
     """Move into the namespaces that a plain user's labs are in, for good."""
     holder = Session() if is_needed() else None
     if holder:
+        keep_machines_run()
         holder.enter(start=False)
     try:
         yield

@@ -2,13 +2,16 @@
 
 import socket
 from collections.abc import Collection
+from contextlib import suppress
 
 import msgspec
 from msgspec import Struct, field
 
 from netloom.errors import KernelError, Unavailable
+from netloom.host.store import elsewhere
 from netloom.host.store.journal import Journal, labs
 from netloom.host.store.remake import up_command
+from netloom.host.store.rundir import Anothers
 from netloom.kernel.netlink import Rtnetlink
 from netloom.kernel.procfs import boot_id
 from netloom.language.parse import parse
@@ -117,7 +120,11 @@ def _on_host(bridge: str) -> Joined:
 
 def _of_lab(lab: str, network: str) -> Joined:
     """Return a network of another lab that is up: as it was applied there."""
-    record = Journal(lab).record()
+    record = None
+    with suppress(Anothers):
+        record = Journal(lab).record()
+    if record is None and (user := elsewhere.owner_of_lab(lab)):
+        raise elsewhere.refused(lab, user)
     if record is None or record.boot != boot_id():
         others = [other for other in labs() if other != lab]
         raise Unavailable(f"the lab `{lab}` is not up", did_you_mean(lab, others) or "netloom labs")

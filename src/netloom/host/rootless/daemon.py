@@ -29,10 +29,7 @@ from netloom.kernel.loopback import set_lo_up
 from netloom.namespaces import isolate, private_run
 from netloom.namespaces.context import mounts_of
 from netloom.namespaces.userns_diagnosis import refused
-from netloom.namespaces.userns_session import is_held, mark_held
-
-NAME = "netloom-holder"
-"""What `ps` shows."""
+from netloom.namespaces.userns_session import HOLDER, is_held, mark_held
 
 _PROGRAM = (
     "import sys; sys.path[:0] = sys.argv[2:]; "
@@ -151,7 +148,7 @@ def _settle(folder: str, other: int) -> None:
     set_lo_up()
     os.rename(_BESIDE, outer_client.path_of(os.stat("/proc/self/ns/net").st_ino))
     mark_held()
-    process.rename(NAME)
+    process.rename(HOLDER)
     both = (process.process(each) for each in (os.getpid(), other))
     line = " ".join(f"{each.pid} {each.start}" for each in both if each)
     modes.write(f"{folder}/holder", line.encode(), modes.PRIVATE)
@@ -188,7 +185,7 @@ def end_commands() -> None:
 def sweep() -> None:
     """End the commands of the user's labs whose holder and outer agent were killed, both."""
     own = [each for each in process.processes().values() if _is_own(each.pid)]
-    held = {_mounts(each.pid) for each in own if each.command in {NAME, outer_client.NAME}}
+    held = {_mounts(each.pid) for each in own if each.command in {HOLDER, outer_client.NAME}}
     for supervisor in (each for each in own if each.command == SUPERVISOR):
         if is_held(supervisor.pid) and _mounts(supervisor.pid) not in held:
             with (
