@@ -3,6 +3,7 @@
 import socket
 import struct
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
@@ -19,6 +20,7 @@ from tests.hosts.internet import (
     echo,
     inside,
     on_the_internet,
+    pings,
     says_in,
     server,
     set_sysctl,
@@ -167,8 +169,41 @@ def test_what_belongs_to_no_connection_does_not_leave() -> None:
         assert sources == {HOST4}
 
 
-def _all_packets() -> socket.socket:
-    return socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
+UNTRACKED = (130, 131, 132, 133, 134, 135, 136, 143, 151)
+"""Types of ICMPv6 that conntrack does not follow, but for redirects (nf_conntrack_proto_icmpv6)."""
+
+
+@on_the_internet()
+def test_icmpv6_that_is_not_tracked_does_not_leave() -> None:
+    """Neither with the member's address nor with a forged one; an echo leaves as the host's."""
+    write("shop.yaml", SHOP)
+    with Warm() as netloom, server("beyond", 80):
+        netloom("up", "shop.yaml")
+        says_in("web", "ip", "address", "add", "2001:4860::8888/128", "dev", "lan", "nodad")
+        with inside("beyond", partial(_all_packets, 0x86DD)) as seen:
+            for source in ("fd00:100::2", "2001:4860::8888"):
+                with inside("web", partial(_raw_icmpv6, source)) as sock:
+                    for kind in UNTRACKED:
+                        sock.sendto(bytes((kind, 0, 0, 0)) + bytes(20), (WEB6, 0))
+            assert pings("web", WEB6, "-I", "fd00:100::2")
+            seen.settimeout(0)
+            sources = set()
+            with suppress(BlockingIOError):
+                while packet := seen.recv(2048):
+                    sources.add(socket.inet_ntop(socket.AF_INET6, packet[8:24]))
+        assert HOST6 in sources
+        assert not [each for each in sources if each.startswith(("fd00:100:", "2001:4860:"))]
+
+
+def _raw_icmpv6(source: str) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, 64)
+    sock.bind((source, 0))
+    return sock
+
+
+def _all_packets(protocol: int = 0x0800) -> socket.socket:
+    return socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(protocol))
 
 
 def _raw() -> socket.socket:

@@ -209,7 +209,8 @@ def _guard(egresses: Sequence[Egress], forwards: Sequence[PortForward]) -> Itera
         yield f"iifname {link} oifname {link} accept"
     if hidden := [egress.link for egress in egresses if not egress.routed]:
         # What belongs to no connection is not translated: it would leave with the lab's address.
-        yield f"iifname {_set(hidden)} ct state invalid drop"
+        # Nor is what conntrack does not follow: types of ICMPv6 (nf_conntrack_icmpv6_error).
+        yield f"iifname {_set(hidden)} ct state {{ invalid, untracked }} drop"
     for word in ("iifname", "oifname"):
         yield f"{word} {links} ct state established,related accept"
     for egress in egresses:

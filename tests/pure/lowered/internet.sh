@@ -18,7 +18,7 @@ table inet netloom-internet {
 comment "netloom:internet"
 	chain guard {
 		type filter hook forward priority filter - 5; policy accept;
-		iifname "lan" ct state invalid drop
+		iifname "lan" ct state { invalid, untracked } drop
 		iifname "lan" ct state established,related accept
 		oifname "lan" ct state established,related accept
 		iifname "lan" oifname "eth0" accept

@@ -32,7 +32,7 @@ comment "netloom:ways"
 	chain guard {
 		type filter hook forward priority filter - 5; policy accept;
 		iifname "br-nat" oifname "br-nat" accept
-		iifname { "br-nat", "docker0.ways", "eth1" } ct state invalid drop
+		iifname { "br-nat", "docker0.ways", "eth1" } ct state { invalid, untracked } drop
 		iifname { "br-nat", "docker0.ways", "eth1", "routed" } ct state established,related accept
 		oifname { "br-nat", "docker0.ways", "eth1", "routed" } ct state established,related accept
 		iifname "br-nat" oifname "eth0" accept
@@ -163,7 +163,7 @@ comment "netloom:ways"
 	chain guard {
 		type filter hook forward priority filter - 5; policy accept;
 		iifname "uplink" oifname "uplink" drop
-		iifname "user" ct state invalid drop
+		iifname "user" ct state { invalid, untracked } drop
 		iifname "user" ct state established,related accept
 		oifname "user" ct state established,related accept
 		iifname "user" oifname "uplink" accept

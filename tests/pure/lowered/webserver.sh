@@ -14,7 +14,7 @@ table inet netloom-webserver {
 comment "netloom:webserver"
 	chain guard {
 		type filter hook forward priority filter - 5; policy accept;
-		iifname "internal" ct state invalid drop
+		iifname "internal" ct state { invalid, untracked } drop
 		iifname "internal" ct state established,related accept
 		oifname "internal" ct state established,related accept
 		iifname "internal" oifname "eth0" accept
