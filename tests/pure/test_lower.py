@@ -247,7 +247,7 @@ def test_a_network_without_addresses_has_no_way_out() -> None:
 
 
 def test_static_routing_leads_back_from_where_the_lab_is_left() -> None:
-    """What plays the host knows all that is behind; of the host's own routes that is told."""
+    """The host, or what plays it, knows all that is behind a router."""
     text = """
 routing: static
 networks:
@@ -255,15 +255,41 @@ networks:
   inner: {{subnet: 10.0.1.0/24}}
 namespaces: {{r: {{networks: [lan, inner]}}, web: {{networks: [inner]}}}}
 """
-    for mode, netns, routes in (("user", "lab.out", ["10.0.1.0/24"]), ("nat", HOST, [])):
+    for mode, netns in (("user", "lab.out"), ("nat", HOST)):
         state = lowered(text.format(mode=mode), HostFacts(outside=OUTSIDE))
         found = state.desired.netns[netns].routes
-        assert [route.dst for route in found] == routes
-        told = [note for note in state.notes if "`host: {routes: 10.0.1.0/24 via r}`" in note]
-        assert len(told) == (mode == "nat")
-    text = text.replace("{{r: ", "{{host: {{routes: 10.0.0.0/16 via r}}, r: ")
-    given = lowered(text.format(mode="nat"), HostFacts(outside=OUTSIDE))
-    assert not any("no route" in note for note in given.notes)
+        assert [route.dst for route in found] == ["10.0.1.0/24"]
+
+
+def test_static_routing_knows_the_host_as_a_router() -> None:
+    """Who is beside it has two; a chain of routers is led out to its end, the host is not."""
+    state = lowered(
+        """
+routing: static
+networks:
+  front: {subnet: 10.1.0.0/24, uplink: nat}
+  mid: {subnet: 10.2.0.0/24}
+  deep: {subnet: 10.3.0.0/24}
+namespaces:
+  fw: {networks: [front, mid]}
+  web: {networks: [front]}
+  app: {networks: [mid]}
+  r: {networks: [mid, deep]}
+  db: {networks: [deep]}
+""",
+        HostFacts(outside=OUTSIDE),
+    ).desired
+
+    def ways(name: str) -> set[tuple[str, str]]:
+        routes = state.netns[name].routes
+        return {(r.dst, hop.via) for r in routes for hop in r.nexthops}
+
+    fw = "10.1.0.2"
+    assert ways("web") == {("0.0.0.0/0", "10.1.0.1"), ("10.2.0.0/24", fw), ("10.3.0.0/24", fw)}
+    assert ways(HOST) == {("10.2.0.0/24", fw), ("10.3.0.0/24", fw)}
+    assert ways("fw") == {("0.0.0.0/0", "10.1.0.1"), ("10.3.0.0/24", "10.2.0.3")}
+    assert ways("r") == {("0.0.0.0/0", "10.2.0.1"), ("10.1.0.0/24", "10.2.0.1")}
+    assert ways("db") == {("0.0.0.0/0", "10.3.0.1")}
 
 
 def test_static_routing_passes_over_what_has_no_addresses() -> None:

@@ -139,7 +139,7 @@ def lower(topology: Topology, facts: HostFacts | None = None) -> Lowered:
         places=places | lowering.builder.places,
         routes=lowering.routes,
         through=(*uplinks.through(), *lowering.builder.across()),
-        notes=(*uplinks.notes, *lowering.notes, *join_notes(expanded)),
+        notes=(*uplinks.notes, *join_notes(expanded)),
         published=tuple(in_words(uplinks.forwards)),
     )
 
@@ -205,7 +205,6 @@ class _Lowering:
             topology.name, expanded, facts.salt, borrowed, host_ipv6=facts.host.ipv6
         )
         self.routes: dict[RouteKey, Path] = {}
-        self.notes: tuple[str, ...] = ()
 
     def desired(self) -> Desired:
         """Return everything that is desired."""
@@ -213,7 +212,7 @@ class _Lowering:
         builder.build()
         policy = Policy(self.topology, self.naming, builder.why_no_ipv6, self.uplinks.egresses)
         forwarding, routes = policy.routes()
-        self.routes, self.notes = policy.places, policy.notes
+        self.routes = policy.places
         texts: dict[str, str] = {}
         folders: dict[str, Mapping[str, File]] = {}
         ran: dict[str, Command] = {}

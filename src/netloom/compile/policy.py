@@ -3,7 +3,7 @@
 What is written comes first, and what is derived gives way to it. Who is led through forwards.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
@@ -16,7 +16,7 @@ from netloom.errors import Path
 from netloom.language.topology import Topology
 from netloom.model.marks import HOST_PROTOCOL
 from netloom.model.objects import HOST, End, Route, RouteKey, Rule
-from netloom.values import contains, family
+from netloom.values import family
 
 _FIRST_RULE = 32765
 """The priority that the kernel gives to the first rule added without one; the next get one less."""
@@ -26,7 +26,7 @@ class Policy:
     """Finds the routes and rules of every namespace; mistakes are noted.
 
     `why_no_ipv6` tells of a link why it has no IPv6, None where it has. `places` are where in the
-    file each route of the namespace `host` was said, `notes` what may surprise.
+    file each route of the namespace `host` was said.
     """
 
     def __init__(
@@ -43,7 +43,6 @@ class Policy:
         self.expanded = naming.expanded
         self.why_no_ipv6 = why_no_ipv6
         self.places: dict[RouteKey, Path] = {}
-        self.notes: tuple[str, ...] = ()
 
     def routes(self) -> tuple[dict[str, bool], dict[str, frozenset[Route]]]:
         """Return who forwards, and the routes of every namespace."""
@@ -52,12 +51,7 @@ class Policy:
         }
         forwards = {name: value for name, value in forwarding.items() if value is not None}
         routes: dict[str, dict[RouteKey, Route]] = {}
-        derived: dict[str, list[str]] = {}
-        if self.topology.routing == "static":
-            exits = {egress.netns for egress in self.egresses}
-            derived = static_routes(self.naming, forwarding, exits)
-        wanted = derived.pop(HOST, [])  # what the host has is its own, or said by the file
-        for name, text, path, own in self.texts(derived):
+        for name, text, path, own in self.texts(self.derived(forwarding)):
             mine = routes.setdefault(name, {})
             for route in self.parsed(name, text, path):
                 if own and mine.get(route.key, route) != route:
@@ -69,21 +63,17 @@ class Policy:
                     if name == HOST:
                         self.places[route.key] = path
                 self.note_forwarding(name, route, forwards)
-        self.notes = tuple(self.not_led_back(wanted, routes.get(HOST, {}).values()))
         return forwards, {name: frozenset(found.values()) for name, found in routes.items()}
 
-    def not_led_back(self, wanted: Iterable[str], routes: Collection[Route]) -> Iterator[str]:
-        """Yield what to say of subnets behind routers that the host has no way back to."""
+    def derived(self, forwarding: Mapping[str, bool | None]) -> dict[str, list[str]]:
+        """Return the routes that `routing: static` means; the host's in families that lead out."""
+        if self.topology.routing != "static":
+            return {}
+        found = static_routes(self.naming, forwarding, self.egresses)
         out = {version for egress in self.egresses for version in egress.families}
-        for text in wanted:
-            prefix, _, router = text.split(" ")
-            there = prefix.partition("/")[0]
-            if family(prefix) in out and not any(contains(one.dst, there) for one in routes):
-                route = f"{prefix} via {router.partition(':')[0]}"
-                yield (
-                    f"the host has no route to {prefix}, so who is there gets no answer from "
-                    f"outside: `host: {{routes: {route}}}` gives it one"
-                )
+        if HOST in found and not forwarding.get(HOST):
+            found[HOST] = [text for text in found[HOST] if family(text.partition("/")[0]) in out]
+        return found
 
     def parsed(self, name: str, text: str, path: Path) -> Iterator[Route]:
         """Yield the routes that a text means in a namespace."""
