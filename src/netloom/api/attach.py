@@ -10,7 +10,7 @@ from subprocess import Popen
 from typing import Any, ParamSpec, TypeVar
 
 from netloom.api.namespace import Netns
-from netloom.engine.ready import TIMEOUT
+from netloom.engine.until_ready import TIMEOUT
 from netloom.errors import KernelError, Unavailable
 from netloom.host.observe.survey import observe_here, observe_host
 from netloom.host.rootless.entry import Session

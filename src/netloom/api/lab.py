@@ -24,8 +24,8 @@ from netloom.api.namespace import Netns
 from netloom.api.partitions import Change, Partitions
 from netloom.api.runtime import Runtime, not_open
 from netloom.compile.expand import Expanded, expand
-from netloom.engine.ready import TIMEOUT
 from netloom.engine.topology_file import load
+from netloom.engine.until_ready import TIMEOUT
 from netloom.engine.up import make
 from netloom.engine.verify import observed
 from netloom.errors import NetloomError, Unavailable

@@ -9,9 +9,9 @@ from netloom.cli.grammar import Option, Verb, seconds, verb
 from netloom.cli.lab_names import FILE, JSON, QUIET, print_plan
 from netloom.cli.output import answer, progress, refusals, tell, write
 from netloom.engine.draft import plan
-from netloom.engine.ready import TIMEOUT
 from netloom.engine.report import Report
 from netloom.engine.topology_file import load, load_stdin
+from netloom.engine.until_ready import TIMEOUT
 from netloom.engine.untouched import untouched
 from netloom.engine.up import up
 from netloom.errors import printable

@@ -10,12 +10,12 @@ from netloom.engine.dependents import dependents_first
 from netloom.engine.down import down
 from netloom.engine.draft import Draft, draft, plan
 from netloom.engine.origin import lab_name
-from netloom.engine.ready import TIMEOUT
 from netloom.engine.remembered import ANOTHERS, Past, Running, labs, pasts
 from netloom.engine.report import Report, Verified
 from netloom.engine.topology_file import DEFAULT_FILE, default_name, load, load_stdin
 from netloom.engine.transaction import Progress
 from netloom.engine.undo import undo
+from netloom.engine.until_ready import TIMEOUT
 from netloom.engine.up import up
 from netloom.engine.verify import moved, shared, verify
 

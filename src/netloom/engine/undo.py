@@ -6,11 +6,11 @@ from msgspec.structs import replace
 
 from netloom.compile.host_ports import hindrances
 from netloom.engine.dependents import refuse_foreign, refuse_to_cut_off
-from netloom.engine.ready import TIMEOUT, until_ready
 from netloom.engine.report import Report, found_notes, hidden_files
 from netloom.engine.state import Goal, LabNotes, known
 from netloom.engine.taken import refuse_taken
 from netloom.engine.transaction import Transition, carry_out
+from netloom.engine.until_ready import TIMEOUT, until_ready
 from netloom.engine.untouched import untouched
 from netloom.errors import Unavailable
 from netloom.host.cancel import Cancel, cancellable

@@ -6,11 +6,11 @@ from contextlib import ExitStack
 from netloom.compile.host_part import published, takes_part
 from netloom.engine.dependents import refuse_foreign, refuse_to_cut_off
 from netloom.engine.draft import check_whose, draft
-from netloom.engine.ready import TIMEOUT, until_ready
 from netloom.engine.report import Report
 from netloom.engine.state import known
 from netloom.engine.topology_file import origin_of
 from netloom.engine.transaction import Progress, Transition, carry_out
+from netloom.engine.until_ready import TIMEOUT, until_ready
 from netloom.engine.untouched import untouched
 from netloom.host.cancel import Cancel, cancellable
 from netloom.host.local import LocalMachine
