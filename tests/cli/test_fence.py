@@ -437,7 +437,8 @@ def test_a_change_that_was_undone_leaves_what_it_made_again_the_lab_s() -> None:
     netloom("up", "-q", "fl.yaml").status(0)
     was = json.loads(says("ip", "-j", "link", "show", "wire"))[0]["ifindex"]
     moved = FL.replace("fa:wire 10.74.0.2/24", "fb:wire 10.74.0.2/24").replace(
-        "  fb: {networks: [lan]}", "  fb: {networks: [lan], sysctls: {net.ipv4.nonesuch: 1}}"
+        "  fb: {networks: [lan]}",
+        "  fb: {networks: [lan], sysctls: {net.ipv6.conf.wire.mtu: 9000}}",
     )
     write("fl.yaml", moved)
     assert ended("up", "fl.yaml").returncode == 1

@@ -34,26 +34,15 @@ def coke(keys: str) -> str:
 
 @on_a_host
 def test_a_sysctl_with_a_bad_value_undoes_all() -> None:
-    """The step, the kernel's word, the command that it equals."""
-    file = coke("{sysctls: {net.ipv4.ip_forward: banana}}")
+    """The step, the kernel's word, the command that it equals; only the link itself refuses it."""
+    file = coke("{sysctls: {net.ipv6.conf.veth1.mtu: 9000}}")
 
     with no_trace():
         netloom("up", file).stderr(
-            "`~ sysctl coke net.ipv4.ip_forward=banana` was refused: Invalid argument\n"
-            "  as a command: ip netns exec coke sysctl -qw net.ipv4.ip_forward=banana\n"
+            "`~ sysctl coke net.ipv6.conf.veth1.mtu=9000` was refused: Invalid argument\n"
+            "  as a command: ip netns exec coke sysctl -qw net.ipv6.conf.veth1.mtu=9000\n"
             "  all that was done before it has been undone\n"
         ).status(1)
-
-
-@on_a_host
-def test_a_sysctl_that_there_is_not_undoes_all() -> None:
-    """The same for a key that this kernel does not have."""
-    file = coke("{sysctls: {net.ipv4.no_such_thing: 1}}")
-
-    with no_trace():
-        status, said, talk = ended("up", file)
-    assert (status, said) == (1, "")
-    assert "net.ipv4.no_such_thing=1` was refused: No such file or directory" in talk
 
 
 @on_a_host
@@ -204,7 +193,7 @@ def test_a_limit_of_namespaces_undoes_all() -> None:
 
     The one that is made to see what a new one inherits is counted until the kernel has cleared it.
     """
-    write("first.yaml", FIRST)
+    untried = FIRST.replace(", sysctls: {net.ipv4.ip_default_ttl: 99}", "")
     script = f"""
     echo 3 >/proc/sys/user/max_net_namespaces
     mount -t tmpfs run /run && mkdir /run/mount && cd /mnt
@@ -213,7 +202,7 @@ def test_a_limit_of_namespaces_undoes_all() -> None:
     find /run /etc | sort | grep -v ^/run/netns$ | diff before - && cat said
     """
     says("mount", "-t", "tmpfs", "work", "/mnt")
-    Path("/mnt/first.yaml").write_text(FIRST)
+    Path("/mnt/first.yaml").write_text(untried)
 
     said = says("unshare", "--user", "--map-root-user", "--net", "--mount", "sh", "-c", script)
 

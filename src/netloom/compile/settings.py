@@ -16,6 +16,7 @@ _PARTS = 5
 """`net`, `ipv4`, `conf`, interface, name."""
 
 _SWAPPED = str.maketrans("./", "/.")
+_OF_LINKS = frozenset({"conf", "neigh"})
 _NO_LINKS = frozenset({"all", "default"})
 _FORWARD = "net.ipv4.ip_forward"
 _FORWARD_ALL = "net.ipv4.conf.all.forwarding"
@@ -44,7 +45,7 @@ _TEXTS = ("congestion_control", "scheduler", "path_manager")
 
 def settings(asked: Mapping[str, str]) -> dict[str, str]:
     """Return what a file says, as the kernel will tell it, and what it sets along with that."""
-    values = {_dotted(key): normal(_dotted(key), value) for key, value in asked.items()}
+    values = {dotted(key): normal(dotted(key), value) for key, value in asked.items()}
     if _FORWARD_ALL in values:  # two names of one variable (devinet.c)
         values.setdefault(_FORWARD, values[_FORWARD_ALL])
     if _NO_IPV6_ALL in values:
@@ -91,16 +92,17 @@ def contradictions(asked: Mapping[str, str], links: Container[str]) -> Iterator[
     """Yield keys that cannot have their value in a namespace with these links, and why."""
     values = settings(asked)
     for key, value in asked.items():
-        dotted = _dotted(key)
-        link = link_of(dotted)
+        name = dotted(key)
+        link = link_of(name)
         if link and link != "lo" and link not in links:
-            yield key, f"no link or network makes an interface `{link}`"
-        elif values[dotted] != normal(dotted, value):
-            yield key, f"`{dotted}` is given twice, with two values"
-        elif why := _no_value(dotted, values[dotted]):
+            slash = f"; with `/` for its dots it is `{name}`" if "." in link else ""
+            yield key, f"no link or network makes an interface `{link}`{slash}"
+        elif values[name] != normal(name, value):
+            yield key, f"`{name}` is given twice, with two values"
+        elif why := _no_value(name, values[name]):
             yield key, why
     if _FORWARD_ALL in values and values[_FORWARD] != values[_FORWARD_ALL]:
-        key = next(key for key in asked if _dotted(key) == _FORWARD_ALL)
+        key = next(key for key in asked if dotted(key) == _FORWARD_ALL)
         yield key, f"`{_FORWARD_ALL}` and `{_FORWARD}` are one setting, with two values"
 
 
@@ -119,7 +121,7 @@ def _no_value(key: str, value: str) -> str | None:
 def link_of(key: str) -> str | None:
     """Return the interface whose setting a key is, None if it is no interface's own."""
     parts = key.split(".")
-    if len(parts) != _PARTS or parts[2] not in {"conf", "neigh"} or parts[3] in _NO_LINKS:
+    if len(parts) != _PARTS or parts[2] not in _OF_LINKS or parts[3] in _NO_LINKS:
         return None
     return parts[3].replace("/", ".")
 
@@ -134,6 +136,15 @@ def ipv6_off(asked: Mapping[str, str], link: str) -> str | None:
     return None
 
 
-def _dotted(key: str) -> str:
-    """Return a key with dots between its parts; sysctl(8) takes what separates the first two."""
-    return key.translate(_SWAPPED) if key.startswith("net/") else key
+def dotted(key: str) -> str:
+    """Return a key with dots between its parts, and `/` for those of an interface's name.
+
+    sysctl(8) takes what separates the first two. No setting of an interface has a dot in its own
+    name, so what stands before that is the interface's.
+    """
+    if key.startswith("net/"):
+        return key.translate(_SWAPPED)
+    parts = key.split(".")
+    if len(parts) > _PARTS and parts[2] in _OF_LINKS:
+        parts[3:-1] = ["/".join(parts[3:-1])]
+    return ".".join(parts)

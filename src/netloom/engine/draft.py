@@ -125,6 +125,10 @@ def _look(
         from netloom.engine.dry_run import normalized
 
         lowered = normalized(source, lowered, machine)
+    if any(member.sysctls for member in (source.topology.namespaces or {}).values()):
+        from netloom.engine.dry_run import try_sysctls
+
+        try_sysctls(source, machine)
     scope = scope_of(there.fence, lowered.desired)
     firewall = scope.firewall or bool(lowered.through)
     scope = replace(scope, fresh=(*scope.fresh, *BASELINE), firewall=firewall)

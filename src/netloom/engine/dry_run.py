@@ -1,15 +1,17 @@
-"""Firewall rules on their way from text to what the machine will list them as.
+"""What only the machine can judge of a file: it is tried in a namespace without a name.
 
-A text is checked, and its listing predicted, before anything is touched; so a mistake in it is told
-with its line in the topology.
+Firewall rules are checked, and their listing predicted; settings are written. So a mistake is told
+with its line in the topology, before anything is touched.
 """
 
+import errno
 from collections.abc import Iterator, Mapping
 
 from msgspec.structs import replace
 
 from netloom.compile.lower import Lowered
-from netloom.errors import Path, Problem, Unavailable
+from netloom.compile.settings import dotted, settings
+from netloom.errors import KernelError, Path, Problem, Unavailable
 from netloom.host.firewall.rulesets import DryRun, RulesetText
 from netloom.host.machine import Machine
 from netloom.kernel.nft import Wrong
@@ -114,3 +116,44 @@ def _mistake(name: str, path: Path, wrong: Wrong) -> Problem:
 
 def _key(ruleset: str) -> str:
     return ruleset if kind_of(ruleset) != "nft" else "firewall"
+
+
+# ── settings ──────────────────────────────────────────────────────────────────────────────
+
+_MODULES = {
+    "net.bridge.": "br_netfilter",
+    "net.netfilter.nf_conntrack": "nf_conntrack",
+    "net.mpls.": "mpls_router",
+}
+"""Modules that bring settings along, by how the names of these begin."""
+
+
+def try_sysctls(source: Source, machine: Machine) -> None:
+    """Raise `TopologyError` for settings that namespaces do not take on this machine."""
+    members = (source.topology.namespaces or {}).items()
+    asked = {name: spec.sysctls for name, spec in members if spec.sysctls and name != HOST}
+    sets = {name: frozenset(settings(said).items()) for name, said in asked.items()}
+    refused = machine.refused_sysctls(set(sets.values()))
+    problems = [
+        _refused(("namespaces", name, "sysctls", key), error)
+        for name, said in asked.items()
+        for key in said
+        if (error := refused.get(sets[name], {}).get(dotted(key)))
+    ]
+    if problems:
+        raise source.error(problems)
+
+
+def _refused(path: Path, error: KernelError) -> Problem:
+    """Return the mistake that a setting is which the kernel refused."""
+    key = dotted(str(path[-1]))
+    if error.errno == errno.ENOENT:
+        module = next((one for start, one in _MODULES.items() if key.startswith(start)), "")
+        hint = f"modprobe {module}" if module else "sysctl -aN lists those that there are"
+        return Problem(f"no namespace here has a setting `{key}`", path, hint, at_key=True)
+    if error.errno == errno.EACCES:
+        message = f"`{key}` is the machine's: a namespace has none of its own to set"
+        return Problem(message, path, f"sysctl -w {key}=… sets it for all", at_key=True)
+    value = error.asked.partition("=")[2]
+    why = "" if error.errno == errno.EINVAL else f": {error.strerror}"
+    return Problem(f"the kernel takes no `{value}` for `{key}`{why}", path)

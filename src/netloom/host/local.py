@@ -13,6 +13,7 @@ from netloom.kernel.procfs import boot_id
 from netloom.model.objects import HOST, command_key
 
 if TYPE_CHECKING:
+    from netloom.errors import KernelError
     from netloom.host.apply.options import Applied, ApplyOptions
     from netloom.host.cancel import Cancel
     from netloom.host.commands.processes import RunCommand
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from netloom.host.machine import FileId
     from netloom.host.observe.holders import Holders
     from netloom.host.observe.scope import Scope
+    from netloom.host.observe.try_sysctls import Settings
     from netloom.kernel.libnftables import Library
     from netloom.model.facts import Joined, Nic, Occupied, UplinkFacts
     from netloom.model.firewall import FirewallState
@@ -104,6 +106,14 @@ class LocalMachine:
         if self._library is None or self._library.is_over:
             self._library = nft.begin()
         return rulesets.dry_run(lab, texts, links, self._library)
+
+    def refused_sysctls(
+        self, asked: "Iterable[Settings]"
+    ) -> "Mapping[Settings, Mapping[str, KernelError]]":
+        """Return what of each of some sets of settings a namespace does not take here."""
+        from netloom.host.observe import try_sysctls
+
+        return try_sysctls.refused_sysctls(asked)
 
     def joined(self, segment: str) -> "Joined":
         """Return what is known of a segment that is not a lab's; raises `Unavailable`."""

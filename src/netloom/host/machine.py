@@ -16,9 +16,11 @@ from netloom.plan.fence import Fence
 from netloom.plan.steps import Plan
 
 if TYPE_CHECKING:
+    from netloom.errors import KernelError
     from netloom.host.cancel import Cancel
     from netloom.host.firewall.rulesets import DryRuns, RulesetText
     from netloom.host.observe.holders import Holders
+    from netloom.host.observe.try_sysctls import Settings
     from netloom.host.store.journal import Journal
 
 
@@ -75,6 +77,11 @@ class Facts(Protocol):
         `links` are names of interfaces that the texts may speak of. Raises `Unavailable` where the
         machine has no nftables.
         """
+
+    def refused_sysctls(
+        self, asked: "Iterable[Settings]"
+    ) -> "Mapping[Settings, Mapping[str, KernelError]]":
+        """Return what of each of some sets of settings a namespace does not take here."""
 
     def check(self, desired: Desired, firewall: FirewallState | None) -> None:
         """Raise `Unavailable` for what could not be started, or not be opened, here."""

@@ -20,6 +20,7 @@ from netloom.host.firewall.rulesets import DryRun, Ruleset, RulesetText
 from netloom.host.machine import FileId
 from netloom.host.observe.holders import Holders
 from netloom.host.observe.scope import Scope
+from netloom.host.observe.try_sysctls import Settings
 from netloom.language.parse import Source, parse
 from netloom.model.facts import HostSubnet, Joined, Nic, Occupied, TakenPort, UplinkFacts
 from netloom.model.firewall import FirewallState
@@ -190,6 +191,13 @@ class FakeMachine:
     ) -> Mapping[RulesetText, DryRun]:
         """Return each text as its own listing: nobody checks it here."""
         return {text: Ruleset(text.text, str(hash(text.text))) for text in texts}
+
+    def refused_sysctls(
+        self,
+        asked: Iterable[Settings],  # noqa: ARG002
+    ) -> Mapping[Settings, Mapping[str, KernelError]]:
+        """All can be set here."""
+        return {}
 
     def check(self, desired: Desired, firewall: FirewallState | None) -> None:
         """All can be started here."""

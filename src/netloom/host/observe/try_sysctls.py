@@ -1,0 +1,46 @@
+"""Which settings a namespace takes here: they are written in one without a name.
+
+Whether there is such a setting, whether a namespace has one of its own, and what values it takes
+only this kernel knows, with the modules that it has loaded.
+"""
+
+from collections.abc import Iterable, Mapping
+from errno import EINVAL, ENOENT
+
+from netloom.errors import FAILURES, KernelError
+from netloom.host import sysctl
+from netloom.host.observe.cannot_look import cannot_look
+from netloom.kernel import syscalls
+from netloom.namespaces.enter import in_thread
+from netloom.plan.sysctls import default_of, to_set
+
+Settings = frozenset[tuple[str, str]]
+
+_TAKEN: set[Settings] = set()
+"""What was taken once: that does not change while a program runs."""
+
+
+def refused_sysctls(asked: Iterable[Settings]) -> Mapping[Settings, Mapping[str, KernelError]]:
+    """Return what of each of some sets of settings is refused; raises `Unavailable`.
+
+    Those of an interface are tried where new ones get theirs from.
+    """
+    wanted = [each for each in asked if each not in _TAKEN]
+    try:
+        found = in_thread(lambda: {each: _refused(each) for each in wanted}) if wanted else {}
+    except FAILURES as error:
+        raise cannot_look(error) from error
+    _TAKEN.update(each for each, errors in found.items() if not errors)
+    return found
+
+
+def _refused(asked: Settings) -> dict[str, KernelError]:
+    syscalls.unshare(syscalls.CLONE_NEWNET)
+    found: dict[str, KernelError] = {}
+    for key, value in to_set(dict(asked), {}):
+        try:
+            sysctl.write(default_of(key), value)
+        except KernelError as error:
+            of_value = error.errno == ENOENT and sysctl.read((default_of(key),))
+            found[key] = KernelError(EINVAL, error.asked) if of_value else error
+    return found
