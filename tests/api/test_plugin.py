@@ -123,7 +123,7 @@ def test_a_failure_leaves_evidence_and_never_writes_over_it(pytester: pytest.Pyt
             "lab.yaml",
             "report.txt",
         ]
-        assert (folder / "a:echo.log").read_text() == "something\n"
+        assert (folder / "a:echo.log").read_text().split()[1:] == ["something"]
         assert "sleep 1000" in (folder / "lab.yaml").read_text()
     run(pytester, "--netloom-evidence", "elsewhere")
     assert Path(pytester.path, "elsewhere", "test_it.py--test_fails", "1").is_dir()
@@ -179,7 +179,7 @@ def test_a_lab_that_does_not_become_ready_leaves_evidence(pytester: pytest.Pytes
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*`echo` in `a` ended with status 3", f"evidence: *1/ {WHOLE}"])
     log = Path(pytester.path, FOLDER, "1", "a:echo.log")
-    assert log.read_text() == "last words\n"
+    assert log.read_text().split()[1:] == ["last", "words"]
 
 
 TORN = """

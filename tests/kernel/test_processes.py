@@ -13,6 +13,7 @@ import pytest
 
 from netloom.errors import Unavailable
 from netloom.host.commands import launch, processes, stop
+from netloom.host.commands.printed import unstamped
 from netloom.host.commands.supervisor import SUPERVISOR
 from netloom.host.commands.wait_ready import wait_ready
 from netloom.kernel import procfs
@@ -302,7 +303,7 @@ def test_who_heeds_sigterm_has_time_for_it() -> None:
     assert stop.stop(LAB, grace=SOON) == []
 
     assert time.monotonic() - began < SOON / 2
-    assert Path(log).read_text() == "done\nbye\n"
+    assert unstamped(Path(log).read_bytes()) == b"done\nbye\n"
 
 
 @in_a_lab
@@ -542,7 +543,8 @@ def test_a_second_start_has_a_log_of_its_own_behind_the_first() -> None:
     stop.stop(LAB)
     begin(command("echo second; echo third", ready="log/third"))
 
-    assert Path(processes.log_path(LAB, "web", "it")).read_text() == "first\nsecond\nthird\n"
+    log = Path(processes.log_path(LAB, "web", "it"))
+    assert unstamped(log.read_bytes()) == b"first\nsecond\nthird\n"
     assert processes.tail(LAB, "web", "it") == ["second", "third"]
     assert processes.tail(LAB, "web", "it", lines=1) == ["third"]
 

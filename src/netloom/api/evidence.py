@@ -25,7 +25,7 @@ from netloom.api.lab import Lab
 from netloom.api.recording import Recording
 from netloom.errors import NetloomError, Unavailable
 from netloom.host.byhand.stamps import ask_for_good
-from netloom.host.commands.printed import Reader
+from netloom.host.commands.printed import Reader, gap
 from netloom.host.commands.processes import logs
 from netloom.kernel.closing import Closing
 from netloom.language.topology import Topology
@@ -184,10 +184,11 @@ def _as_json(snapshot: LabState) -> bytes:
 
 def _copy_logs(lab: str, folder: Path) -> None:
     for _, path in logs(lab):
-        with Path(path).open("rb") as log, (folder / Path(path).name).open("wb") as copy:
+        with suppress(FileNotFoundError), Path(path).open("rb") as log:
             reader = Reader(log.fileno())
-            while data := reader.read():
-                copy.write(data)
+            with (folder / Path(path).name).open("wb") as copy:
+                while data := reader.read():
+                    copy.write(b"\n" + gap(reader.missing) + data if reader.missing else data)
 
 
 def shell(lab: Lab, test: str) -> None:

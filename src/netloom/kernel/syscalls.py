@@ -173,15 +173,15 @@ def attach_tree(tree: int, target: str) -> None:
     _called(asked, _syscall, number, _long(tree), b"", folder, _path(target), flags)
 
 
-def punch_hole(fd: int, length: int) -> None:
-    """Give back the room of the first `length` bytes of a file, whose size stays (fallocate(2)).
+def punch_hole(fd: int, place: int, length: int) -> None:
+    """Give back the room of `length` bytes of a file, whose size stays (fallocate(2)).
 
     Should: be forgiven EOPNOTSUPP: not every file system has holes.
     Mustn't: be given bytes that somebody still wants: from then on they are read as zeros.
     """
     flags = _FALLOC_FL_KEEP_SIZE | _FALLOC_FL_PUNCH_HOLE
-    sizes = (ctypes.c_int64(0), ctypes.c_int64(length))
-    _called(f"fallocate -p -l {length}", _fallocate, fd, flags, *sizes)
+    sizes = (ctypes.c_int64(place), ctypes.c_int64(length))
+    _called(f"fallocate -p -o {place} -l {length}", _fallocate, fd, flags, *sizes)
 
 
 def end_with_parent(parent: int) -> bool:

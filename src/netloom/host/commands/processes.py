@@ -22,7 +22,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from netloom.host.commands.printed import Reader
+from netloom.host.commands.printed import Reader, unstamped
 from netloom.host.store.rundir import NO_NOTE, lab_dir
 from netloom.kernel import process
 from netloom.kernel.files import read
@@ -261,12 +261,20 @@ def tail(lab: str, netns: str, name: str, lines: int = 10) -> list[str]:
                 text += piece
     except FileNotFoundError:
         return []
-    return text.decode(errors="replace").splitlines()[-lines:]
+    return unstamped(text).decode(errors="replace").splitlines()[-lines:]
 
 
 def logs(lab: str) -> Iterator[tuple[Key, str]]:
-    """Yield whose logs there are, and where; none of a lab of another user's."""
+    """Yield who has printed, and where that is, or was, if somebody has removed it.
+
+    None of a lab of another user's.
+    """
+    keys: set[Key] = set()
+    with suppress(NotADirectoryError, PermissionError):
+        keys |= {run.key for run in runs(lab) if run.asked.name}
     with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
-        for entry in sorted(os.listdir(logs_dir(lab))):
+        for entry in os.listdir(logs_dir(lab)):
             netns, _, name = entry.removesuffix(".log").partition(":")
-            yield (netns, name), f"{logs_dir(lab)}/{entry}"
+            keys.add((netns, name))
+    for netns, name in sorted(keys):
+        yield (netns, name), log_path(lab, netns, name)

@@ -133,7 +133,7 @@ class _Supervisor:
         os.setsid()
         os.chdir("/")
         process.become_subreaper(SUPERVISOR)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         self.log = Log(os.open(order["log"], flags, modes.PRIVATE))
         _note(order, "supervisor", "log", self.log.size)
         self.theirs = {number: signal.getsignal(number) for number in _OURS}
@@ -144,7 +144,12 @@ class _Supervisor:
         if self.order["user"]:
             os.fchown(theirs, *self.order["user"][:2])  # not root, it shall open /dev/stderr
         begun, told = os.pipe()
-        self.main = os.fork()
+        try:
+            self.main = os.fork()
+        except OSError:
+            for fd in (output, theirs, begun, told):
+                os.close(fd)
+            raise
         if self.main == 0:
             for number, handler in self.theirs.items():
                 signal.signal(number, handler)

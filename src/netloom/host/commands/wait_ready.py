@@ -18,7 +18,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Self
 
 from netloom.errors import Interrupted, KernelError, NotReady, Unavailable
-from netloom.host.commands.printed import Reader
+from netloom.host.commands.printed import WIDTH, Reader, unstamped
 from netloom.host.commands.processes import RunCommand, Start, alive, log_path, read_run, runs, tail
 from netloom.kernel import inotify
 from netloom.kernel.files import exists
@@ -192,12 +192,13 @@ class _Watch:
     def _printed(self, text: bytes) -> bool:
         with suppress(FileNotFoundError), open(self.log, "rb") as file:
             reader = Reader(file.fileno(), self.read)
+            longest = len(text) + WIDTH * (text.count(b"\n") + 1)
             while data := reader.read():
                 self.read = reader.place
-                self.kept = data if reader.skipped else self.kept + data
-                if text in self.kept:
+                self.kept = data if reader.missing else self.kept + data
+                if text in unstamped(self.kept):
                     return True
-                self.kept = self.kept[max(0, len(self.kept) - len(text) + 1) :]
+                self.kept = self.kept[-longest:]
         return False
 
 
