@@ -121,12 +121,11 @@ def test_a_command_that_prints_without_end_fills_no_memory() -> None:
 @on_a_machine
 def test_a_plain_user_sees_the_own_ones() -> None:
     """And none of root's, about which nobody need be told."""
-    write("root.yaml", OTHER)
-    netloom("up", "-q", "root.yaml").status(0)
-    with new_plain_user(lab=LAB) as plain:
+    with new_plain_user(lab=LAB, root=OTHER) as plain:
+        netloom("up", "-q", str(plain.folder / "root.yaml")).status(0)
         plain.says("up", "-q", "lab.yaml")
         assert plain.says("logs", "-n1").splitlines() == [
             *("a/one | third", "a/two | fourth", "b/one | fifth")
         ]
         plain.says("down", "-q", "lab")
-    netloom("down", "-q", "root").status(0)
+        netloom("down", "-q", "root").status(0)
