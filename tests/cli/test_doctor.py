@@ -15,7 +15,7 @@ import pytest
 from netloom.errors import KernelError
 from netloom.host.rootless.trials import NOBODY, tun_lacking
 from netloom.kernel import syscalls
-from netloom.namespaces.userns_diagnosis import judged
+from netloom.namespaces.userns_diagnosis import judged, told
 from netloom.namespaces.userns_limits import Settings
 from tests.hosts.host import on_a_host
 from tests.hosts.machine import on_a_machine
@@ -200,7 +200,10 @@ def test_all_say_the_same() -> None:
         )
         lines = (done.stdout + done.stderr).splitlines()
         assert lines[0] == f"{said}(a seccomp filter refuses it)", done
-        assert lines[1].startswith("hint: run it as root, or "), done
+        assert lines[1].startswith(
+            "hint: sudo " if words[:1] == ["run"] else "hint: run it as root"
+        )
+        assert ", or " in lines[1]
         assert lines[1].endswith("; `netloom doctor --rootless` tells more"), done
 
 
@@ -322,6 +325,8 @@ def test_the_profile_is_of_one_program() -> None:
         "}",
     ]
     assert found.lines[-1].endswith("`sysctl kernel.apparmor_restrict_unprivileged_userns=0`")
+    first, *rest = told(found).splitlines()
+    assert (first, tuple(rest)) == (f"run it as root, or {found.lines[0]}", found.lines[1:])
 
 
 @pytest.mark.parametrize(

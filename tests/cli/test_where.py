@@ -197,5 +197,5 @@ def test_who_may_not_look_says_so() -> None:
     """Of root's namespace nobody else sees who lives there: it is not said to be empty."""
     says("ip", "netns", "add", "web")
     with new_plain_user() as user:
-        assert user.says("identify", "web") == "web  root's, who alone may look inside\n"
+        assert user.says("identify", "web") == "web  one may not look inside\n"
         assert user("pids", "web").returncode == 2

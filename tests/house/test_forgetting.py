@@ -42,6 +42,7 @@ ALONE = {
 
 OPEN = {
     "shown_steps": "a step that it does not name is told",
+    "check_plan": "a step that it does not name writes nothing below /proc/sys",
     "_AT_ONCE": "a step that is not in it is carried out by itself",
     "uplink_facts_here": "bridges of the host, whoever has made them",
     "_on_host": "bridges of the host, whoever has made them",

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from netloom.cli.grammar import Argument, Option, Verb, seconds, verb
 from netloom.cli.named import namespaces, or_stop, reason, rows
-from netloom.cli.output import INTERRUPTED, REFUSED, TRIED, Stop, answer, tell, write
-from netloom.errors import FAILURES, NetloomError, failure, printable
+from netloom.cli.output import INTERRUPTED, REFUSED, TRIED, Stop, answer, tell, words_of, write
+from netloom.errors import FAILURES, KernelError, NetloomError, failure, printable
 from netloom.namespaces.handle import NoSuchNetns, path_of
 
 if TYPE_CHECKING:
@@ -69,7 +69,12 @@ def _make(wanted: Iterable[str], stop: "Cancel") -> None:
 
 
 def _words_of(error: Exception) -> str:
-    return str(error if isinstance(error, NetloomError) else failure(error))
+    from netloom.namespaces import rights
+
+    if isinstance(error, KernelError):
+        explained = rights.explained(error)
+        return words_of(explained) if isinstance(explained, NetloomError) else str(error)
+    return words_of(error) if isinstance(error, NetloomError) else str(failure(error))
 
 
 def _unmade(made: list[str]) -> str:

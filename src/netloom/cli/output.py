@@ -139,6 +139,7 @@ def words_of(error: NetloomError) -> str:
 
 def remedy_of(error: Unavailable) -> str:
     """Return what to do; where it is to be another user, the whole command: sudo knows no venv."""
+    from netloom.namespaces import rights
     from netloom.namespaces.userns_session import is_plain_user
 
     if not error.remedy.startswith(_RUN_AS):
@@ -146,7 +147,8 @@ def remedy_of(error: Unavailable) -> str:
     words = error.remedy.removeprefix(_RUN_AS)
     user = words.split(",")[0].split()[0]
     if user == "root" and not is_plain_user():
-        return error.remedy
+        lacks = rights.lacking()
+        return f"{(why := rights.refused(lacks)).reason}: {why.remedy}" if lacks else error.remedy
     return _with_sudo(user) + words.removeprefix(user)
 
 

@@ -83,7 +83,7 @@ def _words(whose: "Owner") -> str:
             within = f", {whose.group}" if whose.group else ""
             return (whose.how or f"process {whose.pid} ({whose.command})") + within
         case "hidden":
-            return "root's, who alone may look inside"
+            return "one may not look inside"
         case _:
             return "nobody but its name holds it"
 

@@ -103,6 +103,7 @@ def draft(source: Source, there: LabNotes, machine: Machine) -> Draft:
     if problems:
         raise source.error(problems)
     steps = diff(lowered.desired, snapshot)
+    machine.check_plan(steps)
     notes = (*lowered.notes, *machine.notes(lowered.desired)) if steps else ()
     hidden = hidden_files(lowered.desired, snapshot)
     notes = (*notes, *hidden, *found_notes(there.lab, snapshot))

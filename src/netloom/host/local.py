@@ -66,10 +66,24 @@ class LocalMachine:
         return False
 
     def check_place(self) -> None:
-        """Raise `Unavailable` inside a namespace of a lab, where the `host` of none is."""
+        """Raise `Unavailable` where labs are not made, or looked at.
+
+        That is inside a namespace of a lab, and where root lacks the capabilities for it.
+        """
+        from netloom.namespaces import rights
         from netloom.namespaces.ownership import check_outside
 
+        rights.check(rights.NET_ADMIN, rights.SYS_ADMIN)
         check_outside()
+
+    def check_plan(self, plan: "Plan") -> None:
+        """Raise `Unavailable` for a plan with steps that this machine takes from nobody."""
+        from netloom.namespaces.rights import read_only_sysctls
+        from netloom.plan.steps import ClaimAdd, SysctlSet
+
+        step = next((step for step in plan if isinstance(step, ClaimAdd | SysctlSet)), None)
+        if step and (refused := read_only_sysctls(step.key)):
+            raise refused
 
     def check_lasting(self) -> None:
         """Raise `Unavailable` where what is made would be gone with this process."""

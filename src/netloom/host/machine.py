@@ -48,7 +48,13 @@ class Facts(Protocol):
         """Whether nobody but this program comes into the namespaces that are made here."""
 
     def check_place(self) -> None:
-        """Raise `Unavailable` inside a namespace of a lab, where the `host` of none is."""
+        """Raise `Unavailable` where labs are not made, or looked at.
+
+        That is inside a namespace of a lab, and where the rights for it are lacking.
+        """
+
+    def check_plan(self, plan: Plan) -> None:
+        """Raise `Unavailable` for a plan with steps that this machine takes from nobody."""
 
     def check_lasting(self) -> None:
         """Raise `Unavailable` where what is made would be gone with this process."""

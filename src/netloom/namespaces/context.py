@@ -18,7 +18,7 @@ from netloom.kernel import syscalls
 from netloom.kernel.closing import Closing
 from netloom.kernel.files import is_dir
 from netloom.kernel.loopback import set_lo_up
-from netloom.namespaces import isolate, mounts, private_run
+from netloom.namespaces import isolate, mounts, private_run, rights
 from netloom.namespaces.enter import in_thread, same_folder
 from netloom.namespaces.handle import open_name
 from netloom.namespaces.in_child import Portable, call_in_child
@@ -69,6 +69,8 @@ class NetnsContext(Closing, Portable):
     def enter(self) -> None:
         """Move the calling thread into the context; its working directory stays the same path.
 
+        Raises `Unavailable` where root lacks the capability for it.
+
         Should: run on a thread that is thrown away, or in a child that becomes a program.
         Mustn't: run on a thread that is needed elsewhere.
         """
@@ -78,7 +80,10 @@ class NetnsContext(Closing, Portable):
             # Threads share their root and working directory, and setns(2) refuses to part them.
             syscalls.unshare(syscalls.CLONE_FS)
             if self.mnt >= 0:
-                syscalls.setns(self.mnt, syscalls.CLONE_NEWNS)
+                try:
+                    syscalls.setns(self.mnt, syscalls.CLONE_NEWNS)
+                except KernelError as error:
+                    raise rights.explained(error, rights.SYS_ADMIN, rights.SYS_CHROOT) from error
             if self.net >= 0:
                 syscalls.setns(self.net, syscalls.CLONE_NEWNET)
 
@@ -106,17 +111,20 @@ class NetnsContext(Closing, Portable):
 def new_context() -> NetnsContext:
     """Make a context for a lab to be in: a network with `lo` alone, and a /run of its own.
 
-    Raises `Unavailable` where the process may not make one.
+    Raises `Unavailable` where the process may not make one. A root who lacks what it takes is as a
+    plain user.
     """
+    lacks = rights.lacking()
     try:
-        return in_thread(_new_context)
+        if not lacks:
+            return in_thread(_new_context)
     except KernelError as error:
         if error.errno != errno.EPERM:
             raise Unavailable(f"cannot make a place for a lab: {error}") from error
     try:
         return call_in_child(isolate.become_root, _new_user_context)
     except KernelError as error:
-        raise refused(error) from error
+        raise (rights.refused(lacks) if lacks else refused(error)) from error
 
 
 def _new_user_context() -> NetnsContext:

@@ -10,7 +10,7 @@ import os
 from netloom.errors import KernelError, Unavailable
 from netloom.kernel import procfs, syscalls
 from netloom.kernel.loopback import set_lo_up
-from netloom.namespaces import mounts, run
+from netloom.namespaces import mounts, rights, run
 from netloom.namespaces.userns_diagnosis import refused
 
 TYPE_CHECKING = False
@@ -45,19 +45,21 @@ def isolate() -> None:
     except KernelError as error:
         if plain:
             raise refused(error) from error
-        reason = f"cannot make a namespace: {error}"
-        hint = "CAP_SYS_ADMIN is missing, or another limit is reached"
-        raise Unavailable(reason, hint) from error
+        lacks = rights.lacking(rights.NET_ADMIN, rights.SYS_ADMIN)
+        hint = rights.refused(lacks).reason if lacks else "is a limit of /proc/sys/user reached?"
+        raise Unavailable(f"cannot make a namespace: {error}", hint) from error
 
 
 def _unshare() -> None:
     try:
-        syscalls.unshare(syscalls.CLONE_NEWNET)
+        if not rights.lacking(rights.NET_ADMIN):
+            syscalls.unshare(syscalls.CLONE_NEWNET)
+            return
     except KernelError as error:
         if error.errno != errno.EPERM:
             raise
-        become_root()
-        syscalls.unshare(syscalls.CLONE_NEWNET)
+    become_root()
+    syscalls.unshare(syscalls.CLONE_NEWNET)
 
 
 def become_root(mapping: "Callable[[], None] | None" = None) -> None:

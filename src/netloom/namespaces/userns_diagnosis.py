@@ -31,16 +31,25 @@ _FILTER = "2"  # SECCOMP_MODE_FILTER (linux/seccomp.h)
 class UsernsRefusal:
     """Who refuses, and the mildest remedy; both may be empty, if nothing here tells.
 
-    `lines` are the remedy at length, where a line of it is a file's or another way.
+    `lines` are the remedy at length, where a line of it is a file's or another way; `in_full`: who
+    is refused is shown them, too.
     """
 
-    __slots__ = ("by", "lines", "remedy")
+    __slots__ = ("by", "in_full", "lines", "remedy")
 
-    def __init__(self, by: str = "", remedy: str = "", lines: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        by: str = "",
+        remedy: str = "",
+        lines: tuple[str, ...] = (),
+        *,
+        in_full: bool = False,
+    ) -> None:
         """Keep the facts."""
         self.by = by
         self.remedy = remedy
         self.lines = lines
+        self.in_full = in_full
 
 
 def refused(error: OSError | NetloomError) -> Unavailable:
@@ -56,8 +65,15 @@ def refused(error: OSError | NetloomError) -> Unavailable:
         return Unavailable(f"{what}: {error}", AS_ROOT)
     found = judged(error, settings(error))
     by = f" ({found.by})" if found.by else ""
+    return Unavailable(f"{what}: {error}{by}", told(found))
+
+
+def told(found: UsernsRefusal) -> str:
+    """Return the remedy as who is refused is told it."""
+    if found.in_full:
+        return "\n".join((f"{AS_ROOT}, or {found.lines[0]}", *found.lines[1:]))
     remedy = f"{AS_ROOT}, or {found.remedy}" if found.remedy else AS_ROOT
-    return Unavailable(f"{what}: {error}{by}", f"{remedy}; {MORE}")
+    return f"{remedy}; {MORE}"
 
 
 def judged(error: OSError, seen: Settings) -> UsernsRefusal:
@@ -145,7 +161,7 @@ def _by_ubuntu(seen: Settings) -> UsernsRefusal:
         f"or, for all programs: have root run `sysctl {APPARMOR}=0`",
     )
     remedy = f"have root give {seen.program} a profile of AppArmor with `userns,`"
-    return UsernsRefusal(f"AppArmor: {APPARMOR} is 1", remedy, lines)
+    return UsernsRefusal(f"AppArmor: {APPARMOR} is 1", remedy, lines, in_full=True)
 
 
 def _by_seccomp(seen: Settings, word: str) -> UsernsRefusal:

@@ -79,14 +79,14 @@ def settings(error: OSError | None = None) -> Settings:
     asked = error is not None and error.errno == errno.EPERM and values[USERNS_CLONE] != "0"
     return Settings(
         sysctls={key: value for key, value in values.items() if value},
-        confined=_text("/proc/self/attr/apparmor/current"),
+        confined=profile(),
         selinux=_text("/sys/fs/selinux/enforce") == "1",
         seccomp=_seccomp(),
         filtered=asked and _is_filtered(),
         chrooted=_is_chrooted(),
         unmapped=not (is_mapped("uid", os.geteuid()) and is_mapped("gid", os.getegid())),
         nested=_text("/proc/self/uid_map").split() != ["0", "0", "4294967295"],
-        container=_container(),
+        container=container(),
         program=os.path.realpath("/proc/self/exe"),
     )
 
@@ -134,7 +134,12 @@ def _mounts(pid: str) -> list[tuple[str, str]]:
     return [(words[0], words[4]) for words in lines]
 
 
-def _container() -> str | None:
+def profile() -> str:
+    """Return AppArmor's name for this process, empty where it has none."""
+    return _text("/proc/self/attr/apparmor/current")
+
+
+def container() -> str | None:
     """Return which manager says that this is a container of its own, None if none does."""
     if exists("/run/.containerenv"):
         return "podman"

@@ -136,7 +136,10 @@ class FakeMachine:
     # ── facts ─────────────────────────────────────────────────────────────────────────────────
 
     def check_place(self) -> None:
-        """All verbs come from the host."""
+        """All verbs come from the host, and have all rights."""
+
+    def check_plan(self, plan: Plan) -> None:
+        """All can be set here."""
 
     def check_lasting(self) -> None:
         """All lasts as long as the machine."""

@@ -5,13 +5,14 @@ only this kernel knows, with the modules that it has loaded.
 """
 
 from collections.abc import Iterable, Mapping
-from errno import EINVAL, ENOENT
+from errno import EINVAL, ENOENT, EROFS
 
 from netloom.errors import FAILURES, KernelError
 from netloom.host import sysctl
 from netloom.host.observe.cannot_look import cannot_look
 from netloom.kernel import syscalls
 from netloom.namespaces.enter import in_thread
+from netloom.namespaces.rights import read_only_sysctls
 from netloom.plan.sysctls import default_of, to_set
 
 Settings = frozenset[tuple[str, str]]
@@ -41,6 +42,8 @@ def _refused(asked: Settings) -> dict[str, KernelError]:
         try:
             sysctl.write(default_of(key), value)
         except KernelError as error:
+            if error.errno == EROFS and (nothing := read_only_sysctls(key)):
+                raise nothing from error
             of_value = error.errno == ENOENT and sysctl.read((default_of(key),))
             found[key] = KernelError(EINVAL, error.asked) if of_value else error
     return found
