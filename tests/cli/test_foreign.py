@@ -199,7 +199,8 @@ def test_what_somebody_put_into_a_namespace_that_goes_is_not_taken_along(
     netloom("up", "-q", "shop.yaml").status(0)
     write("shop.yaml", "namespaces: [web, db]\n")
     netloom("up", "-q", "shop.yaml").status(0)
-    says("ip", "-n", "db", "link", "add", "mine", "type", "bridge")
+    says("ip", "link", "add", "mine", "type", "veth", "peer", "name", "theirs")
+    says("ip", "link", "set", "mine", "netns", "db")
     write("shop.yaml", "namespaces: [web]\n")
 
     netloom(*verb).stderr(

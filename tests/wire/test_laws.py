@@ -182,9 +182,9 @@ def test_a_link_is_named_by_its_name_only_without_an_index() -> None:
     assert (by_name.index, by_name.name) == (0, "eth0")
 
 
-@given(st.sampled_from([0, 2, 5, 16, 186]))
+@given(st.sampled_from([1, 2, 9]))
 def test_routes_that_nobody_asked_for_are_left_out(protocol: int) -> None:
-    """The kernel's, a redirect's, a router advertisement's and a routing daemon's."""
+    """The kernel's, a redirect's, a router advertisement's."""
     route = Route("10.0.0.0/8", type="blackhole", protocol=protocol)
 
     assert read_routes([route_add(route, {}).body], {}) == []

@@ -66,9 +66,7 @@ def allocate(
     _check_ranges(expanded)
     _check_host(expanded, host.subnets)
     _check_overlaps(expanded)
-    return Allocations(
-        subnets=derived_subnets, addresses=addresses, baseline=held.baseline, secret=held.secret
-    )
+    return Allocations(subnets=derived_subnets, addresses=addresses, secret=held.secret)
 
 
 def _bare(segment: Segment) -> bool:

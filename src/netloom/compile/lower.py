@@ -50,16 +50,7 @@ from netloom.model.objects import (
 )
 from netloom.values import blake2b, family
 
-FORWARDING = {"net.ipv4.ip_forward": "0", "net.ipv6.conf.all.forwarding": "0"}
-"""Set in every namespace, and looked after."""
-
-BASELINE = FORWARDING | {
-    f"net.ipv4.conf.{which}.{setting}": "0"
-    for setting in ("rp_filter", "arp_ignore", "arp_announce", "arp_filter")
-    for which in ("all", "default")
-}
-"""Settings that a new namespace inherits from the initial one, with the kernel's own defaults, so
-that a lab behaves alike on every host. Those that a new namespace has anyway are left alone."""
+_FORWARDING = ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding")
 
 SWITCH_SYSCTLS = {
     "net.ipv6.conf.all.disable_ipv6": "1",
@@ -197,7 +188,6 @@ class _Lowering:
         self.topology = topology
         self.expanded = expanded
         self.naming = naming
-        self.baseline = facts.held.baseline
         self.secret = facts.held.secret
         self.ipv6 = facts.ipv6
         borrowed = host_ports(expanded, topology.name, facts.nics, facts.borrowed)
@@ -243,7 +233,7 @@ class _Lowering:
                 links={"lo": builder.lo(name), **builder.links[name]},
                 routes=routes.get(name, frozenset()),
                 rules=policy.rules(name),
-                sysctls=self.sysctls(member.spec.sysctls, forward=forwarding.get(name, False)),
+                sysctls=self.sysctls(member.spec.sysctls, forward=forwarding.get(name)),
                 etc=digest,
                 rulesets=self.rulesets(member.spec, texts),
                 commands=self.commands(name, member, ran),
@@ -306,12 +296,13 @@ class _Lowering:
             claims=self.uplinks.claims(),
         )
 
-    def sysctls(self, spec: Mapping[str, str], *, forward: bool) -> dict[str, str]:
-        """Return the sysctls of a namespace: the baseline, forwarding, and what the file says."""
-        values = FORWARDING | {key: BASELINE[key] for key in self.baseline}
-        if forward:
-            values = values | dict.fromkeys(FORWARDING, "1")
-        return self.possible(values) | settings(spec)
+    def sysctls(self, spec: Mapping[str, str], *, forward: bool | None) -> dict[str, str]:
+        """Return the sysctls of a namespace: what the file says, and what follows from it.
+
+        `forward` None: nobody says whether it forwards, and it is left as it was born, or set.
+        """
+        derived = {} if forward is None else dict.fromkeys(_FORWARDING, str(int(forward)))
+        return self.possible(derived) | settings(spec)
 
     def possible(self, sysctls: Mapping[str, str]) -> dict[str, str]:
         """Return those sysctls that the kernel has."""

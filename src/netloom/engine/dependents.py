@@ -37,19 +37,32 @@ def refuse_to_cut_off(
 
 
 def refuse_foreign(lab: str, plan: Plan, snapshot: LabState) -> None:
-    """Raise `Unavailable` if a plan takes along what others put into a namespace that goes."""
-    doomed = {step.netns for step in plan if isinstance(step, NetnsDel)}
-    found = [
-        f"{name}:{link}"
-        for name in snapshot.netns
-        if name in doomed
-        for link in snapshot.foreign.links.get(name, ())
-    ]
+    """Raise `Unavailable` if a plan takes along what somebody outside the lab would miss."""
+    found = [str(end) for end in _foreign(plan, snapshot) if end in snapshot.foreign.outside]
     if found:
-        stays = any(n not in doomed and not is_kept(n, one) for n, one in snapshot.netns.items())
-        what = "its namespace" if stays else f"the lab `{lab}`"
+        what = _what_goes(lab, plan, snapshot)
         reason = f"not netloom's, and would be lost with {what}: {', '.join(found)}"
         raise Unavailable(reason, f"move it out, or netloom down --force {lab}")
+
+
+def gone_along(lab: str, plan: Plan, snapshot: LabState) -> Iterator[str]:
+    """Yield what to say of links that were made inside the lab, and go with it."""
+    if found := [str(end) for end in _foreign(plan, snapshot)]:
+        what = _what_goes(lab, plan, snapshot)
+        yield f"gone with {what}, made by somebody in it: {', '.join(found)}"
+
+
+def _foreign(plan: Plan, snapshot: LabState) -> list[End]:
+    """Return the links of others in namespaces that a plan takes away."""
+    doomed = {step.netns for step in plan if isinstance(step, NetnsDel)}
+    links = ((name, snapshot.foreign.links.get(name, ())) for name in snapshot.netns)
+    return [End(name, link) for name, found in links if name in doomed for link in found]
+
+
+def _what_goes(lab: str, plan: Plan, snapshot: LabState) -> str:
+    doomed = {step.netns for step in plan if isinstance(step, NetnsDel)}
+    stays = any(n not in doomed and not is_kept(n, one) for n, one in snapshot.netns.items())
+    return "its namespace" if stays else f"the lab `{lab}`"
 
 
 def _is_bridge(end: End, snapshot: LabState) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from netloom.engine.collisions import lost_routes
-from netloom.engine.dependents import refuse_foreign, refuse_to_cut_off
+from netloom.engine.dependents import gone_along, refuse_foreign, refuse_to_cut_off
 from netloom.engine.report import Report, found_notes, staying_files
 from netloom.engine.state import LabNotes, State, known
 from netloom.engine.transaction import Transition, carry_out
@@ -20,6 +20,7 @@ from netloom.model.lab_state import LabState
 from netloom.model.marks import ruleset_of
 from netloom.model.objects import HOST, Desired, NetnsState
 from netloom.plan.diff import teardown
+from netloom.plan.others import without_others
 
 
 @untouched()
@@ -49,9 +50,12 @@ def down(lab: str, machine: Machine | None = None, *, force: bool = False) -> Re
         routes = tuple(_lost_routes(there, snapshot, machine))
         files = tuple(staying_files(snapshot))
         left = bool(routes or files or snapshot.foreign.lost)
-        notes = (*found_notes(lab, snapshot), *routes, *files)
+        along = gone_along(lab, plan, snapshot)
+        notes = (*along, *found_notes(lab, snapshot), *routes, *files)
         notes = (*carry_out(change, journal, machine, stop), *notes)
-        return Report(lab, plan, snapshot.asked, time.monotonic() - begun, notes, left)
+        return Report(
+            lab, plan, without_others(snapshot).asked, time.monotonic() - begun, notes, left
+        )
 
 
 def _is_on_host(snapshot: LabState) -> bool:

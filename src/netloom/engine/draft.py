@@ -7,7 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netloom.compile.host_part import published
-from netloom.compile.lower import BASELINE, FORWARDING, HostFacts, Lowered, lower
+from netloom.compile.lower import HostFacts, Lowered, lower
 from netloom.engine.collisions import names_of_others, routes_of_others
 from netloom.engine.origin import free_names, is_anothers, refused
 from netloom.engine.report import found_notes, hidden_files
@@ -27,6 +27,7 @@ from netloom.model.reservation import HostPort
 from netloom.plan.diff import diff
 from netloom.plan.firewall_exceptions import with_exceptions
 from netloom.plan.steps import Plan
+from netloom.plan.sysctls import NEWBORN
 
 
 class Draft(Struct, frozen=True):
@@ -83,13 +84,6 @@ def draft(source: Source, there: LabNotes, machine: Machine) -> Draft:
     """
     held = there.record.held if there.record else Allocations(secret=os.urandom(16).hex())
     lowered, snapshot = _look(source, held, machine, there)
-    surprises = {
-        key for key, value in BASELINE.items() if snapshot.defaults.get(key, value) != value
-    }
-    if not surprises <= {*lowered.held.baseline, *FORWARDING}:
-        # A new namespace would begin otherwise than the kernel's defaults: they are asked for, too.
-        held = replace(held, baseline=tuple(sorted({*held.baseline, *surprises})))
-        lowered, snapshot = _look(source, held, machine, there)
     host = lowered.desired.netns.get(HOST)
     trusted = {p.flow.iif for p in host.exceptions if p.opens_all} if host else set[str]()
     if not trusted <= set(lowered.held.input_guarded):
@@ -132,7 +126,7 @@ def _look(
         try_sysctls(source, machine)
     scope = scope_of(there.fence, lowered.desired)
     firewall = scope.firewall or bool(lowered.through)
-    scope = replace(scope, fresh=(*scope.fresh, *BASELINE), firewall=firewall)
+    scope = replace(scope, fresh=(*scope.fresh, *NEWBORN), firewall=firewall)
     if machine.is_own and there.record and not there.pending:
         scope = replace(scope, trusted=dict(_unchanged(there.record.desired, lowered.desired)))
     snapshot = machine.observe(scope)

@@ -33,6 +33,7 @@ from netloom.model.lab_state import LabState
 from netloom.model.objects import NOTHING, Desired, End, Link, NetnsState
 from netloom.plan.diff import diff
 from netloom.plan.fence import Fence
+from netloom.plan.others import without_others
 from netloom.plan.steps import LinkDel, NetnsDel, Plan, RunStop
 from netloom.plan.sysctls import link_of
 
@@ -133,7 +134,8 @@ def _commit(change: Transition, journal: Journal, made: Identities) -> list[Refu
             return []
         if change.keep:
             record = change.known.record
-            number = journal.push(record and replace(record, desired=_before(change)))
+            past = replace(change, snapshot=without_others(change.snapshot))
+            number = journal.push(record and replace(record, desired=_before(past)))
         known_by = change.snapshot.identified(change.goal.desired, made)
         journal.commit(replace(change.goal, identities=known_by))
     except FAILURES as error:

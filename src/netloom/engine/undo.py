@@ -5,7 +5,7 @@ import time
 from msgspec.structs import replace
 
 from netloom.compile.host_ports import hindrances
-from netloom.engine.dependents import refuse_foreign, refuse_to_cut_off
+from netloom.engine.dependents import gone_along, refuse_foreign, refuse_to_cut_off
 from netloom.engine.report import Report, found_notes, hidden_files
 from netloom.engine.state import Goal, LabNotes, known
 from netloom.engine.taken import refuse_taken
@@ -70,7 +70,8 @@ def _led_back(lab: str, machine: Machine, stop: Cancel, waiting: Waiting | None)
         refuse_foreign(lab, steps, snapshot)
         change = Transition(there, row, snapshot, steps, goal=goal, undone=number)
         notes = carry_out(change, journal, machine, stop)
-        notes = (*notes, *hidden_files(desired, snapshot), *found_notes(lab, snapshot))
+        notes = (*notes, *gone_along(lab, steps, snapshot), *hidden_files(desired, snapshot))
+        notes = (*notes, *found_notes(lab, snapshot))
         return Report(lab, steps, desired, time.monotonic() - begun, notes)
 
 

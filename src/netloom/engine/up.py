@@ -4,7 +4,7 @@ import time
 from contextlib import ExitStack
 
 from netloom.compile.host_part import published, takes_part
-from netloom.engine.dependents import refuse_foreign, refuse_to_cut_off
+from netloom.engine.dependents import gone_along, refuse_foreign, refuse_to_cut_off
 from netloom.engine.draft import check_whose, draft
 from netloom.engine.report import Report
 from netloom.engine.state import known
@@ -94,6 +94,7 @@ def make(  # noqa: PLR0913 - the same
             keep = bool(found.plan)
             change = Transition(there, row, found.snapshot, found.plan, goal=record, keep=keep)
             notes = carry_out(change, journal, machine, stop, progress)
+            notes = (*notes, *gone_along(lab, found.plan, found.snapshot))
     seconds = time.monotonic() - begun
     notes = (*found.notes, *notes)
     return Report(

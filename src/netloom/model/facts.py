@@ -15,7 +15,6 @@ ANY = frozenset({"", "::"})
 class Allocations(Struct, frozen=True):
     """What a running lab holds: derived subnets by segment, derived addresses by interface.
 
-    `baseline` are the inherited sysctls that had to be set, since a new namespace begins otherwise.
     `names` are the texts from which interfaces of the host have derived names, by the network or
     namespace that each leads to; `exits` are the ways out that the host's routes said, by the
     interface of the host that packets come in by; `kept_closed` is what an exit must not newly
@@ -26,7 +25,6 @@ class Allocations(Struct, frozen=True):
 
     subnets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    baseline: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
     exits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     kept_closed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from netloom.model.firewall import FirewallState
 from netloom.model.identity import Identities, Identity, Pair
-from netloom.model.objects import Desired, End, NetnsState, Route
+from netloom.model.objects import Addr, Desired, End, NetnsState, Route, Rule
 
 
 class GivenLink(Struct, frozen=True):
@@ -32,7 +32,9 @@ class Foreign(Struct, frozen=True):
     `links` are their interfaces in a namespace of ours or in `host`; `names` the entries of
     /run/netns that are not ours; `stale` those among them that are no namespaces at all. `routes`
     are those of `host` in the place of one that is wanted, and, where nothing is remembered of the
-    lab, those that some lab made. `groups` are those that their interfaces are in (IFLA_GROUP);
+    lab, those that some lab made. `outside` are those of their interfaces in namespaces of the
+    lab that are somebody's outside, too: a far end, a child of a link there, a network card.
+    `groups` are those that their interfaces are in (IFLA_GROUP);
     `files` the paths of what stands in /etc/netns for namespaces of the lab's, by their names;
     `forged` tells in words what bears the lab's mark, and is not its own. `lost` are settings that
     labs shared, and of which nobody knows any more what they were before.
@@ -42,16 +44,31 @@ class Foreign(Struct, frozen=True):
     names: frozenset[str] = frozenset()
     stale: frozenset[str] = frozenset()
     routes: frozenset[Route] = frozenset()
+    outside: frozenset[End] = frozenset()
     groups: frozenset[int] = frozenset()
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     forged: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
 
 
+class Others(Struct, frozen=True):
+    """What others set in a namespace of the lab, or on a link of it: it stays, and is no drift.
+
+    Addresses, altnames and masters by the names of the links that they are of.
+    """
+
+    addrs: Mapping[str, tuple[Addr, ...]] = field(default_factory=dict)
+    altnames: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    masters: Mapping[str, str] = field(default_factory=dict)
+    routes: frozenset[Route] = frozenset()
+    rules: frozenset[Rule] = frozenset()
+
+
 class LabState(Struct, frozen=True):
     """One look at the machine, within the fence of one lab, or at all of it.
 
-    `netns` holds what is ours (of a whole machine: all that may be looked at); `defaults` the
+    `netns` holds what is ours (of a whole machine: all that may be looked at), and what others set
+    on it, of which `others` tells what it is; `defaults` the
     sysctls that a new namespace begins with (it inherits the IPv4 settings of the initial one,
     net/ipv4/devinet.c), `default_index` the highest index of its links; `firewall` the firewalls of
     the host, if somebody asked for them; `given` and `foreign` the rest; `cookies` are those of the
@@ -67,6 +84,7 @@ class LabState(Struct, frozen=True):
     default_index: int = 1
     given: Mapping[End, GivenLink] = field(default_factory=dict)
     foreign: Foreign = Foreign()
+    others: Mapping[str, Others] = field(default_factory=dict)
     cookies: Mapping[str, int] = field(default_factory=dict)
     identities: Identities = field(default_factory=dict)
     firewall: FirewallState | None = None

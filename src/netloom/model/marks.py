@@ -69,6 +69,12 @@ RulesetKind = Literal["nft", "iptables", "ip6tables"]
 IPTABLES: frozenset[str] = frozenset({"iptables", "ip6tables"})
 """Rulesets that are not a table of the lab's own, but all rules of a namespace of the lab."""
 
+BY_HAND = frozenset({3, 4, HOST_PROTOCOL})
+"""The protocols of routes that a person asked for (RTPROT_BOOT, RTPROT_STATIC, and ours).
+
+Those of all others are made by the kernel, or by a daemon that looks after them itself.
+"""
+
 _NFT_WORD = r"[A-Za-z0-9_./-]{1,100}"
 
 

@@ -30,10 +30,11 @@ from netloom.plan import steps
 from netloom.plan.host_steps import claim, guard, start
 from netloom.plan.new_link import new_link
 from netloom.plan.order import route_order, rule_order
+from netloom.plan.others import with_others
 from netloom.plan.removals import removals, rules_before_routes
 from netloom.plan.simulate import after
 from netloom.plan.steps import Plan, Step
-from netloom.plan.sysctls import NO_IPV6, link_of, to_set
+from netloom.plan.sysctls import NO_IPV6, born, link_of, to_set
 from netloom.values import link_local
 
 _EMPTY = NetnsState()
@@ -41,12 +42,13 @@ _EMPTY = NetnsState()
 
 def diff(desired: Desired, snapshot: LabState) -> Plan:
     """Return the steps that turn `snapshot` into `desired`, in an order that the kernel accepts."""
-    removed = tuple(removals(desired, snapshot))
-    left = after(removed, snapshot) if removed else snapshot
+    wanted, seen = with_others(desired, snapshot)
+    removed = tuple(removals(wanted, seen))
+    left = after(removed, seen) if removed else seen
     bars = tuple(rules_before_routes(desired, left))
     if bars:
         left = after(bars, left)
-    return removed + bars + tuple(_missing(desired, left))
+    return removed + bars + tuple(_missing(wanted, left))
 
 
 def teardown(snapshot: LabState) -> Plan:
@@ -89,7 +91,8 @@ def _missing(desired: Desired, left: LabState) -> Iterator[Step]:
 def _new_netns(name: str, want: NetnsState, left: LabState) -> Iterator[Step]:
     lo = want.links["lo"]
     yield steps.NetnsAdd(name, lo.alias)
-    known = {key: value for key, value in want.sysctls.items() if not link_of(key)}
+    said = {key: value for key, value in want.sysctls.items() if not link_of(key)}
+    known = {**born(left.defaults), **said}
     for key, value in to_set(known, left.defaults):
         yield steps.SysctlSet(name, key, value)
 
@@ -134,9 +137,10 @@ def _is_near(end: End, link: Link, desired: Desired, order: Mapping[str, int]) -
 def _settle_netns(name: str, want: NetnsState, have: NetnsState | None) -> Iterator[Step]:
     """Set what is left to set in one namespace beside its links: routes, rules, sysctls, /etc."""
     found = have or _EMPTY
-    keys = {route.key for route in found.routes}
+    there = {route.key: route for route in found.routes}
     for route in sorted(want.routes - found.routes, key=route_order):
-        yield steps.RouteReplace(name, route) if route.key in keys else steps.RouteAdd(name, route)
+        was = there.get(route.key)
+        yield steps.RouteReplace(name, route, was) if was else steps.RouteAdd(name, route)
     for rule in sorted(want.rules - found.rules, key=rule_order):
         yield steps.RuleAdd(name, rule)
     late = {key: value for key, value in want.sysctls.items() if have is not None or link_of(key)}

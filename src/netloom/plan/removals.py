@@ -23,7 +23,7 @@ from netloom.plan.mutable import IPV6_MIN_MTU
 from netloom.plan.order import route_order, rule_order
 from netloom.plan.simulate import is_secondary
 from netloom.plan.steps import Step
-from netloom.plan.sysctls import NO_IPV6, default_of, outcome, to_set
+from netloom.plan.sysctls import NO_IPV6, born, default_of, outcome, to_set
 from netloom.values import family
 
 _EMPTY = NetnsState()
@@ -96,7 +96,7 @@ def _with_forgotten(want: NetnsState, have: NetnsState, defaults: Mapping[str, s
     missing = have.sysctls.keys() - want.sysctls.keys()
     if not missing or not defaults:
         return want
-    fresh = outcome(want.sysctls, defaults)
+    fresh = outcome({**born(defaults), **want.sysctls}, defaults)
     forgotten = {key: fresh[default_of(key)] for key in missing if default_of(key) in fresh}
     return replace(want, sysctls={**want.sysctls, **forgotten}) if forgotten else want
 

@@ -113,9 +113,13 @@ class RouteAdd(InNetns, frozen=True, tag="route-add"):
 
 
 class RouteReplace(InNetns, frozen=True, tag="route-replace"):
-    """Put a route in the place of the one with the same key, without a moment between them."""
+    """Put a route in the place of the one with the same key, without a moment between them.
+
+    `was` is what is there when it is planned.
+    """
 
     route: Route
+    was: Route | None = None
 
 
 class RouteDel(InNetns, frozen=True, tag="route-del"):

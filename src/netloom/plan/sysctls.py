@@ -11,6 +11,30 @@ _PARTS = 5
 NO_IPV6 = "net.ipv6.conf.default.disable_ipv6"
 
 
+NEWBORN = {
+    "net.ipv4.ip_forward": "0",
+    "net.ipv6.conf.all.forwarding": "0",
+    **{
+        f"net.ipv4.conf.{which}.{setting}": "0"
+        for setting in ("rp_filter", "arp_ignore", "arp_announce", "arp_filter")
+        for which in ("all", "default")
+    },
+}
+"""What a new namespace is given where it would inherit otherwise from the initial one, the kernel's
+own defaults: so a lab behaves alike on every host. From then on these settings are its own."""
+
+
+def born(defaults: Mapping[str, str]) -> dict[str, str]:
+    """Return what a new namespace must be given, of these defaults of the machine's, to be so."""
+    return {key: value for key, value in NEWBORN.items() if defaults.get(key, value) != value}
+
+
+def is_ipv6_off(sysctls: Mapping[str, str], link: str) -> bool:
+    """Whether settings take IPv6 from a link."""
+    names = ("all", link.replace(".", "/"))
+    return any(sysctls.get(f"net.ipv6.conf.{one}.disable_ipv6", "0") != "0" for one in names)
+
+
 def link_of(key: str) -> str | None:
     """Return the interface that a sysctl belongs to, None if to none, `all` or `default`."""
     parts = key.split(".")

@@ -62,7 +62,7 @@ def _in_netns(step: steps.NetnsStep) -> str:  # noqa: C901, PLR0911, PLR0912 - a
         case steps.RouteAdd():
             return f"+ route {step.netns} {route_words(step.route)}"
         case steps.RouteReplace():
-            return f"~ route {step.netns} {route_words(step.route)}"
+            return f"~ route {step.netns} {route_words(step.route)}{_was(step)}"
         case steps.RouteDel():
             return f"- route {step.netns} {route_words(step.route)}"
         case steps.RuleAdd():
@@ -97,6 +97,14 @@ def _in_netns(step: steps.NetnsStep) -> str:  # noqa: C901, PLR0911, PLR0912 - a
             return f"- run {step.netns} {step.name}"
         case _:
             assert_never(step)
+
+
+def _was(step: steps.RouteReplace) -> str:
+    """Return what stands in a route's place, and whose it is by its protocol."""
+    if step.was is None:
+        return ""
+    words = route_words(step.was).removeprefix(route_words(step.was).split(" ")[0]).strip()
+    return f" (was {words} proto {protocol_word(step.was.protocol)})"
 
 
 def _words(argv: tuple[str, ...]) -> str:

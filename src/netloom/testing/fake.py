@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
-from netloom.compile.lower import BASELINE
 from netloom.datapath.fib import BASE_RULES
 from netloom.engine import front as engine
 from netloom.engine.report import Report
@@ -32,11 +31,11 @@ from netloom.plan.fence import Fence
 from netloom.plan.mutable import Illegal
 from netloom.plan.simulate import after
 from netloom.plan.steps import NetnsDel, Plan, RunStop, Step
-from netloom.plan.sysctls import default_of, link_of
+from netloom.plan.sysctls import NEWBORN, default_of, link_of
 from netloom.render.text import line
 from netloom.testing.store import FakeDisk, FakeJournal
 
-_NEWBORN = BASELINE | {
+_NEWBORN = NEWBORN | {
     f"net.{family}.conf.{which}.{setting}": "0"
     for family, setting in (
         ("ipv4", "forwarding"),

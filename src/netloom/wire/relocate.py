@@ -53,9 +53,9 @@ from netloom.wire.constants import (
     RTM_NEWLINK,
     RTM_NEWROUTE,
     RTNH_F_ONLINK,
-    RTPROT_KERNEL,
 )
 from netloom.wire.message import Message
+from netloom.wire.routes import ASKED_FOR
 
 IFF_LOOPBACK = 0x8
 _RTM_NEWNEIGH = 28
@@ -71,11 +71,8 @@ _RTA_NH_ID = 30
 _NDA_DST = 1
 _NDA_LLADDR = 2
 _NUD_PERMANENT = 0x80
-_RTPROT_REDIRECT = 1
-_RTPROT_RA = 9
 
 _FAMILIES = frozenset({AF_INET, AF_INET6})
-_NOT_ASKED_FOR = frozenset({RTPROT_KERNEL, _RTPROT_REDIRECT, _RTPROT_RA})
 _IFINFOMSG = Struct("=BxHiII")
 _IFADDRMSG = Struct("=BBBBI")
 _RTMSG = Struct("=BBBBBBBBI")
@@ -180,7 +177,7 @@ def leads_through(route: bytes, index: int) -> bool:
 def _is_asked_for(route: bytes) -> bool:
     _check(route, _RTMSG, "route")
     family, *_, protocol, _, _, flags = _RTMSG.unpack_from(route)
-    return family in _FAMILIES and protocol not in _NOT_ASKED_FOR and not flags & RTM_F_CLONED
+    return family in _FAMILIES and protocol in ASKED_FOR and not flags & RTM_F_CLONED
 
 
 def is_near(route: bytes) -> bool:

@@ -7,7 +7,6 @@ a reader tells them by one byte of the fixed header, before any attribute is loo
 from collections.abc import Iterable, Mapping
 from struct import Struct
 
-from netloom.model.marks import HOST_PROTOCOL
 from netloom.model.objects import Nexthop, Route
 from netloom.values import inet_ntop, inet_pton
 from netloom.wire.attributes import (
@@ -47,8 +46,9 @@ from netloom.wire.constants import (
     RTM_NEWROUTE,
     RTN_UNICAST,
     RTNH_F_ONLINK,
-    RTPROT_BOOT,
-    RTPROT_STATIC,
+    RTPROT_KERNEL,
+    RTPROT_RA,
+    RTPROT_REDIRECT,
 )
 from netloom.wire.message import Message
 
@@ -56,8 +56,8 @@ _RTMSG = Struct("=BBBBBBBBI")
 _RTNEXTHOP = Struct("=HBBi")
 _FAMILY = Struct("=H")
 
-ASKED_FOR = frozenset({RTPROT_BOOT, RTPROT_STATIC, HOST_PROTOCOL})
-"""The protocols of routes that a person asked for; all others are the kernel's or a daemon's."""
+ASKED_FOR = frozenset(range(256)) - {RTPROT_REDIRECT, RTPROT_KERNEL, RTPROT_RA}
+"""The protocols of routes that somebody asked for; all others are the kernel's own."""
 
 _TYPES = {
     "unicast": RTN_UNICAST,

@@ -2,8 +2,6 @@
 set -e
 ip netns add blue
 ip -n blue link set lo up alias netloom:blue-routes/blue
-ip netns exec blue sysctl -qw net.ipv4.ip_forward=0
-ip netns exec blue sysctl -qw net.ipv6.conf.all.forwarding=0
 ip link add name veth0 address 02:62:55:34:15:90 mtu 1500 type veth peer name veth1 netns blue address 02:6a:ae:86:83:18 mtu 1500
 ip link set dev veth0 alias 'netloom:blue-routes to blue:veth1' addrgenmode none
 ip link set dev veth0 up

@@ -5,16 +5,10 @@ ip -n bridge-of-three.switch link set lo up alias netloom:bridge-of-three/bridge
 ip netns exec bridge-of-three.switch sysctl -qw net.ipv6.conf.all.disable_ipv6=1
 ip netns add ns1
 ip -n ns1 link set lo up alias netloom:bridge-of-three/ns1
-ip netns exec ns1 sysctl -qw net.ipv4.ip_forward=0
-ip netns exec ns1 sysctl -qw net.ipv6.conf.all.forwarding=0
 ip netns add ns2
 ip -n ns2 link set lo up alias netloom:bridge-of-three/ns2
-ip netns exec ns2 sysctl -qw net.ipv4.ip_forward=0
-ip netns exec ns2 sysctl -qw net.ipv6.conf.all.forwarding=0
 ip netns add ns3
 ip -n ns3 link set lo up alias netloom:bridge-of-three/ns3
-ip netns exec ns3 sysctl -qw net.ipv4.ip_forward=0
-ip netns exec ns3 sysctl -qw net.ipv6.conf.all.forwarding=0
 ip -n bridge-of-three.switch link add name br0 address 02:ca:2d:06:a5:71 mtu 1499 type bridge stp_state 0 mcast_snooping 0
 ip -n bridge-of-three.switch link set dev br0 mtu 1500
 ip -n bridge-of-three.switch link add name host.br0 address 02:33:16:fa:fd:6c mtu 1500 type veth peer name br0 netns $$ address 02:6a:fa:a9:9f:0c mtu 1500

@@ -2,8 +2,6 @@
 set -e
 ip netns add coke
 ip -n coke link set lo up alias netloom:coke/coke
-ip netns exec coke sysctl -qw net.ipv4.ip_forward=0
-ip netns exec coke sysctl -qw net.ipv6.conf.all.forwarding=0
 ip link add name veth0 address 02:05:19:ae:8b:b8 mtu 1500 type veth peer name veth1 netns coke address 02:20:79:91:23:58 mtu 1500
 ip link set dev veth0 alias 'netloom:coke to coke:veth1' addrgenmode none
 ip link set dev veth0 up

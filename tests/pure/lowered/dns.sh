@@ -5,12 +5,8 @@ ip -n dns.switch link set lo up alias netloom:dns/dns.switch
 ip netns exec dns.switch sysctl -qw net.ipv6.conf.all.disable_ipv6=1
 ip netns add samplens
 ip -n samplens link set lo up alias netloom:dns/samplens
-ip netns exec samplens sysctl -qw net.ipv4.ip_forward=0
-ip netns exec samplens sysctl -qw net.ipv6.conf.all.forwarding=0
 ip netns add other
 ip -n other link set lo up alias netloom:dns/other
-ip netns exec other sysctl -qw net.ipv4.ip_forward=0
-ip netns exec other sysctl -qw net.ipv6.conf.all.forwarding=0
 nft -f - <<'END-OF-RULES'
 table inet netloom-dns {}
 delete table inet netloom-dns

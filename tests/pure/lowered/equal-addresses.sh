@@ -2,20 +2,12 @@
 set -e
 ip netns add left1
 ip -n left1 link set lo up alias netloom:equal-addresses/left1
-ip netns exec left1 sysctl -qw net.ipv4.ip_forward=0
-ip netns exec left1 sysctl -qw net.ipv6.conf.all.forwarding=0
 ip netns add left2
 ip -n left2 link set lo up alias netloom:equal-addresses/left2
-ip netns exec left2 sysctl -qw net.ipv4.ip_forward=0
-ip netns exec left2 sysctl -qw net.ipv6.conf.all.forwarding=0
 ip netns add right1
 ip -n right1 link set lo up alias netloom:equal-addresses/right1
-ip netns exec right1 sysctl -qw net.ipv4.ip_forward=0
-ip netns exec right1 sysctl -qw net.ipv6.conf.all.forwarding=0
 ip netns add right2
 ip -n right2 link set lo up alias netloom:equal-addresses/right2
-ip netns exec right2 sysctl -qw net.ipv4.ip_forward=0
-ip netns exec right2 sysctl -qw net.ipv6.conf.all.forwarding=0
 ip -n left1 link add name eth0 address 02:4f:e3:9b:b5:66 mtu 1500 type veth peer name eth0 netns left2 address 02:90:26:6f:fe:49 mtu 1500
 ip -n right1 link add name eth0 address 02:63:c8:78:6a:b3 mtu 1500 type veth peer name eth0 netns right2 address 02:93:70:44:4e:d5 mtu 1500
 ip -n left1 link set dev eth0 alias 'netloom:equal-addresses to left2:eth0' addrgenmode none

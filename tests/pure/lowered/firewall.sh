@@ -5,16 +5,10 @@ ip -n firewall.switch link set lo up alias netloom:firewall/firewall.switch
 ip netns exec firewall.switch sysctl -qw net.ipv6.conf.all.disable_ipv6=1
 ip netns add client
 ip -n client link set lo up alias netloom:firewall/client
-ip netns exec client sysctl -qw net.ipv4.ip_forward=0
-ip netns exec client sysctl -qw net.ipv6.conf.all.forwarding=0
 ip netns add web
 ip -n web link set lo up alias netloom:firewall/web
-ip netns exec web sysctl -qw net.ipv4.ip_forward=0
-ip netns exec web sysctl -qw net.ipv6.conf.all.forwarding=0
 ip netns add isolated
 ip -n isolated link set lo up alias netloom:firewall/isolated
-ip netns exec isolated sysctl -qw net.ipv4.ip_forward=0
-ip netns exec isolated sysctl -qw net.ipv6.conf.all.forwarding=0
 ip -n firewall.switch link add name lan address 02:45:a8:68:f8:2d mtu 1499 type bridge stp_state 0 mcast_snooping 0
 ip -n firewall.switch link set dev lan mtu 1500
 ip -n firewall.switch link add name client.lan address 02:bf:cb:b1:4c:80 mtu 1500 type veth peer name lan netns client address 02:0e:aa:3b:1e:e5 mtu 1500

@@ -5,12 +5,8 @@ ip -n internet.switch link set lo up alias netloom:internet/internet.switch
 ip netns exec internet.switch sysctl -qw net.ipv6.conf.all.disable_ipv6=1
 ip netns add red
 ip -n red link set lo up alias netloom:internet/red
-ip netns exec red sysctl -qw net.ipv4.ip_forward=0
-ip netns exec red sysctl -qw net.ipv6.conf.all.forwarding=0
 ip netns add blue
 ip -n blue link set lo up alias netloom:internet/blue
-ip netns exec blue sysctl -qw net.ipv4.ip_forward=0
-ip netns exec blue sysctl -qw net.ipv6.conf.all.forwarding=0
 nft -f - <<'END-OF-RULES'
 table inet netloom-internet {}
 delete table inet netloom-internet

@@ -2,8 +2,6 @@
 set -e
 ip netns add isolated
 ip -n isolated link set lo up alias netloom:isolated/isolated
-ip netns exec isolated sysctl -qw net.ipv4.ip_forward=0
-ip netns exec isolated sysctl -qw net.ipv6.conf.all.forwarding=0
 ip link add name veth0 address 02:63:ab:2a:98:1a mtu 1500 type veth peer name veth1 netns isolated address 02:bf:ab:77:e2:76 mtu 1500
 ip link set dev veth0 alias 'netloom:isolated to isolated:veth1' addrgenmode none
 ip link set dev veth0 up

@@ -5,12 +5,8 @@ ip -n people.switch link set lo up alias netloom:people/people.switch
 ip netns exec people.switch sysctl -qw net.ipv6.conf.all.disable_ipv6=1
 ip netns add a
 ip -n a link set lo up alias netloom:people/a
-ip netns exec a sysctl -qw net.ipv4.ip_forward=0
-ip netns exec a sysctl -qw net.ipv6.conf.all.forwarding=0
 ip netns add b
 ip -n b link set lo up alias netloom:people/b
-ip netns exec b sysctl -qw net.ipv4.ip_forward=0
-ip netns exec b sysctl -qw net.ipv6.conf.all.forwarding=0
 ip link add name people.sw address 02:65:8a:4e:f1:f9 mtu 1499 type bridge stp_state 0 mcast_snooping 0
 ip link set dev people.sw mtu 1500
 ip -n people.switch link add name sw address 02:b9:59:c3:8f:a6 mtu 1499 type bridge stp_state 0 mcast_snooping 0

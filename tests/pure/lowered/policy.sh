@@ -18,9 +18,7 @@ ip netns exec a2 sysctl -qw net.ipv4.ip_forward=0
 ip netns exec a2 sysctl -qw net.ipv6.conf.all.forwarding=0
 ip netns add alone
 ip -n alone link set lo up alias netloom:policy/alone
-ip netns exec alone sysctl -qw net.ipv4.ip_forward=0
 ip netns exec alone sysctl -qw net.ipv6.conf.all.disable_ipv6=1
-ip netns exec alone sysctl -qw net.ipv6.conf.all.forwarding=0
 ip netns add it.is
 ip -n it.is link set lo up alias netloom:policy/it.is
 ip netns exec it.is sysctl -qw net.ipv4.ip_forward=1

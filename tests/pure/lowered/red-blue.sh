@@ -2,12 +2,8 @@
 set -e
 ip netns add red
 ip -n red link set lo up alias netloom:red-blue/red
-ip netns exec red sysctl -qw net.ipv4.ip_forward=0
-ip netns exec red sysctl -qw net.ipv6.conf.all.forwarding=0
 ip netns add blue
 ip -n blue link set lo up alias netloom:red-blue/blue
-ip netns exec blue sysctl -qw net.ipv4.ip_forward=0
-ip netns exec blue sysctl -qw net.ipv6.conf.all.forwarding=0
 ip -n red link add name eth0 address 02:66:51:a2:7b:25 mtu 1500 type veth peer name eth0 netns blue address 02:fa:29:03:e1:f0 mtu 1500
 ip -n red link set dev eth0 alias 'netloom:red-blue to blue:eth0' addrgenmode none
 ip -n red link set dev eth0 up

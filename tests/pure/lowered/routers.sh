@@ -14,12 +14,8 @@ ip netns exec r3 sysctl -qw net.ipv4.ip_forward=1
 ip netns exec r3 sysctl -qw net.ipv6.conf.all.forwarding=1
 ip netns add h1
 ip -n h1 link set lo up alias netloom:routers/h1
-ip netns exec h1 sysctl -qw net.ipv4.ip_forward=0
-ip netns exec h1 sysctl -qw net.ipv6.conf.all.forwarding=0
 ip netns add h3
 ip -n h3 link set lo up alias netloom:routers/h3
-ip netns exec h3 sysctl -qw net.ipv4.ip_forward=0
-ip netns exec h3 sysctl -qw net.ipv6.conf.all.forwarding=0
 ip -n r1 link add name r2 address 02:a8:f6:81:fd:4e mtu 1500 type veth peer name r1 netns r2 address 02:8f:10:33:ff:5a mtu 1500
 ip -n r1 link add name r3 address 02:9e:95:e1:5b:02 mtu 1500 type veth peer name r1 netns r3 address 02:2b:84:52:08:b4 mtu 1500
 ip -n r1 link add name h1 address 02:1f:64:2d:94:17 mtu 1500 type veth peer name r1 netns h1 address 02:94:90:2f:e6:67 mtu 1500

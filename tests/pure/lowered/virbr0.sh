@@ -2,12 +2,8 @@
 set -e
 ip netns add web
 ip -n web link set lo up alias netloom:virbr0/web
-ip netns exec web sysctl -qw net.ipv4.ip_forward=0
-ip netns exec web sysctl -qw net.ipv6.conf.all.forwarding=0
 ip netns add db
 ip -n db link set lo up alias netloom:virbr0/db
-ip netns exec db sysctl -qw net.ipv4.ip_forward=0
-ip netns exec db sysctl -qw net.ipv6.conf.all.forwarding=0
 ip link add name web.lan address fe:88:07:03:1b:a1 mtu 1500 type veth peer name lan netns web address 02:c5:21:20:e6:14 mtu 1500
 ip link set dev web.lan master virbr0
 ip link add name db.lan address fe:d6:c1:ab:6b:93 mtu 1500 type veth peer name lan netns db address 02:10:6b:4a:15:f5 mtu 1500

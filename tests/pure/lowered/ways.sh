@@ -10,20 +10,14 @@ ip -n ways.switch link set lo up alias netloom:ways/ways.switch
 ip netns exec ways.switch sysctl -qw net.ipv6.conf.all.disable_ipv6=1
 ip netns add web
 ip -n web link set lo up alias netloom:ways/web
-ip netns exec web sysctl -qw net.ipv4.ip_forward=0
-ip netns exec web sysctl -qw net.ipv6.conf.all.forwarding=0
 ip netns add db
 ip -n db link set lo up alias netloom:ways/db
-ip netns exec db sysctl -qw net.ipv4.ip_forward=0
-ip netns exec db sysctl -qw net.ipv6.conf.all.forwarding=0
 ip netns add gate
 ip -n gate link set lo up alias netloom:ways/gate
 ip netns exec gate sysctl -qw net.ipv4.ip_forward=1
 ip netns exec gate sysctl -qw net.ipv6.conf.all.forwarding=1
 ip netns add app
 ip -n app link set lo up alias netloom:ways/app
-ip netns exec app sysctl -qw net.ipv4.ip_forward=0
-ip netns exec app sysctl -qw net.ipv6.conf.all.forwarding=0
 nft -f - <<'END-OF-RULES'
 table inet netloom-ways {}
 delete table inet netloom-ways

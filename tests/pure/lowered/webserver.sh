@@ -5,8 +5,6 @@ ip -n webserver.switch link set lo up alias netloom:webserver/webserver.switch
 ip netns exec webserver.switch sysctl -qw net.ipv6.conf.all.disable_ipv6=1
 ip netns add webserver
 ip -n webserver link set lo up alias netloom:webserver/webserver
-ip netns exec webserver sysctl -qw net.ipv4.ip_forward=0
-ip netns exec webserver sysctl -qw net.ipv6.conf.all.forwarding=0
 nft -f - <<'END-OF-RULES'
 table inet netloom-webserver {}
 delete table inet netloom-webserver

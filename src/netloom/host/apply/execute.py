@@ -8,6 +8,8 @@ from collections.abc import Callable
 from itertools import count
 from typing import assert_never
 
+from msgspec.structs import replace
+
 from netloom.errors import KernelError
 from netloom.host import sysctl
 from netloom.host.apply.executor import Executor
@@ -103,7 +105,7 @@ def _in_netns(step: steps.NetnsStep, executor: Executor) -> None:  # noqa: C901,
         case steps.RuleAdd():
             executor.send(step.netns, step, rule_add(step.rule))
         case steps.RuleDel():
-            executor.send(step.netns, step, rule_del(step.rule))
+            executor.send(step.netns, step, rule_del(replace(step.rule, protocol=0)))
         case steps.SysctlSet():
             _sysctl_set(step, executor)
         case steps.EtcSet():
@@ -348,5 +350,7 @@ def _route(
     build: Callable[[Route, dict[str, int]], Message],
 ) -> None:
     netns, route = step.netns, step.route
+    if isinstance(step, steps.RouteDel) and netns != HOST:
+        route = replace(route, protocol=0)  # who wrote it last decides nothing (fib_table_delete)
     indexes = {hop.dev: executor.index(End(netns, hop.dev)) for hop in route.nexthops}
     executor.send(netns, step, build(route, indexes))

@@ -47,9 +47,15 @@ class Dumps:
 
 
 def asked_addrs(seen: Iterable[SeenAddr]) -> dict[int, list[Addr]]:
-    """Return the addresses that somebody asked for: permanent, and not the kernel's own."""
+    """Return the addresses that somebody asked for, and not the kernel.
+
+    IPv6 ones with a lifetime are its own in general, by a router's advertisement (RFC 4862); those
+    of IPv4 are somebody's lease.
+    """
     return _by_link(
-        entry for entry in seen if entry.flags & _PERMANENT and entry.proto not in _KERNELS
+        entry
+        for entry in seen
+        if (entry.flags & _PERMANENT or entry.addr.family == 4) and entry.proto not in _KERNELS
     )
 
 

@@ -33,7 +33,8 @@ class Links:
 
     `given` are what the kernel gave to those of the lab, `identities` what they are known by, and
     `renamed` tells where one is now that is remembered by another name. Of others' links `foreign`
-    are the names, `groups` the groups that they are in; `forged` are those with the lab's mark.
+    are the names, `groups` the groups that they are in; `forged` are those with the lab's mark,
+    `cards` are hardware, and `leading` hang on a link elsewhere, each with the id of where.
     """
 
     def __init__(self, fence: Fence) -> None:
@@ -46,6 +47,8 @@ class Links:
         self.foreign: dict[str, tuple[str, ...]] = {}
         self.groups: set[int] = set()
         self.forged: list[str] = []
+        self.cards: set[End] = set()
+        self.leading: dict[str, dict[str, int]] = {}
 
     def take(self, name: str, dumps: Dumps, *, marked: bool) -> dict[str, Link]:
         """Return the lab's links in a namespace; in one of its own (`marked`) with `lo`."""
@@ -59,13 +62,21 @@ class Links:
                 links[seen.name] = self.link(was, seen, dumps.names, addrs.get(seen.index, ()))
             elif seen.name not in FALLBACK and seen.index != 1 and not self.is_tap(name, seen.name):
                 foreign += [] if _is_leaving(seen) else [seen.name]
-                self.groups.add(seen.group)
-                if self.fence.is_marked(seen):
-                    self.forged.append(f"`{name}:{seen.name}`")
+                self.note_foreign(name, seen)
         self.foreign[name] = tuple(foreign)
         self.cookies[name] = dumps.cookie
         self.identities[name] = self.identity(name, dumps, ours)
         return links
+
+    def note_foreign(self, name: str, seen: SeenLink) -> None:
+        """Note what is to be known of a link of others."""
+        self.groups.add(seen.group)
+        if self.fence.is_marked(seen):
+            self.forged.append(f"`{name}:{seen.name}`")
+        if not seen.kind:
+            self.cards.add(End(name, seen.name))
+        elif seen.link_netnsid is not None:
+            self.leading.setdefault(name, {})[seen.name] = seen.link_netnsid
 
     def identity(self, name: str, dumps: Dumps, ours: Mapping[int, str]) -> Identity:
         """Return what a namespace and the lab's links in it are known by."""

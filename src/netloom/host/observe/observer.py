@@ -27,8 +27,8 @@ from netloom.host.store.journal import has_runs
 from netloom.kernel.netlink import Rtnetlink
 from netloom.kernel.procfs import interfaces
 from netloom.model.firewall import FirewallException, FirewallState
-from netloom.model.lab_state import Foreign, LabState
-from netloom.model.marks import HOST_PROTOCOL, IPTABLES
+from netloom.model.lab_state import Foreign, LabState, Others
+from netloom.model.marks import BY_HAND, HOST_PROTOCOL, IPTABLES
 from netloom.model.objects import (
     HOST,
     End,
@@ -36,11 +36,14 @@ from netloom.model.objects import (
     NetnsState,
     Route,
     Word,
+    is_kept,
 )
 from netloom.model.owner import lab_of
 from netloom.namespaces import registry
 from netloom.namespaces.enter import in_thread, setns, visiting
 from netloom.namespaces.handle import Handle, NoSuchNetns, Stale, open_name
+from netloom.namespaces.ids import ids
+from netloom.plan.others import NOBODY, on_links, told_apart
 from netloom.plan.sysctls import NO_IPV6, link_of
 from netloom.wire.netconf import FORWARDING, netconf_get, read_forwarding
 
@@ -56,12 +59,14 @@ class _Observer:
         self.fence = scope.fence
         self.bare = bare
         self.netns: dict[str, NetnsState] = {}
+        self.others: dict[str, Others] = {}
         self.links = Links(scope.fence)
         self.forged: list[str] = []
         self.lost: list[str] = []
         self.foreign_routes: frozenset[Route] = frozenset()
         self.foreign_names: set[str] = set()
         self.foreign_files: dict[str, tuple[str, ...]] = {}
+        self.outside: set[End] = set()
         self.stale: set[str] = set()
         self.unnamed: set[str] = set()
         self.trusted: set[str] = set()
@@ -96,6 +101,7 @@ class _Observer:
             if name not in self.netns and name in in_etc and self.place(name).digest:
                 self.stray.add(name)
         self.look_at_commands()
+        self.look_outside()
         unseen = not defaults.is_made(self.scope.kinds - self.kinds())
         if self.scope.forgotten or unseen or not self.scope.making <= self.netns.keys():
             self.defaults, self.default_index = defaults.observe_defaults(
@@ -119,6 +125,7 @@ class _Observer:
         with Rtnetlink() as rt:
             dumps = Dumps(rt, self.protocols())
         links = self.links.take(HOST, dumps, marked=False)
+        self.note_others(HOST, links)
         known = sysctl.read((NO_IPV6, *self.scope.sysctls.get(HOST, ())))
         links = _as_ipv6_has_it(links, known)
         self.lost = shared_sysctls.lost()
@@ -167,6 +174,21 @@ class _Observer:
             if one not in ours and one.tool != "firewall-cmd"  # which has no comments
         ]
         return ours
+
+    def look_outside(self) -> None:
+        """Note which links of others in namespaces of the lab lead out of the lab.
+
+        The kernel tells what one namespace calls another (RTM_GETNSID).
+        """
+        own = [name for name, one in self.netns.items() if not is_kept(name, one)]
+        for name in self.links.leading.keys() & own:
+            with open_name(name) as handle:
+                setns(handle)
+            with Rtnetlink() as rt:
+                inside = set(ids(rt, own))
+            leading = self.links.leading[name]
+            self.outside |= {End(name, one) for one, nsid in leading.items() if nsid not in inside}
+        self.outside |= {end for end in self.links.cards if end.netns in own}
 
     def rulesets(self, name: str) -> dict[str, str]:
         """Return the firewall rules of ours in the namespace that the thread is in."""
@@ -220,7 +242,7 @@ class _Observer:
             values = _forwarding(rt, keys)
         links = self.links.take(name, dumps, marked=True)
         values |= sysctl.read(key for key in keys if key not in values)
-        self.netns[name] = NetnsState(
+        seen = NetnsState(
             links=_as_ipv6_has_it(links, values),
             routes=frozenset(r for r in dumps.routes if not self.by_tap(name, r)),
             rules=frozenset(dumps.rules),
@@ -228,11 +250,37 @@ class _Observer:
             etc=self.etc(name),
             rulesets=self.rulesets(name),
         )
+        self.netns[name] = self.told_apart(name, seen)
+
+    def told_apart(self, name: str, seen: NetnsState) -> NetnsState:
+        """Return what is to be known of a namespace of the lab, and note what of it others set.
+
+        Where nothing is remembered nobody knows whose it is: then it is the lab's.
+        """
+        if self.fence.by_mark:
+            return replace(seen, routes=frozenset(r for r in seen.routes if r.protocol in BY_HAND))
+        wanted = self.scope.wanted.get(name, NetnsState())
+        found, others = told_apart(seen, self.known(name), wanted)
+        if others != NOBODY:
+            self.others[name] = others
+        return found
+
+    def note_others(self, name: str, links: Mapping[str, Link]) -> None:
+        """Note what others set on the lab's links in a namespace that is not the lab's."""
+        wanted = self.scope.wanted.get(name, NetnsState())
+        others = on_links(links, (*self.known(name), wanted), wanted)
+        if others != NOBODY and not self.fence.by_mark:
+            self.others[name] = others
+
+    def known(self, name: str) -> list[NetnsState]:
+        """Return the states of a namespace that are remembered."""
+        return [state.netns[name] for state in self.fence.states if name in state.netns]
 
     def take_borrowed(self, name: str, dumps: Dumps) -> None:
         """Take what is ours in a namespace that is not."""
         links, sysctls = self.links.take(name, dumps, marked=False), sysctl.read((NO_IPV6,))
         links = _as_ipv6_has_it(links, sysctls)
+        self.note_others(name, links)
         self.netns[name] = NetnsState(links=links, sysctls=sysctls, borrowed=True)
 
     def by_tap(self, netns: str, route: Route) -> bool:
@@ -295,11 +343,13 @@ class _Observer:
                 names=frozenset(self.foreign_names),
                 stale=frozenset(self.stale),
                 routes=self.foreign_routes,
+                outside=frozenset(self.outside),
                 groups=frozenset(links.groups),
                 files=self.foreign_files,
                 forged=(*links.forged, *self.forged),
                 lost=tuple(self.lost),
             ),
+            others=self.others,
             cookies=links.cookies,
             identities=links.identities,
             unnamed=frozenset(self.unnamed),

@@ -31,7 +31,7 @@ class Scope(Struct, frozen=True):
     what is in them; `rulesets` the firewall rules to look for, and `listed` whether it matters what
     is in them; `firewall` whether to look at the firewalls of others. `borrowed` are namespaces
     that are not the lab's, in which only its links count. `trusted` are namespaces that are not
-    visited, but taken to be as they were applied.
+    visited, but taken to be as they were applied; `wanted` is how each shall be.
     """
 
     fence: Fence
@@ -51,6 +51,7 @@ class Scope(Struct, frozen=True):
     firewall: bool = False
     borrowed: frozenset[str] = frozenset()
     trusted: Mapping[str, NetnsState] = field(default_factory=dict)
+    wanted: Mapping[str, NetnsState] = field(default_factory=dict)
 
     @property
     def lab(self) -> str:
@@ -102,6 +103,7 @@ def scope_of(fence: Fence, making: Desired | None = None) -> Scope:
         listed=making is not None,
         firewall=any(netns.exceptions for netns in host),
         borrowed=frozenset(name for name, netns in spaces if netns.borrowed),
+        wanted=wanted,
     )
 
 

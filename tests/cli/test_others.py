@@ -1,0 +1,114 @@
+"""What a namespace's own programs set is theirs: it stays through every change, and is no drift."""
+
+import re
+
+from tests.hosts.host import on_a_host
+from tests.hosts.netloom import ended, netloom, write
+from tests.hosts.programs import ran, says
+from tests.hosts.witness import no_trace
+
+PAIR = "links: [[a:e0 10.0.0.1/24, b:e0 10.0.0.2/24]]\n"
+BY_HAND = """
+ip -n a address add 10.0.0.50/24 dev e0
+ip -n a address add 10.63.0.100/32 dev e0
+ip -n a address add fd00:1::5/64 dev e0
+ip -n a address add 192.0.2.1/32 dev lo
+ip -n a address add 10.0.0.60/24 dev e0 valid_lft 3000 preferred_lft 3000
+ip -n a route add 10.9.0.0/16 via 10.0.0.2
+ip -n a route add 10.8.0.0/16 dev e0 src 10.0.0.50 proto static
+ip -n a route add default via 10.0.0.2 dev e0 table 51820
+ip -n a route add blackhole 10.7.0.0/16 proto zebra
+ip -n a -6 route add fd00:2::/64 via fd00:1::1 dev e0
+ip -n a rule add not fwmark 51820 table 51820
+ip -n a rule add table main suppress_prefixlength 0
+ip -n a link property add dev e0 altname uplink
+ip -n b link add br0 type bridge
+ip -n b link set dev e0 master br0
+ip netns exec a sysctl -qw net.ipv4.ip_forward=1
+"""
+AGAIN = """
+ip -n a route replace default via 10.0.0.2 dev e0 proto dhcp
+ip -n a address replace 10.0.0.1/24 dev e0
+ip -n a rule del pref 100
+ip -n a rule add pref 100 lookup 7 protocol 99
+"""
+LOOKS = ("address", "route show table all", "rule", "-6 rule", "link")
+
+
+def state(name: str) -> dict[str, str]:
+    """Return what `ip` tells of a namespace, but for lifetimes."""
+    found = {words: says("ip", "-n", name, "-o", *words.split()) for words in LOOKS}
+    found["address"] = re.sub(r" dynamic|valid_lft.*", "", found["address"])
+    found["forwarding"] = says("ip", "netns", "exec", name, "sysctl", "-n", "net.ipv4.ip_forward")
+    return {words: "\n".join(sorted(text.splitlines())) for words, text in found.items()}
+
+
+@on_a_host
+def test_what_was_set_by_hand_stays_through_up_and_is_no_drift() -> None:
+    """Addresses, routes, rules, altnames, masters, forwarding; and all of it goes with `down`."""
+    write("lab.yaml", PAIR)
+    with no_trace():
+        netloom("up", "-q", "lab.yaml").status(0)
+        ran("sh", "-ec", BY_HAND)
+        before = state("a"), state("b")
+
+        netloom("verify", "lab").stdout("lab  is as it was applied\n").status(0)
+        netloom("up", "lab.yaml").stdout("lab  is up; nothing to do\n").status(0)
+        write("lab.yaml", PAIR.replace("]]", "], [a, c]]"))
+        netloom("up", "-q", "lab.yaml").status(0)
+        write("lab.yaml", PAIR)
+        netloom("up", "-q", "lab.yaml").status(0)
+
+        assert (state("a"), state("b")) == before
+        netloom("down", "lab").stdout(
+            "lab  down: 2 namespaces, 1 wire; the host is as it was\n"
+        ).stderr("note: gone with the lab `lab`, made by somebody in it: b:br0\n").status(0)
+
+
+@on_a_host
+def test_others_addresses_and_routes_stay_where_the_lab_s_own_address_changes() -> None:
+    """The kernel takes along what hangs on an address that goes: it comes again."""
+    write("lab.yaml", PAIR)
+    netloom("up", "-q", "lab.yaml").status(0)
+    ran("sh", "-ec", BY_HAND)
+    before = state("a")
+
+    write("lab.yaml", PAIR.replace("10.0.0.1/", "10.0.0.7/"))
+    netloom("up", "-q", "lab.yaml").status(0)
+    netloom("verify", "lab").stdout("lab  is as it was applied\n").status(0)
+    assert "10.0.0.7/24" in state("a")["address"]
+    assert ended("undo", "lab").returncode == 0
+
+    assert state("a") == before
+    netloom("verify", "lab").stdout("lab  is as it was applied\n").status(0)
+
+
+@on_a_host
+def test_what_stands_in_the_place_of_the_file_s_is_drift_and_is_told_with_its_protocol() -> None:
+    """A VPN that replaced the default route; `up` puts the file's back."""
+    write("lab.yaml", "namespaces: {a: {routes: default via 10.0.0.2}, b: }\n" + PAIR)
+    netloom("up", "-q", "lab.yaml").status(0)
+    says("ip", "-n", "a", "route", "replace", "default", "via", "10.0.0.99", "proto", "zebra")
+
+    netloom("verify", "lab").stdout(
+        "~ route a default via 10.0.0.2 dev e0 (was via 10.0.0.99 dev e0 proto zebra)\n1 change\n"
+    ).stderr("lab  is not as it was applied; `netloom up lab.yaml` would do the above\n").status(3)
+    netloom("up", "-q", "lab.yaml").status(0)
+
+    assert says("ip", "-n", "a", "route", "show", "default") == "default via 10.0.0.2 dev e0 \n"
+
+
+@on_a_host
+def test_a_protocol_decides_nothing() -> None:
+    """`ip route replace` by a program, a rule made again: they are the file's as before."""
+    said = "{a: {routes: default via 10.0.0.2, rules: priority 100 lookup 7}, b: }"
+    write("lab.yaml", f"namespaces: {said}\n" + PAIR)
+    netloom("up", "-q", "lab.yaml").status(0)
+    ran("sh", "-ec", AGAIN)
+
+    netloom("verify", "lab").stdout("lab  is as it was applied\n").status(0)
+    write("lab.yaml", "namespaces: {a: , b: }\n" + PAIR)
+    netloom("up", "-q", "lab.yaml").status(0)
+
+    assert "default" not in says("ip", "-n", "a", "route")
+    assert "100:" not in says("ip", "-n", "a", "rule")
