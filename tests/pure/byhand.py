@@ -1,15 +1,16 @@
 """What programs and people do inside of a world that is up, as steps that the kernel takes."""
 
 from collections.abc import Iterator
+from random import Random
 
-from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from netloom.model.lab_state import LabState
 from netloom.model.objects import Addr, Desired, End, Nexthop, Route, Rule, is_kept
 from netloom.plan import steps
+from netloom.plan.mutable import Illegal
 from netloom.plan.others import told_apart
-from netloom.plan.simulate import Illegal, after, is_secondary
+from netloom.plan.simulate import after, is_secondary
 from netloom.plan.steps import Step
 from netloom.plan.sysctls import is_ipv6_off
 from netloom.values import from_int, network_of, to_int
@@ -22,21 +23,20 @@ RULES = (
 )
 
 
-@st.composite
-def done(draw: st.DrawFn, desired: Desired) -> list[Step]:
-    """Draw what is done in the namespaces of a state, in an order; the kernel may refuse some."""
+def done(desired: Desired, random: Random) -> list[Step]:
+    """Return what is done in the namespaces of a state, in an order; the kernel may refuse some."""
     found: list[Step] = []
     for name, netns in desired.netns.items():
         if is_kept(name, netns):
             continue
-        for _ in range(draw(st.integers(0, 4))):
-            link = draw(st.sampled_from(sorted(netns.links)))
+        for _ in range(random.randint(0, 4)):
+            link = random.choice(sorted(netns.links))
             addrs = (*ADDRS, *_beside(netns.links[link].addrs))
             ipv6 = not is_ipv6_off(netns.sysctls, link)
-            addr = draw(st.sampled_from([a for a in addrs if ipv6 or a.family == 4]))
+            addr = random.choice([one for one in addrs if ipv6 or one.family == 4])
             found.append(steps.AddrAdd(End(name, link), addr))
-            found += draw(st.lists(st.sampled_from(_routes(name, link, addr)), max_size=3))
-        found += [steps.RuleAdd(name, rule) for rule in draw(st.lists(st.sampled_from(RULES)))]
+            found += random.sample(_routes(name, link, addr), random.randint(0, 3))
+        found += [steps.RuleAdd(name, one) for one in random.sample(RULES, random.randint(0, 3))]
     return found
 
 
@@ -67,14 +67,18 @@ def _routes(name: str, link: str, addr: Addr) -> list[Step]:
 def carried_out(byhand: list[Step], state: LabState) -> LabState:
     """Return the state that some steps lead to, of which the kernel refuses what it must."""
     for step in byhand:
-        if isinstance(step, steps.AddrAdd):
-            addrs = state.netns[step.netns].links[step.end.link].addrs
-            step = replace(step, addr=replace(step.addr, secondary=is_secondary(step.addr, addrs)))
         try:
-            state = after([step], state)
+            state = after([_as_the_kernel_has_it(step, state)], state)
         except Illegal:
             continue
     return state
+
+
+def _as_the_kernel_has_it(step: Step, state: LabState) -> Step:
+    if not isinstance(step, steps.AddrAdd):
+        return step
+    there = state.netns[step.netns].links[step.end.link].addrs
+    return replace(step, addr=replace(step.addr, secondary=is_secondary(step.addr, there)))
 
 
 def seen(state: LabState, before: Desired, wanted: Desired) -> LabState:
