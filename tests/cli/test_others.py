@@ -95,7 +95,10 @@ def test_what_stands_in_the_place_of_the_file_s_is_drift_and_is_told_with_its_pr
     ).stderr("lab  is not as it was applied; `netloom up lab.yaml` would do the above\n").status(3)
     netloom("up", "-q", "lab.yaml").status(0)
 
-    assert says("ip", "-n", "a", "route", "show", "default") == "default via 10.0.0.2 dev e0 \n"
+    assert (
+        says("ip", "-n", "a", "route", "show", "default")
+        == "default via 10.0.0.2 dev e0 proto static \n"
+    )
 
 
 @on_a_host

@@ -205,7 +205,7 @@ def test_routes_are_seen_as_ip_shows_them(wired: Netns) -> None:
         Route("0.0.0.0/0", (hop,)),
         Route("10.9.0.0/16", (Nexthop("a"),), scope=253, metric=7, mtu=1300),
         Route("10.9.1.0/24", (hop, far), table=1000),
-        Route("10.9.2.0/24", type="blackhole", protocol=4),
+        Route("10.9.2.0/24", type="blackhole", protocol=3),
         Route("::/0", (Nexthop("a", "fe80::1"),), metric=1024),
         Route("fd09::/64", type="unreachable", metric=1024),
     ]

@@ -64,7 +64,7 @@ def _here() -> Iterator[str]:
         if name not in OTHERS["a"]:
             generates = name != "lo" and modes[name] == "eui64"
             yield from (f"{name}{fact}" for fact in _of_link(link, generates=generates))
-    yield from (f"to {r['dst']}" for r in routes if r.get("protocol", "boot") == "boot")
+    yield from (f"to {r['dst']}" for r in routes if r.get("protocol") == "static")
     yield from (f"rule {r['priority']}" for r in rules if r["priority"] not in {0, 32766, 32767})
 
 
@@ -144,7 +144,9 @@ def wired(netns: Netns) -> Netns:
 def asked_routes(netns: Netns, version: int = 4) -> list[str]:
     """Return the destinations of the routes that somebody asked for."""
     found = netns.ip(f"-{version}", "route", "show", "table", "all")
-    return sorted(route["dst"] for route in found if route.get("protocol") in {None, "boot"})
+    return sorted(
+        route["dst"] for route in found if route.get("protocol") in {None, "boot", "static"}
+    )
 
 
 def addresses(netns: Netns, link: str) -> list[str]:

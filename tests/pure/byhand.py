@@ -57,7 +57,7 @@ def _routes(name: str, link: str, addr: Addr) -> list[Step]:
     routes = (
         Route("fd98::/64" if six else "10.98.0.0/16", (Nexthop(link, near),), metric=metric),
         Route("::/0" if six else "0.0.0.0/0", (Nexthop(link, near),), table=51820, metric=metric),
-        Route("::/1" if six else "0.0.0.0/1", (Nexthop(link, near),), metric=metric, protocol=4),
+        Route("::/1" if six else "0.0.0.0/1", (Nexthop(link, near),), metric=metric, protocol=3),
         Route("fd97::/64" if six else "10.97.0.0/16", (Nexthop(link),), metric=7, src=addr.ip),
         Route("fd96::/64" if six else "10.96.0.0/16", type="blackhole", metric=metric or 5),
     )

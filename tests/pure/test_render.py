@@ -138,13 +138,13 @@ SAID: dict[str, tuple[steps.Step, list[str]]] = {
         [
             cmd(
                 "ip -n a -4 route add default src 10.0.0.1 table 100 metric 5 mtu 1300",
-                "nexthop via 10.0.0.9 dev eth0 weight 1 nexthop via 10.0.1.9 dev eth1 weight 2",
+                "proto static nexthop via 10.0.0.9 dev eth0 weight 1 nexthop via 10.0.1.9 dev eth1 weight 2",
             )
         ],
     ),
     "~ route a 10.9.0.0/16 dev eth0": (
         steps.RouteReplace("a", DIRECT),
-        ["ip -n a -4 route replace 10.9.0.0/16 dev eth0 scope global"],
+        ["ip -n a -4 route replace 10.9.0.0/16 dev eth0 proto static scope global"],
     ),
     "- route host blackhole ::/0": (
         steps.RouteDel("host", Route("::/0", type="blackhole", metric=1024, protocol=110)),
@@ -167,13 +167,13 @@ SAID: dict[str, tuple[steps.Step, list[str]]] = {
         [
             cmd(
                 "ip -n a -4 rule add not priority 9 from 10.0.0.0/8 fwmark 0x1/0xff dport 80-90",
-                "lookup main protocol 3",
+                "lookup main protocol 4",
             )
         ],
     ),
     "- rule a priority 9 from all uidrange 0-9 prohibit": (
         steps.RuleDel("a", Rule(6, 9, "prohibit", uidrange=(0, 9))),
-        ["ip -n a -6 rule del priority 9 from all uidrange 0-9 prohibit protocol 3"],
+        ["ip -n a -6 rule del priority 9 from all uidrange 0-9 prohibit protocol 4"],
     ),
     "~ sysctl a net.ipv4.tcp_rmem=1 2 3": (
         steps.SysctlSet("a", "net.ipv4.tcp_rmem", "1 2 3"),

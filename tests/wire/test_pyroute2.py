@@ -193,7 +193,7 @@ def test_they_read_a_rule() -> None:
     facts = {name.removeprefix("FRA_"): value for name, value in read["attrs"]}
     assert facts == {
         "PRIORITY": 50,
-        "PROTOCOL": 3,
+        "PROTOCOL": 4,
         "SRC": "10.0.0.0",
         "IIFNAME": "eth0",
         "FWMARK": 1,
@@ -216,7 +216,7 @@ def test_we_read_their_rule() -> None:
         ("FRA_PRIORITY", 9),
         ("FRA_TABLE", 500),
         ("FRA_OIFNAME", "eth1"),
-        ("FRA_PROTOCOL", 3),
+        ("FRA_PROTOCOL", 4),
     )
 
     assert read_rules([payload]) == [

@@ -64,12 +64,12 @@ def test_routes_agree() -> None:
     ways = (Nexthop("b", "10.0.0.7", 2), Nexthop("b", "10.0.0.8"))
 
     assert set(read_routes(TOLD["routes"], NAMES)) == {
-        Route("0.0.0.0/0", (Nexthop("b", "10.0.0.9"),)),
-        Route("10.9.0.0/16", ways, table=1000, metric=5),
-        Route("10.8.0.0/16", (Nexthop("b", "fe80::1"),), mtu=1300, advmss=1200),
+        Route("0.0.0.0/0", (Nexthop("b", "10.0.0.9"),), protocol=3),
+        Route("10.9.0.0/16", ways, table=1000, metric=5, protocol=3),
+        Route("10.8.0.0/16", (Nexthop("b", "fe80::1"),), mtu=1300, advmss=1200, protocol=3),
         Route("10.7.0.0/16", type="blackhole", protocol=4),
-        Route("fd09::/64", (Nexthop("b", "fd00::9"),), metric=1024),
-        Route("fd08::/64", type="unreachable", metric=1024),
+        Route("fd09::/64", (Nexthop("b", "fd00::9"),), metric=1024, protocol=3),
+        Route("fd08::/64", type="unreachable", metric=1024, protocol=3),
     }
     kernels = {"kernel", "ra", "redirect"}
     shown = [r for r in SHOWN["routes4"] + SHOWN["routes6"] if r.get("protocol") not in kernels]

@@ -197,8 +197,8 @@ class Route(Struct, frozen=True):
     """A route (ip-route(8)). `dst` is a prefix, `0.0.0.0/0` for the IPv4 default.
 
     `metric` is 0 for IPv4 and 1024 for IPv6 where none is asked, as in the kernel; `mtu` and
-    `advmss` in bytes, 0 for none; `protocol` is RTPROT_BOOT, iproute2's own, and on a host
-    `marks.HOST_PROTOCOL`.
+    `advmss` in bytes, 0 for none; `protocol` is RTPROT_STATIC, and on a host `marks.HOST_PROTOCOL`:
+    a help for who reads, since what programs set is mostly RTPROT_BOOT, as with iproute2.
     """
 
     dst: str
@@ -211,7 +211,7 @@ class Route(Struct, frozen=True):
     scope: int = 0
     mtu: int = 0
     advmss: int = 0
-    protocol: int = 3
+    protocol: int = 4
 
     @property
     def family(self) -> Family:
@@ -251,7 +251,7 @@ class Rule(Struct, frozen=True):
     uidrange: tuple[int, int] | None = None
     invert: bool = False
     suppress_prefixlength: int = -1
-    protocol: int = 3
+    protocol: int = 4
     goto: int = 0
     suppress_ifgroup: int = -1
     l3mdev: bool = False

@@ -29,7 +29,7 @@ from netloom.model.objects import (
 from netloom.plan import steps
 from netloom.plan.exception_commands import closing, opening
 from netloom.plan.steps import Plan, Step
-from netloom.render.text import route_words, rule_words
+from netloom.render.text import protocol_word, route_words, rule_words
 
 _END = "END-OF-FILE"
 
@@ -284,7 +284,7 @@ def _route(
 ) -> str:
     route = step.route
     head, several, hops = _quoted(route_words(route)).partition(" nexthop ")  # they come last
-    protocol = f" proto {route.protocol}" if route.protocol != 3 else ""
+    protocol = f" proto {protocol_word(route.protocol)}" if route.protocol != 3 else ""
     scope = "" if route.scope == _usual_scope(route) else f" scope {route.scope or 'global'}"
     # Without a metric any would do for IPv6 (ip6_route_del), and the wrong one would go.
     metric = " metric 1024" if (verb, route.family, route.metric) == ("del", 6, 1024) else ""

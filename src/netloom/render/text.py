@@ -100,8 +100,8 @@ def _in_netns(step: steps.NetnsStep) -> str:  # noqa: C901, PLR0911, PLR0912 - a
 
 
 def _was(step: steps.RouteReplace) -> str:
-    """Return what stands in a route's place, and whose it is by its protocol."""
-    if step.was is None:
+    """Return what somebody put in a route's place, and who by its protocol."""
+    if step.was is None or step.was.protocol == step.route.protocol:
         return ""
     words = route_words(step.was).removeprefix(route_words(step.was).split(" ")[0]).strip()
     return f" (was {words} proto {protocol_word(step.was.protocol)})"

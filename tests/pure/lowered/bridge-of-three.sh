@@ -35,7 +35,7 @@ ip -n bridge-of-three.switch link set dev ns3.br0 up
 ip -n ns1 link set dev br0 alias 'netloom:bridge-of-three to bridge-of-three.switch:ns1.br0' addrgenmode none
 ip -n ns1 link set dev br0 up
 ip -n ns1 addr add 10.0.0.2/24 dev br0
-ip -n ns1 -4 route add default via 10.0.0.1 dev br0
+ip -n ns1 -4 route add default via 10.0.0.1 dev br0 proto static
 [ ! -L /etc/netns/ns1 ] || rm /etc/netns/ns1
 mkdir -p $(dirname /etc/netns/ns1/hosts); rm -f /etc/netns/ns1/hosts
 cat >/etc/netns/ns1/hosts <<'END-OF-FILE'
@@ -50,7 +50,7 @@ END-OF-FILE
 ip -n ns2 link set dev br0 alias 'netloom:bridge-of-three to bridge-of-three.switch:ns2.br0' addrgenmode none
 ip -n ns2 link set dev br0 up
 ip -n ns2 addr add 10.0.0.3/24 dev br0
-ip -n ns2 -4 route add default via 10.0.0.1 dev br0
+ip -n ns2 -4 route add default via 10.0.0.1 dev br0 proto static
 [ ! -L /etc/netns/ns2 ] || rm /etc/netns/ns2
 mkdir -p $(dirname /etc/netns/ns2/hosts); rm -f /etc/netns/ns2/hosts
 cat >/etc/netns/ns2/hosts <<'END-OF-FILE'
@@ -65,7 +65,7 @@ END-OF-FILE
 ip -n ns3 link set dev br0 alias 'netloom:bridge-of-three to bridge-of-three.switch:ns3.br0' addrgenmode none
 ip -n ns3 link set dev br0 up
 ip -n ns3 addr add 10.0.0.4/24 dev br0
-ip -n ns3 -4 route add default via 10.0.0.1 dev br0
+ip -n ns3 -4 route add default via 10.0.0.1 dev br0 proto static
 [ ! -L /etc/netns/ns3 ] || rm /etc/netns/ns3
 mkdir -p $(dirname /etc/netns/ns3/hosts); rm -f /etc/netns/ns3/hosts
 cat >/etc/netns/ns3/hosts <<'END-OF-FILE'

@@ -60,7 +60,7 @@ ip -n dns.switch link set dev other.lan up
 ip -n samplens link set dev lan alias 'netloom:dns to dns.switch:samplens.lan' addrgenmode none
 ip -n samplens link set dev lan up
 ip -n samplens addr add 10.20.0.2/24 dev lan
-ip -n samplens -4 route add default via 10.20.0.1 dev lan
+ip -n samplens -4 route add default via 10.20.0.1 dev lan proto static
 [ ! -L /etc/netns/samplens ] || rm /etc/netns/samplens
 mkdir -p $(dirname /etc/netns/samplens/hosts); rm -f /etc/netns/samplens/hosts
 cat >/etc/netns/samplens/hosts <<'END-OF-FILE'
@@ -83,7 +83,7 @@ END-OF-FILE
 ip -n other link set dev lan alias 'netloom:dns to dns.switch:other.lan' addrgenmode none
 ip -n other link set dev lan up
 ip -n other addr add 10.20.0.3/24 dev lan
-ip -n other -4 route add default via 10.20.0.1 dev lan
+ip -n other -4 route add default via 10.20.0.1 dev lan proto static
 [ ! -L /etc/netns/other ] || rm /etc/netns/other
 mkdir -p $(dirname /etc/netns/other/hosts); rm -f /etc/netns/other/hosts
 cat >/etc/netns/other/hosts <<'END-OF-FILE'

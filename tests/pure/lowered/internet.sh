@@ -60,7 +60,7 @@ ip -n internet.switch link set dev blue.lan up
 ip -n red link set dev lan alias 'netloom:internet to internet.switch:red.lan' addrgenmode none
 ip -n red link set dev lan up
 ip -n red addr add 10.10.0.2/24 dev lan
-ip -n red -4 route add default via 10.10.0.1 dev lan
+ip -n red -4 route add default via 10.10.0.1 dev lan proto static
 [ ! -L /etc/netns/red ] || rm /etc/netns/red
 mkdir -p $(dirname /etc/netns/red/hosts); rm -f /etc/netns/red/hosts
 cat >/etc/netns/red/hosts <<'END-OF-FILE'
@@ -78,7 +78,7 @@ END-OF-FILE
 ip -n blue link set dev lan alias 'netloom:internet to internet.switch:blue.lan' addrgenmode none
 ip -n blue link set dev lan up
 ip -n blue addr add 10.10.0.3/24 dev lan
-ip -n blue -4 route add default via 10.10.0.1 dev lan
+ip -n blue -4 route add default via 10.10.0.1 dev lan proto static
 [ ! -L /etc/netns/blue ] || rm /etc/netns/blue
 mkdir -p $(dirname /etc/netns/blue/hosts); rm -f /etc/netns/blue/hosts
 cat >/etc/netns/blue/hosts <<'END-OF-FILE'

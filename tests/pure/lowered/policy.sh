@@ -101,30 +101,30 @@ ip -n r link set dev x alias 'netloom:policy to a1:x' addrgenmode none
 ip -n r link set dev x up
 ip -n r addr add 192.168.0.0/31 dev x
 ip -n r link set dev y alias 'netloom:policy to host:y'
-ip -n r -4 route add 10.21.0.0/16 dev eth0 table 100 metric 5 scope global
-ip -n r -4 route add blackhole 10.25.0.0/16
-ip -n r -4 route add throw 10.26.0.0/16 table 100
-ip -n r -4 route add 10.27.0.0/16 dev eth0 table local scope 254
-ip -n r -4 route add 10.28.0.0/16 dev eth0 table default scope 200
-ip -n r -6 route add unreachable fd09::/64
-ip -n r -6 route add prohibit fd0a::/64 metric 7
-ip -n r -4 route add default via 10.9.0.2 dev w
-ip -n r -4 route add 10.20.0.0/16 nexthop dev eth0 weight 1 nexthop via 10.1.0.8 dev eth0 weight 2
-ip -n r -4 route add 10.23.0.0/16 via 203.0.113.1 dev eth0 onlink
-ip -n r -4 route add 10.24.0.0/16 via 10.1.0.20 dev eth0
-ip -n r -4 route add 9.9.9.9/32 via 10.1.0.21 dev eth0
-ip -n r -6 route add fd0b::/64 via fd00:1::8 dev eth0
-ip -n r -4 route add 10.22.0.0/16 via 10.1.0.8 dev eth0 src 10.255.0.1 tos 0x10 mtu 1300 advmss 1200
-ip -n r -4 rule add priority 500 from all fwmark 0x7 lookup 200 protocol 3
-ip -n r -4 rule add priority 32756 from all lookup default suppress_prefixlength 0 protocol 3
-ip -n r -4 rule add priority 32757 from all uidrange 0-10 lookup 100 protocol 3
-ip -n r -4 rule add priority 32758 from all ipproto 17 sport 53 dport 53 lookup local protocol 3
-ip -n r -4 rule add priority 32759 from all ipproto 6 dport 80-90 lookup 100 protocol 3
-ip -n r -4 rule add priority 32760 from all oif lo tos 0x10 unreachable protocol 3
-ip -n r -4 rule add priority 32761 from all iif eth0 lookup main protocol 3
-ip -n r -4 rule add not priority 32764 from all fwmark 0x1/0xff prohibit protocol 3
-ip -n r -4 rule add priority 32765 from 10.1.0.0/24 lookup 100 protocol 3
-ip -n r -6 rule add priority 7 from all to fd00:1::/64 blackhole protocol 3
+ip -n r -4 route add 10.21.0.0/16 dev eth0 table 100 metric 5 proto static scope global
+ip -n r -4 route add blackhole 10.25.0.0/16 proto static
+ip -n r -4 route add throw 10.26.0.0/16 table 100 proto static
+ip -n r -4 route add 10.27.0.0/16 dev eth0 table local proto static scope 254
+ip -n r -4 route add 10.28.0.0/16 dev eth0 table default proto static scope 200
+ip -n r -6 route add unreachable fd09::/64 proto static
+ip -n r -6 route add prohibit fd0a::/64 metric 7 proto static
+ip -n r -4 route add default via 10.9.0.2 dev w proto static
+ip -n r -4 route add 10.20.0.0/16 proto static nexthop dev eth0 weight 1 nexthop via 10.1.0.8 dev eth0 weight 2
+ip -n r -4 route add 10.23.0.0/16 via 203.0.113.1 dev eth0 onlink proto static
+ip -n r -4 route add 10.24.0.0/16 via 10.1.0.20 dev eth0 proto static
+ip -n r -4 route add 9.9.9.9/32 via 10.1.0.21 dev eth0 proto static
+ip -n r -6 route add fd0b::/64 via fd00:1::8 dev eth0 proto static
+ip -n r -4 route add 10.22.0.0/16 via 10.1.0.8 dev eth0 src 10.255.0.1 tos 0x10 mtu 1300 advmss 1200 proto static
+ip -n r -4 rule add priority 500 from all fwmark 0x7 lookup 200 protocol 4
+ip -n r -4 rule add priority 32756 from all lookup default suppress_prefixlength 0 protocol 4
+ip -n r -4 rule add priority 32757 from all uidrange 0-10 lookup 100 protocol 4
+ip -n r -4 rule add priority 32758 from all ipproto 17 sport 53 dport 53 lookup local protocol 4
+ip -n r -4 rule add priority 32759 from all ipproto 6 dport 80-90 lookup 100 protocol 4
+ip -n r -4 rule add priority 32760 from all oif lo tos 0x10 unreachable protocol 4
+ip -n r -4 rule add priority 32761 from all iif eth0 lookup main protocol 4
+ip -n r -4 rule add not priority 32764 from all fwmark 0x1/0xff prohibit protocol 4
+ip -n r -4 rule add priority 32765 from 10.1.0.0/24 lookup 100 protocol 4
+ip -n r -6 rule add priority 7 from all to fd00:1::/64 blackhole protocol 4
 ip netns exec r sysctl -qw net.ipv4.conf.eth0.rp_filter=2
 [ ! -L /etc/netns/r ] || rm /etc/netns/r
 mkdir -p $(dirname /etc/netns/r/hosts); rm -f /etc/netns/r/hosts
@@ -166,11 +166,11 @@ ip -n a1 addr add 10.6.0.1/24 dev q
 ip -n a1 link set dev x alias 'netloom:policy to r:x' addrgenmode none
 ip -n a1 link set dev x up
 ip -n a1 addr add 192.168.0.1/31 dev x
-ip -n a1 -4 route add default via 10.1.0.254 dev lan
-ip -n a1 -4 route add 10.3.0.0/24 via 10.1.0.254 dev lan
-ip -n a1 -4 route add 10.9.0.0/24 via 10.1.0.254 dev lan
-ip -n a1 -4 route add 10.9.0.0/25 via 10.1.0.254 dev lan
-ip -n a1 -4 rule add priority 32765 from all to 10.1.0.0/24 lookup 100 protocol 3
+ip -n a1 -4 route add default via 10.1.0.254 dev lan proto static
+ip -n a1 -4 route add 10.3.0.0/24 via 10.1.0.254 dev lan proto static
+ip -n a1 -4 route add 10.9.0.0/24 via 10.1.0.254 dev lan proto static
+ip -n a1 -4 route add 10.9.0.0/25 via 10.1.0.254 dev lan proto static
+ip -n a1 -4 rule add priority 32765 from all to 10.1.0.0/24 lookup 100 protocol 4
 [ ! -L /etc/netns/a1 ] || rm /etc/netns/a1
 mkdir -p $(dirname /etc/netns/a1/hosts); rm -f /etc/netns/a1/hosts
 cat >/etc/netns/a1/hosts <<'END-OF-FILE'
@@ -202,12 +202,12 @@ ip -n a2 link set dev a-networ-cfd0c3 up
 ip -n a2 link property add dev a-networ-cfd0c3 altname a-network-with-a-long-name
 ip -n a2 link set dev alone alias 'netloom:policy to alone:a2' addrgenmode none
 ip -n a2 link set dev alone up
-ip -n a2 -4 route add default via 10.1.0.254 dev lan
-ip -n a2 -4 route add 10.3.0.0/24 via 10.1.0.254 dev lan
-ip -n a2 -4 route add 10.9.0.0/24 via 10.1.0.254 dev lan
-ip -n a2 -4 route add 10.9.0.0/25 via 10.1.0.254 dev lan
-ip -n a2 -4 route add 192.168.0.0/31 via 10.1.0.254 dev lan
-ip -n a2 -4 rule add priority 32765 from all to 10.1.0.0/24 lookup 100 protocol 3
+ip -n a2 -4 route add default via 10.1.0.254 dev lan proto static
+ip -n a2 -4 route add 10.3.0.0/24 via 10.1.0.254 dev lan proto static
+ip -n a2 -4 route add 10.9.0.0/24 via 10.1.0.254 dev lan proto static
+ip -n a2 -4 route add 10.9.0.0/25 via 10.1.0.254 dev lan proto static
+ip -n a2 -4 route add 192.168.0.0/31 via 10.1.0.254 dev lan proto static
+ip -n a2 -4 rule add priority 32765 from all to 10.1.0.0/24 lookup 100 protocol 4
 [ ! -L /etc/netns/a2 ] || rm /etc/netns/a2
 mkdir -p $(dirname /etc/netns/a2/hosts); rm -f /etc/netns/a2/hosts
 cat >/etc/netns/a2/hosts <<'END-OF-FILE'

@@ -34,9 +34,9 @@ ip -n r1 addr add fd6e:6574:6c6f::9/126 dev r3 nodad
 ip -n r1 link set dev h1 alias 'netloom:routers to h1:r1' addrgenmode none
 ip -n r1 link set dev h1 up
 ip -n r1 addr add 10.1.0.1/24 dev h1
-ip -n r1 -4 route add 10.3.0.0/24 via 10.64.1.10 dev r3
-ip -n r1 -4 route add 10.64.1.4/30 via 10.64.1.2 dev r2
-ip -n r1 -6 route add fd6e:6574:6c6f::4/126 via fd6e:6574:6c6f::2 dev r2
+ip -n r1 -4 route add 10.3.0.0/24 via 10.64.1.10 dev r3 proto static
+ip -n r1 -4 route add 10.64.1.4/30 via 10.64.1.2 dev r2 proto static
+ip -n r1 -6 route add fd6e:6574:6c6f::4/126 via fd6e:6574:6c6f::2 dev r2 proto static
 [ ! -L /etc/netns/r1 ] || rm /etc/netns/r1
 mkdir -p $(dirname /etc/netns/r1/hosts); rm -f /etc/netns/r1/hosts
 cat >/etc/netns/r1/hosts <<'END-OF-FILE'
@@ -65,10 +65,10 @@ ip -n r2 addr add fe80::a1:87ff:fef6:11cf/64 dev r3 nodad
 ip -n r2 link set dev r3 up
 ip -n r2 addr add 10.64.1.5/30 dev r3
 ip -n r2 addr add fd6e:6574:6c6f::5/126 dev r3 nodad
-ip -n r2 -4 route add 10.1.0.0/24 via 10.64.1.1 dev r1
-ip -n r2 -4 route add 10.3.0.0/24 via 10.64.1.6 dev r3
-ip -n r2 -4 route add 10.64.1.8/30 via 10.64.1.1 dev r1
-ip -n r2 -6 route add fd6e:6574:6c6f::8/126 via fd6e:6574:6c6f::1 dev r1
+ip -n r2 -4 route add 10.1.0.0/24 via 10.64.1.1 dev r1 proto static
+ip -n r2 -4 route add 10.3.0.0/24 via 10.64.1.6 dev r3 proto static
+ip -n r2 -4 route add 10.64.1.8/30 via 10.64.1.1 dev r1 proto static
+ip -n r2 -6 route add fd6e:6574:6c6f::8/126 via fd6e:6574:6c6f::1 dev r1 proto static
 [ ! -L /etc/netns/r2 ] || rm /etc/netns/r2
 mkdir -p $(dirname /etc/netns/r2/hosts); rm -f /etc/netns/r2/hosts
 cat >/etc/netns/r2/hosts <<'END-OF-FILE'
@@ -99,9 +99,9 @@ ip -n r3 addr add fd6e:6574:6c6f::a/126 dev r1 nodad
 ip -n r3 link set dev h3 alias 'netloom:routers to h3:r3' addrgenmode none
 ip -n r3 link set dev h3 up
 ip -n r3 addr add 10.3.0.1/24 dev h3
-ip -n r3 -4 route add 10.1.0.0/24 via 10.64.1.9 dev r1
-ip -n r3 -4 route add 10.64.1.0/30 via 10.64.1.9 dev r1
-ip -n r3 -6 route add fd6e:6574:6c6f::/126 via fd6e:6574:6c6f::9 dev r1
+ip -n r3 -4 route add 10.1.0.0/24 via 10.64.1.9 dev r1 proto static
+ip -n r3 -4 route add 10.64.1.0/30 via 10.64.1.9 dev r1 proto static
+ip -n r3 -6 route add fd6e:6574:6c6f::/126 via fd6e:6574:6c6f::9 dev r1 proto static
 [ ! -L /etc/netns/r3 ] || rm /etc/netns/r3
 mkdir -p $(dirname /etc/netns/r3/hosts); rm -f /etc/netns/r3/hosts
 cat >/etc/netns/r3/hosts <<'END-OF-FILE'
@@ -123,7 +123,7 @@ END-OF-FILE
 ip -n h1 link set dev r1 alias 'netloom:routers to r1:h1' addrgenmode none
 ip -n h1 link set dev r1 up
 ip -n h1 addr add 10.1.0.2/24 dev r1
-ip -n h1 -4 route add default via 10.1.0.1 dev r1
+ip -n h1 -4 route add default via 10.1.0.1 dev r1 proto static
 [ ! -L /etc/netns/h1 ] || rm /etc/netns/h1
 mkdir -p $(dirname /etc/netns/h1/hosts); rm -f /etc/netns/h1/hosts
 cat >/etc/netns/h1/hosts <<'END-OF-FILE'
@@ -148,7 +148,7 @@ END-OF-FILE
 ip -n h3 link set dev r3 alias 'netloom:routers to r3:h3' addrgenmode none
 ip -n h3 link set dev r3 up
 ip -n h3 addr add 10.3.0.2/24 dev r3
-ip -n h3 -4 route add default via 10.3.0.1 dev r3
+ip -n h3 -4 route add default via 10.3.0.1 dev r3 proto static
 [ ! -L /etc/netns/h3 ] || rm /etc/netns/h3
 mkdir -p $(dirname /etc/netns/h3/hosts); rm -f /etc/netns/h3/hosts
 cat >/etc/netns/h3/hosts <<'END-OF-FILE'

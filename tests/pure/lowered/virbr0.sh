@@ -15,7 +15,7 @@ ip link set dev db.lan up
 ip -n web link set dev lan alias 'netloom:virbr0 to host:web.lan' addrgenmode none
 ip -n web link set dev lan up
 ip -n web addr add 192.168.122.200/24 dev lan
-ip -n web -4 route add default via 192.168.122.1 dev lan
+ip -n web -4 route add default via 192.168.122.1 dev lan proto static
 [ ! -L /etc/netns/web ] || rm /etc/netns/web
 mkdir -p $(dirname /etc/netns/web/hosts); rm -f /etc/netns/web/hosts
 cat >/etc/netns/web/hosts <<'END-OF-FILE'
@@ -30,7 +30,7 @@ cp /etc/resolv.conf /etc/netns/web/resolv.conf
 ip -n db link set dev lan alias 'netloom:virbr0 to host:db.lan' addrgenmode none
 ip -n db link set dev lan up
 ip -n db addr add 192.168.122.77/24 dev lan
-ip -n db -4 route add default via 192.168.122.1 dev lan
+ip -n db -4 route add default via 192.168.122.1 dev lan proto static
 [ ! -L /etc/netns/db ] || rm /etc/netns/db
 mkdir -p $(dirname /etc/netns/db/hosts); rm -f /etc/netns/db/hosts
 cat >/etc/netns/db/hosts <<'END-OF-FILE'

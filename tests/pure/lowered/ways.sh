@@ -249,8 +249,8 @@ ip -n web addr add fe80::64:a8ff:fe4a:3e3d/64 dev routed nodad
 ip -n web link set dev routed up
 ip -n web addr add 10.102.0.2/24 dev routed
 ip -n web addr add 2001:db8:102::2/64 dev routed nodad
-ip -n web -4 route add default via 10.102.0.254 dev routed
-ip -n web -6 route add default via 2001:db8:102::fe dev routed
+ip -n web -4 route add default via 10.102.0.254 dev routed proto static
+ip -n web -6 route add default via 2001:db8:102::fe dev routed proto static
 [ ! -L /etc/netns/web ] || rm /etc/netns/web
 mkdir -p $(dirname /etc/netns/web/hosts); rm -f /etc/netns/web/hosts
 cat >/etc/netns/web/hosts <<'END-OF-FILE'
@@ -278,7 +278,7 @@ END-OF-FILE
 ip -n db link set dev eth1 alias 'netloom:ways to ways.switch:db.eth1' addrgenmode none
 ip -n db link set dev eth1 up
 ip -n db addr add 10.101.0.2/24 dev eth1
-ip -n db -4 route add default via 10.101.0.1 dev eth1
+ip -n db -4 route add default via 10.101.0.1 dev eth1 proto static
 [ ! -L /etc/netns/db ] || rm /etc/netns/db
 mkdir -p $(dirname /etc/netns/db/hosts); rm -f /etc/netns/db/hosts
 cat >/etc/netns/db/hosts <<'END-OF-FILE'
@@ -315,8 +315,8 @@ ip -n gate addr add fe80::e0:d6ff:fe57:1906/64 dev docker0 nodad
 ip -n gate link set dev docker0 up
 ip -n gate addr add 10.64.1.2/24 dev docker0
 ip -n gate addr add fd6e:6574:6c6f::2/64 dev docker0 nodad
-ip -n gate -4 route add default via 10.64.1.1 dev docker0
-ip -n gate -6 route add default via fd6e:6574:6c6f::1 dev docker0
+ip -n gate -4 route add default via 10.64.1.1 dev docker0 proto static
+ip -n gate -6 route add default via fd6e:6574:6c6f::1 dev docker0 proto static
 [ ! -L /etc/netns/gate ] || rm /etc/netns/gate
 mkdir -p $(dirname /etc/netns/gate/hosts); rm -f /etc/netns/gate/hosts
 cat >/etc/netns/gate/hosts <<'END-OF-FILE'
@@ -346,8 +346,8 @@ ip -n app addr add fe80::54ff:fe9c:69db/64 dev user nodad
 ip -n app link set dev user up
 ip -n app addr add 10.103.0.2/24 dev user
 ip -n app addr add fd00:103::2/64 dev user nodad
-ip -n app -4 route add default via 10.103.0.1 dev user
-ip -n app -6 route add default via fd00:103::1 dev user
+ip -n app -4 route add default via 10.103.0.1 dev user proto static
+ip -n app -6 route add default via fd00:103::1 dev user proto static
 [ ! -L /etc/netns/app ] || rm /etc/netns/app
 mkdir -p $(dirname /etc/netns/app/hosts); rm -f /etc/netns/app/hosts
 cat >/etc/netns/app/hosts <<'END-OF-FILE'

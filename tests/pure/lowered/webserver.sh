@@ -71,7 +71,7 @@ ip -n webserver.switch link set dev webserve-29cecc up
 ip -n webserver link set dev internal alias 'netloom:webserver to webserver.switch:webserve-29cecc' addrgenmode none
 ip -n webserver link set dev internal up
 ip -n webserver addr add 10.100.0.2/24 dev internal
-ip -n webserver -4 route add default via 10.100.0.1 dev internal
+ip -n webserver -4 route add default via 10.100.0.1 dev internal proto static
 [ ! -L /etc/netns/webserver ] || rm /etc/netns/webserver
 mkdir -p $(dirname /etc/netns/webserver/hosts); rm -f /etc/netns/webserver/hosts
 cat >/etc/netns/webserver/hosts <<'END-OF-FILE'

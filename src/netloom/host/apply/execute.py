@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from netloom.errors import KernelError
 from netloom.host import sysctl
 from netloom.host.apply.executor import Executor
-from netloom.model.marks import kind_of
+from netloom.model.marks import HOST_PROTOCOL, kind_of
 from netloom.model.objects import (
     HOST,
     Addr,
@@ -73,7 +73,8 @@ def _on_link(step: steps.LinkStep, executor: Executor) -> None:
         case steps.LinkSet():
             _link_set(step, executor)
         case steps.AddrAdd():
-            executor.send(step.end.netns, step, addr_add(executor.index(step.end), step.addr))
+            message = addr_add(executor.index(step.end), step.addr, proto=HOST_PROTOCOL)
+            executor.send(step.end.netns, step, message)
         case steps.AddrDel():
             executor.send(step.end.netns, step, addr_del(executor.index(step.end), step.addr))
         case steps.AltnameAdd():
