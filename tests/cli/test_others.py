@@ -11,7 +11,7 @@ PAIR = "links: [[a:e0 10.0.0.1/24, b:e0 10.0.0.2/24]]\n"
 BY_HAND = """
 ip -n a address add 10.0.0.50/24 dev e0
 ip -n a address add 10.63.0.100/32 dev e0
-ip -n a address add fd00:1::5/64 dev e0
+ip -n a address add fd00:1::5/64 dev e0 nodad
 ip -n a address add 192.0.2.1/32 dev lo
 ip -n a address add 10.0.0.60/24 dev e0 valid_lft 3000 preferred_lft 3000
 ip -n a route add 10.9.0.0/16 via 10.0.0.2
@@ -25,6 +25,24 @@ ip -n a link property add dev e0 altname uplink
 ip -n b link add br0 type bridge
 ip -n b link set dev e0 master br0
 ip netns exec a sysctl -qw net.ipv4.ip_forward=1
+"""
+LISTED = """\
+set by others in a:
+  addr e0 10.0.0.50/24
+  addr e0 10.0.0.60/24
+  addr e0 10.63.0.100/32
+  addr e0 fd00:1::5/64
+  addr lo 192.0.2.1/32
+  altname e0 uplink
+  route 10.8.0.0/16 dev e0 src 10.0.0.50 proto static
+  route 10.9.0.0/16 via 10.0.0.2 dev e0 proto boot
+  route default via 10.0.0.2 dev e0 table 51820 proto boot
+  route fd00:2::/64 via fd00:1::1 dev e0 proto boot
+  rule not priority 32765 from all fwmark 0xca6c lookup 51820
+  rule priority 32764 from all lookup main suppress_prefixlength 0
+set by others in b:
+  link br0
+  master e0 br0
 """
 AGAIN = """
 ip -n a route replace default via 10.0.0.2 dev e0 proto dhcp
@@ -53,6 +71,7 @@ def test_what_was_set_by_hand_stays_through_up_and_is_no_drift() -> None:
         before = state("a"), state("b")
 
         netloom("verify", "lab").stdout("lab  is as it was applied\n").status(0)
+        netloom("verify", "-v", "lab").stdout(f"lab  is as it was applied\n{LISTED}").status(0)
         netloom("up", "lab.yaml").stdout("lab  is up; nothing to do\n").status(0)
         write("lab.yaml", PAIR.replace("]]", "], [a, c]]"))
         netloom("up", "-q", "lab.yaml").status(0)

@@ -138,7 +138,8 @@ SAID: dict[str, tuple[steps.Step, list[str]]] = {
         [
             cmd(
                 "ip -n a -4 route add default src 10.0.0.1 table 100 metric 5 mtu 1300",
-                "proto static nexthop via 10.0.0.9 dev eth0 weight 1 nexthop via 10.0.1.9 dev eth1 weight 2",
+                "proto static nexthop via 10.0.0.9 dev eth0 weight 1",
+                "nexthop via 10.0.1.9 dev eth1 weight 2",
             )
         ],
     ),

@@ -1,5 +1,7 @@
 """`down` and `verify`: a lab that is there, taken away or looked at."""
 
+from collections.abc import Iterable
+
 from netloom.cli.contents import contents
 from netloom.cli.grammar import Option, Verb, verb
 from netloom.cli.lab_names import JSON, LAB, QUIET, is_down, lab_meant, not_up, print_plan
@@ -69,8 +71,13 @@ def _up_command(lab: str) -> str:
     return up_command(record, from_here(record.source)).removesuffix(f" {DEFAULT_FILE}")
 
 
-@verb("verify", LAB, JSON)
-def verify_command(lab: str, *, as_json: bool) -> None:
+@verb(
+    "verify",
+    LAB,
+    JSON,
+    Option("-v", "--verbose", says="Also what others set in the lab's namespaces."),
+)
+def verify_command(lab: str, *, as_json: bool, verbose: bool) -> None:
     """Ask whether it is still what was applied."""
     from netloom.engine.verify import moved, verify
     from netloom.engine.verify import shared as shared_with
@@ -90,6 +97,8 @@ def verify_command(lab: str, *, as_json: bool) -> None:
         from netloom.render.text import plan_text
 
         answer(plan_text(steps))
+    others = found.others if verbose and not as_json else ()
+    _answer_all(others if steps else ())
     for note in (*bare, *(shared if steps else ()), *found.notes):
         tell(f"note: {note}")
     if steps:
@@ -101,6 +110,12 @@ def verify_command(lab: str, *, as_json: bool) -> None:
         raise Stop("\n".join(shared), NO)
     if not as_json:
         answer(f"{name}  is as it was applied")
+        _answer_all(others)
+
+
+def _answer_all(lines: Iterable[str]) -> None:
+    for line in lines:
+        answer(line)
 
 
 COMMANDS: tuple[Verb, ...] = (down_command, verify_command)

@@ -29,12 +29,14 @@ class Report(Struct, frozen=True):
 class Verified(Struct, frozen=True):
     """What `up` would do so that all is as it was applied; nothing, if it is.
 
-    `hidden` tells what of the lab is not seen, and no `up` can mend.
+    `hidden` tells what of the lab is not seen, and no `up` can mend; `others` what others set in
+    its namespaces, a line for each.
     """
 
     plan: Plan
     notes: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 _SHOWN = 3

@@ -14,6 +14,7 @@ from netloom.model.lab_state import LabState
 from netloom.model.objects import HOST, NOTHING
 from netloom.plan.diff import diff
 from netloom.plan.firewall_exceptions import with_exceptions
+from netloom.render.set_by_others import others_lines
 
 
 @untouched()
@@ -38,7 +39,8 @@ def verify(lab: str, machine: Machine | None = None) -> Verified | None:
     snapshot = machine.observe(scope)
     plan = diff(with_exceptions(record.desired, record.through, snapshot), snapshot)
     hidden = tuple(hidden_files(record.desired, snapshot))
-    return Verified(plan, tuple(found_notes(lab, snapshot)), hidden)
+    others = tuple(others_lines(snapshot))
+    return Verified(plan, tuple(found_notes(lab, snapshot)), hidden, others)
 
 
 def observed(lab: str, machine: Machine) -> LabState:

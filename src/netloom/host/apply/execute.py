@@ -4,7 +4,7 @@ Mustn't: match anything by name that the step does not name.
 """
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count
 from typing import assert_never
 
@@ -102,7 +102,7 @@ def _in_netns(step: steps.NetnsStep, executor: Executor) -> None:  # noqa: C901,
         case steps.RouteReplace():
             _route(step, executor, route_replace)
         case steps.RouteDel():
-            _route(step, executor, route_del)
+            _route(step, executor, route_del if step.netns == HOST else _route_del)
         case steps.RuleAdd():
             executor.send(step.netns, step, rule_add(step.rule))
         case steps.RuleDel():
@@ -351,7 +351,10 @@ def _route(
     build: Callable[[Route, dict[str, int]], Message],
 ) -> None:
     netns, route = step.netns, step.route
-    if isinstance(step, steps.RouteDel) and netns != HOST:
-        route = replace(route, protocol=0)  # who wrote it last decides nothing (fib_table_delete)
     indexes = {hop.dev: executor.index(End(netns, hop.dev)) for hop in route.nexthops}
     executor.send(netns, step, build(route, indexes))
+
+
+def _route_del(route: Route, indexes: Mapping[str, int]) -> Message:
+    """Delete a route of the lab, whoever wrote it last: protocol 0 is not compared."""
+    return route_del(replace(route, protocol=0), indexes)
