@@ -140,7 +140,7 @@ def test_a_wire_of_the_host_whose_far_end_is_lost_is_nothing_to_go_back_to() -> 
         b"",
         b'{"lab":"pair","boot',
         b'{"held":[1]}',
-        b'{"lab":"pair","boot":"","version":3}',
+        b'{"lab":"pair","boot":"","version":99}',
         b'{"lab":"pair","boot":"","version":1}',
         b'{"lab":"other","boot":""}',
         b'{"lab":"pair","boot":"","desired":{"netns":{"red":{"links":{"a":{"kind":{"type":"new"}}}}}}}',
