@@ -135,7 +135,7 @@ def test_all_mistakes_are_told_at_once() -> None:
         (("plan",), "no file `netloom.yaml`\nhint: name a FILE, or have `netloom init` write"),
         (("up", "."), "`.` is a folder\nhint: name a topology file\n"),
         (("destroy",), "unknown command `destroy`: did you mean `down`?\n"),
-        (("up", "--nope"), "no such option `--nope`\nhint: netloom up --help\n"),
+        (("up", "--zulu"), "no such option `--zulu`\nhint: netloom up --help\n"),
         (("up", "--queit"), "no such option `--queit`: did you mean `--quiet`?\n"),
         (("up", "a.yaml", "b.yaml"), "too many words: `b.yaml`\n"),
         (("up", "--timeout", "-1"), "`--timeout`: `-1` is no number of seconds\n"),

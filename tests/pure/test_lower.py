@@ -391,7 +391,10 @@ REFUSED = {
     ),
     "a gateway that is oneself": (
         "namespaces: {a: {routes: default via 10.0.0.1}, b: }\n" + WIRE,
-        "the gateway 10.0.0.1 is `a` itself",
+        (
+            "the gateway 10.0.0.1 is `a` itself, which netloom refuses without the interface where "
+            "all shall be asked for by ARP"
+        ),
     ),
     "a source that one does not have": (
         "namespaces: {a: {routes: default via b src 10.0.0.3}, b: }\n" + WIRE,

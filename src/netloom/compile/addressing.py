@@ -132,6 +132,24 @@ class Naming:
         return [net]
 
 
+def useless_addresses(expanded: Expanded) -> Iterator[str]:
+    """Yield what to say of addresses that the kernel takes on a wire, and nothing can use there."""
+    for segment in expanded.segments:
+        for port in segment.ports:
+            for addr in port.addresses:
+                if why := _why_useless(addr.ip):
+                    yield f"{addr} of `{port.end}` is {why}"
+
+
+def _why_useless(address: str) -> str | None:
+    first = address.partition(".")[0]
+    if first == "127":
+        return "of the loopback: packets to it and from it cross no wire"
+    if address == "255.255.255.255" or ("224" <= first <= "239" and len(first) == 3):
+        return "a multicast address, or for all: nobody is answered from it"
+    return None
+
+
 def is_near(own: Port, address: str) -> bool:
     """Whether an address lies in a subnet of a port, so that it is a neighbour's."""
     return any(contains(addr.subnet, address) for addr in own.addresses)

@@ -32,6 +32,10 @@ from netloom.values import (
 _ROOM = 1.25
 """A derived prefix is made for this many times the members there are, so that some can be added."""
 
+_OURS = "netloom refuses that, the kernel would not"
+_NOT_OF_LINKS = ("::1/128", "ff00::/8")
+"""Addresses that the kernel gives to no link but `lo`, or to none (ipv6_add_addr)."""
+
 
 class HostPrefixes(Struct, frozen=True):
     """What the host sees of prefixes: its own subnets, and what it has routes to elsewhere.
@@ -197,7 +201,7 @@ def _take_given(expanded: Expanded, segment: Segment) -> None:
             if addr.ip in owners:
                 other = owners[addr.ip].end
                 message = f"{addr.ip} of `{port.end}` is also `{other}`'s, on the same segment"
-                expanded.error(port.path, message)
+                expanded.error(port.path, message, _OURS)
             owners[addr.ip] = port
             port.addresses.append(addr)
 
@@ -218,7 +222,11 @@ def _with_length(expanded: Expanded, segment: Segment, port: Port, given: GivenA
         return None
     addr = Addr(ip, length_of(inside[0]) if length is None else length)
     if not _is_host(addr, number):
-        expanded.error(port.path, f"{ip} is the address of {addr} itself, not of a host")
+        message = f"{ip} is the address of {addr} itself, not of a host"
+        expanded.error(port.path, message, _OURS)
+        return None
+    if ":" in ip and any(contains(prefix, ip) for prefix in _NOT_OF_LINKS):
+        expanded.error(port.path, f"{ip} is no address that the kernel gives to a wire's end")
         return None
     return addr
 
@@ -327,7 +335,7 @@ def _say_overlap(
         message = (
             f"{one[4]} of `{one[3].end}` and {two[4]} of `{two[3].end}` have overlapping subnets"
         )
-    hint = f"`{name}` could not tell which of the two ways to take"
+    hint = f"`{name}` could not tell which of the two ways to take: {_OURS}"
     expanded.error(two[3].path, message, hint)
 
 
@@ -345,7 +353,7 @@ def _check_host(expanded: Expanded, host: tuple[HostSubnet, ...]) -> None:
                     expanded.error(
                         (*segment.path, "subnet"),
                         f"{prefix} of {what} overlaps {other.prefix} on host:{other.link}{owner}",
-                        "choose another, or let it be derived",
+                        f"choose another, or let it be derived: {_OURS}",
                     )
 
 

@@ -15,10 +15,11 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from netloom.compile.addressing import Naming, check_expects
+from netloom.compile.addressing import Naming, check_expects, useless_addresses
 from netloom.compile.allocate import HostPrefixes, allocate
 from netloom.compile.etc_files import EtcFolders, Files, contents
 from netloom.compile.expand import Expanded, Member, expand
+from netloom.compile.gateways import Gateways
 from netloom.compile.host_part import others_links
 from netloom.compile.host_ports import host_ports, join_notes
 from netloom.compile.ifnames import HostNames
@@ -130,7 +131,7 @@ def lower(topology: Topology, facts: HostFacts | None = None) -> Lowered:
         places=places | lowering.builder.places,
         routes=lowering.routes,
         through=(*uplinks.through(), *lowering.builder.across()),
-        notes=(*uplinks.notes, *join_notes(expanded)),
+        notes=(*uplinks.notes, *join_notes(expanded), *useless_addresses(expanded)),
         published=tuple(in_words(uplinks.forwards)),
     )
 
@@ -200,7 +201,9 @@ class _Lowering:
         """Return everything that is desired."""
         builder = self.builder
         builder.build()
-        policy = Policy(self.topology, self.naming, builder.why_no_ipv6, self.uplinks.egresses)
+        gateways = Gateways(self.naming, self.links)
+        egresses = self.uplinks.egresses
+        policy = Policy(self.topology, self.naming, gateways, builder.why_no_ipv6, egresses)
         forwarding, routes = policy.routes()
         self.routes = policy.places
         texts: dict[str, str] = {}
@@ -230,7 +233,7 @@ class _Lowering:
             digest = etc.digest(folder, self.secret)
             folders[digest] = folder
             netns[name] = NetnsState(
-                links={"lo": builder.lo(name), **builder.links[name]},
+                links=self.links(name),
                 routes=routes.get(name, frozenset()),
                 rules=policy.rules(name),
                 sysctls=self.sysctls(member.spec.sysctls, forward=forwarding.get(name)),
@@ -240,6 +243,10 @@ class _Lowering:
             )
         ran = in_order(self.expanded, ran)
         return Desired(netns=netns, folders=folders, texts=texts, commands=ran)
+
+    def links(self, netns: str) -> dict[str, Link]:
+        """Return the links of a namespace of the lab's, `lo` first."""
+        return {"lo": self.builder.lo(netns), **self.builder.links[netns]}
 
     def commands(self, netns: str, member: Member, ran: dict[str, Command]) -> dict[str, str]:
         """Return the commands of a namespace by their digests; the commands are collected."""

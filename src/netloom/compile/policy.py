@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from netloom.compile.addressing import Naming
 from netloom.compile.expand import Segment
+from netloom.compile.gateways import Gateways
 from netloom.compile.nat import Egress
 from netloom.compile.route_words import parse_routes, parse_rule
 from netloom.compile.static_routes import static_routes
@@ -33,6 +34,7 @@ class Policy:
         self,
         topology: Topology,
         naming: Naming,
+        gateways: Gateways,
         why_no_ipv6: Callable[[End], str | None],
         egresses: Iterable[Egress] = (),
     ) -> None:
@@ -40,6 +42,7 @@ class Policy:
         self.egresses = tuple(egresses)
         self.topology = topology
         self.naming = naming
+        self.gateways = gateways
         self.expanded = naming.expanded
         self.why_no_ipv6 = why_no_ipv6
         self.places: dict[RouteKey, Path] = {}
@@ -78,7 +81,7 @@ class Policy:
     def parsed(self, name: str, text: str, path: Path) -> Iterator[Route]:
         """Yield the routes that a text means in a namespace."""
         try:
-            found = parse_routes(text, name, self.naming)
+            found = parse_routes(text, name, self.naming, self.gateways.dev)
         except ValueError as error:
             self.expanded.error(path, str(error))
             return

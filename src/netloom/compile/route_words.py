@@ -23,6 +23,13 @@ _METRIC6 = 1024
 _PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "gre": 47, "ipv6-icmp": 58, "sctp": 132}
 
 
+Near = Callable[[str, str, str, int], str | None]
+"""Tells the interface by which a namespace has a gateway near, given what the route says: the
+namespace, the gateway, the interface (or none), the table."""
+
+_Towards = Callable[[str, str], str | None]
+
+
 class _Words:
     """The words of a text, taken one by one."""
 
@@ -146,13 +153,16 @@ def _refuse(where: str, word: str, known: object) -> int:
     raise ValueError(msg)
 
 
-def parse_routes(text: str, netns: str, naming: Naming) -> list[Route]:
-    """Return the routes that a text means in a namespace; raises `ValueError`."""
+def parse_routes(text: str, netns: str, naming: Naming, near: Near | None = None) -> list[Route]:
+    """Return the routes that a text means in a namespace; raises `ValueError`.
+
+    `near` tells by which interface a gateway is a neighbour; without it its subnet does.
+    """
     parsed = _ParsedRoute(_Words(text))
     _check_source(parsed.src, netns, naming)
     versions = _families(parsed, netns, naming)
     routes = [
-        _route(parsed, dst, version, netns, naming)
+        _route(parsed, dst, version, netns, naming, near)
         for version in versions
         for dst in naming.destination(parsed.dst, version)
     ]
@@ -167,6 +177,8 @@ def _check_source(src: str, netns: str, naming: Naming) -> None:
     if not src or netns == HOST:  # the host has addresses of its own
         return
     own = naming.addresses(netns, family(src))
+    if src.startswith("127."):  # `lo` has all of these (inet_addr_type)
+        return
     if all(address != src or (port and not port.up) for port, address in own):
         msg = f"the source {src} is no address of `{netns}`, or of an interface that is down"
         raise ValueError(msg)
@@ -199,7 +211,14 @@ def _literal_family(text: str) -> Family | None:
         return None
 
 
-def _route(parsed: _ParsedRoute, dst: str, version: Family, netns: str, naming: Naming) -> Route:
+def _route(  # noqa: PLR0913, PLR0917 - what a route is made of
+    parsed: _ParsedRoute,
+    dst: str,
+    version: Family,
+    netns: str,
+    naming: Naming,
+    near: Near | None,
+) -> Route:
     numbers = dict(parsed.numbers)
     if version == 6:
         numbers["metric"] = numbers.get("metric") or _METRIC6
@@ -208,7 +227,15 @@ def _route(parsed: _ParsedRoute, dst: str, version: Family, netns: str, naming: 
     route = replace(Route(dst=dst, type=parsed.type, src=parsed.src), **numbers)
     if parsed.type != "unicast":
         return replace(route, scope=0)
-    hops = tuple(sorted(_nexthop(hop, version, netns, naming) for hop in parsed.ways))
+    table = numbers.get("table", MAIN_TABLE)
+
+    def towards(via: str, dev: str) -> str | None:
+        if near:
+            return near(netns, via, dev, table)
+        found = naming.device_towards(netns, via)
+        return found if dev in {"", found} else None
+
+    hops = tuple(sorted(_nexthop(hop, version, netns, naming, towards) for hop in parsed.ways))
     if version == 6 and parsed.hops[1:] and not all(hop.via for hop in hops):
         msg = "each `nexthop` of an IPv6 route leads `via` a gateway (the kernel takes no other)"
         raise ValueError(msg)
@@ -217,7 +244,7 @@ def _route(parsed: _ParsedRoute, dst: str, version: Family, netns: str, naming: 
     return replace(route, nexthops=hops, scope=scope)
 
 
-def _nexthop(hop: _Hop, version: Family, netns: str, naming: Naming) -> Nexthop:
+def _nexthop(hop: _Hop, version: Family, netns: str, naming: Naming, towards: _Towards) -> Nexthop:
     ports = {port.end.link: port for _, port in naming.ports.get(netns, ())}
     if hop.dev and hop.dev not in (*ports, "lo"):
         hint = did_you_mean(hop.dev, tuple(ports))
@@ -226,14 +253,16 @@ def _nexthop(hop: _Hop, version: Family, netns: str, naming: Naming) -> Nexthop:
     if not hop.via and not hop.dev:
         msg = "a route leads `via` a gateway or out of a `dev`"
         raise ValueError(msg)
-    via, dev = _gateway(hop, version, netns, naming) if hop.via else ("", hop.dev)
+    via, dev = _gateway(hop, version, netns, naming, towards) if hop.via else ("", hop.dev)
     if dev in ports and not ports[dev].up:
         msg = f"`{netns}:{dev}` is down, and no route leads out of it"
         raise ValueError(msg)
     return Nexthop(dev=dev, via=via, weight=hop.weight, onlink=hop.onlink)
 
 
-def _gateway(hop: _Hop, version: Family, netns: str, naming: Naming) -> tuple[str, str]:
+def _gateway(
+    hop: _Hop, version: Family, netns: str, naming: Naming, towards: _Towards
+) -> tuple[str, str]:
     """Return the address of a gateway, and the interface that leads to it."""
     literal = _literal_family(hop.via)
     named = None if literal else naming.neighbour(netns, hop.via, version, onlink=hop.onlink)
@@ -242,16 +271,31 @@ def _gateway(hop: _Hop, version: Family, netns: str, naming: Naming) -> tuple[st
         raise ValueError(msg)
     via, dev = named or (ip(hop.via), "")
     if any(via == own for _, own in naming.addresses(netns, family(via))):
-        msg = f"the gateway {via} is `{netns}` itself"
-        raise ValueError(msg)
+        _check_own_gateway(hop, via, netns)
     if (hop.dev or dev) and (hop.onlink or via.startswith("fe80:")):
         return via, hop.dev or dev
-    towards = naming.device_towards(netns, via)
-    if towards is None or (hop.dev and hop.dev != towards):
+    found = towards(via, hop.dev)
+    if found is None:
         where = f"{netns}:{hop.dev}" if hop.dev else netns
-        msg = f"the gateway {via} is on no subnet of `{where}`"
+        msg = (
+            f"the gateway {via} is on no subnet of `{where}`, and no route leads straight to it: "
+            f"write `{via} dev {hop.dev or 'IF'}` besides, or `dev {hop.dev or 'IF'} onlink`"
+        )
         raise ValueError(msg)
-    return via, towards
+    return via, found
+
+
+def _check_own_gateway(hop: _Hop, via: str, netns: str) -> None:
+    """Refuse an own address as a gateway, but IPv4's with its interface: ARP asks for all then."""
+    if ":" in via or hop.onlink:
+        msg = f"the gateway {via} is `{netns}` itself, and the kernel takes none that is"
+        raise ValueError(msg)
+    if not hop.dev:
+        msg = (
+            f"the gateway {via} is `{netns}` itself, which netloom refuses without the interface "
+            f"where all shall be asked for by ARP: write `via {via} dev IF`"
+        )
+        raise ValueError(msg)
 
 
 # ── rules ─────────────────────────────────────────────────────────────────────────────────────────

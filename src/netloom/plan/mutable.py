@@ -131,7 +131,7 @@ class MutableNetns:
             if hop.via and not hop.onlink and not self.is_on_link(hop.dev, link, hop.via):
                 return f"the gateway {hop.via} is not on `{hop.dev}`"
         own = (addr.ip for link in self.links.values() for addr in link.addrs)
-        if ours and route.src and route.src not in own:
+        if ours and route.src and not route.src.startswith("127.") and route.src not in own:
             return f"the source {route.src} is no address of the namespace"
         return None
 

@@ -12,15 +12,15 @@ mistakes.yaml:5:68: the host has no interface `eth7`
 
 mistakes.yaml:12:21: 10.1.0.0 is the address of 10.1.0.0/24 itself, not of a host
   12 |     networks: {lan: [10.1.0.0, 10.1.0.255, 10.1.0.7], full: , wan: , own: }
-     |                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+     |                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ netloom refuses that, the kernel would not
 
 mistakes.yaml:13:18: no link or network makes `a:eth9`
   13 |     interfaces: {eth9: {mtu: 1400}, lan: {mtu: 1500}}
      |                  ^^^^
 
-mistakes.yaml:14:14: the gateway 10.9.9.9 is on no subnet of `a`
+mistakes.yaml:14:14: the gateway 10.9.9.9 is on no subnet of `a`, and no route leads straight to it
   14 |     routes: [default via 10.9.9.9, default via c, 10.0.0.0/8 dev nope, 10.7.0.0/16 via 10.1.0.9 src …
-     |              ^^^^^^^^^^^^^^^^^^^^
+     |              ^^^^^^^^^^^^^^^^^^^^ write `10.9.9.9 dev IF` besides, or `dev IF onlink`
 
 mistakes.yaml:14:36: `a` and `c` share no network or wire with addresses
   14 | …  routes: [default via 10.9.9.9, default via c, 10.0.0.0/8 dev nope, 10.7.0.0/16 via 10.1.0.9 src 10…
@@ -68,7 +68,7 @@ mistakes.yaml:17:35: nothing leads from ::1 into another namespace: IPv6 has no 
 
 mistakes.yaml:18:23: 10.1.0.7 of `b:lan` is also `a:lan`'s, on the same segment
   18 |   b: {networks: {lan: [10.1.0.7], full: }, publish: ["8080:81"], routes: [10.30.0.0/16 via 10.1.0.9,…
-     |                       ^^^^^^^^^^
+     |                       ^^^^^^^^^^ netloom refuses that, the kernel would not
 
 mistakes.yaml:18:53: `b` is on no network with an uplink, so no port leads there
   18 | …n: [10.1.0.7], full: }, publish: ["8080:81"], routes: [10.30.0.0/16 via 10.1.0.9, 10.30.0.0/16 via 1…
@@ -96,11 +96,11 @@ mistakes.yaml:20:36: `d` is on no network with an uplink, so no port leads there
 
 mistakes.yaml:21:23: 10.1.0.255 is the address of 10.1.0.255/24 itself, not of a host
   21 |   e: {networks: {lan: 10.1.0.255, thin: "fd00:2::"}}
-     |                       ^^^^^^^^^^
+     |                       ^^^^^^^^^^ netloom refuses that, the kernel would not
 
 mistakes.yaml:21:41: fd00:2:: is the address of fd00:2::/64 itself, not of a host
   21 |   e: {networks: {lan: 10.1.0.255, thin: "fd00:2::"}}
-     |                                         ^^^^^^^^^^
+     |                                         ^^^^^^^^^^ netloom refuses that, the kernel would not
 
 mistakes.yaml:22:23: 10.2.0.1 is outside 10.1.0.0/24 · fd00:1::/64 of network `lan`
   22 |   f: {networks: {lan: [10.2.0.1, "fd00:1::7"], own: 10.9.0.1}}
