@@ -232,8 +232,8 @@ def test_a_mistake_is_shown_as_a_compiler_does() -> None:
         ),
         ("links: [[a, b, {->: {loss: 1%}}]]", "1:17 `->` of this link is not built yet"),
         (
-            "namespaces: {host: {forwarding: yes}}",
-            "1:21 `forwarding` of namespace `host` is not built yet (it changes the host itself)",
+            "namespaces: {host: {rules: iif lo lookup 7}}",
+            "1:21 `rules` of namespace `host` is not built yet (it changes the host itself)",
         ),
         (
             "networks: {lan: {subnet: 10.0.0.0/8, subnets: [fd00::/64]}}",

@@ -118,7 +118,7 @@ def test_valid_files_validate(text: str) -> None:
         "namespaces: {a: {interfaces: {e: {mac: '01:00:00:00:00:00'}}}}",
         "namespaces: {a: {networks: {lan: {vlan: 10}}}}",
         "namespaces: {a: {sysctls: {kernel.panic: 1}}}",
-        "namespaces: {host: {forwarding: true}}",
+        "namespaces: {host: {rules: iif lo lookup 7}}",
         "links: [[a]]",
         "links: [[a, b, c]]",
         "links: [red]",

@@ -159,3 +159,36 @@ def test_a_default_route_that_moved_is_told(
     now = replace(HOME, links={**LINKS, "tun0": None}, routes=routes)
     told = uplink_moved(before.held.exits, links, now)
     assert told == said or (told and said and said in told)
+
+
+HUB = """\
+name: hub
+namespaces: {host: {forwarding: true}, a: , b: }
+links: [[host 10.1.0.1/24 SIX, a 10.1.0.2/24], [host 10.2.0.1/24, b 10.2.0.2/24]]
+"""
+
+
+def test_a_host_that_is_a_router_forwards_by_its_own_interfaces_alone() -> None:
+    """IPv4 takes no setting of the host's; IPv6 its one switch, and others stay parted."""
+    host, rules = asked(HOME, HUB.replace(" SIX", ""))
+    assert (dict(host.claims), closed(rules)) == ({}, [])
+    assert [key for key, value in host.sysctls.items() if value == "1"] == [
+        "net.ipv4.conf.a.forwarding",
+        "net.ipv4.conf.b.forwarding",
+    ]
+    inner = '{ "a", "b" }'
+    told = [line.strip() for line in rules.splitlines() if "fname" in line and "tcp" not in line]
+    assert told[0] == f"iifname {inner} oifname {inner} accept"
+    assert told[-2:] == [f"iifname {inner} drop", f"oifname {inner} drop"]
+
+    host, rules = asked(HOME, HUB.replace("SIX", "fd00:1::1/64"))
+    assert dict(host.claims) == {"net.ipv6.conf.all.forwarding": "1"}
+    both = '{ "docker0", "eth0" }'
+    assert closed(rules) == [f"meta nfproto ipv6 iifname {both} oifname {both} drop"]
+
+
+def test_a_host_of_the_lab_alone_keeps_nothing_of_the_machine_closed() -> None:
+    """A plain user's: what lies around it is the machine's, and not in there."""
+    host, rules = asked(replace(HOME, is_apart=True), HUB.replace("SIX", "fd00:1::1/64"))
+    assert dict(host.claims) == {"net.ipv6.conf.all.forwarding": "1"}
+    assert closed(rules) == []

@@ -10,7 +10,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from netloom.compile.expand import Port, Segment
@@ -114,27 +114,35 @@ def in_words(forwards: Iterable[PortForward]) -> Iterator[str]:
         yield f"publishes {', '.join(texts)}{how}"
 
 
-def table(
-    egresses: Sequence[Egress],
-    forwards: Sequence[PortForward],
-    closed: Mapping[str, tuple[str, ...]],
-    guarded: Sequence[str] = (),
-    bridges: Collection[str] = (),
-) -> str:
-    """Return the chains of the table, empty if nothing leads out.
+class OnHost(Struct, frozen=True):
+    """What else the table says where it is the host's own.
 
     `closed` says for an interface where IPv4 packets from it may not go, and for `ALL_IPV6`
     between which interfaces IPv6 may not go; `bridges` are the host's own. By those that are
-    `guarded` members reach no port of the host's but its resolver.
+    `guarded` members reach no port of the host's but its resolver. The host is a router between
+    those that are `inner`.
     """
-    if not egresses:
+
+    closed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    guarded: tuple[str, ...] = ()
+    bridges: Collection[str] = ()
+    inner: tuple[str, ...] = ()
+
+
+NO_HOST = OnHost()
+"""Of what only plays the host."""
+
+
+def table(egresses: Sequence[Egress], forwards: Sequence[PortForward], host: OnHost) -> str:
+    """Return the chains of the table, empty if nothing is forwarded."""
+    if not egresses and not host.inner:
         return ""
-    links = _set(egress.link for egress in egresses)
+    links = _set([*host.inner, *(egress.link for egress in egresses)])
     chains = [
         _chain(
             "guard",
             "filter hook forward priority filter - 5",
-            [*_guard(egresses, forwards), *_kept(closed, bridges)],
+            [*_guard(egresses, forwards, host.inner), *_kept(host.closed, host.bridges)],
         ),
         _chain("clamp", "filter hook forward priority mangle", _clamp(links)),
     ]
@@ -142,8 +150,8 @@ def table(
         # Else conntrack knows them, where br_netfilter is on, before they come to be translated.
         crossing = f"iifname {_set(branches)} notrack"
         chains.append(_chain("crossing", "filter hook prerouting priority raw", [crossing]))
-    if guarded:
-        chains.append(_chain("host", "filter hook input priority filter - 5", _host(guarded)))
+    if host.guarded:
+        chains.append(_chain("host", "filter hook input priority filter - 5", _host(host.guarded)))
     if hidden := list(_hide(egresses, forwards)):
         chains.append(_chain("hide", "nat hook postrouting priority srcnat", hidden))
     if forwards:
@@ -200,8 +208,12 @@ def _own(forwards: Iterable[PortForward]) -> Iterator[tuple[PortForward, str]]:
             yield from ((one, address) for address in _forwarded(one) if family(address) == 6)
 
 
-def _guard(egresses: Sequence[Egress], forwards: Sequence[PortForward]) -> Iterator[str]:
-    links = _set(egress.link for egress in egresses)
+def _guard(
+    egresses: Sequence[Egress], forwards: Sequence[PortForward], inner: Collection[str]
+) -> Iterator[str]:
+    links = _set([*inner, *(egress.link for egress in egresses)])
+    if inner:
+        yield f"iifname {_set(inner)} oifname {_set(inner)} accept"
     if any(egress.netns != HOST for egress in egresses):
         # What a program sends to an address that is not ours would go back to it, and come again.
         yield f'iifname "{TAP}" oifname "{TAP}" drop'

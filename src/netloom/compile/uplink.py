@@ -18,7 +18,8 @@ from msgspec.structs import replace
 
 from netloom.compile.exits import Exits, listed
 from netloom.compile.expand import Expanded, Port, Segment
-from netloom.compile.nat import ALL_IPV6, Egress, PortForward, table
+from netloom.compile.host_router import inner_needs, inner_ports
+from netloom.compile.nat import ALL_IPV6, NO_HOST, Egress, OnHost, PortForward, table
 from netloom.compile.user_uplink import hindrances, user_program
 from netloom.errors import Path, printable
 from netloom.language.suggest import did_you_mean
@@ -63,17 +64,26 @@ class Uplinks:
             egress for segment in expanded.segments if (egress := self._egress(segment))
         ]
         self.of_host = [egress for egress in self.egresses if egress.netns == HOST]
+        self.inner = inner_ports(expanded)
         self.kept_closed = dict(self._closed(held.kept_closed))
         names = {name for others in self.kept_closed.values() for name in others}
-        if names and not self._can_speak_of(names, (*self.of_host[0].segment.path, "uplink")):
+        if names and not self._can_speak_of(names, self._path):
             self.kept_closed = {}
         links = {egress.link for egress in self.of_host}
         self.input_guarded = tuple(link for link in held.input_guarded if link in links)
         self.forwards = list(self._forwards())
 
+    @property
+    def _path(self) -> Path:
+        """Where the file has the host forward."""
+        if self.of_host:
+            return (*self.of_host[0].segment.path, "uplink")
+        return ("namespaces", HOST, "forwarding")
+
     def _closed(self, held: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield where packets could not go before any lab came, so that they still cannot."""
-        others = tuple(sorted(self.outside.links.keys() - self.outside.of_labs - {"lo"}))
+        around = () if self.outside.is_apart else self.outside.links.keys()
+        others = tuple(sorted({*around} - self.outside.of_labs - {"lo"}))
         for link in sorted({link for egress in self.of_host for link in egress.out}):
             open_ = link in self.outside.forwards
             yield link, () if open_ else held.get(link) or others
@@ -214,7 +224,8 @@ class Uplinks:
 
     @property
     def _forwards_ipv6(self) -> bool:
-        return any(6 in egress.families for egress in self.of_host)
+        inner = {addr.family for port in self.inner for addr in port.addresses}
+        return 6 in inner or any(6 in egress.families for egress in self.of_host)
 
     def sysctls(self) -> dict[str, str]:
         """Return the settings of the host's interfaces that are ours.
@@ -222,11 +233,12 @@ class Uplinks:
         A member that plays a router must not give the host a default route: hence `accept_ra`.
         """
         values = {}
-        for egress in self.of_host:
-            ipv4, ipv6 = (f"net.ipv{v}.conf.{egress.link.replace('.', '/')}" for v in (4, 6))
+        gateways = [egress.link for egress in self.of_host]
+        for link in (*gateways, *(port.end.link for port in self.inner)):
+            ipv4, ipv6 = (f"net.ipv{v}.conf.{link.replace('.', '/')}" for v in (4, 6))
             values[f"{ipv4}.forwarding"] = "1"
             values[f"{ipv6}.accept_ra"] = "0"
-            if self.forwards:
+            if self.forwards and link in gateways:
                 values[f"{ipv4}.route_localnet"] = "1"
         return values
 
@@ -238,7 +250,7 @@ class Uplinks:
                 values[f"net.ipv4.conf.{link.replace('.', '/')}.forwarding"] = "1"
         if self._forwards_ipv6:
             values[_ALL_FORWARD] = "1"
-            for link in self.outside.learners:
+            for link in () if self.outside.is_apart else self.outside.learners:
                 values[f"net.ipv6.conf.{link.replace('.', '/')}.accept_ra"] = "2"
         return values
 
@@ -254,13 +266,14 @@ class Uplinks:
             for link in egress.out:
                 subnets = tuple(p for p in egress.segment.subnets if family(p) in egress.families)
                 yield ForwardNeed(self.topology.name, egress.link, link, subnets, published)
+        yield from inner_needs(self.topology.name, self.inner)
 
     def rules(self) -> str:
         """Return the chains of the lab's table on the host, empty if it needs none."""
         forwards = [one for one in self.forwards if one.egress.netns == HOST]
-        return table(
-            self.of_host, forwards, self.kept_closed, self.input_guarded, self.outside.bridges
-        )
+        inner = tuple(port.end.link for port in self.inner)
+        host = OnHost(self.kept_closed, self.input_guarded, self.outside.bridges, inner)
+        return table(self.of_host, forwards, host)
 
     # ── what plays the host, where nothing is changed there ───────────────────────────────────
 
@@ -272,7 +285,7 @@ class Uplinks:
     def user_rules(self) -> str:
         """Return the chains of the lab's table in the namespace that plays the host."""
         forwards = [one for one in self.forwards if one.egress.netns != HOST]
-        return table(self.by_user, forwards, {})
+        return table(self.by_user, forwards, NO_HOST)
 
     def user_sysctls(self) -> dict[str, str]:
         """Return the settings of interfaces in the namespace that plays the host.

@@ -156,14 +156,16 @@ def _facts(source: Source, held: Allocations, machine: Machine, there: LabNotes)
     record = there.record
     own = record.ports if record and record.boot == machine.boot else frozenset[HostPort]()
     ports = {(port.protocol, port.port) for port in published(topology) - own}
-    uplinked = any(network.uplink for network in topology.networks.values())
+    host = (topology.namespaces or {}).get(HOST)
+    forwards = bool(host and host.forwarding)
+    forwards = forwards or any(network.uplink for network in topology.networks.values())
     return HostFacts(
         held=held,
         host=machine.occupied(there.fence),
         salt=machine.boot,
         ipv6=machine.ipv6,
         hostname=machine.hostname,
-        outside=machine.uplink_facts(there.fence, ports) if uplinked else UplinkFacts(),
+        outside=machine.uplink_facts(there.fence, ports) if forwards else UplinkFacts(),
         files=read_files(source),
         joined=_joined(source, machine),
         nics=machine.nics() if _lends(topology) else {},

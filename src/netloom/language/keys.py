@@ -226,6 +226,7 @@ NAMESPACE = Mapped(
 )
 
 _ON_THE_HOST = ("networks", "interfaces", "routes")
+_HOST_FORWARDING = Key("forwarding", TRUTH, "whether it leads from one wire or network to another")
 
 HOST = Mapped(
     noun="namespace",
@@ -237,7 +238,9 @@ HOST = Mapped(
             if key.later or key.name in _ON_THE_HOST
             else Key(key.name, key.shape, key.says, later=True, hint="it changes the host itself")
             for key in _NAMESPACE_KEYS
-        )
+            if key.name != _HOST_FORWARDING.name
+        ),
+        _HOST_FORWARDING,
     ),
 )
 
