@@ -227,6 +227,14 @@ SAID: dict[str, tuple[steps.Step, list[str]]] = {
             )
         ],
     ),
+    "+ run a setup: mount it": (
+        steps.RunStart("a", "setup", "digest", Command(("mount", "it"), ready="exit", restart=-1)),
+        ["(cd / && exec ip netns exec a mount it) </dev/null  # started again when it fails"],
+    ),
+    "+ run a after: x": (
+        steps.RunStart("a", "after", "digest", Command(("x",), after=("a/setup", "b/x"))),
+        ["(cd / && exec ip netns exec a x) </dev/null &  # when ready: a/setup, b/x"],
+    ),
     "- run a nginx": (steps.RunStop("a", "nginx"), [": end nginx in a"]),
     "~ etc a": (steps.EtcSet("a", "digest"), ["ln -s /run/netloom/… /etc/netns/a"]),
     "- etc a": (

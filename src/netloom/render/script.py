@@ -26,6 +26,7 @@ from netloom.model.objects import (
     Veth,
     etc_entries,
 )
+from netloom.model.ready import EXIT
 from netloom.plan import steps
 from netloom.plan.exception_commands import closing, opening
 from netloom.plan.steps import Plan, Step
@@ -269,7 +270,11 @@ def _run_start(step: steps.RunStart) -> str:
     env = [f"{key}={value}" for key, value in sorted(run.env.items())]
     user = ["setpriv", f"--reuid={run.user}", "--init-groups"] if run.user else []
     words = shlex.join([*user, *(["env", *env] if env else []), *run.argv])
-    return f"(cd {shlex.quote(run.cwd)} && exec {_inside(step.netns)}{words}) </dev/null &"
+    beside = "" if run.ready == EXIT else " &"
+    line = f"(cd {shlex.quote(run.cwd)} && exec {_inside(step.netns)}{words}) </dev/null{beside}"
+    told = [f"when ready: {', '.join(run.after)}"] if run.after else []
+    told += ["started again when it fails"] if run.restart else []
+    return f"{line}  # {'; '.join(told)}" if told else line
 
 
 def _rule(verb: str, step: steps.RuleAdd | steps.RuleDel) -> str:
