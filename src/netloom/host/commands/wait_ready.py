@@ -13,25 +13,20 @@ time; that is no sleep, for any event wakes it.
 import os
 import select
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Self
 
-from netloom.errors import Interrupted, KernelError, NotReady, Unavailable
+from netloom.errors import Interrupted, NotReady, Unavailable
+from netloom.host.commands.not_ready import goal, over, why_not_ready, why_not_started
 from netloom.host.commands.printed import WIDTH, Reader, unstamped
-from netloom.host.commands.processes import RunCommand, Start, alive, log_path, read_run, runs, tail
+from netloom.host.commands.processes import RunCommand, Start, alive, log_path, read_run, runs
 from netloom.kernel import inotify
 from netloom.kernel.files import exists
 from netloom.kernel.netlink import Rtnetlink
-from netloom.kernel.process import age, descendants, open_pidfd, processes
+from netloom.kernel.process import age, open_pidfd
 from netloom.kernel.procfs import boot_id
-from netloom.kernel.sockets import (
-    diag_socket,
-    file_at,
-    listeners,
-    sockets_of,
-    unix_listeners,
-)
+from netloom.kernel.sockets import diag_socket, file_at, listeners, unix_listeners
 from netloom.model.objects import HOST, command_key
 from netloom.model.ready import EXIT, Ready, parse_ready
 from netloom.namespaces.enter import enter
@@ -52,14 +47,8 @@ _YOUNG = 1.0
 """Seconds from its birth within which a command may just have become its program (execve(2)):
 only the birth is noted, and before the program come the mounts."""
 
-_SHOWN = 10
-"""Lines of a log that are shown."""
-
 Starter = Callable[[list[RunCommand]], bool]
 """Starts commands; false where somebody else is changing the lab just now, and it has to wait."""
-
-_KINDS = ("tcp", "udp")
-_SIGNALLED = "was ended by signal {}"
 
 
 def _nobody(commands: list[RunCommand]) -> bool:
@@ -86,8 +75,8 @@ def wait_ready(
     """
     began = time.monotonic()
     with _Vigil(lab, commands, stop, start) as vigil:
-        reasons = [_why_not_ready(lab, watch) for watch in vigil.until(began + timeout)]
-        reasons += [_why_not_started(command, vigil.ready) for command in vigil.later]
+        reasons = [why_not_ready(lab, watch) for watch in vigil.until(began + timeout)]
+        reasons += [why_not_started(command, vigil.ready) for command in vigil.later]
     if reasons:
         raise NotReady("\n".join(reasons), round(time.monotonic() - began, 2))
 
@@ -107,10 +96,11 @@ def listens(wanted: Ready, diag: Rtnetlink, pid: int) -> bool:
     return file is not None and any(each.file == file for each in found)
 
 
-class _Watch:
+class Watch:
     """One command that is waited for: when it is asked next, and why it never will be ready."""
 
     def __init__(self, command: RunCommand, run: Start | None, lab: str) -> None:
+        """Have asked for nothing yet; `run` is its last start, None if there was none."""
         self.command = command
         self.wanted: Ready | None = parse_ready(command.ready) if command.ready else None
         self.run = run
@@ -153,13 +143,13 @@ class _Watch:
         )  # before the look: what was ready before it ended was ready
         if self.wanted is None or self.wanted.kind == EXIT:
             if self.wanted and self.run.ended:  # whatever it left in the background
-                ended = _over(self.run.ended.status)
-            over = ended == _over(0)
-            self.reason = None if over else ended
-            return over
+                ended = over(self.run.ended.status)
+            done = ended == over(0)
+            self.reason = None if done else ended
+            return done
         if self._seen(self.wanted):
             return True
-        self.reason = ended and f"{ended} before {_goal(self.wanted)}"
+        self.reason = ended and f"{ended} before {goal(self.wanted)}"
         return False
 
     def next_look(self, now: float, deadline: float) -> float:
@@ -173,12 +163,12 @@ class _Watch:
         """Return how it ended, None while it runs, be it in the background."""
         self.run = run = read_run(run.folder)
         if run.ended and (run.ended.status or run.over):
-            return _over(run.ended.status)
+            return over(run.ended.status)
         if alive(run.supervisor, boot, run.asked):
             return None
         run = read_run(run.folder)  # it may have written its last note in between
         if run.ended:
-            return _over(run.ended.status)
+            return over(run.ended.status)
         return "was lost: its supervisor was killed" if run.supervisor else "was not started"
 
     def _seen(self, wanted: Ready) -> bool:
@@ -213,15 +203,14 @@ class _Vigil:
         self.start = start
         self.boot = boot_id()
         found = _started(lab)
+        first = [one for one in commands if not one.after or one.key in found]
         self.later = [one for one in commands if one.after and one.key not in found]
         self.late = False
         self.ready: set[str] = set()
-        self.watches = [
-            _Watch(one, found.get(one.key), lab) for one in commands if one not in self.later
-        ]
+        self.watches = [Watch(one, found.get(one.key), lab) for one in first]
         self.poll = select.poll()
-        self.woken: dict[int, _Watch] = {}
-        self.events: dict[int, _Watch] = {}
+        self.woken: dict[int, Watch] = {}
+        self.events: dict[int, Watch] = {}
         self.stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -238,7 +227,7 @@ class _Vigil:
     def __exit__(self, *error: object) -> None:
         self.stack.close()
 
-    def _prepare(self, watch: _Watch) -> None:
+    def _prepare(self, watch: Watch) -> None:
         if watch.run is None:
             return
         self.events[self.queue.watch(watch.run.folder, inotify.MOVED_IN)] = watch
@@ -254,7 +243,7 @@ class _Vigil:
             self.poll.register(fd, select.POLLIN)
             self.woken[fd] = watch
 
-    def until(self, deadline: float) -> list[_Watch]:
+    def until(self, deadline: float) -> list[Watch]:
         """Return who is not ready: the first that never will be, or all at the deadline."""
         waiting = list(self.watches)
         while True:
@@ -279,15 +268,15 @@ class _Vigil:
             again = [each.again for each in waiting]
             self._sleep_until(min([*again, now + LONGEST] if self.late else again), now)
 
-    def _start_later(self) -> list[_Watch]:
+    def _start_later(self) -> list[Watch]:
         """Start those whose time has come; return them, to be watched."""
         due = [one for one in self.later if self.ready.issuperset(one.after)]
         self.late = bool(due) and not self.start(due)
         if not due or self.late:
             return []
-        self.later = [one for one in self.later if one not in due]
+        self.later = [one for one in self.later if not self.ready.issuperset(one.after)]
         found = _started(self.lab)
-        begun = [_Watch(one, found.get(one.key), self.lab) for one in due]
+        begun = [Watch(one, found.get(one.key), self.lab) for one in due]
         for watch in begun:
             self._prepare(watch)
         return begun
@@ -319,64 +308,3 @@ def _diag(netns: str) -> Rtnetlink:
     except OSError as error:
         reason = f"cannot ask what listens in `{netns}`: {error.strerror}"
         raise Unavailable(reason, "modprobe -a tcp_diag udp_diag unix_diag") from error
-
-
-# ── why it is not ready ───────────────────────────────────────────────────────────────────────────
-
-
-def _over(status: int) -> str:
-    return _SIGNALLED.format(-status) if status < 0 else f"ended with status {status}"
-
-
-def _goal(wanted: Ready) -> str:
-    """Return what did not happen, to follow `before`."""
-    if wanted.kind == "log":
-        return f"it printed `{wanted.text}`"
-    return f"anything listened on {wanted}"
-
-
-def _why_not_ready(lab: str, watch: _Watch) -> str:
-    """Return why a command is not ready, and its last lines."""
-    command = watch.command
-    why = watch.reason or _still(watch)
-    lines = [f"`{command.name}` in `{command.netns}` {why}"]
-    if last := tail(lab, command.netns, command.name, _SHOWN):
-        lines += [f"  the end of {watch.log}:", *(f"    {line}" for line in last)]
-    else:
-        lines.append("  it has printed nothing")
-    return "\n".join(lines)
-
-
-def _why_not_started(command: RunCommand, ready: Collection[str]) -> str:
-    """Return why a command was not started that comes after others."""
-    missing = ", ".join(f"`{key}`" for key in command.after if key not in ready)
-    why = f"it comes after {missing}" if missing else "another netloom is changing the lab"
-    return f"`{command.name}` in `{command.netns}` was not started: {why}"
-
-
-def _still(watch: _Watch) -> str:
-    """Return what one that runs does in place of what it was to do."""
-    wanted = watch.wanted
-    if wanted and wanted.kind == EXIT:
-        return "is running, and has not ended"
-    if wanted is None or wanted.kind == "log":
-        return f"is running, but has not printed `{wanted.text if wanted else ''}`"
-    instead = ", ".join(sorted(set(_instead(watch)))) or "nothing"
-    return f"is running, but nothing listens on {wanted}; it listens on {instead}"
-
-
-def _instead(watch: _Watch) -> Iterator[str]:
-    """Yield what the command and all that it forked listen on."""
-    noted = watch.run.supervisor if watch.run else None
-    if noted is None or watch.diag is None:
-        return
-    own = set[int]().union(*(sockets_of(pid) for pid in descendants(processes(), {noted.pid})))
-    with suppress(KernelError):
-        for kind in _KINDS:
-            for each in listeners(watch.diag, kind):
-                if each.inode in own:
-                    address = f"[{each.address}]" if ":" in each.address else each.address
-                    yield f"{kind}/{each.port} ({address}:{each.port})"
-        for bound in unix_listeners(watch.diag):
-            if bound.inode in own:
-                yield f"unix/{bound.name}"
