@@ -158,6 +158,21 @@ def test_undo_keeps_the_order_too() -> None:
 
 
 @on_a_host
+def test_undo_waits_no_longer_than_it_is_told_to() -> None:
+    """And says what is not ready; it is undone all the same."""
+    write("lab.yaml", "namespaces: {a: {run: {name: slow, command: sleep 1001, ready: exit}}}\n")
+    with no_trace():
+        assert ended("up", "--timeout", "0.1", "lab.yaml").returncode == 1
+        write("lab.yaml", "namespaces: {b: }\n")
+        netloom("up", "-q", "lab.yaml").status(0)
+        undone = ended("undo", "--timeout", "0.1", "lab")
+        assert undone.returncode == 1
+        assert "`slow` in `a` is running, and has not ended\n" in undone.stderr
+        assert says("ip", "netns", "list").split()[0] == "a"
+        netloom("down", "-q", "lab").status(0)
+
+
+@on_a_host
 def test_two_that_wait_at_once_start_it_once() -> None:
     """The second `up` finds nothing to do but to wait, and whoever is quicker starts it."""
     write(

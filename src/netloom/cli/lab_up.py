@@ -5,13 +5,13 @@ from collections import Counter
 from collections.abc import Iterator
 
 from netloom.cli.contents import contents, unwritten
-from netloom.cli.grammar import Option, Verb, seconds, verb
+from netloom.cli.grammar import Option, Verb, verb
 from netloom.cli.lab_names import FILE, JSON, QUIET, print_plan
 from netloom.cli.output import answer, progress, refusals, tell, write
+from netloom.cli.wait_option import WAIT
 from netloom.engine.draft import plan
 from netloom.engine.report import Report
 from netloom.engine.topology_file import load, load_stdin
-from netloom.engine.until_ready import TIMEOUT
 from netloom.engine.untouched import untouched
 from netloom.engine.up import up
 from netloom.errors import printable
@@ -47,13 +47,7 @@ _REPLACE = Option("--replace", says="Also if a lab of that name is up from anoth
     _REPLACE,
     Option("-v", "--verbose", says="Tell every change."),
     QUIET,
-    Option(
-        "--timeout",
-        value="SECONDS",
-        read=seconds,
-        default=TIMEOUT,
-        says=f"How long commands may take to become ready; {TIMEOUT:g} unless said.",
-    ),
+    WAIT,
 )
 def up_command(  # noqa: PLR0913 - its options
     file: str, *, name: str, replace: bool, verbose: bool, quiet: bool, timeout: float

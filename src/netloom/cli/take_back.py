@@ -3,6 +3,7 @@
 from netloom.cli.grammar import Option, UsageError, Verb, verb
 from netloom.cli.lab_names import LAB, lab_meant
 from netloom.cli.output import REFUSED, Stop, answer, refusals, tell
+from netloom.cli.wait_option import WAIT
 from netloom.cli.wires import begun, list_moves, undo_last
 from netloom.engine.origin import lab_name
 from netloom.engine.topology_file import DEFAULT_FILE
@@ -17,8 +18,9 @@ from netloom.render.text import plan_text
     LAB,
     Option("--move", key="moves", says="The last move, whatever lab is here."),
     Option("--list", key="listed", says="List the states to go back to."),
+    WAIT,
 )
-def undo_command(lab: str, *, moves: bool, listed: bool) -> None:
+def undo_command(lab: str, *, moves: bool, listed: bool, timeout: float) -> None:
     """Go back to before netloom's last change: of a lab, or where none is here, the last move."""
     if moves and lab:
         message = "LAB and --move exclude each other"
@@ -37,7 +39,7 @@ def undo_command(lab: str, *, moves: bool, listed: bool) -> None:
             return
         from netloom.engine.undo import undo
 
-        report = undo(name, waiting=tell)
+        report = undo(name, timeout=timeout, waiting=tell)
     if report is None:
         message = f"{name}: there is nothing to undo"
         raise Stop(message, REFUSED)

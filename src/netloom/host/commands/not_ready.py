@@ -2,16 +2,13 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from netloom.errors import KernelError
-from netloom.host.commands.processes import RunCommand, tail
+from netloom.host.commands.processes import ProcessNote, RunCommand, log_path, tail
+from netloom.kernel.netlink import Rtnetlink
 from netloom.kernel.process import descendants, processes
 from netloom.kernel.sockets import listeners, sockets_of, unix_listeners
 from netloom.model.ready import EXIT, Ready
-
-if TYPE_CHECKING:
-    from netloom.host.commands.wait_ready import Watch
 
 _SHOWN = 10
 """Lines of a log that are shown."""
@@ -32,13 +29,12 @@ def goal(wanted: Ready) -> str:
     return f"anything listened on {wanted}"
 
 
-def why_not_ready(lab: str, watch: "Watch") -> str:
+def why_not_ready(lab: str, command: RunCommand, why: str) -> str:
     """Return why a command is not ready, and its last lines."""
-    command = watch.command
-    why = watch.reason or _still(watch)
     lines = [f"`{command.name}` in `{command.netns}` {why}"]
     if last := tail(lab, command.netns, command.name, _SHOWN):
-        lines += [f"  the end of {watch.log}:", *(f"    {line}" for line in last)]
+        log = log_path(lab, command.netns, command.name)
+        lines += [f"  the end of {log}:", *(f"    {line}" for line in last)]
     else:
         lines.append("  it has printed nothing")
     return "\n".join(lines)
@@ -51,29 +47,28 @@ def why_not_started(command: RunCommand, ready: Collection[str]) -> str:
     return f"`{command.name}` in `{command.netns}` was not started: {why}"
 
 
-def _still(watch: "Watch") -> str:
+def still(wanted: Ready | None, supervisor: ProcessNote | None, diag: Rtnetlink | None) -> str:
     """Return what one that runs does in place of what it was to do."""
-    wanted = watch.wanted
     if wanted and wanted.kind == EXIT:
         return "is running, and has not ended"
     if wanted is None or wanted.kind == "log":
         return f"is running, but has not printed `{wanted.text if wanted else ''}`"
-    instead = ", ".join(sorted(set(_instead(watch)))) or "nothing"
+    instead = ", ".join(sorted(set(_instead(supervisor, diag)))) or "nothing"
     return f"is running, but nothing listens on {wanted}; it listens on {instead}"
 
 
-def _instead(watch: "Watch") -> Iterator[str]:
-    """Yield what the command and all that it forked listen on."""
-    noted = watch.run.supervisor if watch.run else None
-    if noted is None or watch.diag is None:
+def _instead(supervisor: ProcessNote | None, diag: Rtnetlink | None) -> Iterator[str]:
+    """Yield what a command and all that it forked listen on."""
+    if supervisor is None or diag is None:
         return
-    own = set[int]().union(*(sockets_of(pid) for pid in descendants(processes(), {noted.pid})))
+    those = descendants(processes(), {supervisor.pid})
+    own = set[int]().union(*(sockets_of(pid) for pid in those))
     with suppress(KernelError):
         for kind in _KINDS:
-            for each in listeners(watch.diag, kind):
+            for each in listeners(diag, kind):
                 if each.inode in own:
                     address = f"[{each.address}]" if ":" in each.address else each.address
                     yield f"{kind}/{each.port} ({address}:{each.port})"
-        for bound in unix_listeners(watch.diag):
+        for bound in unix_listeners(diag):
             if bound.inode in own:
                 yield f"unix/{bound.name}"

@@ -18,7 +18,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Self
 
 from netloom.errors import Interrupted, NotReady, Unavailable
-from netloom.host.commands.not_ready import goal, over, why_not_ready, why_not_started
+from netloom.host.commands.not_ready import goal, over, still, why_not_ready, why_not_started
 from netloom.host.commands.printed import WIDTH, Reader, unstamped
 from netloom.host.commands.processes import RunCommand, Start, alive, log_path, read_run, runs
 from netloom.kernel import inotify
@@ -75,7 +75,8 @@ def wait_ready(
     """
     began = time.monotonic()
     with _Vigil(lab, commands, stop, start) as vigil:
-        reasons = [why_not_ready(lab, watch) for watch in vigil.until(began + timeout)]
+        missing = vigil.until(began + timeout)
+        reasons = [why_not_ready(lab, watch.command, watch.why()) for watch in missing]
         reasons += [why_not_started(command, vigil.ready) for command in vigil.later]
     if reasons:
         raise NotReady("\n".join(reasons), round(time.monotonic() - began, 2))
@@ -96,7 +97,7 @@ def listens(wanted: Ready, diag: Rtnetlink, pid: int) -> bool:
     return file is not None and any(each.file == file for each in found)
 
 
-class Watch:
+class _Watch:
     """One command that is waited for: when it is asked next, and why it never will be ready."""
 
     def __init__(self, command: RunCommand, run: Start | None, lab: str) -> None:
@@ -151,6 +152,11 @@ class Watch:
             return True
         self.reason = ended and f"{ended} before {goal(self.wanted)}"
         return False
+
+    def why(self) -> str:
+        """Return why it is not ready, to follow its name."""
+        noted = self.run.supervisor if self.run else None
+        return self.reason or still(self.wanted, noted, self.diag)
 
     def next_look(self, now: float, deadline: float) -> float:
         """Return when it is looked at again if no event comes before that."""
@@ -207,10 +213,10 @@ class _Vigil:
         self.later = [one for one in commands if one.after and one.key not in found]
         self.late = False
         self.ready: set[str] = set()
-        self.watches = [Watch(one, found.get(one.key), lab) for one in first]
+        self.watches = [_Watch(one, found.get(one.key), lab) for one in first]
         self.poll = select.poll()
-        self.woken: dict[int, Watch] = {}
-        self.events: dict[int, Watch] = {}
+        self.woken: dict[int, _Watch] = {}
+        self.events: dict[int, _Watch] = {}
         self.stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -227,7 +233,7 @@ class _Vigil:
     def __exit__(self, *error: object) -> None:
         self.stack.close()
 
-    def _prepare(self, watch: Watch) -> None:
+    def _prepare(self, watch: _Watch) -> None:
         if watch.run is None:
             return
         self.events[self.queue.watch(watch.run.folder, inotify.MOVED_IN)] = watch
@@ -243,7 +249,7 @@ class _Vigil:
             self.poll.register(fd, select.POLLIN)
             self.woken[fd] = watch
 
-    def until(self, deadline: float) -> list[Watch]:
+    def until(self, deadline: float) -> list[_Watch]:
         """Return who is not ready: the first that never will be, or all at the deadline."""
         waiting = list(self.watches)
         while True:
@@ -268,7 +274,7 @@ class _Vigil:
             again = [each.again for each in waiting]
             self._sleep_until(min([*again, now + LONGEST] if self.late else again), now)
 
-    def _start_later(self) -> list[Watch]:
+    def _start_later(self) -> list[_Watch]:
         """Start those whose time has come; return them, to be watched."""
         due = [one for one in self.later if self.ready.issuperset(one.after)]
         self.late = bool(due) and not self.start(due)
@@ -276,7 +282,7 @@ class _Vigil:
             return []
         self.later = [one for one in self.later if not self.ready.issuperset(one.after)]
         found = _started(self.lab)
-        begun = [Watch(one, found.get(one.key), self.lab) for one in due]
+        begun = [_Watch(one, found.get(one.key), self.lab) for one in due]
         for watch in begun:
             self._prepare(watch)
         return begun
