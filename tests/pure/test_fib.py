@@ -1,10 +1,13 @@
 """Where packets go, on hosts as people have them; the law on the kernel is in `tests/kernel`."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from netloom.datapath.fib import BASE, Fib, FlowKey
 from netloom.datapath.ways_out import Candidates, ways_out
 from netloom.model.objects import Nexthop, Route, Rule
+from netloom.values import bounds, from_int
 
 LAB = FlowKey("203.0.113.80", src="10.64.0.2", iif="lan")
 HOST = FlowKey("203.0.113.80")
@@ -149,3 +152,58 @@ def test_a_rule_about_a_destination_is_followed() -> None:
 def test_neighbours_and_guests_are_no_way_out(route: Route) -> None:
     """A subnet of an interface, a single peer, who is behind a bridge's guest or a lab's router."""
     assert out(DEFAULT, route) == {"eth0": True}
+
+
+PREFIXES = ("0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1", "10.0.0.0/8", "10.128.0.0/9", "10.9.0.0/16")
+HOPS = (ETH0, VPN, Nexthop("eth1", "198.51.100.1"), Nexthop("virbr0", "192.168.122.9"))
+KINDS = ("unicast", "unicast", "unicast", "blackhole", "throw")
+
+
+@st.composite
+def routes(draw: st.DrawFn) -> Route:
+    """Draw a route in one of two tables."""
+    kind = draw(st.sampled_from(KINDS))
+    hops = draw(st.lists(st.sampled_from(HOPS), min_size=1, max_size=2, unique=True))
+    return Route(
+        draw(st.sampled_from(PREFIXES)),
+        tuple(hops) if kind == "unicast" else (),
+        kind,
+        table=draw(st.sampled_from((254, 7))),
+        metric=draw(st.integers(0, 2)),
+    )
+
+
+@st.composite
+def some_rules(draw: st.DrawFn) -> Rule:
+    """Draw a rule about a destination, a source, or all but these."""
+    return Rule(
+        4,
+        draw(st.integers(1, 9)),
+        table=draw(st.sampled_from((254, 7))),
+        dst=draw(st.sampled_from(("", *PREFIXES[1:]))),
+        src=draw(st.sampled_from(("", "10.64.0.0/24", "10.65.0.0/24"))),
+        invert=draw(st.booleans()),
+        suppress_prefixlength=draw(st.sampled_from((-1, 0, 8))),
+    )
+
+
+@given(
+    st.lists(routes(), max_size=8, unique_by=lambda route: route.key),
+    st.lists(some_rules(), max_size=4),
+    st.lists(st.integers(0, 2**32 - 1) | st.integers(10 << 24, 11 << 24), min_size=5, max_size=20),
+)
+def test_all_that_leads_on_is_a_way_out_and_nothing_else_but_main(
+    some: list[Route], rules: list[Rule], destinations: list[int]
+) -> None:
+    """Whatever a packet's destination; and each way is one that some packet takes."""
+    fib = Fib([NEAR, *some], [*BASE[4], *rules])
+    found = ways_out(fib, 4, CARDS, "10.64.0.1", "lan")
+    sides = {side for first, last in map(bounds, PREFIXES) for side in (first, last, last + 1)}
+    taken = set()
+    for number in {*destinations, *sides} - {2**32}:
+        answer = fib.lookup(FlowKey(from_int(number, "0.0.0.0"), "10.64.0.1", "lan"))  # noqa: S104
+        if answer.route:
+            taken |= {hop.dev for hop in answer.nexthops if CARDS.has(answer.route, hop)}
+    assert taken <= found.keys()
+    hidden = {hop.dev for r in some if (r.dst, r.table) == ("0.0.0.0/0", 254) for hop in r.nexthops}
+    assert found.keys() - hidden <= taken

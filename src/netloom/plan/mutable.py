@@ -6,8 +6,10 @@ or with IPv6 is here, and so are the steps that concern its routes, rules and sy
 
 from msgspec.structs import replace
 
+from netloom.datapath.connected import connected
+from netloom.datapath.fib import BASE_RULES, Fib, gateway_dev
 from netloom.model.firewall import FirewallException  # noqa: TC001 - what a scratch holds
-from netloom.model.objects import HOST, Link, Loopback, NetnsState, Route, Rule
+from netloom.model.objects import HOST, Link, Loopback, NetnsState, Nexthop, Route, Rule
 from netloom.plan import steps
 from netloom.plan.steps import Step
 from netloom.plan.sysctls import NO_IPV6, link_of, rewritten
@@ -128,24 +130,20 @@ class MutableNetns:
             link = self.links.get(hop.dev)
             if link is None or not link.up:
                 return f"`{hop.dev}` is not there or not up"
-            if hop.via and not hop.onlink and not self.is_on_link(hop.dev, link, hop.via):
+            if hop.via and not hop.onlink and not self.is_on_link(hop, link, route.table):
                 return f"the gateway {hop.via} is not on `{hop.dev}`"
         own = (addr.ip for link in self.links.values() for addr in link.addrs)
         if ours and route.src and not route.src.startswith("127.") and route.src not in own:
             return f"the source {route.src} is no address of the namespace"
         return None
 
-    def is_on_link(self, dev: str, link: Link, via: str) -> bool:
+    def is_on_link(self, hop: Nexthop, link: Link, table: int) -> bool:
         """Whether a gateway is a neighbour: by an address of the link, or by a route to it."""
-        if via.startswith("fe80:"):
-            return True
-        if any(contains(addr.subnet, via) for addr in link.addrs):
-            return True
-        return any(
-            hop.dev == dev and not hop.via and contains(route.dst, via)
-            for route in self.routes
-            for hop in route.nexthops
-        )
+        via = hop.via
+        if via.startswith("fe80:") or any(contains(addr.subnet, via) for addr in link.addrs):
+            return True  # as nearly all are, so not every route is looked at for every other
+        fib = Fib([*connected(self.links), *self.routes], BASE_RULES)
+        return gateway_dev(fib, via, hop.dev, table) == hop.dev
 
     # what steps do in one namespace
 
