@@ -27,6 +27,6 @@ def until_ready(report: Report, machine: Machine, timeout: float, stop: Cancel) 
         where = next((name for name, one in desired.netns.items() if one.commands), "NS")
         raise Interrupted(f"interrupted; {left} (netloom logs {where})") from None
     except (Unavailable, *FAILURES) as error:  # the change is over: nothing is led back
-        waited = time.monotonic() - begun
+        waited = round(time.monotonic() - begun, 2)
         raise NotReady(f"it cannot be waited for: {error}", waited) from error
     return replace(report, seconds=report.seconds + time.monotonic() - begun)
