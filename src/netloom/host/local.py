@@ -191,15 +191,9 @@ class LocalMachine:
                 if record is None or record.desired != desired:
                     raise Unavailable(f"the lab `{lab}` was changed meanwhile")
                 begun = {run.key for run in processes.runs(lab)}
+                now = [one for one in due if (one.netns, one.name) not in begun]
                 digests = {name: one.commands for name, one in desired.netns.items()}
-                launch.start(
-                    lab,
-                    [
-                        (one, digests[one.netns][one.name])
-                        for one in due
-                        if (one.netns, one.name) not in begun
-                    ],
-                )
+                launch.start(lab, [(one, digests[one.netns][one.name]) for one in now])
         except Busy:
             return False
         return True
