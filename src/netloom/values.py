@@ -62,7 +62,18 @@ def if_name(text: str) -> str:
             f"`{text}` is no interface name: no `/`, `:`, space or control character, and not empty"
         )
         raise ValueError(msg)
+    if "%" in text:
+        msg = f"`{text}` is no interface name: the kernel puts a number of its own in place of `%d`"
+        raise ValueError(msg)
+    if not is_if_text(text):
+        msg = f"`{text}` is no interface name: the kernel takes a byte of its letters for a blank"
+        raise ValueError(msg)
     return text
+
+
+def is_if_text(text: str) -> bool:
+    """Whether no byte of a text is a blank to the kernel, which reads Latin-1 (lib/ctype.c)."""
+    return not {0x20, 0xA0}.intersection(text.encode(errors="surrogateescape"))
 
 
 def mac(text: str) -> str:

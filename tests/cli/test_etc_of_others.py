@@ -30,7 +30,7 @@ def reboot() -> None:
 def a_whole_life(plain: Plain) -> None:
     """Let a plain user make a lab, change it, see its own names in there, and take it down."""
     assert plain.says("up", "v.yaml").startswith("v  up in N ms: 2 namespaces, 1 wire")
-    assert plain.says("labs") == "v  2 namespaces  v.yaml\n"
+    assert "v  2 namespaces  v.yaml" in plain.says("labs").splitlines()
     assert plain.says("verify", "v") == "v  is as it was applied\n"
     assert plain.says("exec", "aa", "getent", "hosts", "whose").split()[0] == "192.0.2.2"
     (plain.folder / "v.yaml").write_text(OURS.replace("192.0.2.2", "192.0.2.3"))

@@ -18,7 +18,7 @@ from netloom.model.firewall import BridgeNeed
 from netloom.model.marks import link_mark, lo_mark, port_mark
 from netloom.model.names import branch_of, short_name, switch_of
 from netloom.model.objects import HOST, Addr, Borrowed, Bridge, End, Link, Loopback, Veth
-from netloom.values import IFNAMSIZ, blake2b, family
+from netloom.values import blake2b, family
 
 SHARD = 1000
 """Members on one bridge; the rest of its 1,023 ports is for the bridges that hang on it."""
@@ -277,7 +277,7 @@ class LinkBuilder:
         taken = self.links.setdefault(where, {})
         name = f"{netns}.{network}"
         tries = 0
-        while len(name.encode()) >= IFNAMSIZ or name in taken:
+        while short_name(name) != name or name in taken:
             name = short_name(f"{netns}.{network} as port {tries}")
             tries += 1
         return name

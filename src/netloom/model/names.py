@@ -2,23 +2,25 @@
 
 from binascii import crc32
 
-from netloom.values import IFNAMSIZ
+from netloom.values import IFNAMSIZ, is_if_text
 
 
 def short_name(text: str) -> str:
     """Return an interface name for a longer text: its beginning, and a digest of the whole.
 
-    The kernel takes 15 bytes; the whole text becomes an altname.
+    The kernel takes 15 bytes, and no letter that looks like a blank to it; the whole text becomes
+    an altname.
     """
     raw = text.encode()
-    if len(raw) < IFNAMSIZ:
+    if len(raw) < IFNAMSIZ and is_if_text(text):
         return text
-    return f"{raw[:8].decode(errors='ignore')}-{crc32(raw) & 0xFFFFFF:06x}"
+    start = "".join(filter(is_if_text, text)).encode()[:8].decode(errors="ignore")
+    return f"{start or 'if'}-{crc32(raw) & 0xFFFFFF:06x}"
 
 
 def altname(text: str) -> str:
     """Return what the interface of a text is called besides, empty where its name is the text."""
-    return "" if len(text.encode()) < IFNAMSIZ else text
+    return "" if short_name(text) == text else text
 
 
 DEFAULT_MTU = 1500
