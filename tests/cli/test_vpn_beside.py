@@ -1,5 +1,11 @@
 """A host whose packets leave by more than a default route: VPNs, tables of their own, dead ends."""
 
+import fcntl
+import os
+import socket
+import struct
+from functools import partial
+
 import pytest
 
 from tests.hosts.internet import (
@@ -9,12 +15,16 @@ from tests.hosts.internet import (
     WEB6,
     ask,
     card,
+    inside,
     on_the_internet,
+    pings,
     says_in,
     server,
     sysctl,
 )
+from tests.hosts.machine import wait_for
 from tests.hosts.netloom import Warm, write
+from tests.hosts.plain import may_make_a_tap
 from tests.hosts.programs import ran
 from tests.hosts.witness import no_trace
 
@@ -24,6 +34,7 @@ networks:
   lan: {subnet: 10.100.0.0/24, uplink: nat}
 namespaces: {web: {networks: [lan]}}
 """
+TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x1, 0x1000  # linux/if_tun.h
 SUBNETS = 'subnets: [10.100.0.0/24, "fd00:100::/64"]'
 VPN4, FAR4 = "198.51.100.2", "198.51.100.1"
 VPN6, FAR6 = "2001:db8:99::2", "2001:db8:99::1"
@@ -54,6 +65,15 @@ def vpn() -> None:
     says_in("beyond", "ip", "address", "add", f"{FAR4}/24", "dev", "far")
     says_in("beyond", "ip", "address", "add", f"{FAR6}/64", "dev", "far", "nodad")
     says_in("beyond", "ip", "link", "set", "far", "addrgenmode", "none", "up")
+    for where, link, address in (("host", "vpn0", VPN6), ("beyond", "far", FAR6)):
+        inside(where, partial(wait_for, partial(is_settled, link, address)))
+
+
+def is_settled(link: str, address: str) -> bool:
+    """Whether a card has carrier, and the routes that the kernel adds to that in its own time."""
+    routes = ran("ip", "-6", "route", "show", "table", "local", "dev", link).stdout
+    up = "LOWER_UP" in ran("ip", "link", "show", link).stdout
+    return up and f"local {address}" in routes and "multicast ff00::/8" in routes
 
 
 def comes(lines: str) -> None:
@@ -98,6 +118,52 @@ def test_a_vpn_that_comes_and_goes_beside_a_lab_is_told_and_followed(lines: str)
             assert "and `vpn0`" in said
             netloom("up", "shop.yaml")
             assert ask("web", WEB4) == seen
+            netloom("verify", "shop")
+        netloom("down", "shop.yaml")
+
+
+def tun() -> int:
+    """Give the host a tunnel `tun0` with the address 10.8.0.2; return what reads its packets."""
+    fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
+    fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", b"tun0", IFF_TUN | IFF_NO_PI))
+    ran("ip", "address", "add", "10.8.0.2", "peer", "10.8.0.1", "dev", "tun0")
+    ran("ip", "link", "set", "tun0", "addrgenmode", "none", "up")
+    return fd
+
+
+def is_ipv4(packet: bytes) -> bool:
+    """Whether it is none of those by which IPv6 looks for neighbours."""
+    return packet[0] >> 4 == 4
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "route add 0.0.0.0/1 via 10.8.0.1\nroute add 128.0.0.0/1 via 10.8.0.1\n",
+        "route add 0.0.0.0/1 dev tun0\nroute add 128.0.0.0/1 dev tun0\n",
+        "route add 203.0.113.0/24 dev tun0\n",
+    ],
+)
+@on_the_internet(ipv6=False)
+def test_packets_of_a_lab_enter_a_tunnel_as_the_host(lines: str) -> None:
+    """A real one, whose program reads what comes: with the tunnel's address, not the lab's."""
+    may_make_a_tap()
+    write("shop.yaml", SHOP)
+    with Warm() as netloom, no_trace():
+        netloom("up", "shop.yaml")
+        for _ in range(2):
+            fd = tun()
+            comes(lines)
+            netloom("verify", "shop", status=3)
+            netloom("up", "shop.yaml")
+            assert not pings("web", WEB4)
+            packet = next(each for each in iter(partial(os.read, fd, 2048), b"") if is_ipv4(each))
+            assert [socket.inet_ntoa(packet[at : at + 4]) for at in (12, 16)] == ["10.8.0.2", WEB4]
+            netloom("verify", "shop")
+            os.close(fd)  # the program ends, and its tunnel with it
+            said = netloom("verify", "shop", status=3)["stderr"]
+            assert "the host's routes lead out of `eth0` by now, not `eth0` and `tun0`" in said
+            netloom("up", "shop.yaml")
             netloom("verify", "shop")
         netloom("down", "shop.yaml")
 

@@ -99,7 +99,8 @@ def verify_command(lab: str, *, as_json: bool, verbose: bool) -> None:
         answer(plan_text(steps))
     others = found.others if verbose and not as_json else ()
     _answer_all(others if steps else ())
-    for note in (*bare, *(shared if steps else ()), *found.notes):
+    why = [elsewhere, *shared] if elsewhere else shared
+    for note in (*bare, *(why if steps else ()), *found.notes):
         tell(f"note: {note}")
     if steps:
         message = f"{name}  is not as it was applied; `{_up_command(name)}` would do the above"
