@@ -1,6 +1,7 @@
 """`netloom logs`: of one command, of a namespace, of all; the last lines, since when, and when."""
 
 import re
+import shlex
 import time
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import pytest
 
 from tests.hosts.host import on_a_host
 from tests.hosts.machine import on_a_machine
-from tests.hosts.netloom import ended, netloom, write
+from tests.hosts.netloom import command, ended, netloom, write
 from tests.hosts.plain import new_plain_user
+from tests.hosts.programs import ran
 from tests.hosts.witness import no_trace
 
 LAB = """\
@@ -100,6 +102,20 @@ def test_a_log_that_somebody_removed_is_told() -> None:
         netloom("logs", "a").stdout("two | fourth\n").stderr(told).status(1)
         netloom("up", "lab.yaml").stdout("lab  is up; nothing to do\n").status(0)
         netloom("down", "-q", "lab").status(0)
+
+
+@on_a_host
+def test_more_logs_than_files_may_be_open_are_shown() -> None:
+    """As far as the hard limit goes."""
+    folder = Path("/run/netloom/labs/many/logs")
+    for path in (folder.parents[2], folder.parents[1], folder.parent, folder):
+        path.mkdir(mode=0o700, exist_ok=True)
+    for number in range(300):
+        (folder / f"n{number}:x.log").write_text(f"2026-11-30T12:00:00.000Z {number}\n")
+
+    shown = ran("sh", "-c", f"ulimit -Sn 64; {shlex.join(command('logs'))}")
+
+    assert len(shown.stdout.splitlines()) == 300
 
 
 @pytest.mark.long

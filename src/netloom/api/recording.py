@@ -34,10 +34,10 @@ from netloom.host.byhand.packets import (
     LINKTYPES,
     SNAPLEN,
     counted,
-    make_room,
     read_packets,
     sniff_all,
 )
+from netloom.kernel.open_files import make_room
 from netloom.model.objects import HOST
 from netloom.namespaces.enter import setns
 from netloom.namespaces.handle import open_name
@@ -190,7 +190,7 @@ class Recording:
             raise Unavailable(f"it is for {self._most} namespaces at most (lab.capture_packets)")
         self._release([name for name in self._listeners if name not in names])
         new = [name for name in names if name not in self._listeners]
-        make_room(len(names))
+        make_room(2 * len(names))
         for name, sock in self._open(sniff_all, new):
             self._listeners[name] = sock
             self.poll.register(sock, select.EPOLLIN)

@@ -12,13 +12,13 @@ from netloom.cli.named import reason
 from netloom.cli.output import REFUSED, TRIED, Stop, tell
 from netloom.errors import FAILURES, NetloomError, failure
 from netloom.host.cancel import deferred_signals
+from netloom.kernel.open_files import make_room
 from netloom.namespaces import registry
 from netloom.namespaces.handle import NETNS_DIR, Handle, open_name, open_self
 from netloom.namespaces.ownership import named
 from netloom.namespaces.references import NetnsInode, identity, mounts, references
 
 _SHOWN = 5
-_OTHER_FILES = 100
 _UNSEEN = (
     "nobody who can be seen holds it, perhaps a descriptor on its way between processes, or a "
     "connection that is still closing"
@@ -33,7 +33,7 @@ class _Live(NamedTuple):
 
 def delete(wanted: tuple[str, ...], *, kill: bool, timeout: float | None) -> None:
     """Take names away; `kill` who lives there; wait `timeout` seconds if any; raises `Stop`."""
-    _make_room(len(wanted))
+    make_room(len(wanted))
     with ExitStack() as stack:
         live = _live(wanted, stack)
         if kill:
@@ -54,15 +54,6 @@ def delete(wanted: tuple[str, ...], *, kill: bool, timeout: float | None) -> Non
             _tell_why(left, wholly=True)
             names_left = ", ".join(each.name for each in left)
             raise Stop(f"not gone after {timeout:g} s: {names_left}", TRIED)
-
-
-def _make_room(number: int) -> None:
-    """Let this process have as many files open as there are namespaces to be held."""
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < number + _OTHER_FILES:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _remove(wanted: tuple[str, ...]) -> None:

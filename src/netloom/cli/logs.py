@@ -15,6 +15,7 @@ from netloom.cli.output import REFUSED, TRIED, Stop
 from netloom.host.commands.printed import LogLine, LogLines, stamp
 from netloom.host.commands.processes import logs as logs_of
 from netloom.host.store.journal import labs
+from netloom.kernel.open_files import make_room
 from netloom.language.suggest import did_you_mean
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -74,6 +75,7 @@ def logs_command(  # noqa: PLR0913 - what a caller may say
 ) -> None:
     """Show what all commands printed, those of namespace NS, or the one called NAME."""
     chosen = _chosen(ns, name)
+    make_room(len(chosen))
     with ExitStack() as stack:
         shown: list[_Shown] = []
         gone: list[str] = []

@@ -13,7 +13,6 @@ VLAN tags, which the kernel takes out of a packet before it is seen here, are pu
 
 import ctypes
 import os
-import resource
 import select
 import socket
 import time
@@ -26,6 +25,7 @@ from netloom.errors import KernelError, Unavailable
 from netloom.host.byhand.stamps import SO_TIMESTAMPNS, nanoseconds, stamping
 from netloom.kernel.closing import Closing
 from netloom.kernel.netlink import Rtnetlink
+from netloom.kernel.open_files import make_room
 from netloom.namespaces.enter import in_thread, setns
 from netloom.namespaces.targets import Target
 from netloom.wire import pcapng
@@ -40,7 +40,6 @@ _SOL_PACKET = 263
 _PACKET_STATISTICS = 6
 _PACKET_AUXDATA = 8
 _SO_RCVBUFFORCE = 33
-_OTHER_FILES = 100
 _VLAN_AT = 12  # behind the two addresses of Ethernet
 _TP_STATUS_VLAN_VALID = 1 << 4
 _TP_STATUS_VLAN_TPID_VALID = 1 << 6
@@ -232,13 +231,6 @@ def links_of(target: Target) -> list[SeenLink]:
         raise Unavailable(f"cannot look into `{target.text}`: {error}", "run it as root") from error
 
 
-def make_room(number: int) -> None:
-    """Let this process have as many files open as there are interfaces to be heard."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < number * 2 + _OTHER_FILES:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
 class Sniffer(Closing):
     """All sockets of a capture: once it is made, no packet is missed."""
 
@@ -256,7 +248,7 @@ class Sniffer(Closing):
                 raise
 
     def _open(self, sources: Sequence[CaptureSource]) -> None:
-        make_room(len(sources))
+        make_room(2 * len(sources))
         for source in sources:
             try:
                 setns(source.target.netns)
