@@ -441,12 +441,15 @@ def test_an_undo_that_would_harm_others_is_refused() -> None:
         says("ip", "netns", "exec", "red", "true")
         warm("move", "host:far", "red")
         warm("move", "red:far", "host:out")
-        says("sh", "-ec", "ip link set out up; ip route add default dev out")
-        assert warm("undo", status=2)["stderr"] == (
-            "the default route of this machine leads through `host:out`\n"
-            "hint: netloom move --force host:out red:far\n"
-            "nothing was touched\n"
-        )
+        says("ip", "link", "set", "out", "up")
+        for default in ("0.0.0.0/0", "128.0.0.0/1"):  # as a VPN has it, by halves
+            says("ip", "route", "add", default, "dev", "out")
+            assert warm("undo", status=2)["stderr"] == (
+                "the default route of this machine leads through `host:out`\n"
+                "hint: netloom move --force host:out red:far\n"
+                "nothing was touched\n"
+            )
+            says("ip", "route", "del", default)
 
 
 @on_a_machine

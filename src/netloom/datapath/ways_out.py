@@ -35,7 +35,7 @@ class Candidates(Struct, frozen=True):
         """Whether a way of a route leads on to others."""
         if route.protocol == RTPROT_KERNEL or hop.dev not in self.links:
             return False
-        if _is_default(route):
+        if is_default(route):
             return True
         into_tunnel = hop.dev in self.tunnels and length_of(route.dst) < width(route.dst)
         return hop.dev not in self.bridges and bool(hop.via or into_tunnel)
@@ -51,7 +51,7 @@ def ways_out(
     found = dict.fromkeys(_of_main(fib, version, candidates), True)
     edges = _Edges(fib, version)
     for route in sorted(fib.routes(version), key=lambda each: length_of(each.dst)):
-        default = _is_default(route)
+        default = is_default(route)
         missing = {hop.dev for hop in route.nexthops if candidates.has(route, hop)}
         for point in edges.within(route.dst):
             missing = {dev for dev in missing if dev not in found or found[dev] < default}
@@ -60,7 +60,7 @@ def ways_out(
             answer = fib.lookup(FlowKey(from_int(point, route.dst), src, iif))
             for hop in answer.nexthops if answer.route else ():
                 if answer.route and candidates.has(answer.route, hop):
-                    found[hop.dev] = found.get(hop.dev, False) or _is_default(answer.route)
+                    found[hop.dev] = found.get(hop.dev, False) or is_default(answer.route)
     return dict(sorted(found.items(), key=lambda each: not each[1]))
 
 
@@ -70,7 +70,7 @@ def routed_prefixes(routes: Iterable[Route], links: Collection[str]) -> Iterator
     `links` are the interfaces whose routes count; of a route that leads nowhere that is no matter.
     """
     for route in routes:
-        if route.protocol == RTPROT_KERNEL or _is_default(route):
+        if route.protocol == RTPROT_KERNEL or is_default(route):
             continue
         if all(hop.dev in links for hop in route.nexthops):
             yield route.dst
@@ -85,7 +85,8 @@ def _of_main(fib: Fib, version: Family, candidates: Candidates) -> Iterator[str]
             yield from (hop.dev for hop in route.nexthops if candidates.has(route, hop))
 
 
-def _is_default(route: Route) -> bool:
+def is_default(route: Route) -> bool:
+    """Whether a route leads to all others, or to half of them, as a VPN's do."""
     return length_of(route.dst) <= _DEFAULTS[route.family]
 
 

@@ -11,6 +11,7 @@ import errno
 import os
 from contextlib import ExitStack, suppress
 
+from netloom.datapath.ways_out import is_default
 from netloom.errors import FAILURES, Interrupted, KernelError, Refused, Unavailable, failure
 from netloom.host.byhand.endpoint import Endpoint, free_index, is_taken
 from netloom.host.byhand.saved_link import Restored, SavedLink, missing_from, restore, save
@@ -25,7 +26,6 @@ from netloom.namespaces.targets import Target, open_target
 from netloom.wire.relocate import link_move, may_move
 from netloom.wire.rtnetlink import SeenLink, dump_links, get_link, read_links, read_routes
 
-_DEFAULTS = {"0.0.0.0/0", "::/0"}
 _UNDO = "netloom undo"
 
 
@@ -115,7 +115,7 @@ def check_way_out(origin: Endpoint, had: SavedLink, hint: str) -> None:
     """Raise `Unavailable` for the interface that the host leads out by."""
     payloads = [payload for _, payload in had.routes]
     routes = read_routes(payloads, {}, None)
-    if any(route.dst in _DEFAULTS for route in routes) and _is_own(origin.target):
+    if any(map(is_default, routes)) and _is_own(origin.target):
         reason = f"the default route of this machine leads through `{origin}`"
         raise Unavailable(reason, hint)
 

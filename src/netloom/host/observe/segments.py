@@ -7,6 +7,7 @@ from contextlib import suppress
 import msgspec
 from msgspec import Struct, field
 
+from netloom.datapath.ways_out import is_default
 from netloom.errors import KernelError, Unavailable
 from netloom.host.store import elsewhere
 from netloom.host.store.journal import Journal, labs
@@ -37,7 +38,6 @@ DOCKER_SOCKET = "/var/run/docker.sock"
 _SECONDS = 5.0
 _BRIDGE_NAME = "com.docker.network.bridge.name"
 _OK = 200
-_DEFAULTS = frozenset({"0.0.0.0/0", "::/0"})
 _BORN = 2  # RTPROT_KERNEL: they come with an address, or with the link
 
 
@@ -79,7 +79,7 @@ def nics() -> dict[str, Nic]:
             master=names.get(link.master, ""),
             addresses=tuple(own.get(link.index, ())),
             routes=tuple(r.dst for r in leading.get(link.name, ()) if r.protocol != _BORN),
-            way_out=any(r.dst in _DEFAULTS for r in leading.get(link.name, ())),
+            way_out=any(map(is_default, leading.get(link.name, ()))),
         )
         for link in links
     }
@@ -114,7 +114,7 @@ def _on_host(bridge: str) -> Joined:
         bridge,
         subnets,
         found.mtu,
-        way_out=any(hop.dev == bridge for r in routes if r.dst in _DEFAULTS for hop in r.nexthops),
+        way_out=any(hop.dev == bridge for r in routes if is_default(r) for hop in r.nexthops),
     )
 
 
