@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import netloom as api
 from tests.hosts.host import on_a_host
 from tests.hosts.netloom import Warm, command, ended, netloom, write
 from tests.hosts.programs import ran, says
@@ -89,6 +90,27 @@ def test_what_a_dhcp_client_writes_is_seen_in_its_namespace_alone() -> None:
 
 
 @on_a_host
+@pytest.mark.needs("udhcpc")
+def test_a_client_that_lives_with_the_lab_keeps_what_it_got() -> None:
+    """As a command of it: address and resolver stay through any number of ups, and are no drift."""
+    write("script", SCRIPT).chmod(0o755)
+    run = f"{{command: exec udhcpc -f -i lan -s {Path.cwd()}/script, ready: log/obtained}}"
+    write(
+        "d.yaml",
+        DHCP.replace("cl: {networks: {lan: none}}", f"cl: {{networks: {{lan: none}}, run: {run}}}"),
+    )
+    with no_trace():
+        netloom("up", "-q", "d.yaml").status(0)
+        for _ in range(2):
+            assert resolv_conf("cl") == LEASED
+            assert "inet 10.77.0.1" in says("ip", "-n", "cl", "address", "show", "lan")
+            netloom("verify", "d").stdout("d  is as it was applied\n").status(0)
+            netloom("up", "d.yaml").stdout("d  is up; nothing to do\n").status(0)
+        assert Path("/etc/resolv.conf").read_text() == HOSTS
+        netloom("down", "-q", "d").status(0)
+
+
+@on_a_host
 def test_what_the_file_says_of_resolvers_is_where_it_begins() -> None:
     """Each has a file of its own; another word in the topology is a new beginning."""
     text = "networks: {lan: {dns: 192.0.2.9}}\nnamespaces: {a: &a {networks: {lan: none}}, b: *a}\n"
@@ -100,6 +122,28 @@ def test_what_the_file_says_of_resolvers_is_where_it_begins() -> None:
     write("d.yaml", text.replace("192.0.2.9", "192.0.2.8"))
     netloom("up", "-q", "d.yaml").status(0)
     assert [resolv_conf(name) for name in "ab"] == ["nameserver 192.0.2.8\n"] * 2
+
+
+@on_a_host
+def test_the_hosts_file_is_read_only_where_a_namespace_has_none_of_its_own() -> None:
+    """Whoever writes it, a VPN's script say: in a lab, in a namespace made by hand, in a program.
+
+    What the host writes there is seen all the same, and `netns exec` is as `ip` has it.
+    """
+    write("d.yaml", "links: [[a, b]]\n")
+    netloom("up", "-q", "d.yaml").status(0)
+    says("ip", "netns", "add", "hand")
+    write_it = f"printf '{OTHER}' >/etc/resolv.conf"
+    with no_trace():
+        for name in ("a", "hand"):
+            seen = ended("exec", name, "sh", "-c", write_it)
+            assert (seen.returncode, "Read-only file system" in seen.stderr) == (2, True)
+        with api.Lab() as lab, pytest.raises(OSError, match="Read-only"):
+            lab.netns("a").call(Path("/etc/resolv.conf").write_text, OTHER)
+    Path("/etc/resolv.conf").write_text(LEASED)
+    assert resolv_conf("a") == LEASED
+    netloom("netns", "exec", "a", "sh", "-c", write_it).status(0)
+    assert Path("/etc/resolv.conf").read_text() == OTHER
 
 
 @on_a_host

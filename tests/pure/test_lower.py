@@ -396,6 +396,13 @@ REFUSED = {
             "all shall be asked for by ARP"
         ),
     ),
+    "a route of the host out of what is its own": (
+        "namespaces: {a: , host: {routes: 10.9.0.0/16 via 192.0.2.1}}\nlinks: [[a, host]]\n",
+        (
+            "the gateway 192.0.2.1 is on no segment of the lab: netloom makes no routes out of the "
+            "host's own interfaces"
+        ),
+    ),
     "a source that one does not have": (
         "namespaces: {a: {routes: default via b src 10.0.0.3}, b: }\n" + WIRE,
         "the source 10.0.0.3 is no address of `a`, or of an interface that is down",

@@ -192,3 +192,11 @@ def test_a_host_of_the_lab_alone_keeps_nothing_of_the_machine_closed() -> None:
     host, rules = asked(replace(HOME, is_apart=True), HUB.replace("SIX", "fd00:1::1/64"))
     assert dict(host.claims) == {"net.ipv6.conf.all.forwarding": "1"}
     assert closed(rules) == []
+
+
+def test_who_has_no_resolver_is_named_once() -> None:
+    """Also a member of two networks that lead out."""
+    text = "networks: {a: {uplink: nat}, b: {uplink: nat}}\nnamespaces: {gw: {networks: [a, b]}}\n"
+    notes = lower(parse(text).topology, HostFacts(outside=HOME)).notes
+    told = [note for note in notes if "resolver" in note]
+    assert [note.count("`gw`") for note in told] == [1]

@@ -275,6 +275,12 @@ def _gateway(
     if (hop.dev or dev) and (hop.onlink or via.startswith("fe80:")):
         return via, hop.dev or dev
     found = towards(via, hop.dev)
+    if found is None and netns == HOST:
+        msg = (
+            f"the gateway {via} is on no segment of the lab: netloom makes no routes out of "
+            f"the host's own interfaces"
+        )
+        raise ValueError(msg)
     if found is None:
         where = f"{netns}:{hop.dev}" if hop.dev else netns
         msg = (

@@ -31,6 +31,9 @@ _NSCD = ("/run/nscd", "/var/run/nscd")
 _ON_THE_BUS = ("/run/systemd/resolve", "/run/avahi-daemon")
 """Where systemd-resolved(8) and avahi-daemon(8) do so, who are on the system bus as well."""
 
+_LOCKED = os.ST_NOSUID | os.ST_NODEV | os.ST_NOEXEC
+"""What a mount may not lose in a user namespace; mount(2) has the same numbers."""
+
 _NSSWITCH = "/etc/nsswitch.conf"
 _LABEL = "netloom"
 
@@ -40,7 +43,8 @@ _BUS = "/run/dbus"
 def own_mounts(label: str, *, resolvers: bool = False) -> None:
     """Move the calling thread into a mount namespace of its own, with a /sys of its network.
 
-    Nobody outside looks names up for it any more, but with `resolvers`, as `ip netns exec` has it.
+    Nobody outside looks names up for it any more, nor can it change whom the machine asks; but with
+    `resolvers` all that is as on the machine, as `ip netns exec` has it.
 
     Should: come after it moved to that network, and before anything else is mounted for a command.
     Mustn't: leave a mount that reaches the machine: hence slave, as `ip netns exec` does.
@@ -53,6 +57,7 @@ def own_mounts(label: str, *, resolvers: bool = False) -> None:
     _fresh_sys(label, points)
     if not resolvers:
         _hide_resolvers(label)
+        _protect(_RESOLV_CONF)
 
 
 def _fresh_sys(label: str, points: list[str]) -> None:
@@ -241,6 +246,18 @@ def _hide_resolvers(label: str) -> None:
     there = [folder for folder in (*_NSCD, *_ON_THE_BUS) if is_dir(folder)]
     for folder in dict.fromkeys(map(os.path.realpath, there)):  # /var/run is /run mostly
         _lay_nothing(label, folder)
+
+
+def _protect(path: str) -> None:
+    """Have a file of the machine's be read-only in here: a DHCP client would write it, for good.
+
+    A namespace that has one of its own has that laid over it.
+    """
+    with Suppress(KernelError, OSError):  # there is none; or the kernel has no such mount
+        kept = os.statvfs(path).f_flag & _LOCKED
+        syscalls.bind(path, path)
+        flags = kept | syscalls.MS_BIND | syscalls.MS_REMOUNT | syscalls.MS_RDONLY
+        syscalls.mount("none", "none", path, flags=flags)
 
 
 def hide_bus(label: str) -> None:
