@@ -25,7 +25,7 @@ links: [[red 10.0.0.1/24, blue 10.0.0.2/24], [green 10.2.0.1/24, host 10.2.0.2/2
 """
 OTHER = "name: other\nnetworks: {wan: {uplink: nat}}\nnamespaces: {web: {networks: [wan]}}\n"
 ACTS = [
-    *(("up", "-q", name) for name in ("pair.yaml", "trio.yaml", "other.yaml")),
+    *(("up", "-q", "--replace", name) for name in ("pair.yaml", "trio.yaml", "other.yaml")),
     ("undo", "lab"),
     ("down", "lab"),
     ("down", "other"),

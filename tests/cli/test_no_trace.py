@@ -70,11 +70,13 @@ class Walk(NamedTuple):
 WALKS = {
     "up": Walk((), ("up", "first.yaml"), "first.yaml"),
     "down": Walk((("up", "first.yaml"),), ("down", "shop"), "first.yaml"),
-    "change": Walk((("up", "first.yaml"),), ("up", "second.yaml"), "second.yaml"),
+    "change": Walk((("up", "first.yaml"),), ("up", "--replace", "second.yaml"), "second.yaml"),
 }
 """What is killed: each verb of a lab that has a first and a second shape."""
 UP, DOWN, CHANGE = WALKS.values()
-UNDO = Walk((("up", "first.yaml"), ("up", "second.yaml")), ("undo", "shop"), "second.yaml")
+UNDO = Walk(
+    (("up", "first.yaml"), ("up", "--replace", "second.yaml")), ("undo", "shop"), "second.yaml"
+)
 
 
 def walk(walk_: Walk, part: int, recover: Callable[[Warm, str], None], *, every: int = 1) -> None:
@@ -88,7 +90,7 @@ def walk(walk_: Walk, part: int, recover: Callable[[Warm, str], None], *, every:
         for words in walk_.before:
             netloom(*words)
         calls = netloom.calls(*walk_.verb)
-        netloom("down", "first.yaml")
+        netloom.ask(("down", "shop"))
         for at in range(1 + part * every, len(calls) + 1, PARTS * every):
             forget_names()
             for words in walk_.before:
@@ -133,14 +135,15 @@ def _compare(before: Look, what: str) -> None:
     assert not found, f"{what}\n{found}"
 
 
-def by_down(netloom: Warm, file: str) -> None:
-    """Take the lab down, whatever there is of it."""
-    netloom("down", file)
+def by_down(netloom: Warm, file: str) -> None:  # noqa: ARG001 - the shape of a way back
+    """Take the lab down, whatever there is of it, be it nothing."""
+    answer = netloom.ask(("down", "shop"))
+    assert answer["status"] in {0, 2}, answer
 
 
 def by_up(netloom: Warm, file: str) -> None:
-    """Make the lab so, whatever there is of it; then take it down."""
-    netloom("up", file)
+    """Make the lab so, whatever there is of it, and whose; then take it down."""
+    netloom("up", "--replace", file)
     netloom("verify", file)
     netloom("down", file)
 

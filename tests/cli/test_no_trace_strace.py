@@ -48,7 +48,8 @@ def test_the_walk_misses_no_call() -> None:
     write("first.yaml", FIRST)
     write("second.yaml", SECOND)
     seen: Counter[str] = Counter()
-    for words in (("up", "first.yaml"), ("up", "second.yaml"), ("undo", "shop"), ("down", "shop")):
+    change = ("up", "--replace", "second.yaml")
+    for words in (("up", "first.yaml"), change, ("undo", "shop"), ("down", "shop")):
         ran("strace", "-f", "-qq", "-o", "calls", *command(*words))
         seen.update(re.findall(r"^\d+ +(\w+)\(", Path("calls").read_text(), re.MULTILINE))
 

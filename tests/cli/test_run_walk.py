@@ -13,7 +13,7 @@ FIRST = """\
 name: shop
 namespaces:
   a: {run: ["(setsid sleep 1001 &); exec sleep 1002", {name: two, command: exec sleep 1003}]}
-  b: {run: exec sleep 1004}
+  b: {run: [{command: exec sleep 1004, after: set}, {name: set, command: exit 0, ready: exit}]}
 """
 SECOND = """\
 name: shop
@@ -29,7 +29,10 @@ namespaces:
 def test_commands_are_ended_after_every_kill(
     verb: str, recover: Callable[[Warm, str], None]
 ) -> None:
-    """Whoever was being started or ended as netloom was killed; every twelfth call."""
+    """Whoever was being started or ended as netloom was killed, or while it waited for them.
+
+    Every twelfth call.
+    """
     says("nft", "delete", "table", "inet", "filter")
     write("first.yaml", FIRST)
     write("second.yaml", SECOND)
