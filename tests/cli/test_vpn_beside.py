@@ -176,7 +176,8 @@ def test_ipv6_is_followed_by_itself() -> None:
     halves = "".join(f"route add {half} via {FAR6} dev vpn0\n" for half in ("::/1", "8000::/1"))
     comes(halves)
     with Warm() as netloom, server("beyond", 80), no_trace():
-        netloom("up", "shop.yaml")
+        said = netloom("up", "shop.yaml")["stdout"]
+        assert "· forwarding on lan, eth0, vpn0 · IPv6 forwarding on all interfaces ·" in said
         assert (ask("web", WEB4), ask("web", WEB6)) == (HOST4, VPN6)
         netloom("verify", "shop")
         netloom("down", "shop.yaml")

@@ -9,7 +9,7 @@ from netloom.datapath.fib import BASE_RULES
 from netloom.errors import TopologyError
 from netloom.language.parse import parse
 from netloom.model.facts import Allocations, Nic, UplinkFacts
-from netloom.model.objects import HOST, NetnsState, Nexthop, Route
+from netloom.model.objects import HOST, NetnsState, Nexthop, Route, Rule
 from tests.pure.outside import default
 
 SHOP = """\
@@ -200,3 +200,18 @@ def test_who_has_no_resolver_is_named_once() -> None:
     notes = lower(parse(text).topology, HostFacts(outside=HOME)).notes
     told = [note for note in notes if "resolver" in note]
     assert [note.count("`gw`") for note in told] == [1]
+
+
+def test_each_subnet_of_a_network_is_asked_for() -> None:
+    """A rule about one of them leads its packets elsewhere, and there they are translated, too."""
+    around = replace(
+        HOME,
+        links={**LINKS, "eth1": None},
+        routes=(*EXITS, replace(default("eth1"), table=7)),
+        rules=(*BASE_RULES, Rule(4, 7, table=7, src="10.101.0.0/24")),
+    )
+    text = SHOP.replace('[10.100.0.0/24, "fd00:100::/64"]', "[10.100.0.0/24, 10.101.0.0/24]")
+    host, rules = asked(around, text)
+
+    assert "net.ipv4.conf.eth1.forwarding" in host.claims
+    assert 'iifname "lan" oifname { "eth0", "eth1" } masquerade' in rules

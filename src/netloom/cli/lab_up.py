@@ -107,9 +107,12 @@ def _host_things(desired: Desired) -> Iterator[str]:
     host = desired.netns.get(HOST, NetnsState())
     if host.links:
         yield ", ".join(_host_thing(desired, name) for name in host.links)
-    settings = [*host.sysctls, *host.claims]
-    if forwarding := [key.split(".")[3] for key in settings if key.endswith(".forwarding")]:
-        yield f"forwarding on {', '.join(name.replace('/', '.') for name in forwarding)}"
+    settings = (key for key in (*host.sysctls, *host.claims) if key.endswith(".forwarding"))
+    forwarding = [key.split(".")[3].replace("/", ".") for key in settings]
+    if links := [name for name in forwarding if name != "all"]:
+        yield f"forwarding on {', '.join(links)}"
+    if "all" in forwarding:
+        yield "IPv6 forwarding on all interfaces"
     yield from (f"nft table {name}" for name in host.rulesets)
     owners = Counter(exception.owner for exception in host.exceptions)
     for owner, number in sorted(owners.items()):

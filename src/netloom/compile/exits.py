@@ -33,21 +33,26 @@ class Exits:
 
         `addrs` are the host's on the network, `iif` is its interface there.
         """
-        sources = {addr.family: addr.ip for addr in reversed(list(addrs))}
-        found = {
-            version: ways_out(self._fib, version, self._candidates, sources[version], iif)
-            for version in sorted(sources)
-        }
+        found: dict[Family, dict[str, bool]] = {}
+        for addr in sorted(addrs, key=lambda each: each.family):  # each in a subnet of its own
+            ways = ways_out(self._fib, addr.family, self._candidates, addr.ip, iif)
+            found[addr.family] = _merged((found.get(addr.family, {}), ways))
         return {version: ways for version, ways in found.items() if any(ways.values())}
 
     def usable(self, ways: Iterable[Mapping[str, bool]]) -> tuple[str, ...]:
         """Return the interfaces of some ways; those that are down, if no default route is left."""
-        by_default: dict[str, bool] = {}
-        for each in ways:
-            for link, default in each.items():
-                by_default[link] = by_default.get(link, False) or default
+        by_default = _merged(ways)
         fit = [link for link in by_default if not self.outside.links[link]]
         return tuple(fit if any(by_default[link] for link in fit) else by_default)
+
+
+def _merged(ways: Iterable[Mapping[str, bool]]) -> dict[str, bool]:
+    """Return all of some ways, each by a default route if one of them is."""
+    found: dict[str, bool] = {}
+    for each in ways:
+        for link, default in each.items():
+            found[link] = found.get(link, False) or default
+    return found
 
 
 def uplink_moved(
