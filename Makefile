@@ -11,7 +11,7 @@ WORKERS := $(shell echo $$(( $$(nproc) * 3 / 2 )))
 TOOLS := iproute2 iputils-ping util-linux procps python3 python3-venv
 TEST_TOOLS := $(TOOLS) strace gcc libc6-dev nftables iptables passt uidmap slirp4netns tcpdump curl
 ENGINES := ufw firewalld dbus docker.io libvirt-daemon-system libvirt-clients dnsmasq-base \
-	nginx-light tinyproxy-bin radvd tshark systemd nscd udhcpc
+	nginx-light tinyproxy-bin radvd tshark systemd nscd udhcpc keepalived openvpn frr
 BENCH_TOOLS := $(TEST_TOOLS) mininet bridge-utils iperf3
 
 WALKS := $(addprefix tests/cli/test_,no_trace.py uplink_walk.py ports.py run_walk.py interrupted.py descriptors.py \

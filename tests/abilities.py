@@ -52,6 +52,11 @@ ABILITIES = {
         ("sh", "-c", "command -v udhcpc && dnsmasq --version"),
         "apt-get install udhcpc dnsmasq-base",
     ),
+    "keepalived": Ability(("keepalived", "--version"), "apt-get install keepalived"),
+    "openvpn": Ability(
+        ("sh", "-c", "command -v openvpn && test -w /dev/net/tun"), "apt-get install openvpn"
+    ),
+    "frr": Ability(("/usr/lib/frr/zebra", "--version"), "apt-get install frr"),
     "tinyproxy": Ability(("tinyproxy", "-v"), "apt-get install tinyproxy-bin"),
     "pysyncobj": Ability((sys.executable, "-c", "import pysyncobj"), "pip install pysyncobj"),
     "pasta": Ability(

@@ -154,3 +154,27 @@ with Lab() as lab:
 def test_a_command_is_waited_for_by_whoever_may_not_enter(argv: Callable[[str], list[str]]) -> None:
     """A plain user asks for listeners over a socket that a child hands out."""
     assert ran(*argv(SERVED)).stdout == "True\n"
+
+
+def test_what_was_done_by_hand_stays_where_a_word_comes() -> None:
+    """Forwarding, an address, a route: a wire to the namespace, and one that goes, leave them."""
+    by_hand = (
+        "sysctl -qw net.ipv4.ip_forward=1",
+        "ip addr add 10.7.0.1/24 dev e1",
+        "ip route add 10.9.0.0/16 via 10.0.1.2",
+    )
+    with Lab() as lab:
+        hub, _ = lab.netns("hub", "h1")
+        lab.wire("hub:e1 10.0.1.1/24", "h1:e0 10.0.1.2/24")
+        for line in by_hand:
+            hub.run(line.split(), check=True)
+
+        lab.netns("new")
+        wire = lab.wire("hub", "new")
+        lab.remove(wire)
+
+        look = ["sh", "-c", "ip -4 addr; ip route; sysctl net.ipv4.ip_forward"]
+        said = hub.run(look, text=True, capture_output=True).stdout
+        assert "10.7.0.1/24" in said
+        assert "10.9.0.0/16 via 10.0.1.2" in said
+        assert "net.ipv4.ip_forward = 1" in said

@@ -28,6 +28,7 @@ KEPT = ("passwd", "group", "ld.so.cache", "ld.so.conf", "nsswitch.conf", "iprout
 FILES = {"hosts": "127.0.0.1 localhost\n", "resolv.conf": "nameserver 192.0.2.53\n"}
 _SOL_NETLINK, _NO_ENOBUFS = 270, 5
 _RTMGRP_LINK = 1
+_RTMGRP_IPV4_ROUTE = 0x40
 _RTMGRP_IPV6_ROUTE = 0x400
 
 
@@ -133,7 +134,7 @@ def wait_for(condition: Callable[[], bool], timeout: float = 60) -> None:
     """
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as events:
         events.setsockopt(_SOL_NETLINK, _NO_ENOBUFS, 1)  # one that is kept is enough to look again
-        events.bind((0, _RTMGRP_LINK | _RTMGRP_IPV6_ROUTE))
+        events.bind((0, _RTMGRP_LINK | _RTMGRP_IPV4_ROUTE | _RTMGRP_IPV6_ROUTE))
         events.settimeout(timeout)
         while not condition():
             events.recv(1 << 16)

@@ -31,7 +31,7 @@ FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 FLOORS_OF_HOST = (
     {"notes"},
     {"cancel", "outer_client", "sources", "store", "sysctl", "systemd"},
-    {"commands", "etc", "firewall", "limits", "wait_uplink"},
+    {"commands", "etc", "firewall", "limits", "wait_address", "wait_uplink"},
     {"apply", "observe"},
     {"byhand", "machine", "rootless"},
     {"isolated", "local"},

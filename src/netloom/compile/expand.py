@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from netloom.compile.ifnames import HostNames
 from netloom.errors import Path, Problem
 from netloom.language.messages import parted
+from netloom.language.scalars import DYNAMIC
 from netloom.language.suggest import did_you_mean
 from netloom.language.topology import (
     Addresses,
@@ -37,7 +38,10 @@ class GivenAddr(NamedTuple):
 
 
 class Port(Struct):
-    """An interface on a segment. `asked` None: derive addresses; `addresses` fills up later."""
+    """An interface on a segment. `asked` None: derive addresses; `addresses` fills up later.
+
+    `dynamic`: a program in the namespace gives it addresses.
+    """
 
     end: End
     path: Path
@@ -46,6 +50,7 @@ class Port(Struct):
     mtu: int = 0
     up: bool = True
     altname: str = ""
+    dynamic: bool = False
     addresses: list[Addr] = field(default_factory=list)
 
 
@@ -222,12 +227,25 @@ def _membership_port(  # noqa: PLR0913, PLR0917 - what a port is made of
     return Port(
         end=End(name, link),
         path=path,
-        asked=None if texts is None else tuple(_given(text, member.number) for text in texts),
+        asked=_asked(expanded, texts, member.number, path),
+        dynamic=DYNAMIC in (texts or ()),
         mac=_counted_mac(membership.mac or spec.mac, member.number),
         mtu=membership.mtu or spec.mtu,
         up=spec.up,
         altname=altname(text),
     )
+
+
+def _asked(
+    expanded: Expanded, texts: Addresses, number: int, path: Path
+) -> tuple[GivenAddr, ...] | None:
+    """Return the addresses that are given, none where a program gives them; None: to be derived."""
+    if texts is None:
+        return None
+    if DYNAMIC in texts and len(texts) > 1:
+        message = "`dynamic` stands alone: a program gives the interface its addresses"
+        expanded.error(path, message)
+    return tuple(_given(text, number) for text in texts if text != DYNAMIC)
 
 
 def _given(text: str, number: int) -> GivenAddr:
@@ -308,7 +326,8 @@ def _wire_port(  # noqa: PLR0913, PLR0917 - one port of a wire of a group
     return Port(
         end=End(names[which], link),
         path=place,
-        asked=None if texts is None else tuple(_given(each, further) for each in texts),
+        asked=_asked(expanded, texts, further, place),
+        dynamic=DYNAMIC in (texts or ()),
         mac=_counted_mac(spec.mac, number),
         mtu=spec.mtu,
         up=spec.up,
@@ -366,7 +385,7 @@ def _add_loopback(
     expanded: Expanded, name: str, number: int, spec: InterfaceSpec, path: Path
 ) -> None:
     """Take the addresses of `lo`, and nothing else: the kernel makes it."""
-    given = [_given(text, number) for text in spec.addresses or ()]
+    given = _asked(expanded, spec.addresses, number, path) or ()
     addresses = [Addr(ip, width(ip) if length is None else length) for ip, length in given]
     if spec.mac or spec.mtu or not spec.up:
         expanded.error(path, f"`{name}:lo` can be given addresses, and is otherwise as it is")

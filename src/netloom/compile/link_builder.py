@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from msgspec.structs import replace
 
 from netloom.compile.expand import Expanded, Port, Segment
-from netloom.compile.settings import ipv6_off
+from netloom.compile.settings import ipv6_off, settings
 from netloom.errors import Path  # noqa: TC001 - one name for all that tells a place
 from netloom.model.facts import Joined
 from netloom.model.firewall import BridgeNeed
@@ -26,6 +26,8 @@ SHARD = 1000
 MAX_MEMBERS = SHARD * 24
 _IPV6_MIN_MTU = 1280
 _LO_MTU = 65536
+_ADDR_GEN_NONE = "1"
+"""IN6_ADDR_GEN_MODE_NONE (linux/if_link.h), of `addr_gen_mode`."""
 
 _NO_IPV6 = "net.ipv6.conf.default.disable_ipv6"
 
@@ -103,10 +105,17 @@ class LinkBuilder:
             mtu=mtu,
             up=port.up,
             alias=link_mark(self.lab, far),
-            ipv6_ll=ipv6 and not off and port.up,
+            ipv6_ll=port.up and not off and self.speaks(port.end, ipv6=ipv6),
             altnames=(port.altname,) if port.altname else (),
             addrs=_addrs(port.addresses),
         )
+
+    def speaks(self, end: End, *, ipv6: bool) -> bool:
+        """Whether a link has an IPv6 link-local address: as the file says, else where `ipv6` is."""
+        member = self.expanded.members.get(end.netns)
+        key = f"net.ipv6.conf.{end.link.replace('.', '/')}.addr_gen_mode"
+        said = settings(member.spec.sysctls).get(key) if member else None
+        return said != _ADDR_GEN_NONE if said else ipv6
 
     def why_no_ipv6(self, end: End, mtu: int = 0) -> str | None:
         """Return why a link, made or of this MTU, can have no IPv6; None if it can."""

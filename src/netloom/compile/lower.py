@@ -242,7 +242,9 @@ class _Lowering:
                 commands=self.commands(name, member, ran),
             )
         ran = in_order(self.expanded, ran)
-        return Desired(netns=netns, folders=folders, texts=texts, commands=ran)
+        ports = (port for segment in self.expanded.segments for port in segment.ports)
+        dynamic = tuple(port.end for port in ports if port.dynamic)
+        return Desired(netns=netns, folders=folders, texts=texts, commands=ran, dynamic=dynamic)
 
     def links(self, netns: str) -> dict[str, Link]:
         """Return the links of a namespace of the lab's, `lo` first."""

@@ -38,7 +38,7 @@ def verify(lab: str, machine: Machine | None = None) -> Verified | None:
     scope = replace(scope, firewall=scope.firewall or bool(record.through))
     snapshot = machine.observe(scope)
     plan = diff(with_exceptions(record.desired, record.through, snapshot), snapshot)
-    hidden = tuple(hidden_files(record.desired, snapshot))
+    hidden = (*hidden_files(record.desired, snapshot), *machine.unaddressed(record.desired))
     others = tuple(others_lines(snapshot))
     return Verified(plan, tuple(found_notes(lab, snapshot)), hidden, others)
 

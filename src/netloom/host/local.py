@@ -1,6 +1,7 @@
 """The real `Machine`: the one that netloom runs on."""
 
 import os
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -168,6 +169,7 @@ class LocalMachine:
         """
         from netloom.model.names import out_of
 
+        began = time.monotonic()
         if desired.commands:
             from netloom.host.commands import wait_ready
 
@@ -175,6 +177,11 @@ class LocalMachine:
                 return self._start(lab, desired, due)
 
             wait_ready.wait_ready(lab, list(_commands(desired)), timeout, stop, start)
+        if desired.dynamic:
+            from netloom.host import wait_address
+
+            left = max(0.0, timeout - (time.monotonic() - began))
+            wait_address.wait_addresses(desired.dynamic, left, stop)
         if out_of(lab) in desired.netns:
             from netloom.host import wait_uplink
 
@@ -217,6 +224,14 @@ class LocalMachine:
         library, self._library = self._library, None
         if library:
             library.close()
+
+    def unaddressed(self, desired: "Desired") -> list[str]:
+        """Return a sentence for each interface that waits for a program to give it an address."""
+        if not desired.dynamic:
+            return []
+        from netloom.host import wait_address
+
+        return wait_address.unaddressed(desired.dynamic)
 
     def uncovered(self, lab: str) -> list[str]:
         """Return why commands that run shall be started anew: files in /etc that were replaced."""

@@ -111,6 +111,9 @@ class Observer(Protocol):
     def holders(self, names: Iterable[str]) -> "Holders":
         """Return who keeps namespaces of these names, in a sentence for each."""
 
+    def unaddressed(self, desired: Desired) -> list[str]:
+        """Return a sentence for each interface that waits for a program to give it an address."""
+
     def uncovered(self, lab: str) -> list[str]:
         """Return why commands that run shall be started anew: files in /etc that were replaced."""
 

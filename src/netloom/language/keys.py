@@ -157,7 +157,7 @@ MEMBERSHIP = Mapped(
         Key(
             "addresses",
             Many(item=MEMBER_ADDRESS, none=True),
-            "addresses on the network; `none`: no address; absent: derived",
+            "on the network; `none`: none; `dynamic`: a program gives them; absent: derived",
         ),
         Key("interface", IF_NAME, "the name of the interface; the network's unless said"),
         Key("mac", MAC, "its Ethernet address"),
@@ -181,7 +181,7 @@ INTERFACE = Mapped(
         Key(
             "addresses",
             Many(item=INTERFACE_ADDRESS, none=True),
-            "addresses with their lengths; `none`: no address",
+            "with their lengths; `none`: none; `dynamic`: a program gives them",
         ),
         Key("mac", MAC, "its Ethernet address"),
         Key("mtu", MTU, "its MTU"),

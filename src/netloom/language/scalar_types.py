@@ -87,14 +87,14 @@ MEMBER_ADDRESS = Word(
     name="ADDRESS[/LEN]",
     says="an address on the network; without a length, the subnet's holds",
     read=scalars.member_address,
-    pattern=f"^{_IP}({_LENGTH})?$",
+    pattern=f"^({scalars.DYNAMIC}|{_IP}({_LENGTH})?)$",
 )
 
 INTERFACE_ADDRESS = Word(
     name="ADDRESS/LEN",
     says="an address with its length: `10.0.0.1/24`",
     read=scalars.interface_address,
-    pattern=f"^{_IP}{_LENGTH}$",
+    pattern=f"^({scalars.DYNAMIC}|{_IP}{_LENGTH})$",
 )
 
 PLACE = Word(

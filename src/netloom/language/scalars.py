@@ -81,15 +81,21 @@ def end_text(written: WireEndSpec) -> str:
     return " ".join((who, *written.addresses))
 
 
+DYNAMIC = "dynamic"
+"""Said in place of addresses: a program gives them (DHCP, a routing daemon)."""
+
+
 def interface_address(text: str) -> str:
-    """Return an address with its length, `10.0.0.1/24`, in canonical form."""
+    """Return an address with its length, `10.0.0.1/24`, in canonical form, or `dynamic`."""
+    if text == DYNAMIC:
+        return text
     address, length = ip_and_length(text)
     return f"{address}/{length}"
 
 
 def member_address(text: str) -> str:
     """Return an address on a network: `10.0.0.1/24`, or `10.0.0.1` with the subnet's length."""
-    return interface_address(text) if "/" in text else ip(text)
+    return interface_address(text) if "/" in text or text == DYNAMIC else ip(text)
 
 
 def place(text: str) -> str:

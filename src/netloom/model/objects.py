@@ -346,13 +346,15 @@ class Desired(Struct, frozen=True):
 
     `netns` always holds `host`, empty if the lab has no part there. `folders` maps a
     digest to files, each by its path below /etc, `texts` to the text of firewall rules;
-    what many have alike is kept once. `commands` are all of them, by `NS/NAME`.
+    what many have alike is kept once. `commands` are all of them, by `NS/NAME`; `dynamic` are the
+    links that a program gives addresses.
     """
 
     netns: Mapping[str, NetnsState] = field(default_factory=dict)
     folders: Mapping[str, Mapping[str, File]] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     commands: Mapping[str, Command] = field(default_factory=dict)
+    dynamic: tuple[End, ...] = ()
 
 
 def is_kept(name: str, netns: NetnsState) -> bool:

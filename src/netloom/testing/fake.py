@@ -257,6 +257,10 @@ class FakeMachine:
         """Return who keeps namespaces of these names, in a sentence for each."""
         return {name: self.residents[name] for name in names if name in self.residents}
 
+    def unaddressed(self, desired: Desired) -> list[str]:  # noqa: ARG002
+        """No program runs here, and none is waited for."""
+        return []
+
     def uncovered(self, lab: str) -> list[str]:  # noqa: ARG002
         """Nothing is replaced here."""
         return []
