@@ -125,3 +125,12 @@ def test_one_that_is_told_to_end_does_not_start_again(text: str) -> None:
 
     assert not lives(run.supervisor.pid)
     assert processes.runs(LAB) == []
+
+
+@in_a_lab
+def test_one_that_cannot_be_run_keeps_nobody_waiting() -> None:
+    """It is started again all the same: somebody may be about to install it."""
+    begin(command("nosuchprogram", "x", restart=-1), wait=False)
+
+    wait_ready(LAB, [command("", ready="log/starts again in 0.2 s")], SOON)
+    assert state().state == "running"

@@ -111,7 +111,7 @@ def _keep(order: "Order", nothing: int) -> "NoReturn":
         begun = supervisor.start()
     except FAILURES as error:
         _complain(error)
-    if begun:  # whoever waits for that may go on
+    if begun or order["restart"]:  # else it ends at once, and whoever waits shall find it so
         for fd in (1, 2):
             os.dup2(nothing, fd)
     supervisor.watch()
