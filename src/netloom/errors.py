@@ -30,6 +30,17 @@ def _escaped(one: str) -> str:
     return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else ascii(one)[1:-1]
 
 
+def harmless(text: str) -> str:
+    """Return a text of lines of which no terminal obeys any; what was printable is as it was.
+
+    Names that may hold a line's end went through `printable` before they became part of it.
+    """
+    if text.isprintable():
+        return text
+    lines = ("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))
+    return "\n".join(lines)
+
+
 def quoted(word: str) -> str:
     r"""Return a word as a shell reads it in a command that is shown: `'my lab.yaml'`, `$'a\x1bb'`.
 
@@ -102,9 +113,9 @@ class Problem:
         at_key: bool = False,
     ) -> None:
         """Keep the facts."""
-        self.message = message
+        self.message = harmless(message)
         self.path = path
-        self.hint = hint
+        self.hint = harmless(hint)
         self.mark = mark
         self.at_key = at_key
 
@@ -119,7 +130,7 @@ class Problem:
     def __str__(self) -> str:
         """Return `file:line:column: message`, the line, and a caret with the hint."""
         if self.mark is None:
-            place = ".".join(str(part) for part in self.path)
+            place = printable(".".join(str(part) for part in self.path))
             head = f"{place}: {self.message}" if place else self.message
             return f"{head}\n  hint: {self.hint}" if self.hint else head
         mark = self.mark
@@ -127,7 +138,7 @@ class Problem:
         shown, before, length = _clipped(mark)
         under = " " * before + "^" * max(1, length)
         return (
-            f"{mark.file}:{mark.line}:{mark.column}: {self.message}\n"
+            f"{printable(mark.file)}:{mark.line}:{mark.column}: {self.message}\n"
             f"  {mark.line} | {shown}\n"
             f"  {margin} | {under}{' ' if self.hint else ''}{self.hint}"
         )
@@ -167,9 +178,9 @@ class Unavailable(NetloomError):
 
     def __init__(self, reason: str, remedy: str = "") -> None:
         """Say what is missing, and what to do about it."""
-        self.reason = reason
-        self.remedy = remedy
-        super().__init__(f"{reason}\nhint: {remedy}" if remedy else reason)
+        self.reason = harmless(reason)
+        self.remedy = harmless(remedy)
+        super().__init__(f"{self.reason}\nhint: {self.remedy}" if remedy else self.reason)
 
 
 class KernelError(OSError):
@@ -299,7 +310,7 @@ class Refused(NetloomError):
             lines += [f"  left behind: {thing}" for thing in self.left]
         if self.remedy:
             lines.append(f"hint: {self.remedy}")
-        return "\n".join(lines)
+        return harmless("\n".join(lines))
 
 
 class NotReady(NetloomError):
@@ -309,7 +320,7 @@ class NotReady(NetloomError):
         """Say what was waited for, and how long, in seconds."""
         self.waiting_for = waiting_for
         self.timeout = timeout
-        super().__init__(f"not ready after {timeout:g} s: {waiting_for}")
+        super().__init__(harmless(f"not ready after {timeout:g} s: {waiting_for}"))
 
 
 class Interrupted(NetloomError):

@@ -261,7 +261,7 @@ def test_a_plain_user_is_told_what_it_takes() -> None:
 
     assert entered.returncode == 125
     assert "cannot enter namespace `web`" in entered.stderr
-    assert "hint: run it as root" in entered.stderr
+    assert "hint: sudo " in entered.stderr
 
 
 @pytest.mark.needs("userns")

@@ -252,7 +252,7 @@ def test_where_user_namespaces_are_refused(plain: Plain) -> None:
     )
     assert done.returncode == 2, done
     reason = "unshare --user: No space left on device (user.max_user_namespaces is 0)"
-    remedy = "run it as root, or have root run `sysctl user.max_user_namespaces=10000`"
+    remedy = "or have root run `sysctl user.max_user_namespaces=10000`"
     assert done.stderr.splitlines() == [
         f"cannot make namespaces as a plain user: {reason}",
         f"hint: {remedy}; `netloom doctor --rootless` tells more",

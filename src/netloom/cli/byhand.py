@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from netloom.cli.grammar import Argument, Option, Verb, seconds, verb
 from netloom.cli.named import namespaces, or_stop, reason, rows
 from netloom.cli.output import INTERRUPTED, REFUSED, TRIED, Stop, answer, tell, words_of, write
-from netloom.errors import FAILURES, KernelError, NetloomError, failure, printable
+from netloom.errors import FAILURES, KernelError, NetloomError, failure, printable, quoted
 from netloom.namespaces.handle import NoSuchNetns, path_of
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _make(wanted: Iterable[str], stop: "Cancel") -> None:
             if stop.cancelled:
                 raise Stop(f"interrupted; {_unmade(made)}", INTERRUPTED)
     except (NetloomError, *FAILURES) as error:
-        message = f"cannot make namespace `{name}`: {_words_of(error)}\n{_unmade(made)}"
+        message = f"cannot make namespace `{printable(name)}`: {_words_of(error)}\n{_unmade(made)}"
         raise Stop(message, TRIED) from error
 
 
@@ -88,7 +88,8 @@ def _unmade(made: list[str]) -> str:
         except NetloomError:
             left.append(name)
     if left:
-        return f"left behind: {', '.join(left)}\nhint: netloom del {' '.join(left)}"
+        told = ", ".join(map(printable, left))
+        return f"left behind: {told}\nhint: netloom del {' '.join(map(quoted, left))}"
     return "all that was done has been undone"
 
 
@@ -110,7 +111,7 @@ def attach_command(name: str, what: str) -> None:
         try:
             registry.attach(name, f"/proc/thread-self/fd/{netns.fd}")
         except (NetloomError, *FAILURES) as error:
-            message = f"cannot attach `{name}` to {what}: {_words_of(error)}"
+            message = f"cannot attach `{printable(name)}` to {printable(what)}: {_words_of(error)}"
             raise Stop(message, TRIED) from error
     _tell_private()
 
@@ -135,7 +136,7 @@ def _check_free(name: str, wanted: tuple[str, ...]) -> None:
         message = f"`{name}` is named twice"
     elif name in registry.names():
         there = "a namespace" if registry.is_netns(path_of(name)) else "a stale name"
-        message = f"there is {there} `{name}` already\nhint: netloom del {name}"
+        message = f"there is {there} `{printable(name)}` already\nhint: netloom del {quoted(name)}"
     if message:
         raise Stop(message, REFUSED)
 
@@ -164,7 +165,7 @@ def del_command(
     there = set(registry.names())
     for name in wanted:
         if name not in there:
-            raise Stop(reason(NoSuchNetns(name, f"no namespace `{name}`")), REFUSED)
+            raise Stop(reason(NoSuchNetns(name, f"no namespace `{printable(name)}`")), REFUSED)
     if not force:
         _check_no_labs(wanted)
     delete(tuple(dict.fromkeys(wanted)), kill=kill, timeout=timeout if wait else None)
@@ -173,8 +174,8 @@ def del_command(
 def _check_no_labs(wanted: Iterable[str]) -> None:
     for name, lab, _ in rows(wanted):
         if lab:
-            hint = f"netloom down {lab}, or netloom del --force {name}"
-            message = f"`{name}` belongs to lab `{lab}`\nhint: {hint}"
+            hint = f"netloom down {quoted(lab)}, or netloom del --force {quoted(name)}"
+            message = f"`{printable(name)}` belongs to lab `{printable(lab)}`\nhint: {hint}"
             raise Stop(message, REFUSED)
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from netloom.cli.named import reason
 from netloom.cli.output import REFUSED, TRIED, Stop, tell
-from netloom.errors import FAILURES, NetloomError, failure
+from netloom.errors import FAILURES, NetloomError, failure, quoted
 from netloom.host.cancel import deferred_signals
 from netloom.kernel.open_files import make_room
 from netloom.namespaces import registry
@@ -101,10 +101,10 @@ def _check_killable(live: list[_Live], wanted: tuple[str, ...]) -> None:
     for each in live:
         if each.identity == own:
             message = f"`{each.name}` is the namespace that netloom runs in: nobody there is ended"
-            raise Stop(f"{message}\nhint: netloom del {each.name}", REFUSED)
+            raise Stop(f"{message}\nhint: netloom del {quoted(each.name)}", REFUSED)
         if path := staying.get(each.identity):
             message = f"`{each.name}` is also mounted on {path}: nobody there is ended"
-            raise Stop(f"{message}\nhint: netloom del {each.name}, without --kill", REFUSED)
+            raise Stop(f"{message}\nhint: netloom del {quoted(each.name)}, without --kill", REFUSED)
 
 
 def _kill(live: list[_Live]) -> None:

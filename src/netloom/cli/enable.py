@@ -70,7 +70,7 @@ def disable_command(lab: str) -> None:
         with deferred_signals(deadly=True):
             told = systemd.disable(path)
         if not told.changed:
-            message = f"`{lab}` does not start at boot"
+            message = f"`{printable(lab)}` does not start at boot"
             raise Stop(message, REFUSED)
     answer(f"{lab}  will not be started at boot")
     if told.note:
@@ -89,7 +89,7 @@ def _path(lab: str) -> str:
     if not paths:
         hint = did_you_mean(lab, found)
         known = ", ".join(f"`{name}`" for name in found) or "none"
-        message = f"no lab `{lab}` starts at boot" + (
+        message = f"no lab `{printable(lab)}` starts at boot" + (
             f": {hint}" if hint else f"; these do: {known}"
         )
         raise Stop(message, REFUSED)

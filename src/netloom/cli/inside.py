@@ -10,7 +10,7 @@ from typing import NoReturn
 from netloom.cli.grammar import Argument, Option, Verb, verb
 from netloom.cli.named import namespaces, reason
 from netloom.cli.output import Stop, tell
-from netloom.errors import NetloomError
+from netloom.errors import NetloomError, printable, quoted
 from netloom.kernel.files import lexists
 from netloom.namespaces.handle import path_of
 from netloom.namespaces.run import HOST, TROUBLE, NotStarted, exec_at
@@ -49,7 +49,7 @@ def _check_host(ns: str) -> None:
 @verb("exec", _NS, _CMD, passes_on=True, mistake=TROUBLE)
 def exec_command(ns: str, cmd: tuple[str, ...]) -> None:
     """Run a command in namespace NS, or in `host`, and end with its status."""
-    argv = _command(cmd, f"netloom exec {ns} COMMAND, or netloom shell {ns}")
+    argv = _command(cmd, f"netloom exec {quoted(ns)} COMMAND, or netloom shell {quoted(ns)}")
     _check_host(ns)
     _become(lambda: exec_at(ns, argv, tell=tell))
 
@@ -119,7 +119,7 @@ def run_command(
             hosts=tuple(map(_host, several["hosts"])),
         )
     except ValueError as error:
-        raise Stop(str(error), TROUBLE) from error
+        raise Stop(printable(str(error)), TROUBLE) from error
     _become(lambda: run_with(argv, asked))
 
 

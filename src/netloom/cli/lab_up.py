@@ -14,7 +14,7 @@ from netloom.engine.report import Report
 from netloom.engine.topology_file import load, load_stdin
 from netloom.engine.untouched import untouched
 from netloom.engine.up import up
-from netloom.errors import printable
+from netloom.errors import printable, quoted
 from netloom.language.parse import Source
 from netloom.model.names import out_of, switch_of
 from netloom.model.objects import HOST, Desired, NetnsState, command_key, is_kept
@@ -137,8 +137,8 @@ def _attempt(lab: str, desired: Desired) -> str | None:
             addrs = [a for link in netns.links.values() for a in link.addrs]
             if other != name and addrs:
                 target = other if other != HOST else addrs[0].ip
-                return f"netloom exec {name} ping -c1 {target}"
-    return f"netloom shell {inside[0][0]}" if inside else None
+                return f"netloom exec {quoted(name)} ping -c1 {target}"
+    return f"netloom shell {quoted(inside[0][0])}" if inside else None
 
 
 @verb(

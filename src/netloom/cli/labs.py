@@ -5,6 +5,7 @@ from netloom.cli.output import answer, from_here, refusals, write
 from netloom.engine.origin import is_path, said_origin
 from netloom.engine.remembered import ANOTHERS, Running, labs
 from netloom.engine.untouched import untouched
+from netloom.errors import quoted
 from netloom.host.store.elsewhere import machines_labs
 from netloom.render.counted import counted
 
@@ -23,7 +24,7 @@ def labs_command(*, as_json: bool) -> None:
         return
     width = max((len(row.lab) for row in rows), default=0)
     for row in rows:
-        state = "" if row.state == "up" else f"{row.state}: netloom down {row.lab}  "
+        state = "" if row.state == "up" else f"{row.state}: netloom down {quoted(row.lab)}  "
         place = from_here(row.source) if is_path(row.source) else said_origin(row.source)
         about = f"{counted(row.namespaces, 'namespace')}  {state}{place}".rstrip()
         answer(f"{row.lab:{width}}  {row.state if row.state == ANOTHERS else about}")

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from netloom.cli.grammar import Argument, Option, Verb, number, verb
-from netloom.cli.output import REFUSED, TRIED, Stop
+from netloom.cli.output import REFUSED, TRIED, Stop, words_of
+from netloom.errors import Unavailable, harmless, printable
 from netloom.host.commands.printed import LogLine, LogLines, stamp
 from netloom.host.commands.processes import logs as logs_of
+from netloom.host.store.elsewhere import owner_of_netns, whose
 from netloom.host.store.journal import labs
 from netloom.kernel.open_files import make_room
 from netloom.language.suggest import did_you_mean
@@ -100,13 +102,16 @@ def logs_command(  # noqa: PLR0913 - what a caller may say
 def _chosen(ns: str, name: str) -> dict[tuple[str, str], str]:
     """Return the logs that are meant, by namespace and name of the command; raises `Stop`."""
     found = _every()
+    if ns and ns not in found and (user := owner_of_netns(ns)):
+        theirs = Unavailable(f"`{printable(ns)}` is {whose(user)}", f"run it as {user}")
+        raise Stop(words_of(theirs), REFUSED)
     if ns and ns not in found:
         hint = did_you_mean(ns, found)
-        reason = f"no command of a lab runs in `{ns}`" + (f": {hint}" if hint else "")
+        reason = f"no command of a lab runs in `{printable(ns)}`" + (f": {hint}" if hint else "")
         raise Stop(reason, REFUSED)
     if name and name not in found[ns]:
         known = ", ".join(f"`{each}`" for each in found[ns])
-        message = f"`{ns}` has no command `{name}`: there is {known}"
+        message = f"`{printable(ns)}` has no command `{printable(name)}`: there is {known}"
         raise Stop(message, REFUSED)
     return {
         (netns, each): path
@@ -148,6 +153,7 @@ class _Output:
         """Show nothing yet."""
         self._times = times
         self._open: _Shown | None = None
+        self._is_seen = sys.stdout.isatty()
 
     def print(self, entries: "Iterable[Entry]") -> None:
         """Show lines; one that has no end yet is ended if another log has one to show."""
@@ -157,9 +163,14 @@ class _Output:
                 out.write(b"\n")
             if line.begins or self._open is not shown:
                 out.write((line.time + b" " if self._times else b"") + shown.before)
-            out.write(line.text)
+            out.write(_seen(line.text) if self._is_seen else line.text)
             self._open = None if line.text.endswith(b"\n") else shown
         out.flush()
+
+
+def _seen(text: bytes) -> bytes:
+    """Return what was printed as it may stand on a terminal, which obeys none of it."""
+    return harmless(text.decode(errors="surrogateescape")).encode()
 
 
 def _changes(paths: list[str]) -> Iterator[None]:

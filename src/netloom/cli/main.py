@@ -80,7 +80,9 @@ def _run(words: "Sequence[str]") -> int:
         if given is not None:
             return verb.call(**given) or 0
     except UsageError as error:
-        return _end(f"{error}\nhint: netloom {verb.name} --help", verb.mistake)
+        from netloom.errors import printable
+
+        return _end(f"{printable(str(error))}\nhint: netloom {verb.name} --help", verb.mistake)
     from netloom.cli.help import help_on
 
     return _print(help_on(verb))
@@ -94,11 +96,13 @@ def _is_for_ip(words: list[str]) -> bool:
 
 def _unknown(word: str) -> str:
     from netloom.cli.did_you_mean import meant
+    from netloom.errors import printable
 
+    shown = printable(word)
     if word.startswith("-"):
-        return f"no such option `{word}`\nhint: netloom --help"
+        return f"no such option `{shown}`\nhint: netloom --help"
     hint = meant(word, MODULES)
-    message = f"unknown command `{word}`" + (f": {hint}" if hint else "")
+    message = f"unknown command `{shown}`" + (f": {hint}" if hint else "")
     return f"{message}\nhint: netloom --help"
 
 

@@ -13,6 +13,7 @@ from netloom.errors import (
     Refused,
     TopologyError,
     Unavailable,
+    harmless,
     printable,
     quoted,
 )
@@ -54,12 +55,12 @@ class Stop(Exception):
 
 def tell(line: str) -> None:
     """Print talk, on standard error."""
-    print(_harmless(line), file=sys.stderr, flush=True)  # noqa: T201
+    print(harmless(line), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def answer(text: str) -> None:
     """Print an answer, on standard output; raises `Stop` where it cannot be written."""
-    write(f"{_harmless(text)}\n")
+    write(f"{harmless(text)}\n")
 
 
 def write(text: str) -> None:
@@ -80,17 +81,6 @@ def from_here(path: str) -> str:
     except FileNotFoundError:  # the folder that we are in
         return path
     return path if below.startswith("../") else below
-
-
-def _harmless(text: str) -> str:
-    """Return a text of lines of which no terminal obeys any.
-
-    Names that may hold a line's end went through `printable` before they became part of it.
-    """
-    if text.isprintable():
-        return text
-    lines = ("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))
-    return "\n".join(lines)
 
 
 @contextmanager
@@ -178,7 +168,7 @@ def _is_of_own_host(problem: Problem) -> bool:
 def _mistakes(error: TopologyError) -> str:
     number = len(error.problems)
     files = {problem.mark.file for problem in error.problems if problem.mark}
-    where = f" in {files.pop()}" if len(files) == 1 else ""
+    where = f" in {printable(files.pop())}" if len(files) == 1 else ""
     own = _own_host(" ".join(one.message for one in error.problems if _is_of_own_host(one)))
     if number == 1:
         return f"{error}{own}\nnothing was touched"

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
+from netloom.cli.output import tell, words_of
 from netloom.errors import Unavailable
 from netloom.host.cancel import SIGNALS, deferred_signals
 from netloom.host.rootless.entry import Session
@@ -30,12 +31,12 @@ def enter(*, start: bool) -> Callable[[], None] | None:
         with deferred_signals(deadly=True):
             entered = holder.enter(start=start)
     except Unavailable as error:
-        why = str(error)
+        why = words_of(error)
     except OSError as error:
         why = f"cannot keep namespaces of your own: {error}"
     else:
         return (lambda: _tidy(holder)) if entered else None
-    print(f"{why}\nnothing was touched", file=sys.stderr)  # noqa: T201
+    tell(f"{why}\nnothing was touched")
     sys.exit(2)
 
 

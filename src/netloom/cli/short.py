@@ -6,7 +6,7 @@ Mustn't: print anything but what `ip netns exec` would; reasons and hints are th
 
 import sys
 
-from netloom.errors import Unavailable
+from netloom.errors import Unavailable, harmless
 from netloom.namespaces.run import HOST, NotStarted, exec_in
 
 TYPE_CHECKING = False
@@ -21,7 +21,7 @@ def run_shortly(argv: "Sequence[str]") -> None:
     try:
         run_isolated(argv)
     except NotStarted as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        _tell(str(error))
         sys.exit(error.status)
     except Unavailable:
         return
@@ -33,9 +33,13 @@ def exec_shortly(name: str, words: "Sequence[str]") -> None:
     if not argv or argv[0].startswith("-") or name == HOST:
         return
     try:
-        exec_in(name, argv, tell=lambda line: print(line, file=sys.stderr))  # noqa: T201
+        exec_in(name, argv, tell=_tell)
     except NotStarted as error:
-        print(error, file=sys.stderr)  # noqa: T201 - we have moved already: there is no long way back
+        _tell(str(error))  # we have moved already: there is no long way back
         sys.exit(error.status)
     except Unavailable:
         return
+
+
+def _tell(line: str) -> None:
+    print(harmless(line), file=sys.stderr)  # noqa: T201

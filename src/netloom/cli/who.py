@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from netloom.cli.grammar import Argument, Option, Verb, verb
 from netloom.cli.named import namespaces, reason
 from netloom.cli.output import NO, REFUSED, Stop, answer, tell, write
-from netloom.errors import KernelError, NetloomError, Unavailable, printable
+from netloom.errors import KernelError, NetloomError, Unavailable, printable, quoted
 from netloom.namespaces.handle import NETNS_DIR, Handle, open_name, open_path, open_pid
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def identify_command(what: str, as_json: bool) -> None:
         what = what or "this"
         whole = f"the namespace of process {what}" if what.isdigit() else f"`{what}`"
         whole = "this namespace" if what == "this" else whole
-        remedy = f"netloom attach NAME {os.getppid() if what == 'this' else what}"
+        remedy = f"netloom attach NAME {os.getppid() if what == 'this' else quoted(what)}"
         message = f"{whole} has no name: {_words(whose)}\nhint: {remedy}"
         raise Stop(message, NO)
 

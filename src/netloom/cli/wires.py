@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from netloom.cli.grammar import Argument, Option, Verb, verb
 from netloom.cli.named import namespaces, reason
 from netloom.cli.output import REFUSED, TRIED, Stop, answer, refusals, tell
+from netloom.errors import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +77,7 @@ def wire_command(words: tuple[str, ...], mtu: str) -> None:
     for end in made:
         answer("  ".join([end.name, *map(str, end.addrs)]))
     gone = next((end for end in made if end.target.ip.startswith("ip")), made[0])
-    remedy = f"{gone.target.ip} link del dev {gone.link}"
+    remedy = f"{gone.target.ip} link del dev {quoted(gone.link)}"
     answer(f"remove: {remedy}")
     for end, lab in zip(made, labs, strict=True):
         if lab:
@@ -172,7 +173,7 @@ def move_command(origin: str, goal: str, force: bool) -> None:
         with open_endpoint(source, link) as came, open_endpoint(target, name or link) as went:
             given = move(came, went, force=force)
     answer(f"{came} is {went}  {_kept(given)}")
-    answer(f"back: netloom move {went} {came}")
+    answer(f"back: netloom move {quoted(str(went))} {quoted(str(came))}")
     for lack in given.missing:
         tell(f"note: not kept: {lack.what}: {lack.why}")
     if lab:

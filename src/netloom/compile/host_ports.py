@@ -7,6 +7,7 @@ where that is anything at all.
 from collections.abc import Iterator, Mapping
 
 from netloom.compile.expand import Expanded, Segment
+from netloom.errors import quoted
 from netloom.language.suggest import did_you_mean
 from netloom.model.facts import Nic
 from netloom.model.marks import is_port
@@ -65,11 +66,11 @@ def hindrances(name: str, nic: Nic) -> Iterator[tuple[str, str]]:
     elif not nic.mac:
         yield f"`{name}` carries no Ethernet frames, so it cannot be the port of a bridge", ""
     elif nic.routes:
-        hint = f"ip route flush dev {name}, if nobody needs them"
+        hint = f"ip route flush dev {quoted(name)}, if nobody needs them"
         yield f"routes lead out of `{name}` ({', '.join(nic.routes)}), and would be cut off", hint
     elif nic.addresses:
         those = ", ".join(nic.addresses)
-        hint = f"ip address flush dev {name}, if nobody needs it"
+        hint = f"ip address flush dev {quoted(name)}, if nobody needs it"
         yield f"`{name}` has the address {those}, which would be cut off", hint
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from netloom.errors import Problem
+from netloom.errors import Problem, quoted
 from netloom.model.lab_state import Foreign, LabState
 from netloom.model.objects import HOST, NetnsState, Route, RouteKey
 from netloom.plan.order import route_order
@@ -30,7 +30,7 @@ def names_of_others(
             message = (
                 f"`{name}` is a file in /run/netns without a namespace, left behind by somebody"
             )
-            yield Problem(message, path, f"netloom del {name}", at_key=True)
+            yield Problem(message, path, f"netloom del {quoted(name)}", at_key=True)
         elif name in foreign.names:
             message = f"a namespace `{name}` exists, and is not this lab's"
             yield Problem(message, path, "choose another name", at_key=True)

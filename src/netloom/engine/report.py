@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from netloom.errors import quoted
 from netloom.model.lab_state import LabState
 from netloom.model.objects import Desired, etc_entries
 from netloom.plan.steps import Plan
@@ -51,7 +52,7 @@ def hidden_files(desired: Desired, snapshot: LabState) -> Iterator[str]:
         what = "are" if len(paths) > 1 else "is"
         yield (
             f"{which} {what} somebody else's, so `{name}` does not see the lab's; "
-            f"rm {' '.join(paths)}, and `netloom up` again"
+            f"rm {' '.join(map(quoted, paths))}, and `netloom up` again"
         )
     more = len(found) - _SHOWN
     if more > 0:

@@ -33,14 +33,15 @@ def load(path: "str | Path", name: str = "") -> "Source":
     """
     from netloom.language.parse import parse
 
+    shown = printable(str(path))
     try:
         data, _ = inputs.read(str(path))
     except FileNotFoundError:
-        raise Unavailable(f"no file `{path}`", _instead(str(path))) from None
+        raise Unavailable(f"no file `{shown}`", _instead(str(path))) from None
     except IsADirectoryError:
-        raise Unavailable(f"`{path}` is a folder", "name a topology file") from None
+        raise Unavailable(f"`{shown}` is a folder", "name a topology file") from None
     except OSError as error:
-        raise Unavailable(f"cannot read `{path}`: {error.strerror}") from error
+        raise Unavailable(f"cannot read `{shown}`: {error.strerror}") from error
     source = parse(data, file=str(path))
     if name:
         return source.named(name)

@@ -9,7 +9,7 @@ import fcntl
 import os
 from errno import ENOTTY
 
-from netloom.errors import Unavailable
+from netloom.errors import Unavailable, printable, quoted
 from netloom.kernel.closing import Closing
 from netloom.kernel.files import lexists
 from netloom.kernel.syscalls import CLONE_NEWNET
@@ -64,7 +64,7 @@ class Handle(Closing):
 def path_of(name: str) -> str:
     """Return the file of a name, which must be one that `ip netns` takes; raises `NoSuchNetns`."""
     if name in {"", ".", ".."} or "/" in name or "\0" in name or len(os.fsencode(name)) > _NAME_MAX:
-        msg = f"`{name}` is no name of a namespace"
+        msg = f"`{printable(name)}` is no name of a namespace"
         raise NoSuchNetns(name, msg, "a name has 1 to 255 bytes and no `/`, and is not `.` or `..`")
     return f"{NETNS_DIR}/{name}"
 
@@ -76,22 +76,22 @@ def open_name(name: str) -> Handle:
     """
     path = path_of(name)
     try:
-        fd = _opened(path, name, f"no namespace `{name}`")
+        fd = _opened(path, name, f"no namespace `{printable(name)}`")
     except NoSuchNetns:
         if not lexists(path):
             raise
         fd = None
     if fd is None:
-        msg = f"`{name}` is only a file in {NETNS_DIR}: no namespace is mounted on it"
-        raise Stale(name, msg, f"netloom del {name}")
+        msg = f"`{printable(name)}` is only a file in {NETNS_DIR}: no namespace is mounted on it"
+        raise Stale(name, msg, f"netloom del {quoted(name)}")
     return Handle(fd)
 
 
 def open_path(path: str) -> Handle:
     """Open the namespace that a path leads to; raises `NoSuchNetns`."""
-    fd = _opened(path, path, f"no file `{path}`")
+    fd = _opened(path, path, f"no file `{printable(path)}`")
     if fd is None:
-        raise NoSuchNetns(path, f"`{path}` leads to no network namespace")
+        raise NoSuchNetns(path, f"`{printable(path)}` leads to no network namespace")
     return Handle(fd)
 
 
@@ -125,10 +125,10 @@ def _opened(path: str, name: str, missing: str) -> int | None:
     except (FileNotFoundError, NotADirectoryError, ProcessLookupError):
         raise NoSuchNetns(name, missing) from None
     except PermissionError as error:
-        reason = f"may not open `{path}`: {error.strerror}"
+        reason = f"may not open `{printable(path)}`: {error.strerror}"
         raise Unavailable(reason, "run it as root") from error
     except OSError as error:
-        reason = f"cannot open `{path}`: {error.strerror}"
+        reason = f"cannot open `{printable(path)}`: {error.strerror}"
         raise Unavailable(reason) from error
 
 

@@ -15,7 +15,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from netloom.errors import KernelError, Unavailable
+from netloom.errors import KernelError, Unavailable, quoted
 from netloom.kernel import modes, procfs, syscalls
 from netloom.kernel.loopback import set_lo_up
 from netloom.namespaces import handle, private_run, userns_session
@@ -100,7 +100,7 @@ def _make_file(path: str, name: str) -> None:
     try:
         os.close(os.open(path, flags, 0))
     except FileExistsError as error:
-        raise NameTaken(f"the name `{name}` is taken", f"netloom del {name}") from error
+        raise NameTaken(f"the name `{name}` is taken", f"netloom del {quoted(name)}") from error
     except OSError as error:
         raise refused(path, error) from error
 

@@ -7,7 +7,7 @@ So signals, the terminal, job control and the exit status are the command's own.
 import errno
 import os
 
-from netloom.errors import KernelError, Unavailable
+from netloom.errors import KernelError, Unavailable, printable
 from netloom.kernel import procfs, syscalls
 from netloom.kernel.files import lexists
 from netloom.namespaces import handle, mounts
@@ -31,7 +31,7 @@ class NotStarted(Unavailable):
         """Take the kernel's answer apart."""
         missing = error.errno in {errno.ENOENT, errno.ENOTDIR}
         self.status = _NOT_FOUND if missing else _NOT_EXECUTABLE
-        super().__init__(f"cannot run `{error.asked}`: {error.strerror}")
+        super().__init__(f"cannot run `{printable(error.asked)}`: {error.strerror}")
 
 
 HOST = "host"
@@ -80,7 +80,7 @@ def _move(netns: handle.Handle, name: str) -> None:
         syscalls.setns(netns.fd, syscalls.CLONE_NEWNET)
         mounts.own_mounts(name)
     except KernelError as error:
-        reason = f"cannot enter namespace `{name}`: {error.strerror}"
+        reason = f"cannot enter namespace `{printable(name)}`: {error.strerror}"
         remedy = "run it as root" if error.errno == errno.EPERM else ""
         raise Unavailable(reason, remedy) from error
 

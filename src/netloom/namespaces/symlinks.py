@@ -8,6 +8,7 @@ number is given to somebody else.
 import os
 import re
 
+from netloom.errors import printable, quoted
 from netloom.namespaces.handle import is_netns
 
 _OF_A_PROCESS = r"/proc/(\d+|self|thread-self)/(?:task/\d+/)?ns/net"
@@ -30,14 +31,13 @@ def trap(name: str, path: str) -> tuple[str, str] | None:
     if not target:
         return None
     found = re.fullmatch(_OF_A_PROCESS, target)
-    holder = f"process {found[1]}" if found else f"`{target}`"
+    holder = f"process {found[1]}" if found else f"`{printable(target)}`"
+    what = f"`{printable(name)}` is only a symbolic link to `{printable(target)}`"
     if not is_netns(path):
         return (
-            f"`{name}` is only a symbolic link to `{target}`, which is gone",
-            f"netloom del {name}",
+            f"{what}, which is gone",
+            f"netloom del {quoted(name)}",
         )
-    reason = (
-        f"`{name}` is only a symbolic link to `{target}`: it holds nothing, and ends with {holder}"
-    )
+    reason = f"{what}: it holds nothing, and ends with {holder}"
     source = found[1] if found else target
-    return reason, f"netloom del {name} && netloom attach {name} {source}"
+    return reason, f"netloom del {quoted(name)} && netloom attach {quoted(name)} {quoted(source)}"

@@ -19,7 +19,7 @@ from typing import NamedTuple, Self
 
 import msgspec
 
-from netloom.errors import KernelError, Unavailable
+from netloom.errors import KernelError, Unavailable, quoted
 from netloom.kernel.files import lexists
 from netloom.kernel.process import process
 from netloom.model.objects import HOST
@@ -81,13 +81,13 @@ def open_target(text: str) -> Target:
         return Target(text, text, "ip", handle.open_self())
     if text.startswith(("/", ".")):
         label = text.rstrip("/").rpartition("/")[2]
-        return Target(text, label, f"nsenter --net={text} ip", handle.open_path(text))
+        return Target(text, label, f"nsenter --net={quoted(text)} ip", handle.open_path(text))
     lab, slash, name = text.rpartition("/")
     if slash:
         return _of_lab(text, lab, name)
     if text.isascii() and text.isdigit() and not lexists(handle.path_of(text)):
         return _process(f"pid:{text}", text)
-    return Target(text, text, f"ip -n {text}", handle.open_name(text))
+    return Target(text, text, f"ip -n {quoted(text)}", handle.open_name(text))
 
 
 def _of_lab(text: str, lab: str, name: str) -> Target:
@@ -101,7 +101,7 @@ def _of_lab(text: str, lab: str, name: str) -> Target:
         netns.close()
         whose = f"belongs to lab `{found}`" if found else "belongs to no lab"
         raise NoSuchNetns(text, f"no namespace `{text}`: `{name}` {whose}")
-    return Target(text, name, f"ip -n {name}", netns)
+    return Target(text, name, f"ip -n {quoted(name)}", netns)
 
 
 # ── processes ─────────────────────────────────────────────────────────────────────────────

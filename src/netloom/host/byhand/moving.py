@@ -12,7 +12,7 @@ import os
 from contextlib import ExitStack, suppress
 
 from netloom.datapath.ways_out import is_default
-from netloom.errors import FAILURES, Interrupted, KernelError, Refused, Unavailable, failure
+from netloom.errors import FAILURES, Interrupted, KernelError, Refused, Unavailable, failure, quoted
 from netloom.host.byhand.endpoint import Endpoint, free_index, is_taken
 from netloom.host.byhand.saved_link import Restored, SavedLink, missing_from, restore, save
 from netloom.host.byhand.undo_log import EndpointId, MoveNote, UndoLog, WireNote, entries
@@ -48,7 +48,7 @@ def _check_apart(home: Endpoint, away: Endpoint) -> None:
         return
     (here, link, _), (there, name, _) = home, away
     reason = f"`{here.text}` and `{there.text}` are one namespace"
-    rename = f"to rename: {here.ip} link set dev {link} name {name}"
+    rename = f"to rename: {here.ip} link set dev {quoted(link)} name {quoted(name)}"
     raise Unavailable(reason, rename if name != link else "")
 
 
@@ -156,7 +156,7 @@ def _carry_out(
 
 def _depart(note: MoveNote, home: Endpoint, goal: Endpoint) -> None:
     where, link = goal.target.text.removeprefix("pid:"), goal.link
-    command = f"{home.target.ip} link set dev {home.link} netns {where} name {link}"
+    command = f"{home.target.ip} link set dev {quoted(home.link)} netns {where} name {quoted(link)}"
     netns = goal.target.netns.fd
     try:
         home.rt.batch([link_move(note.origin.index, netns, link, note.goal.index)])

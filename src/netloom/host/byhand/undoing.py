@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from typing import NamedTuple
 
-from netloom.errors import FAILURES, KernelError, Refused, Unavailable, failure
+from netloom.errors import FAILURES, KernelError, Refused, Unavailable, failure, quoted
 from netloom.host.byhand import moving, wiring
 from netloom.host.byhand.endpoint import Endpoint, conversation, is_taken, open_endpoint
 from netloom.host.byhand.saved_link import Restored, restore, save
@@ -121,7 +121,9 @@ def _check(note: MoveNote, home: Endpoint, away: Endpoint | None, *, done: bool)
         _check_name(note, home)
         return
     there = away._replace(link=link.name)
-    moving.check_free(home, link, f"rename that one, or netloom move {there} {back}")
+    moving.check_free(
+        home, link, f"rename that one, or netloom move {quoted(str(there))} {quoted(str(back))}"
+    )
     if done:
         if link.alias != note.had.link.alias:
             moving.check_lab(there, link.alias, "")

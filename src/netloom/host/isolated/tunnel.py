@@ -13,7 +13,7 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 
-from netloom.errors import KernelError, Unavailable
+from netloom.errors import KernelError, Unavailable, printable
 from netloom.kernel import inputs
 from netloom.kernel.closing import Closing
 from netloom.kernel.netlink import Rtnetlink
@@ -89,7 +89,7 @@ def read(path: str) -> Tunnel:
         text = inputs.read(path)[0].decode()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise Unavailable(f"cannot read `{path}`: {why}") from error
+        raise Unavailable(f"cannot read `{printable(path)}`: {why}") from error
     return read_tunnel(text, path)
 
 

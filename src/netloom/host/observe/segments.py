@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct, field
 
 from netloom.datapath.ways_out import is_default
-from netloom.errors import KernelError, Unavailable
+from netloom.errors import KernelError, Unavailable, printable
 from netloom.host.store import elsewhere
 from netloom.host.store.journal import Journal, labs
 from netloom.host.store.remake import up_command
@@ -127,7 +127,9 @@ def _of_lab(lab: str, network: str) -> Joined:
         raise elsewhere.refused(lab, user)
     if record is None or record.boot != boot_id():
         others = [other for other in labs() if other != lab]
-        raise Unavailable(f"the lab `{lab}` is not up", did_you_mean(lab, others) or "netloom labs")
+        raise Unavailable(
+            f"the lab `{printable(lab)}` is not up", did_you_mean(lab, others) or "netloom labs"
+        )
     networks = parse(record.text, file=record.source, name=lab).topology.networks
     spec = networks.get(network)
     if spec is None:
