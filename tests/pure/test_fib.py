@@ -1,5 +1,7 @@
 """Where packets go, on hosts as people have them; the law on the kernel is in `tests/kernel`."""
 
+from itertools import product
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -175,7 +177,8 @@ def routes(draw: st.DrawFn) -> Route:
 
 @st.composite
 def some_rules(draw: st.DrawFn) -> Rule:
-    """Draw a rule about a destination, a source, or all but these."""
+    """Draw a rule about a destination, a source, a port, or all but these."""
+    port = draw(st.sampled_from((0, 0, 443)))
     return Rule(
         4,
         draw(st.integers(1, 9)),
@@ -184,6 +187,8 @@ def some_rules(draw: st.DrawFn) -> Rule:
         src=draw(st.sampled_from(("", "10.64.0.0/24", "10.65.0.0/24"))),
         invert=draw(st.booleans()),
         suppress_prefixlength=draw(st.sampled_from((-1, 0, 8))),
+        ipproto=6 if port else 0,
+        dport=(port, port),
     )
 
 
@@ -200,8 +205,10 @@ def test_all_that_leads_on_is_a_way_out_and_nothing_else_but_main(
     found = ways_out(fib, 4, CARDS, "10.64.0.1", "lan")
     sides = {side for first, last in map(bounds, PREFIXES) for side in (first, last, last + 1)}
     taken = set()
-    for number in {*destinations, *sides} - {2**32}:
-        answer = fib.lookup(FlowKey(from_int(number, "0.0.0.0"), "10.64.0.1", "lan"))  # noqa: S104
+    for number, port in product({*destinations, *sides} - {2**32}, (0, 443)):
+        dst = from_int(number, "0.0.0.0")  # noqa: S104 - an address to count from
+        proto = 6 if port else 0
+        answer = fib.lookup(FlowKey(dst, "10.64.0.1", "lan", ipproto=proto, dport=port))
         if answer.route:
             taken |= {hop.dev for hop in answer.nexthops if CARDS.has(answer.route, hop)}
     assert taken <= found.keys()

@@ -9,8 +9,10 @@ take it, and neighbours there, the resolver say, are reached as ever.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator
+from itertools import product
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from netloom.datapath.fib import RTPROT_KERNEL, Fib, FlowKey
 from netloom.model.objects import MAIN_TABLE, Nexthop, Route
@@ -46,22 +48,34 @@ def ways_out(
 ) -> dict[str, bool]:
     """Return the interfaces that packets leave by, and of each whether by a default route.
 
-    That of packets from `src` that come in by `iif`; without these, of the host's own.
+    That of packets from `src` that come in by `iif`; without these, of the host's own. They bear no
+    mark, and are of all protocols and ports that a rule speaks of.
     """
     found = dict.fromkeys(_of_main(fib, version, candidates), True)
     edges = _Edges(fib, version)
+    kinds = _kinds(fib, version, FlowKey("", src, iif))
     for route in sorted(fib.routes(version), key=lambda each: length_of(each.dst)):
         default = is_default(route)
         missing = {hop.dev for hop in route.nexthops if candidates.has(route, hop)}
-        for point in edges.within(route.dst):
+        for point, kind in product(edges.within(route.dst), kinds):
             missing = {dev for dev in missing if dev not in found or found[dev] < default}
             if not missing:
                 break
-            answer = fib.lookup(FlowKey(from_int(point, route.dst), src, iif))
+            answer = fib.lookup(replace(kind, dst=from_int(point, route.dst)))
             for hop in answer.nexthops if answer.route else ():
                 if answer.route and candidates.has(answer.route, hop):
                     found[hop.dev] = found.get(hop.dev, False) or is_default(answer.route)
     return dict(sorted(found.items(), key=lambda each: not each[1]))
+
+
+def _kinds(fib: Fib, version: Family, packet: FlowKey) -> list[FlowKey]:
+    """Return the kinds of packets that rules and routes tell apart, beside their addresses."""
+    ports = {(rule.ipproto, rule.sport[0], rule.dport[0]) for rule in fib.rules(version)}
+    tos = {rule.tos for rule in fib.rules(version)} | {route.tos for route in fib.routes(version)}
+    return [
+        replace(packet, ipproto=proto, sport=sport, dport=dport, tos=one)
+        for (proto, sport, dport), one in product(sorted(ports | {(0, 0, 0)}), sorted(tos | {0}))
+    ]
 
 
 def routed_prefixes(routes: Iterable[Route], links: Collection[str]) -> Iterator[str]:
