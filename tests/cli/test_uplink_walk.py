@@ -65,7 +65,7 @@ def walk(walk_: Walk, recover: Callable[[Warm, str], None], *, every: int = 1) -
     with Warm() as netloom, server("beyond", 80):
         begin(netloom, walk_)
         calls = netloom.calls(*walk_.verb)
-        netloom("down", "shop")
+        netloom.ask(("down", "shop"))
         before = everything()
         places = [at for at, call in enumerate(calls, 1) if any(word in call for word in OURS)]
         for at in sorted({*places, *(at + 1 for at in places if at < len(calls))})[
@@ -167,7 +167,7 @@ def _walk_exceptions(netloom: Warm, walk_: Walk, every: int) -> None:
     _expect(0)
     netloom(*walk_.verb)
     changes = Path("changes").read_text().count("\n")
-    netloom("down", "shop")
+    netloom.ask(("down", "shop"))
     _expect(0)
     before = everything()
     assert changes > 5
