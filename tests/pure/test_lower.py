@@ -9,7 +9,7 @@ from netloom.compile.lower import HostFacts, Lowered, lower
 from netloom.datapath.fib import BASE_RULES
 from netloom.errors import TopologyError
 from netloom.language.parse import parse
-from netloom.model.facts import HostSubnet, Nic, Occupied, UplinkFacts
+from netloom.model.facts import HostSubnet, Joined, Nic, Occupied, UplinkFacts
 from netloom.model.names import short_name
 from netloom.model.objects import HOST, Addr, Bridge, Desired, File, Nexthop, Route
 from tests.pure.outside import default
@@ -556,3 +556,29 @@ def test_a_folder_is_known_by_texts_modes_and_owners() -> None:
     assert folder_digest(folder, "00") == folder_digest(folder, "01")
     private = {"a": File("text", 0o640)}
     assert folder_digest(private, "00") != folder_digest(private, "01")
+
+
+def test_who_may_get_an_address_from_a_program_has_a_resolv_conf_of_its_own() -> None:
+    """Where an interface has none, or the segment is not the lab's; nobody shares it."""
+    text = """
+networks: {lan: , theirs: {from: br0, range: 192.0.2.64/28}}
+namespaces:
+  a: {networks: {lan: none}}
+  b: {networks: {lan: none}, dns: 192.0.2.9}
+  c: {networks: [theirs]}
+  d: {networks: [lan]}
+  e: {networks: [lan]}
+  f:
+  g:
+links: [{ends: [f:x, g:x], subnet: none}]
+"""
+    facts = HostFacts(joined={"br0": Joined("br0", ("192.0.2.0/24",))})
+    desired = lower(parse(text, name="lab").topology, facts).desired
+    folders = {name: desired.folders[one.etc] for name, one in desired.netns.items() if one.etc}
+    own = {name: files["resolv.conf"] for name, files in folders.items() if "resolv.conf" in files}
+    assert {name: (bool(file.own), file.text) for name, file in own.items()} == {
+        **dict.fromkeys("acfg", (True, "")),
+        "b": (True, "nameserver 192.0.2.9\n"),
+    }
+    assert len({desired.netns[name].etc for name in "abcfg"}) == 5
+    assert desired.netns["d"].etc == desired.netns["e"].etc
