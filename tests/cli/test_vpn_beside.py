@@ -54,6 +54,12 @@ rule add from 10.100.0.0/24 table 7
 """
 BY_INTERFACE = BY_SUBNET.replace("from 10.100.0.0/24", "iif lan")
 BY_PORT = BY_SUBNET.replace("from 10.100.0.0/24", "ipproto 6 dport 80")
+TAILSCALE = f"""
+route add {WEB4}/32 via {FAR4} dev vpn0 table 52
+rule add priority 5210 fwmark 0x80000/0xff0000 table main
+rule add priority 5250 fwmark 0x80000/0xff0000 unreachable
+rule add priority 5270 table 52
+"""
 SPLIT = f"route add 203.0.113.0/24 via {FAR4} dev vpn0\n"
 
 
@@ -87,7 +93,9 @@ def goes(lines: str) -> None:
     ran("ip", "-batch", "-", stdin=lines.replace(" add ", " del "))
 
 
-@pytest.mark.parametrize("lines", [OPENVPN, WG_QUICK, BY_SUBNET, BY_INTERFACE, BY_PORT, SPLIT])
+@pytest.mark.parametrize(
+    "lines", [OPENVPN, WG_QUICK, TAILSCALE, BY_SUBNET, BY_INTERFACE, BY_PORT, SPLIT]
+)
 @on_the_internet(ipv6=False)
 def test_a_lab_leaves_as_the_routes_and_rules_of_the_host_say(lines: str) -> None:
     """By the VPN, as the VPN's address; and all is as before after `down`."""

@@ -112,10 +112,11 @@ def test_every_way_that_a_packet_may_take_is_one() -> None:
         "eth0": True,
         "eth1": True,
     }
-    assert out(DEFAULT, Route("10.0.0.0/8", (VPN,)), Route("10.0.0.0/9", (ETH0,))) == {
-        "eth0": True,
-        "tun0": False,
-    }
+    for more in ("10.0.0.0/8", "100.100.1.2/32"):  # as Tailscale has it, for each peer
+        assert out(DEFAULT, Route(more, (VPN,)), Route("10.0.0.0/9", (ETH0,))) == {
+            "eth0": True,
+            "tun0": False,
+        }
 
 
 def test_what_no_packet_takes_is_no_way_out() -> None:
@@ -145,14 +146,14 @@ def test_a_rule_about_a_destination_is_followed() -> None:
     [
         Route("198.51.100.0/24", (Nexthop("eth1"),), protocol=2),
         Route("198.51.100.0/24", (Nexthop("eth1"),)),
-        Route("10.8.0.9/32", (VPN,)),
+        Route("10.8.0.9/32", (VPN,), protocol=2),
         Route("172.30.0.0/16", (Nexthop("virbr0", "192.168.122.9"),)),
         Route("10.1.0.0/16", (Nexthop("lan", "10.64.0.9"),)),
         Route("10.0.0.0/8", type="blackhole"),
     ],
 )
 def test_neighbours_and_guests_are_no_way_out(route: Route) -> None:
-    """A subnet of an interface, a single peer, who is behind a bridge's guest or a lab's router."""
+    """A subnet of an interface, a tunnel's end, who is behind a bridge's guest, a lab's router."""
     assert out(DEFAULT, route) == {"eth0": True}
 
 

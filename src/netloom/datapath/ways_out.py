@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from netloom.datapath.fib import RTPROT_KERNEL, Fib, FlowKey
 from netloom.model.objects import MAIN_TABLE, Nexthop, Route
-from netloom.values import Family, bounds, from_int, length_of, width
+from netloom.values import Family, bounds, from_int, length_of
 
 _DEFAULTS: dict[Family, int] = {4: 1, 6: 3}
 """The longest prefix of a route to all others: half of IPv4; what is in use of IPv6, 2000::/3."""
@@ -39,8 +39,7 @@ class Candidates(Struct, frozen=True):
             return False
         if is_default(route):
             return True
-        into_tunnel = hop.dev in self.tunnels and length_of(route.dst) < width(route.dst)
-        return hop.dev not in self.bridges and bool(hop.via or into_tunnel)
+        return hop.dev not in self.bridges and bool(hop.via or hop.dev in self.tunnels)
 
 
 def ways_out(
