@@ -13,7 +13,7 @@ FIRST = """\
 name: shop
 namespaces:
   a: {run: ["(setsid sleep 1001 &); exec sleep 1002", {name: two, command: exec sleep 1003}]}
-  b: {run: [{command: exec sleep 1004, after: set}, {name: set, command: exit 0, ready: exit}]}
+  b: {run: exec sleep 1004}
 """
 SECOND = """\
 name: shop
@@ -21,6 +21,11 @@ namespaces:
   a: {run: ["(setsid sleep 1001 &); exec sleep 1002", {name: two, command: exec sleep 1005}]}
   c: {run: exec sleep 1004}
 """
+ONE = "b: {run: exec sleep 1004}"
+TWO = (
+    "b: {run: [{command: exec sleep 1004, after: set}, {name: set, command: exit 0, ready: exit}]}"
+)
+"""What starts one after the other, in the place of what starts at once."""
 
 
 @pytest.mark.parametrize("verb", WALKS)
@@ -34,7 +39,7 @@ def test_commands_are_ended_after_every_kill(
     Every twelfth call.
     """
     says("nft", "delete", "table", "inet", "filter")
-    write("first.yaml", FIRST)
+    write("first.yaml", FIRST.replace(ONE, TWO))
     write("second.yaml", SECOND)
     with Warm() as netloom:
         walk_lab(netloom, WALKS[verb], recover, every=12)

@@ -28,5 +28,7 @@ def until_ready(report: Report, machine: Machine, timeout: float, stop: Cancel) 
         raise Interrupted(f"interrupted; {left} (netloom logs {where})") from None
     except (Unavailable, *FAILURES) as error:  # the change is over: nothing is led back
         waited = round(time.monotonic() - begun, 2)
-        raise NotReady(f"it cannot be waited for: {error}", waited) from error
+        late = any(command.after for command in desired.commands.values())
+        rest = "; whoever comes after others was perhaps not started (netloom up)" if late else ""
+        raise NotReady(f"it cannot be waited for: {error}{rest}", waited) from error
     return replace(report, seconds=report.seconds + time.monotonic() - begun)
