@@ -1,5 +1,6 @@
 """Settings that only the kernel can judge are tried before anything is touched."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.hosts.host import on_a_host
 from tests.hosts.netloom import ended, netloom, write
 from tests.hosts.plain import new_plain_user
+from tests.hosts.programs import says
 from tests.hosts.witness import no_trace
 
 LAB = "name: v\nlinks: [[a:eth1.100, b]]\nnamespaces:\n  b:\n  a:\n    sysctls:\n"
@@ -45,3 +47,21 @@ def test_a_setting_of_an_interface_with_a_dot_is_known_by_the_interface() -> Non
         netloom("exec", "a", "cat", str(file)).stdout("2\n").status(0)
         netloom("verify", "v").stdout("v  is as it was applied\n").status(0)
         netloom("down", "-q", "v").status(0)
+
+
+@on_a_host
+def test_every_setting_that_an_interface_has_can_be_said() -> None:
+    """Written as the kernel tells it, one by one: nothing that a link takes is refused before."""
+    says("ip", "link", "add", "probe", "type", "veth", "peer", "name", "other")
+    settings = {
+        f"net.{version}.{kind}.eth1.100.{file.name}": file.read_text().split("\n")[0]
+        for version in ("ipv4", "ipv6")
+        for kind in ("conf", "neigh")
+        for file in Path("/proc/sys/net", version, kind, "probe").iterdir()
+        if os.access(file, os.W_OK) and file.name != "stable_secret"
+    }
+    assert len(settings) > 90
+    said = "".join(f"      {key}: {value!r}\n" for key, value in settings.items() if value)
+    write("v.yaml", LAB + said)
+    seen = ended("plan", "v.yaml")
+    assert (seen.returncode, seen.stderr) == (0, "")

@@ -11,9 +11,10 @@ from netloom.errors import FAILURES, KernelError
 from netloom.host import sysctl
 from netloom.host.observe.cannot_look import cannot_look
 from netloom.kernel import syscalls
+from netloom.kernel.files import exists
 from netloom.namespaces.enter import in_thread
 from netloom.namespaces.rights import read_only_sysctls
-from netloom.plan.sysctls import default_of, to_set
+from netloom.plan.sysctls import default_of, link_of, to_set
 
 Settings = frozenset[tuple[str, str]]
 
@@ -39,11 +40,23 @@ def _refused(asked: Settings) -> dict[str, KernelError]:
     syscalls.unshare(syscalls.CLONE_NEWNET)
     found: dict[str, KernelError] = {}
     for key, value in to_set(dict(asked), {}):
+        tried = _tried(key)
         try:
-            sysctl.write(default_of(key), value)
+            sysctl.write(tried, value)
         except KernelError as error:
             if error.errno == EROFS and (nothing := read_only_sysctls(key)):
                 raise nothing from error
-            of_value = error.errno == ENOENT and sysctl.read((default_of(key),))
+            of_value = error.errno == ENOENT and exists(sysctl.path_of(tried))
             found[key] = KernelError(EINVAL, error.asked) if of_value else error
     return found
+
+
+def _tried(key: str) -> str:
+    """Return the setting to try for one of an interface: that of `default`, or else `lo` has it.
+
+    Of neighbours only the initial namespace has a `default` (neigh_sysctl_register), of MPLS none.
+    """
+    usual, link = default_of(key), link_of(key)
+    if not link or exists(sysctl.path_of(usual)):
+        return usual
+    return usual.replace(".default.", ".lo.", 1)
