@@ -204,6 +204,24 @@ def test_a_network_without_ipv6_leaves_ipv6_alone() -> None:
         netloom("down", "shop.yaml")
 
 
+@pytest.mark.needs("iptables")
+@on_the_internet(ipv6=False)
+def test_a_firewall_that_forwards_nothing_lets_the_lab_into_a_vpn() -> None:
+    """Each way out has its exception; those of one that is gone go, too."""
+    write("shop.yaml", SHOP)
+    vpn()
+    ran("iptables", "-P", "FORWARD", "DROP")
+    with Warm() as netloom, server("beyond", 80), no_trace():
+        netloom("up", "shop.yaml")
+        for change, seen in ((comes, VPN4), (goes, HOST4)):
+            change(OPENVPN)
+            netloom("up", "shop.yaml")
+            assert ask("web", WEB4) == seen
+            rules = ran("iptables", "-S", "FORWARD").stdout
+            assert ("vpn0" in rules) is (seen == VPN4)
+        netloom("down", "shop.yaml")
+
+
 @on_the_internet(ipv6=False)
 def test_what_is_no_way_out_is_not_opened() -> None:
     """A neighbour's subnet, a subnet behind a guest of a bridge: neither forwards for the lab."""
