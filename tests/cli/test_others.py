@@ -2,6 +2,10 @@
 
 import re
 
+from pyroute2 import IPRoute
+
+from netloom.namespaces.enter import enter
+from netloom.namespaces.handle import open_name
 from tests.hosts.host import on_a_host
 from tests.hosts.netloom import ended, netloom, write
 from tests.hosts.programs import ran, says
@@ -134,3 +138,25 @@ def test_a_protocol_decides_nothing() -> None:
 
     assert "default" not in says("ip", "-n", "a", "route")
     assert "100:" not in says("ip", "-n", "a", "rule")
+
+
+@on_a_host
+def test_who_reads_sees_whose_it_is() -> None:
+    """Routes and rules of the file are `proto static`, addresses of protocol 110 (IFA_PROTO)."""
+    said = "{a: {routes: default via 10.0.0.2, rules: priority 100 lookup 7}, b: }"
+    write("lab.yaml", f"namespaces: {said}\n" + PAIR)
+    netloom("up", "-q", "lab.yaml").status(0)
+    ran("sh", "-ec", "ip -n a addr add 10.0.0.9/24 dev e0; ip -n a route add 10.9.0.0/16 dev e0")
+
+    routes = says("ip", "-n", "a", "route").splitlines()
+    assert routes[0].split() == ["default", "via", "10.0.0.2", "dev", "e0", "proto", "static"]
+    assert "10.9.0.0/16 dev e0 scope link" in [line.strip() for line in routes]
+    assert "100:\tfrom all lookup 7 proto static" in says("ip", "-n", "a", "rule")
+    with open_name("a") as handle:
+        assert enter(handle, protocols) == {"10.0.0.1": 110, "10.0.0.9": None}
+
+
+def protocols() -> dict[str, int | None]:
+    """Return the protocols of the addresses of `e0`, as another reader has them."""
+    with IPRoute() as route:
+        return {a.get("IFA_LOCAL"): a.get("IFA_PROTO") for a in route.get_addr(label="e0")}
