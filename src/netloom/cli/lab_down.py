@@ -84,7 +84,7 @@ def verify_command(lab: str, *, as_json: bool, verbose: bool) -> None:
 
     with refusals(), untouched():
         name = lab_meant(lab)
-        found = None if is_down() else verify(name)
+        found = None if is_down() else verify(name, others=verbose and not as_json)
         elsewhere = moved(name) if found else None
         shared = [*found.hidden, *shared_with(name)] if found else []
         bare = LocalMachine().uncovered(name) if found and found.plan else ()
@@ -97,8 +97,7 @@ def verify_command(lab: str, *, as_json: bool, verbose: bool) -> None:
         from netloom.render.text import plan_text
 
         answer(plan_text(steps))
-    others = found.others if verbose and not as_json else ()
-    _answer_all(others if steps else ())
+    _answer_all(found.others if steps else ())
     why = [elsewhere, *shared] if elsewhere else shared
     for note in (*bare, *(why if steps else ()), *found.notes):
         tell(f"note: {note}")
@@ -111,7 +110,7 @@ def verify_command(lab: str, *, as_json: bool, verbose: bool) -> None:
         raise Stop("\n".join(shared), NO)
     if not as_json:
         answer(f"{name}  is as it was applied")
-        _answer_all(others)
+        _answer_all(found.others)
 
 
 def _answer_all(lines: Iterable[str]) -> None:

@@ -1,5 +1,7 @@
 """What became of a lab: `verify`, `labs`, and the states that `undo` can go back to."""
 
+from collections.abc import Iterable
+
 from msgspec.structs import replace
 
 from netloom.engine.report import Verified, found_notes, hidden_files
@@ -14,14 +16,13 @@ from netloom.model.lab_state import LabState
 from netloom.model.objects import HOST, NOTHING
 from netloom.plan.diff import diff
 from netloom.plan.firewall_exceptions import with_exceptions
-from netloom.render.set_by_others import others_lines
 
 
 @untouched()
-def verify(lab: str, machine: Machine | None = None) -> Verified | None:
+def verify(lab: str, machine: Machine | None = None, *, others: bool = False) -> Verified | None:
     """Return what `up` would have to do so that all is as it was applied; None if it is not up.
 
-    Raises `Unavailable` where that cannot be told: its first `up` was interrupted, or what is
+    `others`: tell what others set, too. Raises `Unavailable` where that cannot be told: its first `up` was interrupted, or what is
     remembered of it cannot be read.
     """
     machine = machine or LocalMachine()
@@ -38,9 +39,13 @@ def verify(lab: str, machine: Machine | None = None) -> Verified | None:
     scope = replace(scope, firewall=scope.firewall or bool(record.through))
     snapshot = machine.observe(scope)
     plan = diff(with_exceptions(record.desired, record.through, snapshot), snapshot)
+    told: Iterable[str] = ()
+    if others:
+        from netloom.render.set_by_others import others_lines
+
+        told = others_lines(snapshot)
     hidden = (*hidden_files(record.desired, snapshot), *machine.unaddressed(record.desired))
-    others = tuple(others_lines(snapshot))
-    return Verified(plan, tuple(found_notes(lab, snapshot)), hidden, others)
+    return Verified(plan, tuple(found_notes(lab, snapshot)), hidden, tuple(told))
 
 
 def observed(lab: str, machine: Machine) -> LabState:

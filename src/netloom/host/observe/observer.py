@@ -42,7 +42,6 @@ from netloom.model.owner import lab_of
 from netloom.namespaces import registry
 from netloom.namespaces.enter import in_thread, setns, visiting
 from netloom.namespaces.handle import Handle, NoSuchNetns, Stale, open_name
-from netloom.namespaces.ids import ids
 from netloom.plan.others import NOBODY, on_links, told_apart
 from netloom.plan.sysctls import NO_IPV6, link_of
 from netloom.wire.netconf import FORWARDING, netconf_get, read_forwarding
@@ -180,15 +179,17 @@ class _Observer:
 
         The kernel tells what one namespace calls another (RTM_GETNSID).
         """
-        own = [name for name, one in self.netns.items() if not is_kept(name, one)]
+        own = {name for name, one in self.netns.items() if not is_kept(name, one)}
+        self.outside |= {end for end in self.links.cards if end.netns in own}
         for name in self.links.leading.keys() & own:
+            from netloom.namespaces.ids import ids
+
             with open_name(name) as handle:
                 setns(handle)
             with Rtnetlink() as rt:
-                inside = set(ids(rt, own))
+                inside = set(ids(rt, sorted(own)))
             leading = self.links.leading[name]
             self.outside |= {End(name, one) for one, nsid in leading.items() if nsid not in inside}
-        self.outside |= {end for end in self.links.cards if end.netns in own}
 
     def rulesets(self, name: str) -> dict[str, str]:
         """Return the firewall rules of ours in the namespace that the thread is in."""
