@@ -1,7 +1,5 @@
 """What became of a lab: `verify`, `labs`, and the states that `undo` can go back to."""
 
-from collections.abc import Iterable
-
 from msgspec.structs import replace
 
 from netloom.engine.report import Verified, found_notes, hidden_files
@@ -22,8 +20,8 @@ from netloom.plan.firewall_exceptions import with_exceptions
 def verify(lab: str, machine: Machine | None = None, *, others: bool = False) -> Verified | None:
     """Return what `up` would have to do so that all is as it was applied; None if it is not up.
 
-    `others`: tell what others set, too. Raises `Unavailable` where that cannot be told: its first `up` was interrupted, or what is
-    remembered of it cannot be read.
+    `others`: tell what others set, too. Raises `Unavailable` where nothing can be told: the first
+    `up` was interrupted, or what is remembered cannot be read.
     """
     machine = machine or LocalMachine()
     machine.check_place()
@@ -39,13 +37,13 @@ def verify(lab: str, machine: Machine | None = None, *, others: bool = False) ->
     scope = replace(scope, firewall=scope.firewall or bool(record.through))
     snapshot = machine.observe(scope)
     plan = diff(with_exceptions(record.desired, record.through, snapshot), snapshot)
-    told: Iterable[str] = ()
+    told: tuple[str, ...] = ()
     if others:
         from netloom.render.set_by_others import others_lines
 
-        told = others_lines(snapshot)
+        told = tuple(others_lines(snapshot))
     hidden = (*hidden_files(record.desired, snapshot), *machine.unaddressed(record.desired))
-    return Verified(plan, tuple(found_notes(lab, snapshot)), hidden, tuple(told))
+    return Verified(plan, tuple(found_notes(lab, snapshot)), hidden, told)
 
 
 def observed(lab: str, machine: Machine) -> LabState:
