@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.hosts.host import on_a_host
-from tests.hosts.netloom import ended, netloom, write
-from tests.hosts.programs import says
+from tests.hosts.netloom import command, ended, netloom, write
+from tests.hosts.programs import ran, says
 from tests.hosts.witness import no_trace
 
 DB = 'namespaces: {db: {run: {command: "exec sleep 1000", name: s}}}\n'
@@ -148,6 +148,22 @@ def test_a_second_text_is_another_lab() -> None:
     netloom("down", "-").stderr(
         "a text has no path: say the lab that was made from it by its name (netloom labs)\n"
     ).status(2)
+    netloom("down", "-q", "--all").status(0)
+
+
+@on_a_host
+def test_a_pipe_of_a_shell_has_no_path_either() -> None:
+    """`netloom up <(…)`: each text comes by the same name of a descriptor."""
+
+    def piped(text: str) -> tuple[int, str]:
+        done = ran("bash", "-c", f"{shlex.join(command('up', '-q'))} <(echo '{text}')", check=False)
+        return done.returncode, done.stderr
+
+    assert piped("namespaces: [a]") == (0, "")
+    assert piped("namespaces: [a]") == (0, "")
+    status, told = piped("namespaces: [b]")
+    assert (status, " is up from standard input, since " in told) == (2, True), told
+    assert ended("ls").stdout.startswith("a  ")
     netloom("down", "-q", "--all").status(0)
 
 

@@ -75,7 +75,7 @@ def refused(record: "Record", source: "Source", beside: str | None) -> Unavailab
     if beside is None:
         return Unavailable(reason, f"netloom down {record.lab} ends it; {over}")
     if is_path(origin := origin_of(source.file)) or origin == STDIN:
-        file = quoted("-" if origin == STDIN else source.file)
+        file = quoted("-" if source.file == STDIN else source.file)
         remedy = f"`name: {beside}` in this one, or netloom up --name {beside} {file}; {over}"
         return Unavailable(reason, remedy)
     return Unavailable(reason, f"a name of its own: Lab(name={beside!r})")

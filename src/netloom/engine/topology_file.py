@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 DEFAULT_FILE = "netloom.yaml"
 ENDINGS = (".yaml", ".yml", ".json")
+_DESCRIPTORS = ("/dev/fd/", "/dev/stdin", "/proc/")
 STDIN = "<stdin>"
 """What a text is called that was read from standard input."""
 
@@ -88,9 +89,13 @@ def absolute(file: str) -> str:
 def origin_of(file: str) -> str:
     """Return what is remembered of where a text came from: a whole path, or what stands for none.
 
-    That is how Python calls what is no file: `<stdin>`, `<lab>` (a program's).
+    That is how Python calls what is no file: `<stdin>`, `<lab>` (a program's). A descriptor's path
+    is none: by `netloom up <(…)` each text has the same.
     """
-    return file if file.startswith("<") and file.endswith(">") else absolute(file)
+    if file.startswith("<") and file.endswith(">"):
+        return file
+    path = absolute(file)
+    return STDIN if path.startswith(_DESCRIPTORS) else path
 
 
 def default_name(file: str) -> str:
