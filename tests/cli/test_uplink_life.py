@@ -78,7 +78,7 @@ def test_a_connection_outlives_changes_of_the_lab() -> None:
         netloom("up", "shop.yaml")
         with connect("web", WEB4, 80) as old, connect("web", WEB6, 80) as new:
             for file in ("more.yaml", "port.yaml", "shop.yaml"):
-                netloom("up", file)
+                netloom("up", "--replace", file)
                 for conn in (old, new):
                     conn.sendall(file.encode())
                     assert conn.recv(100) == file.encode()
@@ -92,9 +92,9 @@ def test_an_uplink_comes_and_goes_while_the_lab_runs() -> None:
     with Warm() as netloom, server("beyond", 80), no_trace():
         netloom("up", "inner.yaml")
         before = host_alone()
-        netloom("up", "shop.yaml")
+        netloom("up", "--replace", "shop.yaml")
         assert ask("web", WEB4) == HOST4
-        netloom("up", "inner.yaml")
+        netloom("up", "--replace", "inner.yaml")
         assert host_alone() == before
         assert ask("web", WEB4, timeout=0.2) == ""
         netloom("undo", "shop")
