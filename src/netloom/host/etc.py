@@ -156,7 +156,7 @@ class Etc:
             asked = f"ln -s {target} {self.folder}/{netns}"
             raise KernelError(error.errno or 0, asked) from error
 
-    def _link(self, target: str, netns: str) -> None:
+    def _link(self, target: str, netns: str, tries: int = 9) -> None:
         path = f"{self.folder}/{netns}"
         first = self._first.get(target)
         try:
@@ -164,13 +164,13 @@ class Etc:
                 os.link(first, path, follow_symlinks=False)
             else:
                 os.symlink(target, path)
-        except FileNotFoundError:
-            if first is None and is_dir(self.folder):
+        except FileNotFoundError:  # of the folder, which another lab's end may just have taken
+            if not tries:
                 raise
-            if first is None:
+            if first is None and not is_dir(self.folder):
                 _make_dir(self.folder)
             self._first.pop(target, None)
-            self._link(target, netns)
+            self._link(target, netns, tries - 1)
             return
         except FileExistsError:
             self._link_beside(target, path)
