@@ -160,3 +160,21 @@ def protocols() -> dict[str, int | None]:
     """Return the protocols of the addresses of `e0`, as another reader has them."""
     with IPRoute() as route:
         return {a.get("IFA_LOCAL"): a.get("IFA_PROTO") for a in route.get_addr(label="e0")}
+
+
+@on_a_host
+def test_an_address_on_the_lab_s_link_of_the_host_stays_and_goes_with_it() -> None:
+    """What hangs on that link there is as inside."""
+    wire = "links: [[host:h0 10.0.0.1/24, a:e0 10.0.0.2/24]]\n"
+    write("lab.yaml", wire)
+    with no_trace():
+        netloom("up", "-q", "lab.yaml").status(0)
+        ran("sh", "-ec", "ip addr add 10.0.0.50/24 dev h0; ip addr add 192.0.2.77/32 dev h0")
+
+        netloom("verify", "lab").stdout("lab  is as it was applied\n").status(0)
+        write("lab.yaml", wire.replace("10.0.0.1/24", "10.0.0.7/24"))
+        netloom("up", "-q", "lab.yaml").status(0)
+
+        told = says("ip", "-br", "-4", "addr", "show", "h0").split()[2:]
+        assert sorted(told) == ["10.0.0.50/24", "10.0.0.7/24", "192.0.2.77/32"]
+        netloom("down", "-q", "lab").status(0)

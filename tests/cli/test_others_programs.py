@@ -14,7 +14,7 @@ from netloom.namespaces.enter import enter
 from netloom.namespaces.handle import open_name
 from tests.hosts.host import on_a_host
 from tests.hosts.machine import wait_for
-from tests.hosts.netloom import netloom, write
+from tests.hosts.netloom import ended, netloom, write
 from tests.hosts.programs import ran, says
 from tests.hosts.witness import no_trace
 
@@ -195,3 +195,28 @@ def test_frr_owns_all_addresses() -> None:
         ran("ip", "netns", "exec", "r1", "ping", "-c1", "-W2", "-I", "192.0.2.1", "192.0.2.2")
         netloom("down", "-q", "frr").status(0)
         shutil.rmtree("/run/frr")
+
+
+FIGHT = """\
+namespaces:
+  a:
+    routes: default via 10.0.0.2
+    run: "while ip route replace default via 10.0.0.99; do ip route show >/dev/null; done"
+  b:
+links: [[a:e0 10.0.0.1/24, b:e0 10.0.0.2/24]]
+"""
+
+
+@on_a_host
+def test_who_fights_for_a_route_of_the_file_is_told_and_hinders_nothing() -> None:
+    """Each `up` puts the file's back, in vain, and ends well; `verify` tells the other's."""
+    write("fight.yaml", FIGHT)
+    with no_trace():
+        netloom("up", "-q", "fight.yaml").status(0)
+        seen_in("a", "via 10.0.0.99", "route")
+        for _ in range(3):
+            assert ended("up", "fight.yaml").returncode == 0
+        seen_in("a", "via 10.0.0.99", "route")
+        told = ended("verify", "fight")
+        assert "(was via 10.0.0.99 dev e0 proto boot)" in told.stdout, told.shown
+        netloom("down", "-q", "fight").status(0)
