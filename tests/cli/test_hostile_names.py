@@ -72,9 +72,12 @@ def test_the_name_of_an_interface_and_of_a_namespace() -> None:
     """Of a link that would be lost; in lists, and where it is perhaps meant."""
     write("lab.yaml", "namespaces: [red]\n")
     netloom("up", "-q", "lab.yaml").status(0)
-    says("ip", "-n", "red", "link", "add", "\x1b[41mX", "type", "bridge")
+    says("ip", "netns", "add", "theirs")
+    wire = ("type", "veth", "peer", "name", "x", "netns", "theirs")
+    says("ip", "-n", "red", "link", "add", "\x1b[41mX", *wire)
     assert r"red:\x1b[41mX" in harmless("down", "lab").stderr
     netloom("down", "--force", "-q", "lab").status(0)
+    says("ip", "netns", "del", "theirs")
 
     for name in (EVIL, "\u202eabc"):
         says("ip", "netns", "add", name)

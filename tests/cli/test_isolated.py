@@ -354,7 +354,7 @@ def test_a_command_has_a_place_on_a_network_of_a_lab() -> None:
             said = [*takewhile(lambda line: line != "end\n", lines)]
             assert any("inet 10.20.0.254/24" in line for line in said), said
             assert any("inet6 fd00:20::fe/64" in line for line in said), said
-            assert "default via 10.20.0.1 dev lan \n" in said
+            assert "default via 10.20.0.1 dev lan proto static \n" in said
             other = ended("run", "--network", "shop/lan", "ip", "-br", "addr", "show", "lan").stdout
             assert "10.20.0.253/24" in other
             netloom("verify", "shop").stdout("shop  is as it was applied\n").status(0)
