@@ -59,7 +59,8 @@ def test_a_route_of_the_host_in_the_place_of_a_derived_one_is_told() -> None:
     with Warm() as netloom, no_trace():
         said = netloom("up", "dmz.yaml", status=2)["stderr"]
     assert said.startswith("dmz.yaml:2:")
-    assert "10.2.0.0/24" in said
+    assert "the host has a route to 10.2.0.0/24, which is not this lab's" in said
+    assert "choose another subnet" in said
 
 
 # ── `host: {forwarding: true}` ────────────────────────────────────────────────────────────

@@ -61,6 +61,8 @@ def routes_of_others(
         there, owner = seen.get(wanted.key), noted.get(wanted.key, "")
         place = lowered.routes[wanted.key]
         hint = "with another `metric` or `table` it is a route of its own"
+        if place == ("routing",):
+            hint = "the host is to lead there by a router of the lab: choose another subnet"
         if owner:
             message = f"the host has a route to {wanted.dst}, which is the lab `{owner}`'s"
             yield Problem(message, place, hint)
