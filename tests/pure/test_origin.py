@@ -119,3 +119,12 @@ def test_other_verbs_take_no_file_for_another_s(
     else:
         assert lab_name(str(path), machine) == "lab"
         assert verb("lab", machine)
+
+
+def test_what_went_with_a_reboot_is_nobody_s() -> None:
+    """Where /run is no tmpfs the record is there, and the lab is not: a unit may start another."""
+    machine = a_machine(TABLE["other path"])
+    machine.boot = "later"
+    assert lab_name(OTHER, machine) is None  # there is no such file here
+    up(source(OTHER, SECOND, said=False), machine)
+    assert set(machine.netns()) == {"b"}

@@ -25,7 +25,8 @@ def names_of_others(
         owner = machine.lab_with(name, but=lab) if name in foreign.names else None
         if owner:
             message = f"a namespace `{name}` exists, and is the lab `{owner}`'s"
-            yield Problem(message, path, "choose another name", at_key=True)
+            hint = f"choose another name, or netloom down {quoted(owner)}"
+            yield Problem(message, path, hint, at_key=True)
         elif name in foreign.stale:
             message = (
                 f"`{name}` is a file in /run/netns without a namespace, left behind by somebody"
