@@ -178,3 +178,19 @@ def test_an_address_on_the_lab_s_link_of_the_host_stays_and_goes_with_it() -> No
         told = says("ip", "-br", "-4", "addr", "show", "h0").split()[2:]
         assert sorted(told) == ["10.0.0.50/24", "10.0.0.7/24", "192.0.2.77/32"]
         netloom("down", "-q", "lab").status(0)
+
+
+@on_a_host
+def test_addresses_beside_127_0_0_1_are_secondary_whoever_gives_them() -> None:
+    """Those of the file, and those set by hand: twice does nothing."""
+    write("lab.yaml", "namespaces: {a: {interfaces: {lo: {addresses: 127.0.0.5/8}}}}\n")
+    netloom("up", "-q", "lab.yaml").status(0)
+    netloom("up", "lab.yaml").stdout("lab  is up; nothing to do\n").status(0)
+    says("ip", "-n", "a", "addr", "add", "127.0.0.9/8", "dev", "lo")
+
+    netloom("verify", "lab").stdout("lab  is as it was applied\n").status(0)
+    write("lab.yaml", "namespaces: {a: }\n")
+    netloom("up", "-q", "lab.yaml").status(0)
+    netloom("verify", "lab").stdout("lab  is as it was applied\n").status(0)
+    there = says("ip", "-n", "a", "-br", "-4", "addr", "show", "lo").split()[2:]
+    assert there == ["127.0.0.1/8", "127.0.0.9/8"]

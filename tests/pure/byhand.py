@@ -15,7 +15,13 @@ from netloom.plan.steps import Step
 from netloom.plan.sysctls import is_ipv6_off
 from netloom.values import from_int, network_of, to_int
 
-ADDRS = (Addr("10.250.0.1", 24), Addr("10.250.0.2", 24), Addr("192.0.2.7", 32), Addr("fd99::1", 64))
+ADDRS = (
+    Addr("10.250.0.1", 24),
+    Addr("10.250.0.2", 24),
+    Addr("192.0.2.7", 32),
+    Addr("127.0.0.9", 8),
+    Addr("fd99::1", 64),
+)
 RULES = (
     Rule(4, 1000, table=51820, fwmark=51820, fwmask=0xFFFFFFFF, invert=True),
     Rule(4, 999, table=254, suppress_prefixlength=0),
@@ -77,7 +83,8 @@ def carried_out(byhand: list[Step], state: LabState) -> LabState:
 def _as_the_kernel_has_it(step: Step, state: LabState) -> Step:
     if not isinstance(step, steps.AddrAdd):
         return step
-    there = state.netns[step.netns].links[step.end.link].addrs
+    link = state.netns[step.netns].links[step.end.link]
+    there = (*link.born_with, *link.addrs)
     return replace(step, addr=replace(step.addr, secondary=is_secondary(step.addr, there)))
 
 

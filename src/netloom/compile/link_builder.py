@@ -17,7 +17,17 @@ from netloom.model.facts import Joined
 from netloom.model.firewall import BridgeNeed
 from netloom.model.marks import link_mark, lo_mark, port_mark
 from netloom.model.names import branch_of, short_name, switch_of
-from netloom.model.objects import HOST, Addr, Borrowed, Bridge, End, Link, Loopback, Veth
+from netloom.model.objects import (
+    HOST,
+    LOOPBACK,
+    Addr,
+    Borrowed,
+    Bridge,
+    End,
+    Link,
+    Loopback,
+    Veth,
+)
 from netloom.values import blake2b, family
 
 SHARD = 1000
@@ -75,7 +85,7 @@ class LinkBuilder:
 
     def lo(self, name: str) -> Link:
         """Return `lo` of a namespace of the lab."""
-        addrs = _addrs(self.expanded.loopbacks.get(name, ()))
+        addrs = _addrs(self.expanded.loopbacks.get(name, ()), (LOOPBACK,))
         off = self.why_no_ipv6(End(name, "lo"), _LO_MTU)
         if off and any(family(addr.ip) == 6 for addr in addrs):
             path = (*self.expanded.members[name].path, "interfaces", "lo")
@@ -302,10 +312,10 @@ def _has_ipv6(segment: Segment) -> bool:
     return any(family(text) == 6 for text in (*segment.subnets, *ips))
 
 
-def _addrs(addrs: Iterable[Addr]) -> tuple[Addr, ...]:
+def _addrs(addrs: Iterable[Addr], born_with: Iterable[Addr] = ()) -> tuple[Addr, ...]:
     """Return addresses as the kernel has them: the second in an IPv4 subnet is secondary."""
     found: list[Addr] = []
-    seen: set[str] = set()
+    seen = {addr.subnet for addr in born_with}
     for addr in addrs:
         is_second = addr.family == 4 and addr.subnet in seen
         found.append(replace(addr, secondary=True) if is_second else addr)

@@ -7,7 +7,7 @@ fib_add_ifaddr (net/ipv4/fib_frontend.c), addrconf_prefix_route and addrconf_dst
 from collections.abc import Iterator, Mapping
 
 from netloom.datapath.fib import LOCAL_TABLE, RTPROT_KERNEL, SCOPE_LINK
-from netloom.model.objects import Addr, Link, Loopback, Nexthop, Route
+from netloom.model.objects import LOOPBACK, Addr, Link, Loopback, Nexthop, Route
 from netloom.values import bounds, from_int, link_local
 
 _SCOPE_HOST = 254
@@ -18,7 +18,7 @@ def connected(links: Mapping[str, Link]) -> Iterator[Route]:
     """Yield the routes of all links that are up, as they are a moment after that."""
     for name, link in links.items():
         if link.up and isinstance(link.kind, Loopback):
-            yield from _ipv4(name, link, Addr("127.0.0.1", 8))
+            yield from _ipv4(name, link, LOOPBACK)
             yield _own(name, "::1/128", "local")
         for addr in (*link.addrs, *_link_local(link)) if link.up else ():
             yield from _ipv4(name, link, addr) if addr.family == 4 else _ipv6(name, addr)

@@ -151,6 +151,9 @@ class Addr(Struct, frozen=True, order=True):
         return network_of(self.ip, self.prefixlen)
 
 
+LOOPBACK = Addr("127.0.0.1", 8)
+
+
 class Link(Struct, frozen=True):
     """A network device (ip-link(8)).
 
@@ -173,6 +176,11 @@ class Link(Struct, frozen=True):
     def peer(self) -> End | None:
         """The far end of a wire, None for a link of another kind."""
         return self.kind.peer
+
+    @property
+    def born_with(self) -> tuple[Addr, ...]:
+        """The IPv4 addresses that it has by itself, which nobody asks for: those of `lo`."""
+        return (LOOPBACK,) if isinstance(self.kind, Loopback) else ()
 
     @property
     def borrowed(self) -> Borrowed | None:

@@ -104,7 +104,7 @@ def _without(netns: NetnsState, others: Others) -> NetnsState:
         altnames = others.altnames.get(name, ())
         links[name] = replace(
             link,
-            addrs=_joined((), [addr for addr in link.addrs if addr not in addrs]),
+            addrs=_joined(link, (), [addr for addr in link.addrs if addr not in addrs]),
             altnames=tuple(one for one in link.altnames if one not in altnames),
             master="" if name in others.masters else link.master,
         )
@@ -146,21 +146,21 @@ def _with_links(want: NetnsState, have: NetnsState, others: Others) -> NetnsStat
         theirs = [a for a in others.addrs.get(name, ()) if ipv6 or a.family == 4]
         links[name] = replace(
             link,
-            addrs=_joined(link.addrs, theirs),
+            addrs=_joined(link, link.addrs, theirs),
             altnames=tuple(sorted({*link.altnames, *others.altnames.get(name, ())})),
             master=link.master or others.masters.get(name, ""),
         )
     return replace(want, links=links)
 
 
-def _joined(own: Collection[Addr], theirs: Collection[Addr]) -> tuple[Addr, ...]:
+def _joined(link: Link, own: Collection[Addr], theirs: Collection[Addr]) -> tuple[Addr, ...]:
     """Return the addresses of a link, each primary or not as the kernel has them in the end."""
     primaries = [addr for addr in theirs if not addr.secondary]
     found = [a if a.secondary or not is_secondary(a, primaries) else _second(a) for a in own]
     found += primaries
     for addr in (addr for addr in theirs if addr.secondary):
-        first = is_secondary(addr, [one for one in found if not one.secondary])
-        found.append(addr if first else replace(addr, secondary=False))
+        first = (*link.born_with, *(one for one in found if not one.secondary))
+        found.append(replace(addr, secondary=is_secondary(addr, first)))
     return tuple(sorted(found))
 
 

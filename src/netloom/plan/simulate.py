@@ -349,7 +349,7 @@ class _Simulator:
             raise Illegal(step, "the address exists")
         if family(step.addr.ip) == 6 and link.mtu < IPV6_MIN_MTU:
             raise Illegal(step, f"no IPv6 below an MTU of {IPV6_MIN_MTU} bytes")
-        if step.addr.secondary != is_secondary(step.addr, link.addrs):
+        if step.addr.secondary != is_secondary(step.addr, (*link.born_with, *link.addrs)):
             raise Illegal(step, "the kernel decides otherwise which address is the primary one")
         addrs = tuple(sorted((*link.addrs, step.addr)))
         netns.links[step.end.link] = replace(link, addrs=addrs)
