@@ -29,6 +29,7 @@ ip -n a link property add dev e0 altname uplink
 ip -n b link add br0 type bridge
 ip -n b link set dev e0 master br0
 ip netns exec a sysctl -qw net.ipv4.ip_forward=1
+ip -n a link set dev lo mtu 9000
 """
 LISTED = """\
 set by others in a:
@@ -67,7 +68,7 @@ def state(name: str) -> dict[str, str]:
 
 @on_a_host
 def test_what_was_set_by_hand_stays_through_up_and_is_no_drift() -> None:
-    """Addresses, routes, rules, altnames, masters, forwarding; and all of it goes with `down`."""
+    """Addresses, routes, rules, altnames, masters, forwarding, `lo`'s MTU; all goes with `down`."""
     write("lab.yaml", PAIR)
     with no_trace():
         netloom("up", "-q", "lab.yaml").status(0)

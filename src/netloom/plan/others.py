@@ -36,6 +36,7 @@ def told_apart(
     `known` are the states that it was or may be in, `wanted` is the one that it shall be in. What
     is the lab's bears the protocol that it was asked for with.
     """
+    seen = _with_any_lo(seen, wanted)
     if (seen.links, seen.routes, seen.rules) == (wanted.links, wanted.routes, wanted.rules):
         return seen, NOBODY
     every = (*known, wanted)
@@ -52,6 +53,14 @@ def told_apart(
         rules=rules.difference(asked_rules.values()),
     )
     return replace(seen, routes=routes - of_daemons, rules=rules), others
+
+
+def _with_any_lo(seen: NetnsState, wanted: NetnsState) -> NetnsState:
+    """Return a namespace with the MTU of `lo` that is wanted: no file says it, so it is theirs."""
+    lo, own = seen.links.get("lo"), wanted.links.get("lo")
+    if lo is None or own is None or lo.mtu == own.mtu:
+        return seen
+    return replace(seen, links={**seen.links, "lo": replace(lo, mtu=own.mtu)})
 
 
 def on_links(
