@@ -195,3 +195,51 @@ def test_addresses_beside_127_0_0_1_are_secondary_whoever_gives_them() -> None:
     netloom("verify", "lab").stdout("lab  is as it was applied\n").status(0)
     there = says("ip", "-n", "a", "-br", "-4", "addr", "show", "lo").split()[2:]
     assert there == ["127.0.0.1/8", "127.0.0.9/8"]
+
+
+@on_a_host
+def test_an_address_with_a_far_end_is_told_by_it_and_stays() -> None:
+    """`peer`: another key than the plain one's; in the file's place it goes, and comes no more."""
+    write("lab.yaml", PAIR)
+    netloom("up", "-q", "lab.yaml").status(0)
+    says("ip", "-n", "a", "addr", "add", "10.7.0.1", "peer", "10.7.0.2/32", "dev", "e0")
+    says("ip", "-n", "a", "addr", "add", "fd07::1", "peer", "fd07::2/128", "dev", "e0", "nodad")
+    before = state("a")
+
+    netloom("verify", "-v", "lab").stdout(
+        "lab  is as it was applied\nset by others in a:\n"
+        "  addr e0 10.7.0.1 peer 10.7.0.2/32\n  addr e0 fd07::1 peer fd07::2/128\n"
+    ).status(0)
+    says("ip", "-n", "a", "addr", "add", "10.0.0.1", "peer", "10.0.0.9/32", "dev", "e0")
+    netloom("verify", "lab").stdout("- addr a:e0 10.0.0.1 peer 10.0.0.9/32\n1 change\n").stderr(
+        "lab  is not as it was applied; `netloom up lab.yaml` would do the above\n"
+    ).status(3)
+    netloom("up", "-q", "lab.yaml").status(0)
+    netloom("verify", "lab").stdout("lab  is as it was applied\n").status(0)
+    assert state("a") == before
+
+    write("lab.yaml", PAIR.replace("10.0.0.1/", "10.0.0.7/"))
+    netloom("up", "-q", "lab.yaml").status(0)
+    netloom("verify", "lab").stdout("lab  is as it was applied\n").status(0)
+    expected = before["address"].replace("10.0.0.1/24", "10.0.0.7/24")
+    assert sorted(state("a")["address"].splitlines()) == sorted(expected.splitlines())
+
+
+@on_a_host
+def test_an_address_of_the_file_s_that_was_given_a_lifetime_is_the_file_s() -> None:
+    """As keepalived (deprecated) and DHCPv6 clients do; another's with a lifetime is its own."""
+    pair = "links: [[a:e0 fd00::1/64, b:e0 fd00::2/64]]\n"
+    write("lab.yaml", pair)
+    netloom("up", "-q", "lab.yaml").status(0)
+    lived = ["valid_lft", "3000", "preferred_lft", "0", "dev", "e0", "nodad"]
+    says("ip", "-n", "a", "addr", "replace", "fd00::1/64", *lived)
+    says("ip", "-n", "a", "addr", "add", "fd00::9/64", *lived)
+
+    netloom("verify", "-v", "lab").stdout(
+        "lab  is as it was applied\nset by others in a:\n  addr e0 fd00::9/64\n"
+    ).status(0)
+    netloom("up", "lab.yaml").stdout("lab  is up; nothing to do\n").status(0)
+    write("lab.yaml", pair.replace("fd00::1/", "fd00::7/"))
+    netloom("up", "-q", "lab.yaml").status(0)
+    there = says("ip", "-n", "a", "-br", "-6", "addr", "show", "e0", "scope", "global").split()[2:]
+    assert sorted(there) == ["fd00::7/64", "fd00::9/64"]

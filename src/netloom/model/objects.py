@@ -135,10 +135,12 @@ class Addr(Struct, frozen=True, order=True):
     prefixlen: int
     secondary: bool = False
     """IPv4: whether an earlier address of the link lies in the same subnet (IFA_F_SECONDARY)."""
+    peer: str = ""
+    """The far end's, where somebody set one (`peer`); the subnet is that one's then."""
 
     def __str__(self) -> str:
-        """Return `10.0.0.1/24`."""
-        return f"{self.ip}/{self.prefixlen}"
+        """Return `10.0.0.1/24`, or `10.0.0.1 peer 10.0.0.2/32`."""
+        return f"{self.ip}{f' peer {self.peer}' if self.peer else ''}/{self.prefixlen}"
 
     @property
     def family(self) -> Family:
@@ -148,7 +150,7 @@ class Addr(Struct, frozen=True, order=True):
     @property
     def subnet(self) -> str:
         """The prefix that it lies in."""
-        return network_of(self.ip, self.prefixlen)
+        return network_of(self.peer or self.ip, self.prefixlen)
 
 
 LOOPBACK = Addr("127.0.0.1", 8)

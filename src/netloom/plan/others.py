@@ -73,12 +73,10 @@ def on_links(
         now = wanted.links.get(name)
         if link in asked or link.borrowed:
             continue
-        ours = {(addr.ip, addr.prefixlen) for one in asked for addr in one.addrs}
+        ours = {str(addr) for one in asked for addr in one.addrs}
         in_place = {addr.ip for addr in now.addrs} if now else set()
         addrs[name] = tuple(
-            addr
-            for addr in link.addrs
-            if (addr.ip, addr.prefixlen) not in ours and addr.ip not in in_place
+            addr for addr in link.addrs if str(addr) not in ours and addr.ip not in in_place
         )
         known = {altname for one in asked for altname in one.altnames}
         altnames[name] = tuple(altname for altname in link.altnames if altname not in known)

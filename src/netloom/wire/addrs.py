@@ -7,7 +7,7 @@ import msgspec
 
 from netloom.model.objects import Addr
 from netloom.values import inet_pton
-from netloom.wire.attributes import Malformed, address, byte, number, offsets, u8
+from netloom.wire.attributes import Malformed, address, byte, number, offsets, raw, u8
 from netloom.wire.constants import (
     AF_INET,
     AF_INET6,
@@ -47,11 +47,13 @@ def _body(index: int, addr: Addr) -> bytes:
     # NODAD fits the header's eight bits of flags; IFA_FLAGS would say the same in eight more bytes.
     if ":" in addr.ip:
         packed = inet_pton(AF_INET6, addr.ip)
-        return _V6.pack(AF_INET6, addr.prefixlen, IFA_F_NODAD, 0, index, 20, IFA_LOCAL, packed)
+        own = _V6.pack(AF_INET6, addr.prefixlen, IFA_F_NODAD, 0, index, 20, IFA_LOCAL, packed)
+        return own + (raw(IFA_ADDRESS, inet_pton(AF_INET6, addr.peer)) if addr.peer else b"")
     packed = inet_pton(AF_INET, addr.ip)
+    far = inet_pton(AF_INET, addr.peer) if addr.peer else packed
     scope = RT_SCOPE_HOST if packed[0] == 127 else 0
     return _V4.pack(
-        AF_INET, addr.prefixlen, 0, scope, index, 8, IFA_LOCAL, packed, 8, IFA_ADDRESS, packed
+        AF_INET, addr.prefixlen, 0, scope, index, 8, IFA_LOCAL, packed, 8, IFA_ADDRESS, far
     )
 
 
@@ -91,11 +93,12 @@ def _read(data: bytes) -> SeenAddr:
     at = offsets(data, 8, len(data))
     # IFA_LOCAL is our own address and IFA_ADDRESS the other end's on a point-to-point link; IPv6
     # leaves IFA_LOCAL out where both are the same (inet6_fill_ifaddr).
-    own = address(data, at, IFA_LOCAL if IFA_LOCAL in at else IFA_ADDRESS, family)
+    far = address(data, at, IFA_ADDRESS, family)
+    own = address(data, at, IFA_LOCAL, family) or far
     if not own:
         msg = "an address without its bytes"
         raise Malformed(msg)
     flags = number(data, at, IFA_FLAGS, flags)
     secondary = family == AF_INET and flags & IFA_F_SECONDARY != 0
-    addr = Addr(own, prefixlen, secondary)
+    addr = Addr(own, prefixlen, secondary, far if far != own else "")
     return SeenAddr(index, addr, flags, byte(data, at, IFA_PROTO), scope)

@@ -18,7 +18,7 @@ from netloom.wire.rtnetlink import (
     read_rules,
 )
 
-_PERMANENT = 0x80  # IFA_F_PERMANENT
+_BY_ADVERTISEMENT = 0x101  # IFA_F_MANAGETEMPADDR, IFA_F_TEMPORARY
 _KERNELS = frozenset({1, 2, 3})  # IFAPROT_KERNEL_LO, _RA, _LL (linux/if_addr.h)
 _BORN = frozenset({"127.0.0.1", "::1"})
 
@@ -49,13 +49,15 @@ class Dumps:
 def asked_addrs(seen: Iterable[SeenAddr]) -> dict[int, list[Addr]]:
     """Return the addresses that somebody asked for, and not the kernel.
 
-    IPv6 ones with a lifetime are its own in general, by a router's advertisement (RFC 4862); those
-    of IPv4 are somebody's lease.
+    Those of a router's advertisement (RFC 4862) bear a flag by which others are made of them
+    (RFC 8981), also before Linux 5.18. Any other with a lifetime is somebody's: a lease, or one of
+    the lab's that somebody gave another.
     """
     return _by_link(
         entry
         for entry in seen
-        if (entry.flags & _PERMANENT or entry.addr.family == 4) and entry.proto not in _KERNELS
+        if entry.proto not in _KERNELS
+        and (entry.addr.family == 4 or not entry.flags & _BY_ADVERTISEMENT)
     )
 
 
