@@ -320,7 +320,7 @@ class NotReady(NetloomError):
         """Say what was waited for, and how long, in seconds."""
         self.waiting_for = waiting_for
         self.timeout = timeout
-        super().__init__(harmless(f"not ready after {timeout:g} s: {waiting_for}"))
+        super().__init__(harmless(f"not ready after {round(timeout, 2):g} s: {waiting_for}"))
 
 
 class Interrupted(NetloomError):

@@ -55,6 +55,23 @@ def test_what_up_says_to_try_works() -> None:
 
 
 @on_a_host
+def test_what_up_says_to_try_has_a_way() -> None:
+    """Two that no route joins are not said; who has a route is."""
+    links = "links: [[host 10.1.1.1/24, red 10.1.1.2/24], [host 10.1.2.1/24, blue 10.1.2.2/24]]\n"
+    write("lab.yaml", links)
+    said = (
+        "lab  {} in N ms: 2 namespaces, 2 wires\nhost  + {}\ntry   netloom exec red ping -c1 {}\n"
+    )
+    veths = "veth red 10.1.1.1/24, veth blue 10.1.2.1/24"
+    netloom("up", "lab.yaml").stdout(said.format("up", veths, "10.1.1.1")).status(0)
+    netloom("down", "-q", "lab").status(0)
+
+    route = "{routes: 10.1.2.0/24 via host}"
+    write("lab.yaml", f"namespaces: {{red: {route}, blue: , host: {{forwarding: true}}}}\n{links}")
+    assert ended("up", "lab.yaml").stdout.endswith("try   netloom exec red ping -c1 blue\n")
+
+
+@on_a_host
 def test_twice_does_nothing() -> None:
     """An `up` of what is up says so, and is quick about it."""
     write("rb.yaml", RED_BLUE)

@@ -7,6 +7,7 @@ from pyroute2 import IPRoute
 from netloom.namespaces.enter import enter
 from netloom.namespaces.handle import open_name
 from tests.hosts.host import on_a_host
+from tests.hosts.machine import etc_file
 from tests.hosts.netloom import ended, netloom, write
 from tests.hosts.programs import ran, says
 from tests.hosts.witness import no_trace
@@ -243,3 +244,16 @@ def test_an_address_of_the_file_s_that_was_given_a_lifetime_is_the_file_s() -> N
     netloom("up", "-q", "lab.yaml").status(0)
     there = says("ip", "-n", "a", "-br", "-6", "addr", "show", "e0", "scope", "global").split()[2:]
     assert sorted(there) == ["fd00::7/64", "fd00::9/64"]
+
+
+@on_a_host
+def test_what_others_set_is_listed_also_where_a_file_of_the_lab_is_not_seen() -> None:
+    """`verify -v` lists it whatever else there is to tell."""
+    write("lab.yaml", PAIR)
+    etc_file("a", "hosts", "")
+    netloom("up", "-q", "lab.yaml")
+    says("ip", "-n", "b", "link", "add", "br0", "type", "bridge")
+
+    told = ended("verify", "-v", "lab")
+    assert (told.returncode, told.stdout) == (3, "set by others in b:\n  link br0\n")
+    assert told.stderr.startswith("/etc/netns/a/hosts is somebody else's")

@@ -27,6 +27,7 @@ VERBS = {
     "up": ("up", "shop.yaml"),
     "up of another": ("up", "other.yaml"),
     "undo": ("undo", "shop"),
+    "down without a word": ("down",),
     "enable": ("enable", "shop.yaml"),
 }
 WAYS = {
@@ -199,3 +200,6 @@ def test_who_may_not_look_says_so() -> None:
     with new_plain_user() as user:
         assert user.says("identify", "web") == "web  one may not look inside\n"
         assert user("pids", "web").returncode == 2
+        told = user("del", "web").stderr
+        assert told.startswith("cannot change /run/netns/web: Operation not permitted\nhint: sudo ")
+        assert "unshare" not in told

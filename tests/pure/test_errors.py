@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from netloom.errors import KernelError, Refused
+from netloom.errors import KernelError, NotReady, Refused
 from netloom.language.messages import clipped
 
 BUSY = KernelError(errno.EBUSY, "")
@@ -26,6 +26,12 @@ def test_only_what_is_undone_is_said_to_be(undone: bool, left: tuple[str, ...], 
     assert str(refused) == (
         f"`+ netns a` was refused: Device or resource busy{said}\nhint: netloom down x"
     )
+
+
+def test_how_long_was_waited_has_no_more_digits_than_matter() -> None:
+    """Seconds, as they are asked for."""
+    assert str(NotReady("it sleeps", 29.9717)) == "not ready after 29.97 s: it sleeps"
+    assert str(NotReady("it sleeps", 30)) == "not ready after 30 s: it sleeps"
 
 
 def test_a_sentence_is_what_a_terminal_only_shows() -> None:

@@ -21,7 +21,6 @@ from netloom.namespaces import mounts
 from netloom.namespaces.context import NetnsContext, own_context, process_context
 from netloom.namespaces.enter import in_thread
 from netloom.namespaces.handle import NoSuchNetns
-from netloom.namespaces.private_run import REMEDY
 from netloom.namespaces.targets import open_target, split
 from netloom.namespaces.userns_session import is_needed
 
@@ -74,7 +73,9 @@ def _opened(target: str) -> NetnsContext:
             syscalls.setns(found.netns.fd, syscalls.CLONE_NEWNET)
             mounts.own_mounts(found.label)
         except KernelError as error:
-            raise Unavailable(f"cannot enter `{target}`: {error.strerror}", REMEDY) from error
+            raise Unavailable(
+                f"cannot enter `{target}`: {error.strerror}", "run it as root"
+            ) from error
         if found.ip.startswith("ip -n"):  # it has a name, and with it perhaps files for /etc
             mounts.bind_etc(found.label)
     return own_context()

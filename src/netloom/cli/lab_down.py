@@ -97,7 +97,8 @@ def verify_command(lab: str, *, as_json: bool, verbose: bool) -> None:
         from netloom.render.text import plan_text
 
         answer(plan_text(steps))
-    _answer_all(found.others if steps else ())
+    as_applied = not (steps or elsewhere or shared)
+    _answer_all(() if as_applied else found.others)
     why = [elsewhere, *shared] if elsewhere else shared
     for note in (*bare, *(why if steps else ()), *found.notes):
         tell(f"note: {note}")

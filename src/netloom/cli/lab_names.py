@@ -30,6 +30,9 @@ def lab_meant(text: str) -> str:
     machine = LocalMachine()
     name = lab_name(text or f"./{DEFAULT_FILE}", machine)
     if name is None:
+        from netloom.namespaces.ownership import check_outside
+
+        check_outside()  # `down` is what many type first in `netloom shell`
         what = f"no file `{printable(text)}`" if text else f"no {DEFAULT_FILE} here"
         message = f"{what}, and no lab that was made from one (netloom labs)"
         raise Stop(message, REFUSED)

@@ -4,17 +4,18 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 
-from netloom.cli.contents import contents, unwritten
+from netloom.cli.contents import contents
 from netloom.cli.grammar import Option, Verb, verb
 from netloom.cli.lab_names import FILE, JSON, QUIET, print_plan
 from netloom.cli.output import answer, progress, refusals, tell, write
+from netloom.cli.to_try import to_try
 from netloom.cli.wait_option import WAIT
 from netloom.engine.draft import plan
 from netloom.engine.report import Report
 from netloom.engine.topology_file import load, load_stdin
 from netloom.engine.untouched import untouched
 from netloom.engine.up import up
-from netloom.errors import printable, quoted
+from netloom.errors import printable
 from netloom.language.parse import Source
 from netloom.model.names import out_of, switch_of
 from netloom.model.objects import HOST, Desired, NetnsState, command_key, is_kept
@@ -87,7 +88,7 @@ def _summary(report: Report) -> list[str]:
     things = [*_host_things(desired), *report.published]
     if things and any(touches_host(step) for step in report.plan):
         lines.append(f"{'host':{width}}  + {' · '.join(things)}")
-    if attempt := _attempt(report.lab, desired):
+    if attempt := to_try(report.lab, desired):
         lines.append(f"{'try':{width}}  {attempt}")
     return lines
 
@@ -126,19 +127,6 @@ def _host_thing(desired: Desired, name: str) -> str:
     if link.kind.word is None:
         return f"{name} a port of {link.master}"
     return " ".join([link.kind.word, name, *map(str, link.addrs)])
-
-
-def _attempt(lab: str, desired: Desired) -> str | None:
-    """Return a command to try, a ping from one namespace to another; None without any."""
-    own = unwritten(lab, desired)
-    inside = [(name, n) for name, n in desired.netns.items() if name not in own]
-    for name, _ in inside:
-        for other, netns in [*inside, (HOST, desired.netns[HOST])]:
-            addrs = [a for link in netns.links.values() for a in link.addrs]
-            if other != name and addrs:
-                target = other if other != HOST else addrs[0].ip
-                return f"netloom exec {quoted(name)} ping -c1 {target}"
-    return f"netloom shell {quoted(inside[0][0])}" if inside else None
 
 
 @verb(

@@ -264,7 +264,7 @@ def restart(text: str) -> int:
         return -1 if text == "on-failure" else 0
     policy, _, number = text.partition(":")
     if policy != "on-failure":
-        msg = f"`{text}` starts nothing again, what ends with 0 is done: write `on-failure`"
+        msg = f"`{text}` is no policy here, a command that ended with 0 is done: write `on-failure`"
         raise ValueError(msg)
     if not re.fullmatch(_NUMBER, number) or not int(number):
         msg = f"`{number}` is no number of times: write `on-failure:3`"

@@ -18,6 +18,8 @@ from netloom.namespaces import mounts
 from netloom.namespaces.enter import in_thread
 
 REMEDY = "run it as root, or inside `unshare -Urnm`"
+_ROOT = "run it as root"
+"""Where it is about a name that is there: in a user namespace there is another /run/netns."""
 
 _RUN = "/run"
 _FRESH = ("netns", "netloom")
@@ -25,7 +27,7 @@ _FRESH = ("netns", "netloom")
 
 def refused(path: str, error: OSError) -> Unavailable:
     """Return the refusal to raise where something below /run could not be changed."""
-    remedies = {errno.EPERM: REMEDY, errno.EACCES: REMEDY, errno.EISDIR: f"rmdir {path}"}
+    remedies = {errno.EPERM: _ROOT, errno.EACCES: _ROOT, errno.EISDIR: f"rmdir {path}"}
     reason = f"cannot change {path}: {error.strerror}"
     return Unavailable(reason, remedies.get(error.errno or 0, ""))
 
