@@ -77,6 +77,19 @@ def test_an_address_that_never_comes_is_told_and_the_lab_stays() -> None:
     netloom("verify", "dhcp").stdout("dhcp  is as it was applied\n").status(0)
 
 
+@pytest.mark.parametrize("word", ["dhcp", "auto"])
+@on_a_host
+def test_other_tools_words_for_it_are_told_the_word(word: str) -> None:
+    """At a network and at a wire."""
+    write("l.yaml", f"namespaces: {{a: {{networks: {{lan: {word}}}}}}}\nnetworks: [lan]\n")
+    told = ended("plan", "l.yaml")
+    assert (told.returncode, told.stdout) == (2, "")
+    assert f"`{word}` is no address\n" in told.stderr
+    assert "write `dynamic`, and have a client in `run`" in told.stderr
+    write("l.yaml", f"links: [[a {word}, b]]\n")
+    assert "write `dynamic`" in ended("plan", "l.yaml").stderr
+
+
 @on_a_host
 def test_dynamic_stands_alone() -> None:
     """An address beside it would be the file's."""

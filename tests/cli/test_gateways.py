@@ -57,7 +57,7 @@ def test_a_gateway_that_the_kernel_takes_is_taken(text: str, far: str) -> None:
 
 TOLD = {
     "127.99.4.5/16": "127.99.4.5/16 of `a:x` is of the loopback: packets to it and from it cross",
-    "225.1.2.3/24": "225.1.2.3/24 of `a:x` is a multicast address, or for all: nobody is answered",
+    "225.1.2.3/24": "225.1.2.3/24 of `a:x` is a multicast address, which is nobody's",
 }
 
 

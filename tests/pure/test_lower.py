@@ -391,10 +391,7 @@ REFUSED = {
     ),
     "a gateway that is oneself": (
         "namespaces: {a: {routes: default via 10.0.0.1}, b: }\n" + WIRE,
-        (
-            "the gateway 10.0.0.1 is `a` itself, which netloom refuses without the interface where "
-            "all shall be asked for by ARP"
-        ),
+        "the gateway 10.0.0.1 is `a` itself, which netloom refuses",
     ),
     "a route of the host out of what is its own": (
         "namespaces: {a: , host: {routes: 10.9.0.0/16 via 192.0.2.1}}\nlinks: [[a, host]]\n",

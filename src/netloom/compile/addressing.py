@@ -145,8 +145,10 @@ def _why_useless(address: str) -> str | None:
     first = address.partition(".")[0]
     if first == "127":
         return "of the loopback: packets to it and from it cross no wire"
-    if address == "255.255.255.255" or ("224" <= first <= "239" and len(first) == 3):
-        return "a multicast address, or for all: nobody is answered from it"
+    if address == "255.255.255.255":
+        return "the broadcast address, which is nobody's to send from"
+    if "224" <= first <= "239" and len(first) == 3:
+        return "a multicast address, which is nobody's to send from"
     return None
 
 

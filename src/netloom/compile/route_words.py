@@ -298,8 +298,8 @@ def _check_own_gateway(hop: _Hop, via: str, netns: str) -> None:
         raise ValueError(msg)
     if not hop.dev:
         msg = (
-            f"the gateway {via} is `{netns}` itself, which netloom refuses without the interface "
-            f"where all shall be asked for by ARP: write `via {via} dev IF`"
+            f"the gateway {via} is `{netns}` itself, which netloom refuses: write the router's, or "
+            f"`via {via} dev IF`, to ask for all addresses by ARP there"
         )
         raise ValueError(msg)
 

@@ -83,19 +83,25 @@ def end_text(written: WireEndSpec) -> str:
 
 DYNAMIC = "dynamic"
 """Said in place of addresses: a program gives them (DHCP, a routing daemon)."""
+_DHCP = {"dhcp", "dhcp4", "dhcp6", "auto"}
+"""Other tools' words for it."""
 
 
 def interface_address(text: str) -> str:
-    """Return an address with its length, `10.0.0.1/24`, in canonical form, or `dynamic`."""
+    """Return an address with its length, in canonical form, or `dynamic`; raises `ValueError`."""
     if text == DYNAMIC:
         return text
+    if text in _DHCP:
+        msg = f"`{text}` is no address: write `{DYNAMIC}`, and have a client in `run`"
+        raise ValueError(msg)
     address, length = ip_and_length(text)
     return f"{address}/{length}"
 
 
 def member_address(text: str) -> str:
     """Return an address on a network: `10.0.0.1/24`, or `10.0.0.1` with the subnet's length."""
-    return interface_address(text) if "/" in text or text == DYNAMIC else ip(text)
+    word = text == DYNAMIC or text in _DHCP
+    return interface_address(text) if "/" in text or word else ip(text)
 
 
 def place(text: str) -> str:
