@@ -207,6 +207,18 @@ links:
     assert state.netns["r1"].routes == {Route("10.3.0.0/24", (Nexthop("r2", "10.9.0.2"),))}
 
 
+def test_static_routing_leads_to_no_subnet_that_a_namespace_is_in_itself() -> None:
+    """Equal ones on two wires, as a group has: the kernel has a route to it, and takes no other."""
+    state = desired("""
+routing: static
+networks: {lan: {subnet: 10.1.0.0/24}}
+namespaces: {far: , b: {count: 2, networks: [lan]}}
+links: [[b 10.110.0.1/29, far]]
+""")
+
+    assert state.netns["b1"].routes == state.netns["b2"].routes == frozenset()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

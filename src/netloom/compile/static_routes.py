@@ -3,8 +3,9 @@
 A namespace on two segments or more is a router, and so is the host if it is asked to forward. From
 each segment we walk outwards, router by router (breadth first, in file order, so the choice among
 equal ways is stable); whoever is reached learns the segment's subnets through the neighbour it was
-reached from. A namespace with a single segment and a single router on it gets a default route in
-place of them all.
+reached from, but for those that it is in itself (equal ones on two wires), which the kernel has a
+route to. A namespace with a single segment and a single router on it gets a default route in place
+of them all.
 
 Where a way leads out of the lab, what leads there (the host, or what plays it) is one more router
 next to its members, learns what is behind them, and all the others learn a default route to it.
@@ -51,6 +52,10 @@ class _Walks:
             if len(held) > 1 and name not in left_out and forwarding.get(name) is not False
         }
         self.leaves = set(self._leaves())
+        self.own = {
+            name: {addr.subnet for _, port in held for addr in port.addresses}
+            for name, held in naming.ports.items()
+        }
 
     def routes(self) -> dict[str, list[str]]:
         """Make all walks; the ways out come last, so all else is more specific."""
@@ -91,7 +96,8 @@ class _Walks:
                         continue
                     reached.add(name)
                     if name not in self.leaves:
-                        self.found[name] += _through(own, port, prefixes)
+                        far = [prefix for prefix in prefixes if prefix not in self.own[name]]
+                        self.found[name] += _through(own, port, far)
                     if name in self.routers:
                         queue.append(name)
 
