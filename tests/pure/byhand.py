@@ -47,8 +47,10 @@ def done(desired: Desired, random: Random) -> list[Step]:
 
 
 def _beside(addrs: tuple[Addr, ...]) -> Iterator[Addr]:
-    """Yield addresses in the subnets of others."""
+    """Yield addresses in the subnets of others, and the same with another length."""
     for addr in addrs:
+        if addr.family == 4 and addr.prefixlen < 32:
+            yield Addr(addr.ip, 32)
         prefix = network_of(addr.ip, addr.prefixlen)
         for far in (9, 10):
             ip = from_int(to_int(addr.ip) ^ far, prefix)

@@ -5,7 +5,8 @@ protocol: who wrote a route last decides nothing. All else was set by somebody w
 DHCP client, a VPN, a routing daemon, a person: it stays, is no drift, and goes with the namespace.
 
 Rule: one key has one owner. What stands in the place of something that the file says (an address by
-its IP, a route by destination, table, metric and TOS) is the lab's, and was changed.
+its IP, a route by destination, table, metric and TOS), which is not there then, is the lab's, and
+was changed.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -74,7 +75,8 @@ def on_links(
         if link in asked or link.borrowed:
             continue
         ours = {str(addr) for one in asked for addr in one.addrs}
-        in_place = {addr.ip for addr in now.addrs} if now else set()
+        there = {str(addr) for addr in link.addrs}
+        in_place = {addr.ip for addr in now.addrs if str(addr) not in there} if now else set()
         addrs[name] = tuple(
             addr for addr in link.addrs if str(addr) not in ours and addr.ip not in in_place
         )
