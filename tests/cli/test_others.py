@@ -275,3 +275,38 @@ def test_the_file_s_address_with_another_length_is_another_s() -> None:
     netloom("verify", "lab").stdout("lab  is as it was applied\n").status(0)
     there = says("ip", "-n", "a", "-br", "-4", "addr", "show", "e0").split()[2:]
     assert sorted(there) == ["10.0.0.1/32", "10.0.0.7/24"]
+
+
+BY_OBJECTS = """
+ip -n a nexthop add id 5 via 10.0.0.2 dev e0
+ip -n a nexthop add id 6 via 10.0.0.9 dev e0
+ip -n a nexthop add id 7 group 5/6
+ip -n a nexthop add id 15 via fd00::2 dev e0
+ip -n a nexthop add id 16 via fd00::9 dev e0
+ip -n a nexthop add id 17 group 15/16
+ip -n a route add 10.85.0.0/16 nhid 5
+ip -n a route add 10.86.0.0/16 nhid 7
+ip -n a -6 route add fd85::/64 nhid 17
+"""
+
+
+@on_a_host
+def test_routes_by_nexthop_objects_stay_and_make_way_for_the_file_s() -> None:
+    """As FRR has them: the kernel keeps them where the last address of their link goes."""
+    pair = "links: [[a:e0 10.0.0.1/24 fd00::1/64, b:e0 10.0.0.2/24 fd00::2/64]]\n"
+    said = f"namespaces: {{a: {{routes: default via b}}, b: }}\n{pair}"
+    write("lab.yaml", said)
+    netloom("up", "-q", "lab.yaml").status(0)
+    ran("sh", "-ec", BY_OBJECTS)
+    ran("sh", "-ec", "ip -n a route replace default nhid 7; ip -n a -6 route del default")
+    ran("sh", "-ec", "ip -n a -6 route add default nhid 17")
+
+    write("lab.yaml", said.replace("10.0.0.1/", "10.0.0.7/"))
+    netloom("up", "-q", "lab.yaml").status(0)
+    netloom("verify", "lab").stdout("lab  is as it was applied\n").status(0)
+    routes = says("ip", "-n", "a", "route"), says("ip", "-n", "a", "-6", "route")
+    assert "10.85.0.0/16 nhid 5" in routes[0]
+    assert "10.86.0.0/16 nhid 7" in routes[0]
+    assert "fd85::/64 nhid 17" in routes[1]
+    assert [each.count("default") for each in routes] == [1, 1]
+    assert "default nhid" not in "".join(routes)

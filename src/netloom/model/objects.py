@@ -209,6 +209,8 @@ class Route(Struct, frozen=True):
     `metric` is 0 for IPv4 and 1024 for IPv6 where none is asked, as in the kernel; `mtu` and
     `advmss` in bytes, 0 for none; `protocol` is RTPROT_STATIC, and on a host `marks.HOST_PROTOCOL`:
     a help for who reads, since what programs set is mostly RTPROT_BOOT, as with iproute2.
+    `nexthop_id` is the object that the ways come from (ip-nexthop(8)), 0 for none: no lab asks for
+    one, and a route by it is deleted by nothing else.
     """
 
     dst: str
@@ -222,6 +224,7 @@ class Route(Struct, frozen=True):
     mtu: int = 0
     advmss: int = 0
     protocol: int = 4
+    nexthop_id: int = 0
 
     @property
     def family(self) -> Family:

@@ -47,7 +47,7 @@ def told_apart(
     rules = frozenset(asked_rules.get(_bare(rule), rule) for rule in seen.rules)
     in_place = {route.key for route in wanted.routes - routes}
     free = {r for r in routes.difference(asked_routes.values()) if r.key not in in_place}
-    of_daemons = {route for route in free if route.protocol not in BY_HAND}
+    of_daemons = {r for r in free if r.protocol not in BY_HAND or r.nexthop_id}
     others = replace(
         on_links(seen.links, every, wanted),
         routes=frozenset(free - of_daemons),

@@ -209,11 +209,13 @@ def protocol_word(protocol: int) -> str:
 def route_words(route: Route) -> str:
     """Return a route as what follows `ip route add` (ip-route(8))."""
     words = [route.type] if route.type != "unicast" else []
-    told = any(hop.via for hop in route.nexthops)  # a gateway tells the family
+    ways = () if route.nexthop_id else route.nexthops
+    told = any(hop.via for hop in ways)  # a gateway tells the family
     default = {"0.0.0.0/0": "default", "::/0": "default" if told else "::/0"}
     words.append(default.get(route.dst, route.dst))
-    if len(route.nexthops) == 1 and route.nexthops[0].weight == 1:
-        words += _hop_words(route.nexthops[0], route)
+    words += ["nhid", str(route.nexthop_id)] if route.nexthop_id else []
+    if len(ways) == 1 and ways[0].weight == 1:
+        words += _hop_words(ways[0], route)
     if route.src:
         words += ["src", route.src]
     if route.table != 254:
@@ -224,8 +226,8 @@ def route_words(route: Route) -> str:
     for word, value in (("mtu", route.mtu), ("advmss", route.advmss)):
         if value:
             words += [word, str(value)]
-    if len(route.nexthops) > 1 or (route.nexthops and route.nexthops[0].weight > 1):
-        for hop in route.nexthops:
+    if len(ways) > 1 or (ways and ways[0].weight > 1):
+        for hop in ways:
             words += ["nexthop", *_hop_words(hop, route), "weight", str(hop.weight)]
     return " ".join(words)
 

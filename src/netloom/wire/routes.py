@@ -33,6 +33,7 @@ from netloom.wire.constants import (
     RTA_GATEWAY,
     RTA_METRICS,
     RTA_MULTIPATH,
+    RTA_NH_ID,
     RTA_OIF,
     RTA_PREFSRC,
     RTA_PRIORITY,
@@ -100,7 +101,7 @@ def _body(route: Route, indexes: Mapping[str, int]) -> bytes:
     family = AF_INET6 if ":" in route.dst else AF_INET
     address, _, length = route.dst.partition("/")
     table = route.table if route.table < 256 else 0
-    flags, hops = _nexthops(route.nexthops, family, indexes)
+    flags, hops = _ways(route, family, indexes)
     kind = _TYPES[route.type]
     head = (family, int(length), 0, route.tos, table, route.protocol, route.scope, kind, flags)
     parts = [_RTMSG.pack(*head)]
@@ -122,6 +123,12 @@ def _metrics(route: Route) -> bytes:
     mtu = u32(RTAX_MTU, route.mtu) if route.mtu else b""
     advmss = u32(RTAX_ADVMSS, route.advmss) if route.advmss else b""
     return nested(RTA_METRICS, mtu, advmss)
+
+
+def _ways(route: Route, family: int, indexes: Mapping[str, int]) -> tuple[int, bytes]:
+    if route.nexthop_id:
+        return 0, u32(RTA_NH_ID, route.nexthop_id)
+    return _nexthops(route.nexthops, family, indexes)
 
 
 def _nexthops(
@@ -199,6 +206,7 @@ def _read(data: bytes, names: Mapping[int, str]) -> Route | None:
         mtu=number(data, metrics, RTAX_MTU),
         advmss=number(data, metrics, RTAX_ADVMSS),
         protocol=protocol,
+        nexthop_id=number(data, at, RTA_NH_ID),
     )
 
 
