@@ -24,7 +24,16 @@ from tests.hosts.programs import SRC
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-KEPT = ("passwd", "group", "ld.so.cache", "ld.so.conf", "nsswitch.conf", "iproute2", "alternatives")
+KEPT = (
+    "passwd",
+    "group",
+    "ld.so.cache",
+    "ld.so.conf",
+    "nsswitch.conf",
+    "iproute2",
+    "alternatives",
+    "udhcpc",
+)
 FILES = {"hosts": "127.0.0.1 localhost\n", "resolv.conf": "nameserver 192.0.2.53\n"}
 _SOL_NETLINK, _NO_ENOBUFS = 270, 5
 _RTMGRP_LINK = 1
