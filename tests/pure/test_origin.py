@@ -9,8 +9,8 @@ import pytest
 from netloom.engine.draft import plan
 from netloom.engine.front import down, undo, up, verify
 from netloom.engine.origin import lab_name
-from netloom.engine.topology_file import STDIN
 from netloom.errors import Unavailable
+from netloom.host.store.remake import STDIN
 from netloom.language.parse import Source, parse
 from netloom.testing import FakeMachine
 

@@ -2,11 +2,11 @@
 
 from netloom.cli.grammar import Option, Verb, verb
 from netloom.cli.output import answer, from_here, refusals, write
-from netloom.engine.origin import is_path, said_origin
 from netloom.engine.remembered import ANOTHERS, Running, labs
 from netloom.engine.untouched import untouched
 from netloom.errors import quoted
 from netloom.host.store.elsewhere import machines_labs
+from netloom.host.store.remake import is_path, said_origin
 from netloom.render.counted import counted
 
 

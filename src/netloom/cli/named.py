@@ -55,7 +55,7 @@ def rows(wanted: Iterable[str]) -> list[NamedRow]:
 
 def _row(name: str) -> NamedRow:
     from netloom.namespaces.enter import setns
-    from netloom.namespaces.ownership import lab_here
+    from netloom.namespaces.lab_here import lab_here
     from netloom.namespaces.symlinks import link_of
 
     try:

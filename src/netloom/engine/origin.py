@@ -21,9 +21,10 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from netloom.engine.state import known
-from netloom.engine.topology_file import ENDINGS, STDIN, absolute, load, origin_of, stem_of
+from netloom.engine.topology_file import ENDINGS, absolute, load, origin_of, stem_of
 from netloom.engine.untouched import untouched
 from netloom.errors import TopologyError, Unavailable, printable, quoted
+from netloom.host.store.remake import STDIN, is_path, said_origin
 from netloom.host.store.rundir import Anothers
 from netloom.kernel.files import exists
 
@@ -49,19 +50,6 @@ def is_anothers(
     if source and source.has_name and (is_gone or record.source == origin):
         return False
     return source is None or record.text != source.text
-
-
-def is_path(origin: str) -> bool:
-    """Whether a lab was made from a file: a text alone has no path."""
-    return origin.startswith("/")
-
-
-def said_origin(origin: str) -> str:
-    """Return where a lab came from, in words; nothing for one that is not known."""
-    if is_path(origin):
-        return printable(origin)
-    words = {"": "", STDIN: "standard input"}
-    return words.get(origin, "a Python program")
 
 
 def refused(record: "Record", source: "Source", beside: str | None) -> Unavailable:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from netloom.errors import Path as ProblemPath
 from netloom.errors import Problem, Unavailable, printable, quoted
 from netloom.host.sources import Sources
+from netloom.host.store.remake import STDIN
 from netloom.kernel import inputs
 from netloom.values import RESERVED
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 DEFAULT_FILE = "netloom.yaml"
 ENDINGS = (".yaml", ".yml", ".json")
 _DESCRIPTORS = ("/dev/fd/", "/dev/stdin", "/proc/")
-STDIN = "<stdin>"
-"""What a text is called that was read from standard input."""
 
 
 def load(path: "str | Path", name: str = "") -> "Source":

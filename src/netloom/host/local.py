@@ -72,7 +72,7 @@ class LocalMachine:
         That is inside a namespace of a lab, and where root lacks the capabilities for it.
         """
         from netloom.namespaces import rights
-        from netloom.namespaces.ownership import check_outside
+        from netloom.namespaces.lab_here import check_outside
 
         rights.check(rights.NET_ADMIN, rights.SYS_ADMIN)
         check_outside()

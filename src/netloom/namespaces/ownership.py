@@ -9,13 +9,11 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from netloom.errors import KernelError, Unavailable, printable
-from netloom.kernel.netlink import Rtnetlink
-from netloom.model.owner import lab_of
+from netloom.errors import KernelError
 from netloom.namespaces import handle, registry
 from netloom.namespaces.enter import enter
+from netloom.namespaces.lab_here import lab_here
 from netloom.namespaces.references import NetnsInode, Reference, identity, references, residents
-from netloom.wire.alias import get_alias, read_alias
 
 _GROUPS = (
     ("docker container", r"/docker[-/]([0-9a-f]{64})(?:\.scope)?(?:/|$)"),
@@ -87,28 +85,6 @@ def _eldest(found: Iterable[Reference]) -> Owner | None:
         group = group_of(_groups(holder.pid))
         return Owner(kind, pid=holder.pid, command=holder.command, group=group, how=how)
     return None
-
-
-def lab_here() -> str | None:
-    """Return the lab whose mark the namespace of the calling thread bears, None for nobody's."""
-    return lab_of(_mark_here())
-
-
-def _mark_here() -> str:
-    with Rtnetlink() as route:
-        return read_alias(route.ask(get_alias("lo")))
-
-
-def check_outside() -> None:
-    """Raise `Unavailable` where the calling thread is inside a namespace of a lab.
-
-    As a `host` that would be taken for what the lab has there, and for anybody's.
-    """
-    mark = _mark_here()
-    if lab := lab_of(mark):
-        name = printable(mark.partition("/")[2])
-        reason = f"this is inside `{name}` of the lab `{printable(lab)}`, not where labs are made"
-        raise Unavailable(reason, "leave it first: `exit`, or run netloom outside")
 
 
 def group_of(text: str) -> str | None:

@@ -8,7 +8,6 @@ import errno
 import os
 
 from netloom.errors import KernelError, Unavailable
-from netloom.namespaces.userns_limits import container, profile
 
 NET_ADMIN = "NET_ADMIN"
 SYS_ADMIN = "SYS_ADMIN"
@@ -50,6 +49,8 @@ def explained(error: KernelError, *wanted: str) -> Unavailable | KernelError:
 
 
 def _remedy(lacks: list[str]) -> str:
+    from netloom.namespaces.userns_limits import container, profile
+
     engine = container() or "a container"
     flags = [f"--cap-add {name}" for name in lacks]
     if SYS_ADMIN in lacks and profile().startswith(_DOCKERS):  # which forbids every mount
@@ -68,6 +69,8 @@ def read_only_sysctls(key: str) -> Unavailable | None:
         "docker": "--security-opt systempaths=unconfined",
         "podman": "--security-opt unmask=/proc/sys",
     }
+    from netloom.namespaces.userns_limits import container
+
     engine = container() or ""
     start = f", or start {engine} with `{flags[engine]}`" if engine in flags else ""
     return Unavailable(f"/proc/sys is mounted read-only, and {key} is to be set", again + start)

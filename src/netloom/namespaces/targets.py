@@ -26,7 +26,7 @@ from netloom.model.objects import HOST
 from netloom.namespaces import handle
 from netloom.namespaces.enter import enter
 from netloom.namespaces.handle import Handle, NoSuchNetns
-from netloom.namespaces.ownership import lab_here
+from netloom.namespaces.lab_here import lab_here
 
 _DOCKER = "/var/run/docker.sock"
 _PATIENCE = 10.0

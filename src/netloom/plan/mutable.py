@@ -6,8 +6,6 @@ or with IPv6 is here, and so are the steps that concern its routes, rules and sy
 
 from msgspec.structs import replace
 
-from netloom.datapath.connected import connected
-from netloom.datapath.fib import BASE_RULES, Fib, gateway_dev
 from netloom.model.firewall import FirewallException  # noqa: TC001 - what a scratch holds
 from netloom.model.objects import HOST, Link, Loopback, NetnsState, Nexthop, Route, Rule
 from netloom.plan import steps
@@ -142,6 +140,9 @@ class MutableNetns:
         via = hop.via
         if via.startswith("fe80:") or any(contains(addr.subnet, via) for addr in link.addrs):
             return True  # as nearly all are, so not every route is looked at for every other
+        from netloom.datapath.connected import connected
+        from netloom.datapath.fib import BASE_RULES, Fib, gateway_dev
+
         fib = Fib([*connected(self.links), *self.routes], BASE_RULES)
         return gateway_dev(fib, via, hop.dev, table) == hop.dev
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from netloom.errors import Unavailable
-from netloom.kernel import process
 from netloom.kernel.files import lexists
 from netloom.namespaces import userns_session
 
@@ -65,6 +64,8 @@ def _runs() -> Iterator[tuple[str, str]]:
     if machines is not None:
         yield ROOT, machines
     elif os.geteuid() == 0:
+        from netloom.kernel import process
+
         for seen in process.processes().values():
             if seen.command == userns_session.HOLDER:
                 with suppress(OSError):
