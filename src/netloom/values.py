@@ -40,6 +40,9 @@ RESERVED = frozenset(
 )
 """Words of the topology language that no namespace and no network may bear as its name."""
 
+NO_LABS = frozenset({"all", "host"})
+"""Words of the command line that no lab may bear as its name."""
+
 
 def name(text: str) -> str:
     """Return `text` as the name of a namespace, network or lab; raises `ValueError`."""

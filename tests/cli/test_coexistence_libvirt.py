@@ -102,8 +102,9 @@ def test_libvirt_stands_in_nobodys_way_but_on_its_own_bridges() -> None:
         assert "active" in says(*VIRSH, "net-list")
         assert saved(*SAVES) == before
 
-        write("by-bridge.yaml", SHOP4.replace("uplink: nat", "uplink: {mode: nat, via: virbr0}"))
-        found = " ".join(planned(netloom, "by-bridge.yaml"))
+        write("shop.yaml", SHOP4.replace("uplink: nat", "uplink: {mode: nat, via: virbr0}"))
+        found = " ".join(planned(netloom))
+        write("shop.yaml", SHOP4)
         assert " LIBVIRT_FWI " in found
         assert " LIBVIRT_FWO " in found
 

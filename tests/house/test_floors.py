@@ -64,7 +64,7 @@ ITS_OWN = {
 }
 """What one room alone may have, with its reason there."""
 LAZY_ROOMS = {
-    *("language", "render", "kernel", "host", "engine", "api", "cli"),
+    *("language", "plan", "render", "kernel", "namespaces", "host", "engine", "api", "cli"),
     *("pytest_plugin", "__init__", "__main__"),
 }
 """Where what few commands need is imported where it is used: start-up is measured."""
@@ -217,7 +217,7 @@ def test_a_planted_door_in_host_is_found() -> None:
         ("wire", "from socket import socket"),
         ("wire", "from _socket import inet_pton"),
         ("plan", "open('/etc/hosts')"),
-        ("plan", "def f():\n    import json"),
+        ("model", "def f():\n    import json"),
         ("host", "def f():\n    from netloom import lab"),
     ],
 )

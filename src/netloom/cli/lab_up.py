@@ -32,9 +32,9 @@ def _load(file: str, name: str) -> Source:
 
 
 def _lab_name(text: str) -> str:
-    from netloom.language.scalars import free_name
+    from netloom.language.scalars import lab_name
 
-    return free_name(text)
+    return lab_name(text)
 
 
 _NAME = Option("--name", value="NAME", read=_lab_name, says="Call the lab so, whatever FILE says.")

@@ -9,7 +9,7 @@ from netloom.errors import Problem, Unavailable, printable, quoted
 from netloom.host.sources import Sources
 from netloom.host.store.remake import STDIN
 from netloom.kernel import inputs
-from netloom.values import RESERVED
+from netloom.values import NO_LABS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,11 +99,11 @@ def origin_of(file: str) -> str:
 
 def default_name(file: str) -> str:
     """Return the name of the lab of a file that does not say it; raises `Unavailable`."""
-    from netloom.language.scalars import free_name
+    from netloom.language.scalars import lab_name
 
     stem = stem_of(file)
     try:
-        return free_name(stem)
+        return lab_name(stem)
     except ValueError as error:
         what = "its folder" if os.path.basename(file) == DEFAULT_FILE else "its file"
         reason = f"a lab is called as {what}, and {printable(str(error))}"
@@ -124,7 +124,7 @@ def like_a_name(text: str) -> str:
     """Return the name of a lab that is as alike to a text as may be."""
     plain = "".join(one if one.isalnum() or one in "_.-" else "-" for one in text)
     found = plain.strip(".-") or "lab"
-    return f"{found}-lab" if found in RESERVED else found
+    return f"{found}-lab" if found in NO_LABS else found
 
 
 def read_files(source: "Source") -> "Files":

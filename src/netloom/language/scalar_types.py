@@ -26,9 +26,9 @@ def _but(*allowed: str) -> tuple[str, ...]:
 LAB = Word(
     name="NAME",
     says="the name of a lab",
-    read=scalars.free_name,
+    read=scalars.lab_name,
     pattern=f"^{_NAME}$",
-    but=_RESERVED,
+    but=tuple(sorted(values.NO_LABS)),
 )
 
 COMMAND = Word(name="NAME", says="the name of a command", read=values.name, pattern=f"^{_NAME}$")

@@ -14,7 +14,7 @@ from msgspec import structs
 
 from netloom.language.topology import Flow, WireEndSpec
 from netloom.model.objects import HOST, End
-from netloom.values import RESERVED, if_name, ip, ip_and_length, name
+from netloom.values import NO_LABS, RESERVED, if_name, ip, ip_and_length, name
 
 PLACES = frozenset({HOST, "internet", "all"})
 """Reserved words that stand for something in a FLOW."""
@@ -41,6 +41,14 @@ def free_name(text: str) -> str:
     """Return `text` as a name, but for words of the language; raises `ValueError`."""
     if text in RESERVED:
         msg = f"`{text}` is a word of the language, nothing may be named so"
+        raise ValueError(msg)
+    return name(text)
+
+
+def lab_name(text: str) -> str:
+    """Return `text` as the name of a lab; raises `ValueError`."""
+    if text in NO_LABS:
+        msg = f"`{text}` is a word of the command line, no lab may be named so"
         raise ValueError(msg)
     return name(text)
 
