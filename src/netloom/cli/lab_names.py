@@ -30,7 +30,7 @@ def lab_meant(text: str) -> str:
     machine = LocalMachine()
     name = lab_name(text or f"./{DEFAULT_FILE}", machine)
     if name is None:
-        from netloom.namespaces.ownership import check_outside
+        from netloom.namespaces.lab_here import check_outside
 
         check_outside()  # `down` is what many type first in `netloom shell`
         what = f"no file `{printable(text)}`" if text else f"no {DEFAULT_FILE} here"
