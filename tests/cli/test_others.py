@@ -212,9 +212,9 @@ def test_an_address_with_a_far_end_is_told_by_it_and_stays() -> None:
         "  addr e0 10.7.0.1 peer 10.7.0.2/32\n  addr e0 fd07::1 peer fd07::2/128\n"
     ).status(0)
     says("ip", "-n", "a", "addr", "del", "10.0.0.1/24", "dev", "e0")
-    says("ip", "-n", "a", "addr", "add", "10.0.0.1", "peer", "10.0.0.9/32", "dev", "e0")
+    says("ip", "-n", "a", "addr", "add", "10.0.0.1", "peer", "10.0.0.9/24", "dev", "e0")
     netloom("verify", "lab").stdout(
-        "- addr a:e0 10.0.0.1 peer 10.0.0.9/32\n+ addr a:e0 10.0.0.1/24\n2 changes\n"
+        "- addr a:e0 10.0.0.1 peer 10.0.0.9/24\n+ addr a:e0 10.0.0.1/24\n2 changes\n"
     ).stderr("lab  is not as it was applied; `netloom up lab.yaml` would do the above\n").status(3)
     netloom("up", "-q", "lab.yaml").status(0)
     netloom("verify", "lab").stdout("lab  is as it was applied\n").status(0)
@@ -275,6 +275,10 @@ def test_the_file_s_address_with_another_length_is_another_s() -> None:
     netloom("verify", "lab").stdout("lab  is as it was applied\n").status(0)
     there = says("ip", "-n", "a", "-br", "-4", "addr", "show", "e0").split()[2:]
     assert sorted(there) == ["10.0.0.1/32", "10.0.0.7/24"]
+
+    assert ended("undo", "lab").returncode == 0
+    there = says("ip", "-n", "a", "-br", "-4", "addr", "show", "e0").split()[2:]
+    assert sorted(there) == ["10.0.0.1/24", "10.0.0.1/32"]
 
 
 BY_OBJECTS = """

@@ -11,6 +11,7 @@ from netloom.model.objects import Desired, can_become
 from netloom.plan.diff import diff
 from netloom.plan.mutable import IPV6_MIN_MTU
 from netloom.plan.others import with_others, without_others
+from netloom.plan.simulate import is_same
 from netloom.plan.sysctls import is_ipv6_off
 from tests.pure.byhand import carried_out, done, seen
 from tests.pure.worlds import Change, bare, changes, made
@@ -56,14 +57,14 @@ def _lost(name: str, others: Others, before: LabState, now: LabState, wanted: De
     for link, addrs in others.addrs.items():
         if link not in want.links or not can_become(had.links[link].kind, want.links[link].kind):
             continue
-        there = {(addr.ip, addr.prefixlen) for addr in have.links[link].addrs}
+        there = {str(addr) for addr in have.links[link].addrs}
         ipv6 = want.links[link].mtu >= IPV6_MIN_MTU and not is_ipv6_off(want.sysctls, link)
-        taken = {addr.ip for addr in want.links[link].addrs}
+        said = want.links[link].addrs
         found += [
             f"{link} {addr}"
             for addr in addrs
-            if (ipv6 or addr.family == 4) and addr.ip not in taken
-            if (addr.ip, addr.prefixlen) not in there
+            if (ipv6 or addr.family == 4) and not any(is_same(addr, one) for one in said)
+            if str(addr) not in there
         ]
     dead_ends = {route for route in others.routes if not route.nexthops}
     keys = {route.key for route in want.routes}

@@ -5,8 +5,8 @@ protocol: who wrote a route last decides nothing. All else was set by somebody w
 DHCP client, a VPN, a routing daemon, a person: it stays, is no drift, and goes with the namespace.
 
 Rule: one key has one owner. What stands in the place of something that the file says (an address by
-its IP, a route by destination, table, metric and TOS), which is not there then, is the lab's, and
-was changed.
+its IP, of IPv4 with its subnet; a route by destination, table, metric, TOS) is the lab's, and was
+changed.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -18,7 +18,7 @@ from netloom.model.lab_state import LabState, Others
 from netloom.model.marks import BY_HAND
 from netloom.model.objects import Addr, Desired, Link, NetnsState, Route, Rule, can_become
 from netloom.plan.mutable import IPV6_MIN_MTU, MutableNetns
-from netloom.plan.simulate import is_secondary
+from netloom.plan.simulate import is_same, is_secondary
 from netloom.plan.sysctls import is_ipv6_off
 
 NOBODY = Others()
@@ -75,10 +75,11 @@ def on_links(
         if link in asked or link.borrowed:
             continue
         ours = {str(addr) for one in asked for addr in one.addrs}
-        there = {str(addr) for addr in link.addrs}
-        in_place = {addr.ip for addr in now.addrs if str(addr) not in there} if now else set()
+        said = now.addrs if now else ()
         addrs[name] = tuple(
-            addr for addr in link.addrs if str(addr) not in ours and addr.ip not in in_place
+            addr
+            for addr in link.addrs
+            if str(addr) not in ours and not any(is_same(addr, one) for one in said)
         )
         known = {altname for one in asked for altname in one.altnames}
         altnames[name] = tuple(altname for altname in link.altnames if altname not in known)

@@ -61,8 +61,8 @@ def is_secondary(addr: Addr, others: Iterable[Addr]) -> bool:
     )
 
 
-def _is_same(one: Addr, other: Addr) -> bool:
-    """Whether a link has one of two addresses; of IPv4 it is known with its subnet."""
+def is_same(one: Addr, other: Addr) -> bool:
+    """Whether a link can have but one of two addresses; of IPv4 it is known with its subnet."""
     return one.ip == other.ip and (one.family == 6 or is_secondary(one, [other]))
 
 
@@ -350,7 +350,7 @@ class _Simulator:
 
     def addr_add(self, step: steps.AddrAdd) -> None:
         netns, link = self.link(step.end, step)
-        if any(_is_same(addr, step.addr) for addr in link.addrs):
+        if any(is_same(addr, step.addr) for addr in link.addrs):
             raise Illegal(step, "the address exists")
         if family(step.addr.ip) == 6 and link.mtu < IPV6_MIN_MTU:
             raise Illegal(step, f"no IPv6 below an MTU of {IPV6_MIN_MTU} bytes")
