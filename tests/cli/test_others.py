@@ -314,3 +314,18 @@ def test_routes_by_nexthop_objects_stay_and_make_way_for_the_file_s() -> None:
     assert "fd85::/64 nhid 17" in routes[1]
     assert [each.count("default") for each in routes] == [1, 1]
     assert "default nhid" not in "".join(routes)
+
+
+@on_a_host
+def test_where_a_program_switched_ipv6_off_it_is_told_how_to_switch_it_on() -> None:
+    """The setting is its own, the address the file's: who reads the refusal can have both ends."""
+    write("lab.yaml", "links: [[a:e0 fd00::1/64, b:e0 fd00::2/64]]\n")
+    netloom("up", "-q", "lab.yaml").status(0)
+    says("ip", "netns", "exec", "a", "sysctl", "-w", "net.ipv6.conf.e0.disable_ipv6=1")
+
+    told = ended("up", "lab.yaml")
+    hint = "netloom exec a sysctl -w net.ipv6.conf.e0.disable_ipv6=0"
+    assert told.returncode == 1
+    assert told.stderr.endswith(f"hint: {hint}, then netloom up\n")
+    assert ended(*hint.split()[1:]).returncode == 0
+    netloom("up", "-q", "lab.yaml").status(0)

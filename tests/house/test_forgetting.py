@@ -46,6 +46,7 @@ OPEN = {
     "_AT_ONCE": "a step that is not in it is carried out by itself",
     "uplink_facts_here": "bridges of the host, whoever has made them",
     "_on_host": "bridges of the host, whoever has made them",
+    "_remedy": "a step that it does not name has none that is known",
     "hindrances": "a bridge of the host cannot be the port of another",
 }
 """Functions and tables that need not name all, each with its reason."""

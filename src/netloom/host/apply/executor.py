@@ -14,7 +14,7 @@ from contextlib import suppress
 from itertools import count  # noqa: TC003 - what an executor holds, told where it is made
 from typing import TYPE_CHECKING, assert_never
 
-from netloom.errors import FAILURES, KernelError, Refused, failure
+from netloom.errors import FAILURES, KernelError, Refused, failure, quoted
 from netloom.host import etc
 from netloom.host.apply.made import Made
 from netloom.host.apply.netns_pool import NetnsPool
@@ -56,6 +56,14 @@ def _may_be_gone(step: Step) -> bool:  # noqa: PLR0911 - a table
             return False
         case _:
             assert_never(step)
+
+
+def _remedy(step: Step, error: KernelError) -> str:
+    """Return the command that lets a refused step be done, empty where none is known."""
+    if not isinstance(step, steps.AddrAdd) or (step.addr.family, error.errno) != (6, errno.EACCES):
+        return ""
+    key = f"net.ipv6.conf.{step.end.link.replace('.', '/')}.disable_ipv6"  # by a VPN, a person
+    return f"netloom exec {quoted(step.end.netns)} sysctl -w {quoted(f'{key}=0')}, then netloom up"
 
 
 def count_netns_add(plan: Plan) -> int:
@@ -129,7 +137,8 @@ class Executor:
         if error.errno in _GONE and _may_be_gone(step):
             return
         if self.options.go_on or not self.refused:
-            self.refused.append(Refused(line(step), error, asked=command(step)))
+            remedy = _remedy(step, error)
+            self.refused.append(Refused(line(step), error, asked=command(step), remedy=remedy))
 
     def flush_or_note(self) -> None:
         """Send what has been gathered; note what is refused.
