@@ -329,3 +329,20 @@ def test_where_a_program_switched_ipv6_off_it_is_told_how_to_switch_it_on() -> N
     assert told.stderr.endswith(f"hint: {hint}, then netloom up\n")
     assert ended(*hint.split()[1:]).returncode == 0
     netloom("up", "-q", "lab.yaml").status(0)
+
+
+@on_a_host
+def test_a_route_from_an_address_that_cannot_stay_goes_first_and_is_told() -> None:
+    """A file switches IPv6 off where somebody has an address of it, and a route from that."""
+    write("lab.yaml", PAIR)
+    netloom("up", "-q", "lab.yaml").status(0)
+    says("ip", "-n", "a", "address", "add", "fd99::1/64", "dev", "lo")
+    says("ip", "-n", "a", "route", "add", "fd97::/64", "dev", "lo", "src", "fd99::1", "metric", "7")
+    off = "{sysctls: {net.ipv6.conf.all.disable_ipv6: 1}}"
+    write("lab.yaml", f"namespaces: {{a: {off}, b: }}\n{PAIR}")
+
+    told = ended("plan", "lab.yaml").stdout
+    route, addr = "- route a fd97::/64 dev lo src fd99::1 metric 7\n", "- addr a:lo fd99::1/64\n"
+    assert told.startswith(route + addr)
+    netloom("up", "-q", "lab.yaml").status(0)
+    netloom("verify", "-v", "lab").stdout("lab  is as it was applied\n").status(0)

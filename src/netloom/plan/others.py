@@ -128,7 +128,8 @@ def _without(netns: NetnsState, others: Others) -> NetnsState:
 def with_others(desired: Desired, snapshot: LabState) -> tuple[Desired, LabState]:
     """Return what is desired with what others set, and a snapshot without what cannot stay.
 
-    That goes with what it hangs on, by itself.
+    That goes with what it hangs on, by itself; but for a route from an address that goes: it goes
+    first, and is told.
     """
     if not snapshot.others:
         return desired, snapshot
@@ -141,7 +142,7 @@ def with_others(desired: Desired, snapshot: LabState) -> tuple[Desired, LabState
             wanted[name] = replace(
                 whole, routes=whole.routes | stay, rules=whole.rules | others.rules
             )
-            if gone := others.routes - stay:
+            if gone := {route for route in others.routes - stay if not route.src}:
                 seen[name] = replace(seen[name], routes=seen[name].routes - gone)
     return replace(desired, netns=wanted), replace(snapshot, netns=seen)
 
