@@ -1,6 +1,7 @@
 """What a namespace's own programs set is theirs: it stays through every change, and is no drift."""
 
 import re
+from pathlib import Path
 
 from pyroute2 import IPRoute
 
@@ -346,3 +347,20 @@ def test_a_route_from_an_address_that_cannot_stay_goes_first_and_is_told() -> No
     assert told.startswith(route + addr)
     netloom("up", "-q", "lab.yaml").status(0)
     netloom("verify", "-v", "lab").stdout("lab  is as it was applied\n").status(0)
+
+
+@on_a_host
+def test_what_others_set_outlives_the_notes_of_the_lab() -> None:
+    """Who lost the record takes no VPN's rule and route for a remainder of the lab's."""
+    write("lab.yaml", PAIR)
+    with no_trace():
+        netloom("up", "-q", "lab.yaml").status(0)
+        ran("sh", "-ec", BY_HAND)
+        before = state("a"), state("b")
+        Path("/run/netloom/labs/lab/record").unlink()
+
+        netloom("up", "-q", "lab.yaml").status(0)
+
+        assert (state("a"), state("b")) == before
+        netloom("verify", "lab").stdout("lab  is as it was applied\n").status(0)
+        netloom("down", "-q", "lab").status(0)

@@ -140,9 +140,10 @@ def _silence(
     name: str, want: NetnsState, have: NetnsState, doomed: frozenset[End]
 ) -> Iterator[Step]:
     """Let no link speak by itself when IPv6 is switched on: what it would do was hidden so far."""
-    for link_name in have.links:
+    for link_name, link in have.links.items():
         end = End(name, link_name)
-        if link_name != "lo" and end not in doomed and want.links[link_name].mtu >= IPV6_MIN_MTU:
+        then = link if end in doomed else want.links[link_name]
+        if link_name != "lo" and then.mtu >= IPV6_MIN_MTU:
             yield steps.LinkSet(end, ipv6_ll=False)
 
 

@@ -28,7 +28,7 @@ from netloom.kernel.netlink import Rtnetlink
 from netloom.kernel.procfs import interfaces
 from netloom.model.firewall import FirewallException, FirewallState
 from netloom.model.lab_state import Foreign, LabState, Others
-from netloom.model.marks import BY_HAND, HOST_PROTOCOL, IPTABLES
+from netloom.model.marks import HOST_PROTOCOL, IPTABLES
 from netloom.model.objects import (
     HOST,
     End,
@@ -256,10 +256,8 @@ class _Observer:
     def told_apart(self, name: str, seen: NetnsState) -> NetnsState:
         """Return what is to be known of a namespace of the lab, and note what of it others set.
 
-        Where nothing is remembered nobody knows whose it is: then it is the lab's.
+        Where nothing is remembered, that is all but what the file says.
         """
-        if self.fence.by_mark:
-            return replace(seen, routes=frozenset(r for r in seen.routes if r.protocol in BY_HAND))
         wanted = self.scope.wanted.get(name, NetnsState())
         found, others = told_apart(seen, self.known(name), wanted)
         if others != NOBODY:
@@ -270,7 +268,7 @@ class _Observer:
         """Note what others set on the lab's links in a namespace that is not the lab's."""
         wanted = self.scope.wanted.get(name, NetnsState())
         others = on_links(links, (*self.known(name), wanted), wanted)
-        if others != NOBODY and not self.fence.by_mark:
+        if others != NOBODY:
             self.others[name] = others
 
     def known(self, name: str) -> list[NetnsState]:
