@@ -116,6 +116,9 @@ class MutableNetns:
         if now < IPV6_MIN_MTU <= before:
             self.drop_ipv6(name, step)
             self.links[name] = replace(self.links[name], ipv6_ll=False)
+            for key in [key for key in self.sysctls if link_of(key) == name]:
+                if key.startswith("net.ipv6."):  # its settings go with it (addrconf_ifdown)
+                    del self.sysctls[key]
         elif before < IPV6_MIN_MTU <= now:
             self.links[name] = replace(self.links[name], ipv6_ll=self.ipv6)
 
