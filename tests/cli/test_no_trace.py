@@ -5,8 +5,10 @@ its place (see `warm.py`). Afterwards `down` must leave the machine as it was, b
 list; and `up` must lead to what is asked for, whatever the kill left.
 """
 
+import fcntl
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 import pytest
@@ -135,14 +137,26 @@ def _compare(before: Look, what: str) -> None:
     assert not found, f"{what}\n{found}"
 
 
+def wait_for_the_lock() -> None:
+    """Wait until nobody changes the lab: what a killed program forked ends a moment after it."""
+    with suppress(FileNotFoundError):
+        folder = os.open("/run/netloom/labs/shop", os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        finally:
+            os.close(folder)
+
+
 def by_down(netloom: Warm, file: str) -> None:  # noqa: ARG001 - the shape of a way back
     """Take the lab down, whatever there is of it, be it nothing."""
+    wait_for_the_lock()
     answer = netloom.ask(("down", "shop"))
     assert answer["status"] in {0, 2}, answer
 
 
 def by_up(netloom: Warm, file: str) -> None:
     """Make the lab so, whatever there is of it, and whose; then take it down."""
+    wait_for_the_lock()
     netloom("up", "--replace", file)
     netloom("verify", file)
     netloom("down", file)
