@@ -75,6 +75,8 @@ def test_an_address_that_never_comes_is_told_and_the_lab_stays() -> None:
     assert (seen.returncode, "`pc:lan` has no address" in seen.stderr) == (3, True), seen.shown
     says("ip", "-n", "pc", "addr", "add", "10.77.0.9/24", "dev", "lan")
     netloom("verify", "dhcp").stdout("dhcp  is as it was applied\n").status(0)
+    says("ip", "netns", "del", "pc")
+    assert "+ netns pc" in ended("verify", "dhcp").stdout
     netloom("down", "-q", "dhcp").status(0)
 
 

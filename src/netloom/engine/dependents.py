@@ -16,7 +16,7 @@ def refuse_to_cut_off(
     lab: str, plan: Plan, snapshot: LabState, machine: Machine, remedy: str = ""
 ) -> None:
     """Raise `Unavailable` if a plan takes a bridge or a namespace that other labs have ports on."""
-    doomed = {step.netns for step in plan if isinstance(step, NetnsDel)}
+    doomed = _doomed(plan)
     gone = {
         step.end for step in plan if isinstance(step, LinkDel) and _is_bridge(step.end, snapshot)
     }
@@ -54,13 +54,17 @@ def gone_along(lab: str, plan: Plan, snapshot: LabState) -> Iterator[str]:
 
 def _foreign(plan: Plan, snapshot: LabState) -> list[End]:
     """Return the links of others in namespaces that a plan takes away."""
-    doomed = {step.netns for step in plan if isinstance(step, NetnsDel)}
+    doomed = _doomed(plan)
     links = ((name, snapshot.foreign.links.get(name, ())) for name in snapshot.netns)
     return [End(name, link) for name, found in links if name in doomed for link in found]
 
 
+def _doomed(plan: Plan) -> set[str]:
+    return {step.netns for step in plan if isinstance(step, NetnsDel)}
+
+
 def _what_goes(lab: str, plan: Plan, snapshot: LabState) -> str:
-    doomed = {step.netns for step in plan if isinstance(step, NetnsDel)}
+    doomed = _doomed(plan)
     stays = any(n not in doomed and not is_kept(n, one) for n, one in snapshot.netns.items())
     return "its namespace" if stays else f"the lab `{lab}`"
 

@@ -8,23 +8,21 @@ import select
 import socket
 import time
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from netloom.errors import Interrupted, NotReady
-from netloom.kernel.netlink import NETLINK_ROUTE, SOL_NETLINK, Rtnetlink
+from netloom.kernel import route_events
+from netloom.kernel.netlink import Rtnetlink
 from netloom.model.objects import HOST, End
 from netloom.namespaces.enter import enter
-from netloom.namespaces.handle import open_name
+from netloom.namespaces.handle import NoSuchNetns, open_name
 from netloom.wire.constants import RT_SCOPE_UNIVERSE
 from netloom.wire.rtnetlink import dump_addrs, dump_links, read_addrs, read_links
 
 if TYPE_CHECKING:
     from netloom.host.cancel import Cancel
 
-_NETLINK_NO_ENOBUFS = 5  # linux/netlink.h
-_RTMGRP_IPV4_IFADDR = 0x10  # linux/rtnetlink.h
-_RTMGRP_IPV6_IFADDR = 0x100
 _TENTATIVE = 0x40  # IFA_F_TENTATIVE (linux/if_addr.h)
 
 
@@ -35,26 +33,31 @@ def wait_addresses(ends: Iterable[End], timeout: float, stop: "Cancel | None" = 
     """
     deadline = time.monotonic() + timeout
     for netns, links in _by_netns(ends).items():
-        with ExitStack() as stack:
-            events, rt = _conversation(netns, stack)
+        events, rt = _conversation(netns)
+        with events, rt:
             heard: list[socket.socket | Cancel] = [events, stop] if stop else [events]
             while missing := links - _addressed(rt):
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    raise NotReady("\n".join(_sentences(netns, missing)), timeout)
-                select.select(heard, [], [], left)
+                    raise NotReady("\n".join(_sentences(netns, missing)), round(timeout, 2))
+                told = select.select(heard, [], [], left)[0]
                 if stop and stop.cancelled:
                     raise Interrupted
-                _drain(events)
+                if events in told:
+                    events.recv(1 << 16)
 
 
 def unaddressed(ends: Iterable[End]) -> list[str]:
-    """Return a sentence for each of these interfaces that has no address that can be used."""
+    """Return a sentence for each of these interfaces that has no address that can be used.
+
+    A namespace that is gone itself is for others to tell.
+    """
     found: list[str] = []
     for netns, links in _by_netns(ends).items():
-        with ExitStack() as stack:
-            _, rt = _conversation(netns, stack)
-            found += _sentences(netns, links - _addressed(rt))
+        with suppress(NoSuchNetns):
+            events, rt = _conversation(netns)
+            with events, rt:
+                found += _sentences(netns, links - _addressed(rt))
     return found
 
 
@@ -70,29 +73,12 @@ def _by_netns(ends: Iterable[End]) -> dict[str, set[str]]:
     return found
 
 
-def _conversation(netns: str, stack: ExitStack) -> tuple[socket.socket, Rtnetlink]:
+def _conversation(netns: str) -> tuple[socket.socket, Rtnetlink]:
+    groups = route_events.IPV4_IFADDR | route_events.IPV6_IFADDR
     if netns == HOST:
-        events, rt = _opened()
-    else:
-        with open_name(netns) as handle:
-            events, rt = enter(handle, _opened)
-    return stack.enter_context(events), stack.enter_context(rt)
-
-
-def _opened() -> tuple[socket.socket, Rtnetlink]:
-    """Open what tells of addresses in the namespace of the thread, and what answers there."""
-    events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, NETLINK_ROUTE)
-    events.setsockopt(SOL_NETLINK, _NETLINK_NO_ENOBUFS, 1)  # one that is kept is enough: we look
-    events.bind((0, _RTMGRP_IPV4_IFADDR | _RTMGRP_IPV6_IFADDR))
-    return events, Rtnetlink()
-
-
-def _drain(events: socket.socket) -> None:
-    try:
-        while events.recv(1 << 16):
-            pass
-    except BlockingIOError:
-        return
+        return route_events.conversation(groups)
+    with open_name(netns) as handle:
+        return enter(handle, route_events.conversation, groups)
 
 
 def _addressed(rt: Rtnetlink) -> set[str]:

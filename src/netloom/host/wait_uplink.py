@@ -11,7 +11,8 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from netloom.errors import Interrupted, NotReady
-from netloom.kernel.netlink import NETLINK_ROUTE, SOL_NETLINK, Rtnetlink
+from netloom.kernel import route_events
+from netloom.kernel.netlink import Rtnetlink
 from netloom.namespaces.enter import enter
 from netloom.namespaces.handle import open_name
 from netloom.wire.rtnetlink import dump_links, dump_routes, read_links, read_routes
@@ -19,9 +20,6 @@ from netloom.wire.rtnetlink import dump_links, dump_routes, read_links, read_rou
 if TYPE_CHECKING:
     from netloom.host.cancel import Cancel
 
-_NETLINK_NO_ENOBUFS = 5  # linux/netlink.h
-_RTMGRP_IPV4_ROUTE = 0x40  # linux/rtnetlink.h
-_RTMGRP_IPV6_ROUTE = 0x400
 _DEFAULTS = ("0.0.0.0/0", "::/0")
 
 
@@ -64,10 +62,7 @@ def leads_out(
 
 def conversation() -> tuple[socket.socket, Rtnetlink]:
     """Open what tells of routes in the namespace of the calling thread, and what answers there."""
-    events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_ROUTE)
-    events.setsockopt(SOL_NETLINK, _NETLINK_NO_ENOBUFS, 1)  # one that is kept is enough: we look
-    events.bind((0, _RTMGRP_IPV4_ROUTE | _RTMGRP_IPV6_ROUTE))
-    return events, Rtnetlink()
+    return route_events.conversation(route_events.IPV4_ROUTE | route_events.IPV6_ROUTE)
 
 
 def defaults(rt: Rtnetlink) -> set[str]:

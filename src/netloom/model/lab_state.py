@@ -32,12 +32,12 @@ class Foreign(Struct, frozen=True):
     `links` are their interfaces in a namespace of ours or in `host`; `names` the entries of
     /run/netns that are not ours; `stale` those among them that are no namespaces at all. `routes`
     are those of `host` in the place of one that is wanted, and, where nothing is remembered of the
-    lab, those that some lab made. `outside` are those of their interfaces in namespaces of the
-    lab that are somebody's outside, too: a far end, a child of a link there, a network card.
-    `groups` are those that their interfaces are in (IFLA_GROUP);
-    `files` the paths of what stands in /etc/netns for namespaces of the lab's, by their names;
-    `forged` tells in words what bears the lab's mark, and is not its own. `lost` are settings that
-    labs shared, and of which nobody knows any more what they were before.
+    lab, those that some lab made. `outside` are those of their interfaces in namespaces of the lab
+    that are somebody's outside, too: a far end, a child of a link there, a network card. `groups`
+    are those that their interfaces are in (IFLA_GROUP); `files` the paths of what stands in
+    /etc/netns for namespaces of the lab's, by their names; `forged` tells in words what bears the
+    lab's mark, and is not its own. `lost` are settings that labs shared, and of which nobody knows
+    any more what they were before.
     """
 
     links: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -68,15 +68,15 @@ class LabState(Struct, frozen=True):
     """One look at the machine, within the fence of one lab, or at all of it.
 
     `netns` holds what is ours (of a whole machine: all that may be looked at), and what others set
-    on it, of which `others` tells what it is; `defaults` the
-    sysctls that a new namespace begins with (it inherits the IPv4 settings of the initial one,
-    net/ipv4/devinet.c), `default_index` the highest index of its links; `firewall` the firewalls of
-    the host, if somebody asked for them; `given` and `foreign` the rest; `cookies` are those of the
-    namespaces (SO_NETNS_COOKIE), `identities` what the lab's things are known by from now on, under
-    the names that they are remembered by. `unnamed` are files in /run/netns of names of the
-    lab's, with no namespace mounted on them (yet, or any more); `stray_etc` names whose files of
-    ours in /etc outlived their namespace, `stray_commands` namespaces and names of commands that
-    did; `done` those of commands that have ended, with 0.
+    in it, which `others` tells; `defaults` the sysctls that a new namespace begins with (it
+    inherits the IPv4 settings of the initial one, net/ipv4/devinet.c), `default_index` the highest
+    index of its links; `firewall` the firewalls of the host, if somebody asked for them; `given`
+    and `foreign` the rest; `cookies` are those of the namespaces (SO_NETNS_COOKIE), `identities`
+    what the lab's things are known by from now on, under the names that they are remembered by.
+    `unnamed` are files in /run/netns of names of the lab's, with no namespace mounted on them (yet,
+    or any more); `stray_etc` names whose files of ours in /etc outlived their namespace,
+    `stray_commands` namespaces and names of commands that did; `done` those of commands that have
+    ended, with 0.
     """
 
     netns: Mapping[str, NetnsState] = field(default_factory=dict)
